@@ -1,0 +1,101 @@
+"""The three libraries that compute for Keras, behind one contract.
+
+Each of ``tensorflow.py``, ``jax.py`` and ``torch.py`` in this room offers the same names; tensors
+are the backend's own, and every function is called under Keras's current backend.
+
+``NAME``
+    The backend's name, as Keras writes it.
+``to_tensor(array)``
+    A NumPy array as a tensor of the same type.
+``to_array(tensor)``
+    A tensor as a NumPy array; half-precision floats become float32.
+``compile(function, variables)``
+    ``function`` (tensors -> tensors, in any nesting of lists and tuples) made as fast as the
+    backend can, with one trace for each shape of its arguments. It may read the Keras
+    ``variables``, whose current values it sees at every call, and can write to none.
+``gradient(function)``
+    For ``function(at, *others) -> (scores, extras)``: a function of the same arguments that
+    returns ``(d sum(scores) / d at, extras)``. It goes back from the scores to ``at`` and nowhere
+    else; where there is no path, the gradient is zero. To be used inside ``compile``.
+"""
+
+import importlib
+import importlib.util
+import json
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from optogram.errors import BackendError
+
+NAMES = ("tensorflow", "jax", "torch")
+_TITLES = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
+
+
+def title(name: str) -> str:
+    """How the backend called ``name`` by Keras is written in prose."""
+    return _TITLES.get(name, name)
+
+
+def is_installed(name: str) -> bool:
+    """Whether the backend called ``name`` can be imported (it is not imported)."""
+    return importlib.util.find_spec(name) is not None
+
+
+def configured() -> str:
+    """The backend that Keras has taken or would take: KERAS_BACKEND, keras.json, TensorFlow."""
+    if "keras" in sys.modules:
+        return sys.modules["keras"].config.backend()
+    if os.environ.get("KERAS_BACKEND"):
+        return os.environ["KERAS_BACKEND"]
+    home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+    try:
+        settings = json.loads((home / "keras.json").read_text(encoding="utf-8"))
+        return str(settings.get("backend", "tensorflow"))
+    except (OSError, ValueError, AttributeError):
+        return "tensorflow"
+
+
+def fall_back() -> str | None:
+    """Make Keras take an installed backend where the configured one is missing.
+
+    For programs that own their process, before Keras is imported: it sets KERAS_BACKEND.
+
+    Returns
+    -------
+    str or None
+        A sentence that says what was taken instead; None where nothing had to change.
+    """
+    wanted = configured()
+    if "keras" in sys.modules or wanted not in NAMES or is_installed(wanted):
+        return None
+    for name in NAMES:
+        if is_installed(name):
+            os.environ["KERAS_BACKEND"] = name
+            return f"{title(wanted)} is not installed: computing with {title(name)} instead."
+    return None
+
+
+def current() -> ModuleType:
+    """The module of this room that serves Keras's backend.
+
+    Raises
+    ------
+    BackendError
+        If that backend is not installed, or cannot compute gradients.
+    """
+    name = configured()
+    if name not in NAMES:
+        raise BackendError(
+            f"Keras is set to the backend {name!r}, which computes no gradients: "
+            f"set KERAS_BACKEND to one of {', '.join(NAMES)}."
+        )
+    if not is_installed(name):
+        others = [other for other in NAMES if is_installed(other)]
+        use = f", or set KERAS_BACKEND={others[0]}, which is installed" if others else ""
+        raise BackendError(
+            f"Keras is set to the backend {name!r}, which is not installed: "
+            f'run pip install "optogram[{name}]"{use}.'
+        )
+    return importlib.import_module(f"optogram.backend.{name}")

@@ -1,0 +1,42 @@
+"""JAX behind the contract that ``optogram.backend`` states."""
+
+import jax
+import keras
+import numpy as np
+
+NAME = "jax"
+
+
+def to_tensor(array):
+    """See the contract."""
+    return jax.numpy.asarray(array)
+
+
+def to_array(tensor):
+    """See the contract."""
+    if tensor.dtype in (jax.numpy.bfloat16, jax.numpy.float16):
+        tensor = tensor.astype(jax.numpy.float32)
+    return np.asarray(tensor)
+
+
+def compile(function, variables):
+    """See the contract."""
+    variables = list(variables)
+
+    # Values are arguments: as constants they would be copied into every compiled program.
+    @jax.jit
+    def compiled(values, *tensors):
+        with keras.StatelessScope(state_mapping=zip(variables, values, strict=True)):
+            return function(*tensors)
+
+    return lambda *tensors: compiled([variable.value for variable in variables], *tensors)
+
+
+def gradient(function):
+    """See the contract."""
+
+    def summed(at, *others):
+        scores, extras = function(at, *others)
+        return scores.sum(), extras
+
+    return jax.grad(summed, has_aux=True)

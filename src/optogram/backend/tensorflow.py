@@ -1,0 +1,44 @@
+"""TensorFlow behind the contract that ``optogram.backend`` states."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+NAME = "tensorflow"
+
+
+def to_tensor(array):
+    """See the contract."""
+    return tf.convert_to_tensor(array)
+
+
+def to_array(tensor):
+    """See the contract."""
+    if tensor.dtype in (tf.bfloat16, tf.float16):
+        tensor = tf.cast(tensor, tf.float32)
+    return np.asarray(tensor)
+
+
+def compile(function, variables):
+    """See the contract. Variables are read where they stand, so none has to be passed in."""
+
+    # Photos of many sizes would otherwise leave one trace each behind.
+    @tf.function(reduce_retracing=True)
+    def compiled(*tensors):
+        with keras.StatelessScope():
+            return function(*tensors)
+
+    return compiled
+
+
+def gradient(function):
+    """See the contract."""
+
+    def value_and_gradient(at, *others):
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(at)
+            scores, extras = function(at, *others)
+        back = tape.gradient(scores, at, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        return back, extras
+
+    return value_and_gradient

@@ -1,0 +1,33 @@
+"""What optogram raises: one clear sentence each, saying what was expected, what came, what next."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class OptogramError(Exception):
+    """Base of every error that optogram raises on purpose; its text is meant for the user."""
+
+
+class InputError(OptogramError, ValueError):
+    """A photo, array, target, layer or option that cannot be used as given."""
+
+
+class ModelError(OptogramError, ValueError):
+    """A model or model file that cannot be opened or explained."""
+
+
+class BackendError(OptogramError, ImportError):
+    """The backend that Keras is set to use is missing or cannot compute gradients."""
+
+
+class OutputError(OptogramError, OSError):
+    """A place that cannot be written to."""
+
+
+def nearest(name: str, names: Iterable[str], count: int = 3) -> str:
+    """A clause that names the ``count`` entries of ``names`` most like ``name``, or ``""``."""
+    by_key = {candidate.lower(): candidate for candidate in names}
+    close = difflib.get_close_matches(name.lower(), by_key, n=count, cutoff=0.5)
+    if not close:
+        return ""
+    return "did you mean " + " or ".join(repr(by_key[key]) for key in close) + "?"

@@ -1,0 +1,157 @@
+"""The geometry interpreter: shape, receptive field, work and memory of every step."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import keras
+
+from optogram.network.receptive_field import ReceptiveField, receptive_field
+from optogram.network.steps import Graph, Shape, Step, Value
+
+_BITS_IN_NAME = {"8": 1, "16": 2, "32": 4, "64": 8}
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """What one step makes of one example.
+
+    Attributes
+    ----------
+    shape : tuple
+        Of its first output, batch first; None where it depends on what is fed.
+    receptive_field : ReceptiveField
+        Of an element of that output.
+    flops : int
+        Floating-point operations, a multiplication and an addition counted as two. What depends
+        on a size that is not known is counted as for one pixel.
+    memory : int
+        Bytes of its outputs, under the same rule.
+    """
+
+    shape: Shape
+    receptive_field: ReceptiveField
+    flops: int
+    memory: int
+
+
+def shapes(graph: Graph, input_shape: Shape) -> list[tuple[Shape, ...]]:
+    """The shape of every output of every step when ``input_shape`` (N, H, W, C) is fed."""
+    if None not in graph.steps[graph.inputs[0].step].shape[1:]:
+        batch = input_shape[0]
+        return [
+            tuple((batch, *shape[1:]) if shape[:1] == (None,) else shape for shape in step.shapes)
+            for step in graph.steps
+        ]
+    tensors: dict[Value, keras.KerasTensor] = {}
+    for step in graph.steps:
+        outputs = _specs(step, tensors, input_shape)
+        tensors.update((Value(step.index, i), output) for i, output in enumerate(outputs))
+    return [
+        tuple(tuple(tensors[Value(step.index, i)].shape) for i in range(len(step.shapes)))
+        for step in graph.steps
+    ]
+
+
+def measure(graph: Graph, input_shape: Shape) -> list[Geometry]:
+    """The geometry of every step for an input of ``input_shape`` (N, H, W, C), per example."""
+    all_shapes = shapes(graph, input_shape)
+    measured: list[Geometry] = []
+    for step in graph.steps:
+        read = [all_shapes[value.step][value.output] for value in step.inputs]
+        made = all_shapes[step.index]
+        seen = [measured[value.step].receptive_field for value in step.inputs]
+        memory = sum(
+            _elements(shape) * dtype_bytes(dtype)
+            for shape, dtype in zip(made, step.dtypes, strict=True)
+        )
+        measured.append(
+            Geometry(
+                made[0],
+                receptive_field(step, seen, read, made[0]),
+                _flops(step, read, made[0]),
+                memory,
+            )
+        )
+    return measured
+
+
+def peak_memory(graph: Graph, geometry: Sequence[Geometry], wanted: Iterable[Value]) -> int:
+    """Bytes alive at once, at most, in a forward pass of one example up to ``wanted``."""
+    wanted = list(wanted)
+    indices = sorted(graph.ancestors(wanted))
+    unneeded = graph.last_uses(indices, keep=wanted)
+    alive = peak = 0
+    for index in indices:
+        alive += geometry[index].memory
+        peak = max(peak, alive)
+        alive -= sum(geometry[step].memory for step in {v.step for v in unneeded.get(index, ())})
+    return peak
+
+
+def _specs(
+    step: Step, tensors: dict[Value, keras.KerasTensor], input_shape: Shape
+) -> list[keras.KerasTensor]:
+    """The symbolic outputs of ``step``; asking for them leaves no trace in the user's graph."""
+    if step.kind == "InputLayer":
+        return [keras.KerasTensor(input_shape, step.dtypes[0])]
+    if step.half == "activation":
+        return [tensors[step.inputs[0]]]
+    args, kwargs = keras.tree.map_structure(
+        lambda leaf: tensors[leaf] if isinstance(leaf, Value) else leaf,
+        (step.args, dict(step.kwargs)),
+    )
+    specs = getattr(step.run, "compute_output_spec", step.run)(*args, **kwargs)
+    return keras.tree.flatten(specs)
+
+
+def _elements(shape: Shape) -> int:
+    return math.prod(size or 1 for size in shape[1:])
+
+
+def dtype_bytes(dtype: str) -> int:
+    """Bytes that one number takes, from the name of its type."""
+    return next((size for bits, size in _BITS_IN_NAME.items() if dtype.endswith(bits)), 1)
+
+
+def _flops(step: Step, read: Sequence[Shape], made: Shape) -> int:
+    """Floating-point operations for one example; 0 for what only moves numbers around."""
+    layer, out = step.operation, _elements(made)
+    if not read or step.kind in ("Cast", "Reshape"):
+        return 0
+    if step.half == "activation":
+        return out
+    bias = out if getattr(layer, "use_bias", False) else 0
+    match layer:
+        case keras.layers.SeparableConv2D():
+            window = math.prod(layer.kernel_size)
+            inner = out // made[-1] * read[0][-1] * layer.depth_multiplier
+            return 2 * inner * window + 2 * out * layer.pointwise_kernel.shape[2] + bias
+        case keras.layers.DepthwiseConv2D():
+            return 2 * out * math.prod(layer.kernel_size) + bias
+        case keras.layers.Conv2DTranspose():
+            return 2 * _elements(read[0]) * math.prod(layer.kernel_size) * layer.filters + bias
+        case keras.layers.Conv1D() | keras.layers.Conv2D() | keras.layers.Conv3D():
+            return 2 * out * math.prod(layer.kernel.shape[:-1]) + bias
+        case keras.layers.Dense():
+            return 2 * out * read[0][-1] + bias
+        case keras.layers.MaxPooling2D() | keras.layers.AveragePooling2D():
+            return out * math.prod(layer.pool_size)
+        case keras.layers.GlobalAveragePooling2D() | keras.layers.GlobalMaxPooling2D():
+            return _elements(read[0])
+        case keras.layers.BatchNormalization() | keras.layers.Normalization():
+            return 2 * out
+        case keras.layers.Rescaling():
+            return 2 * out
+        case keras.layers.Add() | keras.layers.Multiply() | keras.layers.Subtract():
+            return out * (len(read) - 1)
+        case keras.layers.Average() | keras.layers.Maximum() | keras.layers.Minimum():
+            return out * (len(read) - 1)
+        case keras.layers.Activation() | keras.layers.ReLU() | keras.layers.LeakyReLU():
+            return out
+        case keras.layers.PReLU() | keras.layers.ELU() | keras.layers.Softmax():
+            return out
+        case keras.layers.Layer():
+            return 0
+        case _:
+            return out

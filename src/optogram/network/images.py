@@ -1,0 +1,480 @@
+"""Photos in: any file, Pillow image or array becomes one upright picture in 0..255."""
+
+import operator
+import os
+import stat
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from optogram.errors import InputError, nearest
+
+FITS = ("squash", "crop", "pad")
+
+PIXEL_LIMIT = 120_000_000
+"""Most pixels (height × width) that a picture may have; its header is asked before decoding."""
+
+PAD_GREY = 127.5
+"""What ``fit="pad"`` puts around the photo, in display units."""
+
+# Plain raster formats, decoded in process; EPS, for one, would start Ghostscript.
+_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000")
+
+# Pillow opens these formats in mode "I" only for samples of 16 bits.
+_SIXTEEN_BITS_AS_I = ("PNG", "PPM")
+
+_EXIF_ORIENTATION = 0x0112
+
+# EXIF orientation -> (swap rows and columns, then mirror top-bottom, then mirror left-right)
+_TURNS = {
+    2: (False, False, True),
+    3: (False, True, True),
+    4: (False, True, False),
+    5: (True, False, False),
+    6: (True, False, True),
+    7: (True, True, True),
+    8: (True, True, False),
+}
+
+# Rec. 601 luma, the weights behind Pillow's mode "L".
+_LUMA = np.array((0.299, 0.587, 0.114), np.float32)
+
+# How far outside 0..255 float arithmetic may carry a picture before it is refused.
+_SLACK = 0.01
+
+
+def read_picture(source: str | os.PathLike | Image.Image | Any, channels: int = 3) -> np.ndarray:
+    """Read one photo, upright and opaque, with the channels that a network takes.
+
+    Parameters
+    ----------
+    source
+        The path of a PNG, JPEG, WebP, GIF, BMP, TIFF, PPM, AVIF or JPEG 2000 file (of several
+        frames the first), a Pillow image, or an array of shape (H, W) or (H, W, C) that holds
+        ``uint8``, ``uint16``, ``bool``, or numbers in 0..255.
+    channels
+        Colour channels wanted. 1 and 3 convert between grey (Rec. 601 luma) and RGB; with any
+        other number only an array of exactly that many channels will do.
+
+    Returns
+    -------
+    ndarray of shape (H, W, channels)
+        Display units, 0..255: ``uint8`` where the source has at most 8 bits a channel, else
+        ``float32`` (16-bit values divided by 257, so 65535 becomes 255).
+
+    Raises
+    ------
+    InputError
+        If the source is missing, damaged, too large, or no picture in 0..255.
+
+    Notes
+    -----
+    EXIF orientation is applied. Transparency is laid over white, as a page shows it. Colour
+    profiles are ignored, as Keras ignores them. Pillow reads 16-bit colour files as 8-bit.
+    """
+    if isinstance(source, str | os.PathLike):
+        name = repr(os.fsdecode(source))
+        _check_convertible(name, channels)
+        with _open(source, name) as file, _decoding(name):
+            formats = [known for known in _FORMATS if known in _installed_formats()]
+            with Image.open(file, formats=formats) as image:
+                return _from_image(image, channels, name)
+    if isinstance(source, Image.Image):
+        name = "the Pillow image"
+        _check_convertible(name, channels)
+        with _decoding(name):
+            return _from_image(source, channels, name)
+    return _from_array(_as_array(source), channels, "the array")
+
+
+def fit_picture(
+    picture: np.ndarray, size: tuple[int | None, int | None] | None, fit: str = "squash"
+) -> np.ndarray:
+    """Bring a picture to the size that a network takes, by Lanczos resampling.
+
+    Parameters
+    ----------
+    picture
+        Array of shape (H, W, C), 0..255, as ``read_picture`` returns it. A ``uint8`` picture is
+        resampled in ``uint8``, which gives the numbers of ``keras.utils.load_img`` with
+        ``interpolation="lanczos"``; any other in ``float32``.
+    size
+        (height, width) in pixels. Where one side is None the photo's proportions are kept and
+        ``fit`` has nothing to do; None, or None for both sides, leaves the picture its size.
+    fit
+        ``"squash"``: the whole photo, its proportions given up, as Keras does. ``"crop"``:
+        scaled to cover the size, its centre kept. ``"pad"``: scaled to go inside, centred, with
+        mid-grey (127.5) around it, which most preparations map near zero.
+
+    Returns
+    -------
+    ndarray of shape (height, width, C)
+        ``float32`` in 0..255.
+
+    Raises
+    ------
+    InputError
+        If ``size`` or ``fit`` is unknown.
+    """
+    place = _place(picture.shape[:2], size, fit)
+    resized = _resize(picture, place.box, place.inner)
+    if place.inner == place.size:
+        return resized
+    canvas = np.full((*place.size, picture.shape[2]), PAD_GREY, np.float32)
+    (top, left), (height, width) = place.offset, place.inner
+    canvas[top : top + height, left : left + width] = resized
+    return canvas
+
+
+def seen_region(
+    photo_size: tuple[int, int],
+    size: tuple[int | None, int | None] | None,
+    fit: str = "squash",
+) -> tuple[float, float, float, float]:
+    """Tell which rectangle of a photo the network's input covers after ``fit_picture``.
+
+    Parameters
+    ----------
+    photo_size
+        (height, width) of the photo.
+    size, fit
+        As given to ``fit_picture``.
+
+    Returns
+    -------
+    top, left, bottom, right : float
+        Edges in photo pixels, (0, 0) being the photo's upper left corner. With ``"pad"`` they
+        lie outside the photo on the padded sides.
+
+    Raises
+    ------
+    InputError
+        If ``size`` or ``fit`` is unknown.
+    """
+    place = _place(photo_size, size, fit)
+    top, left, bottom, right = place.box
+    step_y = (bottom - top) / place.inner[0]
+    step_x = (right - left) / place.inner[1]
+    return (
+        top - place.offset[0] * step_y,
+        left - place.offset[1] * step_x,
+        bottom + (place.size[0] - place.inner[0] - place.offset[0]) * step_y,
+        right + (place.size[1] - place.inner[1] - place.offset[1]) * step_x,
+    )
+
+
+# Files
+
+
+def _open(source: str | os.PathLike, name: str) -> BinaryIO:
+    """Open a regular, non-empty file, or say what stands in its place."""
+    path = Path(os.fsdecode(source))
+    try:
+        status = path.stat()
+        # Opening a pipe would wait for its other end.
+        file = path.open("rb") if stat.S_ISREG(status.st_mode) else None
+    except FileNotFoundError:
+        raise InputError(_missing(name)) from None
+    except PermissionError:
+        raise InputError(
+            f"{name} may not be read (permission denied): change its permissions or copy it"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{name} cannot be opened ({_reason(error)}): check the path") from error
+    if file is None:
+        kind = "a folder" if path.is_dir() else "a pipe or device"
+        raise InputError(f"{name} is {kind}, not a picture: give the path of a picture file")
+    if status.st_size == 0:
+        file.close()
+        raise InputError(f"{name} is empty (0 bytes): copy or download the picture again")
+    return file
+
+
+def _missing(name: str) -> str:
+    if "://" in name:
+        return f"{name} is a web address, not a file: download the picture and give its path"
+    return f"{name} does not exist: check the path, which is looked up from {str(Path.cwd())!r}"
+
+
+def _installed_formats() -> dict:
+    Image.init()
+    return Image.OPEN
+
+
+@contextmanager
+def _decoding(name: str) -> Iterator[None]:
+    """Turn whatever Pillow raises into one sentence; on damaged files that may be anything."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except InputError:
+        raise
+    except UnidentifiedImageError as error:
+        kinds = ", ".join(_FORMATS)
+        raise InputError(
+            f"{name} holds no picture that can be read, whatever its ending: save it as {kinds}"
+        ) from error
+    except Image.DecompressionBombError as error:
+        raise InputError(f"{name} has too many pixels ({_reason(error)}): shrink it") from error
+    except Exception as error:
+        raise InputError(
+            f"{name} cannot be decoded, it may be damaged or cut short ({_reason(error)}): "
+            "get the file again, or save it anew from a picture editor"
+        ) from error
+
+
+def _reason(error: BaseException) -> str:
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return " ".join(text.split()).rstrip(".") or type(error).__name__
+
+
+# Pillow images
+
+
+def _check_convertible(name: str, channels: int) -> None:
+    if channels not in (1, 3):
+        raise InputError(
+            f"{name} is a photo, but the network takes {channels} channels: "
+            f"give an array of shape (height, width, {channels}) with values in 0..255"
+        )
+
+
+def _from_image(image: Image.Image, channels: int, name: str) -> np.ndarray:
+    if image.width * image.height > PIXEL_LIMIT:
+        raise InputError(
+            f"{name} has {image.width}×{image.height} pixels, more than the {PIXEL_LIMIT:,} "
+            "that are read: shrink it"
+        )
+    if not image.width or not image.height:
+        raise InputError(f"{name} has no pixels, its size is {image.width}×{image.height}")
+    image.load()
+    # Modes "I", "I;16…" and "F" hold numbers, which Pillow would clip on the way to RGB.
+    if image.mode[0] in "IF":
+        pixels = _change_channels(_numbers(image, name), channels)
+    else:
+        pixels = _eight_bits(image, channels)
+    return _upright(pixels, image)
+
+
+def _numbers(image: Image.Image, name: str) -> np.ndarray:
+    """Grey of more than 8 bits as an array (H, W, 1) in display units."""
+    values = np.asarray(image)
+    if ";16" in image.mode or (image.mode == "I" and image.format in _SIXTEEN_BITS_AS_I):
+        values = values.astype(np.uint16)
+        values[values == image.info.get("transparency", -1)] = 65535  # white where transparent
+    return _display_units(values, name)[..., None]
+
+
+def _eight_bits(image: Image.Image, channels: int) -> np.ndarray:
+    """Any 8-bit mode as a ``uint8`` array (H, W, channels), laid over white if transparent."""
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image.convert("RGBA"))
+    image = image.convert("RGB")
+    if channels == 1:
+        return np.array(image.convert("L"))[..., None]
+    return np.array(image)
+
+
+def _upright(pixels: np.ndarray, image: Image.Image) -> np.ndarray:
+    orientation = image.getexif().get(_EXIF_ORIENTATION)
+    if orientation not in _TURNS:
+        return pixels
+    swap, mirror_rows, mirror_columns = _TURNS[orientation]
+    if swap:
+        pixels = pixels.swapaxes(0, 1)
+    if mirror_rows:
+        pixels = pixels[::-1]
+    if mirror_columns:
+        pixels = pixels[:, ::-1]
+    return np.ascontiguousarray(pixels)
+
+
+# Arrays
+
+
+def _as_array(source: Any) -> np.ndarray:
+    if not hasattr(source, "__array__"):
+        raise InputError(
+            f"a picture is a path, a Pillow image or an array of shape (height, width, channels), "
+            f"not a {type(source).__name__}"
+        )
+    try:
+        return np.asarray(source)
+    except Exception as error:  # PyTorch: a tensor on a GPU, or one that needs gradients
+        raise InputError(
+            f"this {type(source).__name__} cannot be read as an array ({_reason(error)}): "
+            "give a NumPy array"
+        ) from error
+
+
+def _from_array(array: np.ndarray, channels: int, name: str) -> np.ndarray:
+    _check_shape(array, channels, name)
+    pixels = _display_units(array, name)
+    return _change_channels(pixels if pixels.ndim == 3 else pixels[..., None], channels)
+
+
+def _check_shape(array: np.ndarray, channels: int, name: str) -> None:
+    readable = (1, 3, 4) if channels in (1, 3) else (channels,)
+    shape = array.shape if array.ndim != 2 else (*array.shape, 1)
+    came = f"{name} has shape {array.shape}"
+    if array.size == 0:
+        raise InputError(f"{came}, which holds no pixels: give (height, width, {channels})")
+    if len(shape) == 4:
+        raise InputError(f"{came}, a batch: give one picture (height, width, {channels}) at a time")
+    if len(shape) != 3:
+        raise InputError(f"{came}, but a picture has (height, width, {channels})")
+    if shape[-1] in readable:
+        return
+    if shape[0] in readable:
+        raise InputError(
+            f"{came}, channels first: turn it to (height, width, channels) "
+            "with array.transpose(1, 2, 0)"
+        )
+    expected = "1, 3 or 4" if channels in (1, 3) else channels
+    raise InputError(
+        f"{came}, which means {shape[-1]} channels, but this network takes {channels}: "
+        f"give (height, width, channels) with {expected} channels"
+    )
+
+
+def _display_units(array: np.ndarray, name: str) -> np.ndarray:
+    """Give numbers of any type as 0..255, ``uint8`` where whole numbers allow it."""
+    if array.dtype == np.uint8:
+        return array
+    if array.dtype.kind == "u" and array.dtype.itemsize == 2:
+        return array.astype(np.float32) / 257
+    if array.dtype == bool:
+        return array.astype(np.uint8) * 255
+    if array.dtype.kind in "iu":
+        _check_range(array, name)
+        return array.astype(np.uint8)
+    if array.dtype.kind != "f":
+        raise InputError(
+            f"{name} has dtype {array.dtype}, which holds no picture: "
+            "give uint8, uint16, bool or floats in 0..255"
+        )
+    bad = array.size - np.count_nonzero(np.isfinite(array))
+    if bad:
+        raise InputError(
+            f"{name} has {bad} NaN or infinite values among {array.size}: replace them first"
+        )
+    _check_range(array, name)
+    if 0 < array.max() <= 1:
+        raise InputError(
+            f"{name} has floats between 0 and 1, but a picture spans 0..255: "
+            "multiply by 255, or give uint8"
+        )
+    return np.clip(array, 0, 255).astype(np.float32)
+
+
+def _check_range(array: np.ndarray, name: str) -> None:
+    low, high = array.min(), array.max()
+    if low < -_SLACK or high > 255 + _SLACK:
+        raise InputError(
+            f"{name} has values from {low:g} to {high:g}, but a picture lies in 0..255: "
+            "rescale it, or undo its preparation first"
+        )
+
+
+def _change_channels(pixels: np.ndarray, channels: int) -> np.ndarray:
+    """Take (H, W, 1, 3 or 4) in display units to (H, W, channels); other counts stay."""
+    if channels not in (1, 3):
+        return pixels.copy()
+    grey = pixels.shape[2] == 1
+    if pixels.dtype == np.uint8:
+        return _eight_bits(Image.fromarray(pixels[..., 0] if grey else pixels), channels)
+    if grey:
+        return pixels.repeat(channels, axis=2)
+    if pixels.shape[2] == 4:
+        alpha = pixels[..., 3:] / 255
+        pixels = pixels[..., :3] * alpha + 255 * (1 - alpha)
+    return (pixels @ _LUMA)[..., None] if channels == 1 else pixels
+
+
+# Sizes
+
+
+class _Placement(NamedTuple):
+    """``box`` of the photo is resized to ``inner`` and put at ``offset`` into ``size``."""
+
+    size: tuple[int, int]
+    box: tuple[float, float, float, float]  # top, left, bottom, right
+    inner: tuple[int, int]
+    offset: tuple[int, int]
+
+
+def _place(
+    photo_size: tuple[int, int], size: tuple[int | None, int | None] | None, fit: str
+) -> _Placement:
+    if fit not in FITS:
+        hint = nearest(str(fit), FITS) or "choose one"
+        raise InputError(f"fit must be {', '.join(map(repr, FITS))}, not {fit!r}: {hint}")
+    sides = _sides(size)
+    target = _complete(photo_size, sides)
+    photo_height, photo_width = photo_size
+    height, width = target
+    whole = (0.0, 0.0, float(photo_height), float(photo_width))
+    if fit == "squash" or None in sides:
+        return _Placement(target, whole, target, (0, 0))
+    if fit == "crop":
+        seen_height = min(photo_height, photo_width * height / width)
+        seen_width = min(photo_width, photo_height * width / height)
+        # Whole pixels, so that a photo which only has to be cut is not blurred.
+        top, left = (photo_height - seen_height) // 2, (photo_width - seen_width) // 2
+        return _Placement(target, (top, left, top + seen_height, left + seen_width), target, (0, 0))
+    inner_height = max(1, min(height, round(photo_height * width / photo_width)))
+    inner_width = max(1, min(width, round(photo_width * height / photo_height)))
+    offset = ((height - inner_height) // 2, (width - inner_width) // 2)
+    return _Placement(target, whole, (inner_height, inner_width), offset)
+
+
+def _sides(size: tuple[int | None, int | None] | None) -> tuple[int | None, int | None]:
+    if size is None:
+        return None, None
+    try:
+        height, width = (None if side is None else operator.index(side) for side in size)
+    except (TypeError, ValueError):
+        height, width = 0, 0
+    if any(side is not None and side < 1 for side in (height, width)):
+        raise InputError(
+            f"size must be (height, width) in whole pixels of at least 1, or None, not {size!r}"
+        )
+    return height, width
+
+
+def _complete(photo_size: tuple[int, int], sides: tuple[int | None, int | None]) -> tuple[int, int]:
+    """Fill in the sides left open, from the photo's proportions."""
+    (photo_height, photo_width), (height, width) = photo_size, sides
+    if height is not None and width is not None:
+        return height, width
+    if height is not None:
+        return height, max(1, round(photo_width * height / photo_height))
+    if width is not None:
+        return max(1, round(photo_height * width / photo_width)), width
+    return photo_height, photo_width
+
+
+def _resize(
+    picture: np.ndarray, box: tuple[float, float, float, float], size: tuple[int, int]
+) -> np.ndarray:
+    """Resample ``box`` of the picture to ``size``, channel by channel, as ``float32``."""
+    if picture.dtype != np.uint8:
+        picture = picture.astype(np.float32)
+    (top, left, bottom, right), (height, width) = box, size
+    planes = [
+        np.asarray(
+            Image.fromarray(picture[..., channel]).resize(
+                (width, height), Image.Resampling.LANCZOS, (left, top, right, bottom)
+            ),
+            np.float32,
+        )
+        for channel in range(picture.shape[2])
+    ]
+    return np.clip(np.stack(planes, axis=-1), 0, 255)

@@ -1,0 +1,216 @@
+"""The names of a network's classes: ImageNet's own, numbered ones, or the user's."""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from os import PathLike
+from pathlib import Path
+
+from optogram.errors import InputError, nearest
+
+_LARGEST_FILE = 10_000_000  # bytes
+
+
+@dataclass(frozen=True)
+class Labels:
+    """One name a class, and its WordNet id where there is one (else ``""``)."""
+
+    names: tuple[str, ...]
+    ids: tuple[str, ...]
+
+    def __len__(self) -> int:
+        """How many classes there are."""
+        return len(self.names)
+
+    def index(self, label: str) -> int:
+        """Find the class that ``label`` means.
+
+        Parameters
+        ----------
+        label
+            A name, in any case, with ``_``, ``-`` and runs of spaces alike, and where no name
+            matches in full also without its parenthesis (``"crane"`` for ``"crane (bird)"``);
+            or a WordNet id; or a class number in decimal digits. A name goes before a number.
+
+        Returns
+        -------
+        int
+            The class number, from 0.
+
+        Raises
+        ------
+        InputError
+            No class is meant, or more than one: the message lists their numbers.
+        """
+        wanted = _key(label)
+        found = (
+            self._matches(wanted, _key, self.names)
+            or self._matches(wanted, _key_without_parenthesis, self.names)
+            or (self._matches(wanted, _key, self.ids) if wanted else [])
+        )
+        if len(found) == 1:
+            return found[0]
+        if found:
+            classes = ", ".join(f"{number} ({self.names[number]})" for number in found)
+            raise InputError(f"{label!r} names {len(found)} classes: {classes}; give the number")
+        digits = label.strip()
+        if digits.isdecimal() and int(digits) < len(self):
+            return int(digits)
+        hint = nearest(wanted, self.names)
+        raise InputError(
+            f"{label!r} is no class of this network{f' ({hint})' if hint else ''}; "
+            f"give one of its labels or a number from 0 to {len(self) - 1}"
+        )
+
+    @staticmethod
+    def _matches(wanted: str, key: Callable[[str], str], candidates: Iterable[str]) -> list[int]:
+        return [number for number, name in enumerate(candidates) if key(name) == wanted]
+
+
+@cache
+def imagenet() -> Labels:
+    """The 1000 classes of ImageNet (ILSVRC 2012), each with a name of its own."""
+    table = resources.files("optogram.network").joinpath("imagenet.tsv")
+    lines = table.read_text(encoding="utf-8").splitlines()
+    rows = [line.split("\t") for line in lines if not line.startswith("#")]
+    return Labels(
+        names=tuple(name for _, _, name in rows), ids=tuple(wordnet for _, wordnet, _ in rows)
+    )
+
+
+def numbered(count: int) -> Labels:
+    """``class 0``, ``class 1``, ...: for a network whose labels are not known."""
+    return Labels(tuple(f"class {number}" for number in range(count)), ("",) * count)
+
+
+def read_labels(
+    source: str | PathLike[str] | Sequence[str] | Mapping[int, str] | Labels,
+    count: int | None = None,
+) -> Labels:
+    """Labels as the user gives them.
+
+    Parameters
+    ----------
+    source
+        The names in the order of the network's outputs, or by class number; or the path of a
+        UTF-8 text file with one name a line; or of a ``.json`` file: a list of names, or an
+        object from class number to name, or to ``[WordNet id, name]`` as Keras has it. Two
+        classes may share a name.
+    count
+        How many outputs the network has; None leaves the number unchecked.
+
+    Returns
+    -------
+    Labels
+
+    Raises
+    ------
+    InputError
+        The file is missing, larger than 10 MB, no text or damaged; an entry is not a name;
+        or there are not ``count`` names.
+    """
+    origin = "the list given"
+    if isinstance(source, Labels):
+        labels = source
+    elif isinstance(source, str | PathLike):
+        origin = Path(source).name
+        labels = _read_file(Path(source))
+    else:
+        labels = _from_content(source, origin)
+    if count is not None and len(labels) != count:
+        raise InputError(
+            f"expected {count} labels, one for each output; {origin} has {len(labels)}"
+        )
+    return labels
+
+
+def _read_file(path: Path) -> Labels:
+    text = _read_text(path)
+    if path.suffix.lower() == ".json":
+        return _from_json(text, path.name)
+    return _from_entries([line.strip() for line in text.rstrip().splitlines()], path.name)
+
+
+def _read_text(path: Path) -> str:
+    """The UTF-8 text of ``path``, without byte order mark; InputError where there is none."""
+    if not path.is_file():
+        raise InputError(f"no labels file {path}; give a text or .json file, or a list of names")
+    try:
+        if path.stat().st_size > _LARGEST_FILE:
+            raise InputError(
+                f"{path.name} is larger than {_LARGEST_FILE // 1_000_000} MB, too large for "
+                "labels; give a file with one name a line"
+            )
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path.name} is not UTF-8 text; give a text file with one name a line"
+        ) from error
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be read ({error.strerror}); check its permissions"
+        ) from error
+
+
+def _from_json(text: str, origin: str) -> Labels:
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{origin} is damaged JSON ({error}); correct it there") from error
+    return _from_content(content, origin)
+
+
+def _from_content(content: object, origin: str) -> Labels:
+    """Labels out of a list of entries, or a mapping from class number to entry."""
+    if isinstance(content, Mapping):
+        content = _in_order(content, origin)
+    if isinstance(content, str) or not isinstance(content, Iterable):
+        raise InputError(
+            f"{origin} holds a {type(content).__name__}; expected a list of names, or an object "
+            "from class number to name"
+        )
+    return _from_entries(content, origin)
+
+
+def _in_order(by_number: Mapping[object, object], origin: str) -> list[object]:
+    """The values of ``{"0": ..., "1": ...}`` by number; InputError unless none is left out."""
+    by_digits = {str(key): value for key, value in by_number.items()}
+    keys = [str(number) for number in range(len(by_number))]
+    if set(keys) != by_digits.keys():
+        stray = next(key for key in by_digits if key not in keys)
+        raise InputError(
+            f"the keys of {origin} must be the class numbers 0 to {len(keys) - 1}, and "
+            f"{stray!r} is none of them; write each class as number: name"
+        )
+    return [by_digits[key] for key in keys]
+
+
+def _from_entries(entries: Iterable[object], origin: str) -> Labels:
+    """Labels out of names, or pairs of WordNet id and name; InputError for anything else."""
+    names, ids = [], []
+    for number, entry in enumerate(entries):
+        match entry:
+            case str(name) if name.strip():
+                wordnet = ""
+            case [str(wordnet), str(name)] if name.strip():
+                pass
+            case _:
+                raise InputError(
+                    f"label {number} of {origin} must be a name, got {entry!r}; "
+                    "give one text for each class"
+                )
+        names.append(name)
+        ids.append(wordnet)
+    return Labels(tuple(names), tuple(ids))
+
+
+def _key(name: str) -> str:
+    """What is compared of a name: case and the kind of gap between words do not count."""
+    return re.sub(r"[\s_-]+", " ", name).strip().casefold()
+
+
+def _key_without_parenthesis(name: str) -> str:
+    return _key(re.sub(r"\s*\([^()]*\)\s*$", "", name))

@@ -1,0 +1,134 @@
+"""What a user is told of one layer."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+
+from optogram.network.geometry import Geometry, dtype_bytes
+from optogram.network.receptive_field import ReceptiveField
+from optogram.network.steps import Shape, Step
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer of a network, or one half of a layer with a fused activation.
+
+    Attributes
+    ----------
+    name, kind : str
+        Its unique name here, and the class of the Keras layer (or name of the activation).
+    output_shape : tuple
+        Batch first; None where it depends on the image.
+    parameters : int
+        The number of weights; a layer used a second time (``conv1@2``) has the same ones again.
+    trainable : bool
+        Whether training would change any of them.
+    flops : int
+        Floating-point operations an image, a multiplication and an addition counted as two.
+    memory : int
+        Bytes that its output takes, an image.
+    receptive_field : ReceptiveField
+        Which window of the image an element of its output can depend on.
+    """
+
+    name: str
+    kind: str
+    output_shape: Shape
+    parameters: int
+    trainable: bool
+    flops: int
+    memory: int
+    receptive_field: ReceptiveField
+    operation: Any = field(repr=False)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The configuration that Keras keeps of the layer; empty for a bare operation."""
+        return self.operation.get_config() if isinstance(self.operation, keras.Layer) else {}
+
+    @property
+    def weights(self) -> tuple[np.ndarray, ...]:
+        """Copies of its weights, in Keras's order (a convolution: kernel, then bias)."""
+        return tuple(self.operation.get_weights()) if self.parameters else ()
+
+
+def describe(step: Step, geometry: Sequence[Geometry]) -> Layer:
+    """The layer that ``step`` is or completes; of a ``:pre`` step, the first half alone."""
+    operation, measured = step.operation, geometry[step.index]
+    flops = measured.flops
+    kind = step.kind
+    if step.half == "activation":
+        flops += geometry[step.inputs[0].step].flops
+        kind = type(operation).__name__
+    is_layer = isinstance(operation, keras.Layer)
+    return Layer(
+        name=step.name,
+        kind=kind,
+        output_shape=step.shape,
+        parameters=operation.count_params() if is_layer else 0,
+        trainable=is_layer and bool(operation.trainable_weights),
+        flops=flops,
+        memory=measured.memory,
+        receptive_field=measured.receptive_field,
+        operation=operation,
+    )
+
+
+def summary(title: str, layers: Sequence[Layer], weights: Sequence[keras.Variable]) -> str:
+    """A table of ``layers`` with totals, as text."""
+    header = ("layer", "kind", "output", "parameters", "MFLOPs", "receptive field")
+    rows = [
+        (
+            layer.name,
+            layer.kind,
+            sizes(layer.output_shape),
+            f"{layer.parameters:,}",
+            f"{layer.flops / 1e6:,.1f}",
+            field_text(layer.receptive_field),
+        )
+        for layer in layers
+    ]
+    widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
+    texts = 3
+
+    def line(row: Sequence[str]) -> str:
+        cells = [
+            cell.ljust(width) if i < texts else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        return "  ".join(cells).rstrip()
+
+    rule = "-" * sum(widths, 2 * (len(widths) - 1))
+    return "\n".join(
+        [title, "", line(header), rule, *map(line, rows), rule, totals(layers, weights)]
+    )
+
+
+def totals(layers: Sequence[Layer], weights: Sequence[keras.Variable]) -> str:
+    """How large the network is and how much it works, in one sentence."""
+    count = sum(math.prod(weight.shape) for weight in weights)
+    trainable = sum(math.prod(weight.shape) for weight in weights if weight.trainable)
+    size = sum(math.prod(weight.shape) * dtype_bytes(weight.dtype) for weight in weights)
+    flops = sum(layer.flops for layer in layers)
+    memory = sum(layer.memory for layer in layers)
+    return (
+        f"{count:,} parameters ({trainable:,} trainable, {count - trainable:,} not) in "
+        f"{size / 1e6:,.1f} MB; {flops / 1e9:,.2f} GFLOPs and {memory / 1e6:,.1f} MB of maps "
+        "an image"
+    )
+
+
+def sizes(shape: Shape) -> str:
+    """A shape without its batch size: ``14×14×512``."""
+    return "×".join("?" if size is None else str(size) for size in shape[1:])
+
+
+def field_text(field: ReceptiveField) -> str:
+    """The size of a receptive field in pixels, in words."""
+    if field.is_whole:
+        return "whole image"
+    return "×".join(f"{size:g}" for size in field.size)

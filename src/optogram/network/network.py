@@ -1,0 +1,565 @@
+"""An opened network: what every method, picture and page asks about a model."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+
+from optogram import backend
+from optogram.errors import InputError, ModelError, nearest
+from optogram.network import forward, images
+from optogram.network.geometry import Geometry, measure, peak_memory
+from optogram.network.head import Head, find_head
+from optogram.network.labels import Labels, numbered, read_labels
+from optogram.network.layer import Layer, describe, summary
+from optogram.network.memory import batches
+from optogram.network.preparation import preparation
+from optogram.network.steps import Graph, Shape, Step, Value, flatten
+from optogram.progress import Progress, silent
+
+_NOMINAL_SIDE = 224
+_PROGRAMS_KEPT = 32
+_WORKSPACE = 3
+"""Backends take about this many times the bytes of the maps alive: copies, padding, workspace."""
+
+_NOT_EXPLAINED_AT = (
+    keras.layers.AveragePooling2D,
+    keras.layers.Cropping2D,
+    keras.layers.Dropout,
+    keras.layers.InputLayer,
+    keras.layers.MaxPooling2D,
+    keras.layers.Permute,
+    keras.layers.Rescaling,
+    keras.layers.Reshape,
+    keras.layers.Resizing,
+    keras.layers.SpatialDropout2D,
+    keras.layers.UpSampling2D,
+    keras.layers.ZeroPadding2D,
+)
+
+
+class Prediction(NamedTuple):
+    """One class that the network names for an image."""
+
+    index: int
+    id: str
+    label: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """Scores of N images and how they change.
+
+    Attributes
+    ----------
+    gradient : ndarray of shape (N, H, W, C) or (N, h, w, channels)
+        ∂score/∂x, or ∂score/∂(output of the step asked for).
+    maps : ndarray
+        What the gradient is taken at: x itself, or that step's output.
+    scores : ndarray of shape (N,)
+        What was explained.
+    outputs : ndarray of shape (N, outputs)
+        The logits or probabilities of all classes.
+    """
+
+    gradient: np.ndarray
+    maps: np.ndarray
+    scores: np.ndarray
+    outputs: np.ndarray
+
+
+class Network:
+    """A Keras 3 model, opened. The model itself is never changed.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Functional or sequential, with one image input (N, H, W, C) and one output.
+    preprocess : str, pair of callables or Preparation, optional
+        What turns display pixels 0..255 into the units that the model was trained on: "caffe",
+        "tf", "torch", "unit" (0..1), "lite", "none", or a pair (there, back) of callables on
+        arrays (..., C). None: "none" where the model rescales its input itself, else "unit",
+        and then `notes` says so.
+    labels : sequence of str, path or Labels, optional
+        One name a class, in order; a text file has one a line.
+    origin : str, optional
+        Where the model came from, kept in every result.
+
+    Attributes
+    ----------
+    model : keras.Model
+        The model that was handed in.
+    name, origin : str
+        What the model calls itself, and where it came from.
+    graph : Graph
+        The list of steps.
+    layers : tuple of Layer
+        What `summary` lists: the steps, with each layer's two halves as one.
+    head : Head
+        How the network ends.
+    labels : Labels
+        The names of its classes.
+    preparation : Preparation
+        What turns pixels into network units, and back.
+    size : tuple of int or None
+        (height, width) that the network takes, None where it takes any.
+    channels : int
+        How many channels its images have.
+    notes : tuple of str
+        What the user should know of how the model was opened.
+
+    Raises
+    ------
+    ModelError
+        If the model has no graph, several inputs or outputs, or no image input.
+    InputError
+        If the preparation or the labels do not fit the model.
+    BackendError
+        If Keras's backend is missing or cannot compute gradients.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        preprocess: Any = None,
+        labels: Sequence[str] | str | Path | Labels | None = None,
+        origin: str = "a model in memory",
+    ) -> None:
+        self._backend = backend.current()
+        if not isinstance(model, keras.Model):
+            raise ModelError(
+                f"Expected a Keras 3 model, got an object of type {type(model).__name__}: "
+                "build or load one with keras, or give optogram.load a name or a file."
+            )
+        self.model = model
+        self.name = model.name
+        self.origin = origin
+        self.graph = flatten(model)
+        self.size, self.channels = _image_input(self.graph, self.name)
+        self.head = find_head(self.graph)
+        self.notes: tuple[str, ...] = ()
+        if preprocess is None:
+            preprocess = "none" if _rescales(self.graph) else "unit"
+            if preprocess == "unit":
+                self.notes = (
+                    'No preparation was given: pixels are scaled to 0…1 ("unit"). If the network '
+                    "was trained on other units, say which with preprocess=…, or what it answers "
+                    "will be wrong.",
+                )
+        self.preparation = preparation(preprocess, self.channels)
+        self.labels = (
+            numbered(self.head.classes)
+            if labels is None
+            else read_labels(labels, self.head.classes)
+        )
+        self._steps = {step.name: step for step in self.graph.steps}
+        self._measured: dict[tuple[int, int], list[Geometry]] = {}
+        self._programs: OrderedDict[Any, Callable[..., Any]] = OrderedDict()
+        self.layers = tuple(self[step.name] for step in self.graph.steps if step.half != "pre")
+
+    # -- what it is made of --------------------------------------------------------------------
+
+    def __repr__(self) -> str:
+        return f"<Network {self.name!r} from {self.origin}, {len(self.graph.steps)} steps>"
+
+    def __getitem__(self, name: str) -> Layer:
+        """The layer (or half of a layer, ``conv1:pre``) called ``name``."""
+        side = (self.size[0] or _NOMINAL_SIDE, self.size[1] or _NOMINAL_SIDE)
+        return describe(self.step(name), self.geometry(side))
+
+    def step(self, name: str) -> Step:
+        """The step called ``name``.
+
+        Raises
+        ------
+        InputError
+            If there is none; the sentence names the nearest.
+        """
+        if name not in self._steps:
+            hint = nearest(str(name), self._steps) or "`optogram inspect` lists them all"
+            raise InputError(f"{self.name!r} has no layer {name!r}: {hint}.")
+        return self._steps[name]
+
+    def geometry(self, size: tuple[int, int]) -> list[Geometry]:
+        """The geometry of every step for an image of ``size`` (height, width), per example."""
+        if size not in self._measured:
+            self._measured[size] = measure(self.graph, (1, *size, self.channels))
+        return self._measured[size]
+
+    @property
+    def default_layer(self) -> str:
+        """The layer explained when none is named.
+
+        The last step larger than 1×1 on the path to the score that is no pooling, padding,
+        dropout or resizing: ``block5_conv3`` in VGG16.
+
+        Raises
+        ------
+        InputError
+            If no step makes a map.
+        """
+        for index in sorted(self.graph.ancestors([self.head.logits]), reverse=True):
+            step = self.graph.steps[index]
+            is_map = len(step.shape) == 4 and step.shape[1:3] != (1, 1)
+            if is_map and not isinstance(step.operation, _NOT_EXPLAINED_AT):
+                return step.name
+        raise InputError(
+            f"{self.name!r} has no layer that makes maps larger than 1×1: methods that need no "
+            "layer (saliency, occlusion) work."
+        )
+
+    def summary(self) -> str:
+        """The network as a table: layers, shapes, parameters, work, receptive fields, totals."""
+        sides = "×".join(str(side or "any") for side in (*self.size, self.channels))
+        title = (
+            f"{self.name}: {self.origin}, images of {sides}, preparation {self.preparation.name!r}"
+        )
+        return summary(title, self.layers, self.model.weights)
+
+    # -- pictures in, classes out --------------------------------------------------------------
+
+    def prepare(
+        self, image: Any, fit: str = "squash", size: tuple[int | None, int | None] | None = None
+    ) -> np.ndarray:
+        """What the network is fed for ``image``.
+
+        Parameters
+        ----------
+        image : path, PIL image, array of shape (H, W, C) or (H, W) in 0..255, or a list of these
+            A batch (N, H, W, C) of uint8 is taken for a list of pictures; one of floats for
+            images that are already prepared, and is only checked.
+        fit : {"squash", "crop", "pad"}
+            How a photo becomes as large as the network takes: both sides resized (as Keras does;
+            the whole photo stays), the centre cut out, or grey added. Lanczos.
+        size : (height, width), optional
+            For networks that take any size; None in one place keeps the photo's proportions.
+            By default such a network gets the photo as it is.
+
+        Returns
+        -------
+        ndarray of shape (N, H, W, C), float32
+            In network units.
+
+        Raises
+        ------
+        InputError
+            If a picture cannot be read, has NaN or the wrong number of channels, or if the
+            pictures for one batch differ in size.
+        """
+        if isinstance(image, np.ndarray) and image.ndim == 4 and image.dtype.kind == "f":
+            return self._checked(image)
+        is_many = isinstance(image, list | tuple) or (
+            isinstance(image, np.ndarray) and image.ndim == 4
+        )
+        pictures = list(image) if is_many else [image]
+        if not pictures:
+            raise InputError("Expected at least one image, got an empty list.")
+        target = size if None in self.size else self.size
+        fitted = [
+            images.fit_picture(images.read_picture(picture, self.channels), target, fit)
+            for picture in pictures
+        ]
+        if len({picture.shape for picture in fitted}) > 1:
+            raise InputError(
+                "The images differ in size and the network takes any: give size=(height, width), "
+                "or explain them one at a time."
+            )
+        return np.ascontiguousarray(self.preparation.to_network(np.stack(fitted)), np.float32)
+
+    def display(self, x: np.ndarray) -> np.ndarray:
+        """The way back: prepared images (N, H, W, C) as uint8 pictures."""
+        return self.preparation.display(x)
+
+    def scores(self, image: Any, memory: int | str | None = None) -> np.ndarray:
+        """The logits (N, outputs) for everything that `prepare` takes."""
+        self._require_vector()
+        return self.evaluate(self.prepare(image), [self.head.logits], memory=memory)[0]
+
+    def predict(self, image: Any, top: int = 5, fit: str = "squash") -> list[list[Prediction]]:
+        """The classes that the network finds most probable.
+
+        A softmax is put on networks that end without one; one sigmoid output names two classes.
+
+        Parameters
+        ----------
+        image
+            Everything that `prepare` takes.
+        top : int
+            How many classes, at least 1.
+        fit : {"squash", "crop", "pad"}
+            See `prepare`.
+
+        Returns
+        -------
+        list of list of Prediction
+            For each image, (index, id, label, probability) by falling probability.
+        """
+        if top < 1:
+            raise InputError(f"top must be at least 1, not {top}.")
+        self._require_vector()
+        x = self.prepare(image, fit)
+        return self.ranked(self.evaluate(x, [self.head.logits])[0], top)
+
+    def ranked(self, logits: np.ndarray, top: int) -> list[list[Prediction]]:
+        """The ``top`` most probable classes of each row of ``logits`` (N, outputs)."""
+        probabilities = self.head.probabilities(logits)
+        return [
+            [
+                Prediction(int(i), self.labels.ids[i], self.labels.names[i], float(row[i]))
+                for i in np.argsort(-row, kind="stable")[:top]
+            ]
+            for row in probabilities
+        ]
+
+    def class_index(self, label: int | str) -> int:
+        """The index of a class given by index, name or WordNet id.
+
+        Raises
+        ------
+        InputError
+            If it is out of range, unknown, or the name of two classes.
+        """
+        if isinstance(label, str):
+            return self.labels.index(label)
+        count = self.head.classes
+        if not 0 <= label < count:
+            raise InputError(
+                f"{self.name!r} has {count} classes, numbered 0 to {count - 1}: "
+                f"{label} is out of range."
+            )
+        return int(label)
+
+    # -- what methods compute with -------------------------------------------------------------
+
+    def evaluate(
+        self,
+        x: np.ndarray,
+        values: Sequence[Value],
+        memory: int | str | None = None,
+        progress: Progress = silent,
+    ) -> list[np.ndarray]:
+        """Outputs of steps for prepared images; only the steps that lead there are run.
+
+        Parameters
+        ----------
+        x : ndarray of shape (N, H, W, C)
+            In network units.
+        values : sequence of Value
+            Which outputs.
+        memory : int or str, optional
+            What the computation may add to the process, beside the arrays returned.
+        progress : callable, optional
+            Told of images done.
+
+        Returns
+        -------
+        list of ndarray
+            In the order of ``values``, each with N examples.
+        """
+        values = tuple(values)
+
+        def build() -> Callable[..., Any]:
+            return lambda x: forward.run(self.graph, x, values)
+
+        each = _WORKSPACE * peak_memory(self.graph, self.geometry(x.shape[1:3]), values)
+        parts = self._in_batches(("evaluate", values), build, [x], each, memory, progress)
+        return [np.concatenate(column) for column in zip(*parts, strict=True)]
+
+    def gradients(
+        self,
+        x: np.ndarray,
+        weights: Mapping[Value, np.ndarray] | None,
+        at: Value | None = None,
+        score: str = "logit",
+        memory: int | str | None = None,
+        progress: Progress = silent,
+    ) -> Gradients:
+        """How a score changes with the image, or with the output of a step.
+
+        The score of example n is Σ value[n] · weights[n], summed over the ``weights`` given and
+        over all elements.
+
+        Parameters
+        ----------
+        x : ndarray of shape (N, H, W, C)
+            In network units.
+        weights : mapping of Value to ndarray, or None
+            For each output that the score depends on, an array (N, ...) that broadcasts to it.
+            None: each image's own highest-scoring class; a single sigmoid output counts
+            negative where it says no.
+        at : Value, optional
+            The step whose output is perturbed, first output only; None: the image.
+        score : {"logit", "probability"}
+            What ``outputs`` holds, and what the highest-scoring class is chosen and scored by.
+        memory, progress
+            See `evaluate`.
+
+        Returns
+        -------
+        Gradients
+        """
+        outputs = self.score_value(score)
+        if weights is None:
+            self._require_vector()
+        scored = tuple(weights) if weights is not None else (outputs,)
+        wanted = (*scored, outputs) if at is None else (*scored, outputs, at)
+
+        def build() -> Callable[..., Any]:
+            def function(perturbed: Any, *others: Any) -> tuple[Any, Any]:
+                x, given = (perturbed, others) if at is None else (others[0], others[1:])
+                add = {} if at is None else {at.step: perturbed}
+                values = forward.run(self.graph, x, wanted, add)
+                scored_values = values[: len(scored)]
+                if weights is None:
+                    given = [self._winner(scored_values[0], score)]
+                total = sum(map(_weighted_sum, scored_values, given))
+                return total, (total, values[len(scored)], values[-1] if at else x)
+
+            return self._backend.gradient(function)
+
+        arrays = [x, *(weights[value] for value in scored)] if weights is not None else [x]
+        measured = self.geometry(x.shape[1:3])
+        if at is not None:
+            arrays.insert(0, np.zeros((len(x), *measured[at.step].shape[1:]), np.float32))
+        each = _WORKSPACE * sum(measured[i].memory for i in self.graph.ancestors(wanted))
+        key = ("gradients", scored, outputs, at, weights is None)
+        parts = self._in_batches(key, build, arrays, each, memory, progress)
+        columns = zip(*((back, *extras) for back, extras in parts), strict=True)
+        gradient, scores, outs, maps = (np.concatenate(column) for column in columns)
+        return Gradients(gradient, maps, scores, outs)
+
+    def score_value(self, score: str) -> Value:
+        """Where the scores of classes are read: before ("logit") or after the last activation."""
+        if score not in ("logit", "probability"):
+            raise InputError(f'score must be "logit" or "probability", not {score!r}.')
+        return self.head.logits if score == "logit" else self.head.output
+
+    def winning_weights(self, outputs: np.ndarray, score: str = "logit") -> np.ndarray:
+        """For each row of ``outputs``, the weights (N, outputs) that pick its own answer."""
+        self._require_vector()
+        if self.head.outputs > 1:
+            return np.eye(self.head.outputs, dtype=np.float32)[outputs.argmax(axis=1)]
+        if not self.head.is_binary:
+            return np.ones_like(outputs, np.float32)
+        return np.where(outputs >= _threshold(score), 1, -1).astype(np.float32)
+
+    def _winner(self, outputs: Any, score: str) -> Any:
+        """`winning_weights` inside a compiled program."""
+        if self.head.outputs > 1:
+            return keras.ops.one_hot(keras.ops.argmax(outputs, axis=1), self.head.outputs)
+        ones = keras.ops.ones_like(outputs)
+        if not self.head.is_binary:
+            return ones
+        return keras.ops.where(outputs >= _threshold(score), ones, -ones)
+
+    def _in_batches(
+        self,
+        key: Any,
+        build: Callable[[], Callable[..., Any]],
+        arrays: Sequence[np.ndarray],
+        bytes_each: int,
+        memory: int | str | None,
+        progress: Progress,
+    ) -> Iterator[Any]:
+        """Run a program over the examples of ``arrays``; yield what it returns, batch by batch.
+
+        All batches are fed at one length, so that the program is compiled once.
+        """
+        program = self._program(key, build)
+        count, length = len(arrays[0]), None
+        for part in batches(count, bytes_each, memory):
+            taken = part.stop - part.start
+            length = length or taken
+            fed = [self._backend.to_tensor(_lengthened(array[part], length)) for array in arrays]
+            yield keras.tree.map_structure(
+                lambda tensor, taken=taken: self._backend.to_array(tensor)[:taken], program(*fed)
+            )
+            progress(part.stop, count, "images")
+
+    def _program(self, key: Any, build: Callable[[], Callable[..., Any]]) -> Callable[..., Any]:
+        """The compiled program called ``key``, built at first use; the oldest ones are let go."""
+        if key not in self._programs:
+            self._programs[key] = self._backend.compile(build(), self.model.variables)
+            if len(self._programs) > _PROGRAMS_KEPT:
+                self._programs.popitem(last=False)
+        self._programs.move_to_end(key)
+        return self._programs[key]
+
+    def _checked(self, x: np.ndarray) -> np.ndarray:
+        expected = (*self.size, self.channels)
+        fits = all(want in (None, got) for want, got in zip(expected, x.shape[1:], strict=True))
+        if not fits or 0 in x.shape:
+            sides = ", ".join(str(side or "any") for side in expected)
+            raise InputError(
+                f"A prepared batch for {self.name!r} has the shape (N, {sides}), got {x.shape}: "
+                "make it with net.prepare(photo)."
+            )
+        bad = int(np.count_nonzero(~np.isfinite(x)))
+        if bad:
+            raise InputError(
+                f"The prepared batch has {bad} NaN or infinite values among {x.size}: "
+                "replace them first."
+            )
+        return np.ascontiguousarray(x, np.float32)
+
+    def _require_vector(self) -> None:
+        if self.head.is_spatial:
+            raise InputError(
+                f"{self.name!r} returns an output of shape {self.head.shape}, not one score a "
+                "class: name a target, such as Filter(layer, channel) or Neuron(layer, (y, x), "
+                "channel)."
+            )
+
+
+def _image_input(graph: Graph, name: str) -> tuple[tuple[int | None, int | None], int]:
+    """((height, width), channels) of the one image that the network takes."""
+    if len(graph.inputs) != 1 or len(graph.outputs) != 1:
+        raise ModelError(
+            f"The model {name!r} has {len(graph.inputs)} inputs and {len(graph.outputs)} outputs, "
+            "but optogram opens models with one of each: make one with keras.Model(input, output)."
+        )
+    shape = graph.steps[graph.inputs[0].step].shape
+    if len(shape) != 4 or shape[3] is None:
+        raise ModelError(
+            f"The model {name!r} takes an input of shape {shape}, not images "
+            "(batch, height, width, channels): optogram explains networks that see images."
+        )
+    first = next((s.operation for s in graph.steps if hasattr(s.operation, "data_format")), None)
+    if first is not None and first.data_format == "channels_first":
+        raise ModelError(
+            f"The model {name!r} works on channels_first images, which optogram does not open: "
+            "rebuild it with data_format='channels_last'; the weights are the same."
+        )
+    return (shape[1], shape[2]), shape[3]
+
+
+def _rescales(graph: Graph) -> bool:
+    """Whether the network changes the units of its input before the first convolution."""
+    for step in graph.steps:
+        if isinstance(step.operation, keras.layers.Rescaling | keras.layers.Normalization):
+            return True
+        if isinstance(step.operation, keras.layers.Conv2D):
+            return False
+    return False
+
+
+def _threshold(score: str) -> float:
+    """Where a sigmoid output turns from no to yes."""
+    return 0.0 if score == "logit" else 0.5
+
+
+def _weighted_sum(values: Any, weights: Any) -> Any:
+    """Σ values · weights for each example, (N,)."""
+    products = keras.ops.cast(values, "float32") * weights
+    return keras.ops.sum(products, axis=tuple(range(1, len(products.shape))))
+
+
+def _lengthened(array: np.ndarray, length: int) -> np.ndarray:
+    """``array`` with its last example repeated until there are ``length``."""
+    missing = length - len(array)
+    return np.concatenate([array, np.repeat(array[-1:], missing, axis=0)]) if missing else array

@@ -1,0 +1,221 @@
+"""Display pixels to the units that a network was trained on, and back."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from optogram.errors import InputError, nearest
+
+Conversion = Callable[[np.ndarray], Any]
+
+
+@dataclass(frozen=True)
+class Preparation(ABC):
+    """A conversion between display pixels (RGB or grey, 0..255) and network units.
+
+    Arrays have shape (..., C), one picture or a batch; none is changed in place.
+    """
+
+    name: str
+
+    @abstractmethod
+    def to_network(self, pixels: np.ndarray) -> np.ndarray:
+        """Turn display pixels (..., C) into ``float32`` network units of the same shape."""
+
+    @abstractmethod
+    def to_display(self, x: np.ndarray) -> np.ndarray:
+        """Turn network units (..., C) into ``float32`` display units, not clipped to 0..255."""
+
+    def display(self, x: np.ndarray) -> np.ndarray:
+        """Turn network units (..., C) into a ``uint8`` picture, rounded and clipped.
+
+        Raises
+        ------
+        InputError
+            If a value is NaN, which no pixel can show.
+        """
+        pixels = self.to_display(x)
+        missing = np.count_nonzero(np.isnan(pixels))
+        if missing:
+            raise InputError(
+                f"{missing} of {pixels.size} values are NaN and cannot be shown as pixels: "
+                "check what computed them"
+            )
+        return np.rint(np.clip(pixels, 0, 255)).astype(np.uint8)
+
+
+@dataclass(frozen=True)
+class Affine(Preparation):
+    """Network units are (pixels − shift) / scale, channel by channel.
+
+    ``shift`` and ``scale`` are in display units and the network's channel order, one number for
+    all channels or one each. ``reverse`` says that the order is BGR.
+    """
+
+    shift: tuple[float, ...] = (0.0,)
+    scale: tuple[float, ...] = (1.0,)
+    reverse: bool = False
+
+    @property
+    def channels(self) -> int | None:
+        """How many channels it is made for; None for any number."""
+        count = max(len(self.shift), len(self.scale))
+        return count if count > 1 else None
+
+    def to_network(self, pixels: np.ndarray) -> np.ndarray:
+        """(pixels − shift) / scale, in the network's channel order."""
+        pixels = self._floats(pixels)
+        if self.reverse:
+            pixels = pixels[..., ::-1]
+        return (pixels - _row(self.shift)) / _row(self.scale)
+
+    def to_display(self, x: np.ndarray) -> np.ndarray:
+        """``x`` · scale + shift, in display order."""
+        pixels = self._floats(x) * _row(self.scale) + _row(self.shift)
+        return np.ascontiguousarray(pixels[..., ::-1]) if self.reverse else pixels
+
+    def _floats(self, array: np.ndarray) -> np.ndarray:
+        array = np.asarray(array, np.float32)
+        self.check_channels(array.shape[-1] if array.ndim else 0)
+        return array
+
+    def check_channels(self, channels: int) -> None:
+        """Raise an ``InputError`` if pictures of so many channels cannot be prepared this way."""
+        if self.channels not in (None, channels):
+            raise InputError(
+                f"preprocess={self.name!r} is for {self.channels} channels, not {channels}: "
+                "choose 'tf', 'unit', 'lite', 'none' or a pair (there, back) of callables"
+            )
+
+
+def _row(numbers: tuple[float, ...]) -> np.ndarray:
+    return np.array(numbers, np.float32)
+
+
+@dataclass(frozen=True)
+class Pair(Preparation):
+    """Two callables of the user, each checked at every call."""
+
+    there: Conversion
+    back: Conversion
+
+    def to_network(self, pixels: np.ndarray) -> np.ndarray:
+        """What ``there`` makes of a copy of the pixels."""
+        return _call(self.there, "first (there)", pixels)
+
+    def to_display(self, x: np.ndarray) -> np.ndarray:
+        """What ``back`` makes of a copy of ``x``."""
+        return _call(self.back, "second (back)", x)
+
+
+NAMED = {
+    named.name: named
+    for named in (
+        Affine("caffe", shift=(103.939, 116.779, 123.68), reverse=True),
+        Affine("tf", shift=(127.5,), scale=(127.5,)),
+        Affine(
+            "torch",
+            shift=(0.485 * 255, 0.456 * 255, 0.406 * 255),
+            scale=(0.229 * 255, 0.224 * 255, 0.225 * 255),
+        ),
+        Affine("unit", scale=(255.0,)),
+        Affine("none"),
+        Affine("lite", shift=(127.0,), scale=(128.0,)),
+    )
+}
+"""The preparations known by name.
+
+``"caffe"``, ``"tf"`` and ``"torch"`` are the modes of
+``keras.applications.imagenet_utils.preprocess_input``; ``"lite"`` is EfficientNet-Lite's.
+"""
+
+
+def preparation(
+    spec: str | tuple[Conversion, Conversion] | Preparation, channels: int
+) -> Preparation:
+    """Find the preparation that ``spec`` means, for a network of so many channels.
+
+    Parameters
+    ----------
+    spec
+        One of these names, a pair (there, back) of callables that take and return an array of
+        shape (..., C), or a ``Preparation``.
+
+        ========= ================================================ ==========
+        name      network units of display pixels p                channels
+        ========= ================================================ ==========
+        "caffe"   BGR, p − (103.939, 116.779, 123.68)              3
+        "tf"      p / 127.5 − 1                                    any
+        "torch"   (p / 255 − (0.485, 0.456, 0.406))                3
+                  / (0.229, 0.224, 0.225)
+        "unit"    p / 255                                          any
+        "none"    p                                                any
+        "lite"    (p − 127) / 128                                  any
+        ========= ================================================ ==========
+    channels
+        Channels of the network's input.
+
+    Raises
+    ------
+    InputError
+        If ``spec`` is none of these, or needs another number of channels.
+    """
+    found = _lookup(spec)
+    if isinstance(found, Affine):
+        found.check_channels(channels)
+    return found
+
+
+def _lookup(spec: Any) -> Preparation:
+    if isinstance(spec, Preparation):
+        return spec
+    if isinstance(spec, str):
+        if spec in NAMED:
+            return NAMED[spec]
+        names = ", ".join(map(repr, NAMED))
+        hint = nearest(spec, NAMED) or "choose one, or give a pair (there, back) of callables"
+        raise InputError(f"preprocess must be one of {names}, not {spec!r}: {hint}")
+    if isinstance(spec, tuple | list) and len(spec) == 2 and all(map(callable, spec)):
+        return Pair("custom", *spec)
+    if callable(spec):
+        raise InputError(
+            f"preprocess is the one callable {_label(spec)}, but pictures must also be shown: "
+            "give a pair (there, back) of callables"
+        )
+    names = ", ".join(map(repr, NAMED))
+    raise InputError(
+        f"preprocess must be {names} or a pair (there, back) of callables, "
+        f"not of type {type(spec).__name__}: choose one"
+    )
+
+
+def _label(function: Conversion) -> str:
+    return repr(getattr(function, "__name__", type(function).__name__))
+
+
+def _call(function: Conversion, role: str, array: np.ndarray) -> np.ndarray:
+    """Call one half of a pair on a copy, for it may work in place, and check what it returns."""
+    array = np.array(array, np.float32)
+    who = f"the {role} of the preprocess callables, {_label(function)},"
+    try:
+        result = np.asarray(function(array.copy()), np.float32)
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise InputError(
+            f"{who} failed on an array of shape {array.shape} ({reason}): "
+            "make it take and return arrays (..., channels)"
+        ) from error
+    if result.shape != array.shape:
+        raise InputError(
+            f"{who} turned shape {array.shape} into {result.shape}: make it keep the shape"
+        )
+    bad = np.count_nonzero(~np.isfinite(result))
+    if bad and np.isfinite(array).all():
+        raise InputError(
+            f"{who} returned {bad} NaN or infinite values for finite input: "
+            "check it for a division by zero or a logarithm"
+        )
+    return result

@@ -1,0 +1,300 @@
+"""A network as a list of steps: the Keras graph flattened once, nested models inlined.
+
+A layer with a fused activation becomes two steps, ``conv1:pre`` and ``conv1``; the plain name is
+what Keras returns.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import keras
+
+from optogram.errors import ModelError
+from optogram.network import keras_graph
+
+Shape = tuple[int | None, ...]
+
+
+@dataclass(frozen=True)
+class Value:
+    """One tensor in the graph: output number ``output`` of step number ``step``."""
+
+    step: int
+    output: int = 0
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that the network does.
+
+    Attributes
+    ----------
+    index : int
+        Its place in the list; it reads only from earlier ones.
+    name : str
+        Unique: the layer's own name where it can be.
+    kind : str
+        The class of the layer or operation, or the name of a split-off activation.
+    operation : object
+        The user's own layer or operation; a split-off activation has the layer it was fused into.
+    run : callable
+        Called with ``args`` and ``kwargs``, each `Value` in them replaced by its tensor.
+    inputs : tuple of Value
+        What the step reads, in the order of its arguments.
+    shapes : tuple of tuple
+        The shape of each output, batch first, None where it depends on what is fed.
+    dtypes : tuple of str
+        The type of each output, as Keras names it.
+    half : {"", "pre", "activation"}
+        Which part of a layer with a fused activation this is; "" where there is none.
+    """
+
+    index: int
+    name: str
+    kind: str
+    operation: Any
+    run: Callable[..., Any] = field(repr=False)
+    args: tuple = field(repr=False)
+    kwargs: Mapping[str, Any] = field(repr=False)
+    inputs: tuple[Value, ...]
+    shapes: tuple[Shape, ...]
+    dtypes: tuple[str, ...]
+    half: str = ""
+
+    @property
+    def shape(self) -> Shape:
+        """The shape of the first output."""
+        return self.shapes[0]
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The steps in running order, and which tensors go in and come out."""
+
+    steps: tuple[Step, ...]
+    inputs: tuple[Value, ...]
+    outputs: tuple[Value, ...]
+
+    def ancestors(self, values: Iterable[Value]) -> frozenset[int]:
+        """The indices of the steps that ``values`` depend on, their own steps included."""
+        found: set[int] = set()
+        waiting = [value.step for value in values]
+        while waiting:
+            index = waiting.pop()
+            if index not in found:
+                found.add(index)
+                waiting.extend(value.step for value in self.steps[index].inputs)
+        return frozenset(found)
+
+    def last_uses(self, indices: Iterable[int], keep: Iterable[Value]) -> dict[int, list[Value]]:
+        """For each step, the values that nothing needs once it has run.
+
+        ``indices`` are the steps that run, in order; the values in ``keep`` are always needed.
+        """
+        last: dict[Value, int] = {}
+        for index in indices:
+            step = self.steps[index]
+            last.update((Value(index, i), index) for i in range(len(step.shapes)))
+            last.update((value, index) for value in step.inputs)
+        for value in keep:
+            last.pop(value, None)
+        unneeded = defaultdict(list)
+        for value, index in last.items():
+            unneeded[index].append(value)
+        return unneeded
+
+
+def flatten(model: keras.Model) -> Graph:
+    """The list of steps of a functional or sequential Keras model.
+
+    Raises
+    ------
+    ModelError
+        If the model has no graph: a subclassed model, or one that was never built.
+    """
+    functional = keras_graph.functional(model)
+    if functional is None:
+        if isinstance(model, keras.Sequential):
+            raise ModelError(
+                f"The Sequential model {model.name!r} has no input shape yet: call "
+                "model.build((None, height, width, channels)) before opening it."
+            )
+        raise ModelError(
+            f"The model {model.name!r} is subclassed ({type(model).__name__}) and has no graph of "
+            "layers to read: rebuild it with the functional API, keras.Model(inputs, outputs)."
+        )
+    builder = _Builder()
+    inputs = [builder.add_input(tensor) for tensor in functional.inputs]
+    outputs = builder.inline(functional, inputs, path=(), training=None)
+    return Graph(builder.steps(), tuple(inputs), tuple(outputs))
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """A step before it has its name: which one it gets depends on all the others."""
+
+    path: tuple[str, ...]
+    use: int
+    kind: str
+    operation: Any
+    run: Callable[..., Any]
+    args: tuple
+    kwargs: Mapping[str, Any]
+    tensors: Sequence[keras.KerasTensor]
+    half: str = ""
+
+
+class _Builder:
+    """Collects the steps while walking through the graph, then names them."""
+
+    def __init__(self) -> None:
+        self._drafts: list[_Draft] = []
+        self._uses: Counter[int] = Counter()
+
+    def add_input(self, tensor: keras.KerasTensor) -> Value:
+        """Add the step that stands for what is fed to the network."""
+        layer = keras_graph.input_layer(tensor)
+        draft = _Draft((layer.name,), 1, "InputLayer", layer, _never_run, (), {}, [tensor])
+        return self._add(draft)[0]
+
+    def inline(
+        self,
+        model: keras.Model,
+        inputs: Sequence[Value],
+        path: tuple[str, ...],
+        training: bool | None,
+    ) -> list[Value]:
+        """Add the steps of the functional ``model`` fed with ``inputs``; return its outputs."""
+        values = dict(zip(map(id, model.inputs), inputs, strict=True))
+        for call in keras_graph.calls(model):
+            args, kwargs = keras.tree.map_structure(
+                lambda leaf: values.get(id(leaf), leaf), (call.args, dict(call.kwargs))
+            )
+            outputs = self._add_call(call, args, kwargs, (*path, call.operation.name), training)
+            values.update(zip(map(id, call.outputs), outputs, strict=True))
+        return [values[id(tensor)] for tensor in model.outputs]
+
+    def steps(self) -> tuple[Step, ...]:
+        """The finished steps."""
+        return tuple(
+            Step(
+                index=index,
+                name=name,
+                kind=draft.kind,
+                operation=draft.operation,
+                run=draft.run,
+                args=draft.args,
+                kwargs=draft.kwargs,
+                inputs=_values_in((draft.args, draft.kwargs)),
+                shapes=tuple(tuple(tensor.shape) for tensor in draft.tensors),
+                dtypes=tuple(tensor.dtype for tensor in draft.tensors),
+                half=draft.half,
+            )
+            for index, (name, draft) in enumerate(
+                zip(_names(self._drafts), self._drafts, strict=True)
+            )
+        )
+
+    def _add(self, draft: _Draft) -> list[Value]:
+        self._drafts.append(draft)
+        return [Value(len(self._drafts) - 1, i) for i in range(len(draft.tensors))]
+
+    def _add_call(
+        self, call: keras_graph.Call, args: tuple, kwargs: dict, path: tuple, training: bool | None
+    ) -> list[Value]:
+        operation = call.operation
+        nested = keras_graph.functional(operation)
+        if nested is not None:
+            fed, own_training = _nested_arguments(*args, **kwargs)
+            inputs = self._standardize(nested, keras_graph.flat_inputs(nested, fed), path)
+            return self.inline(nested, inputs, path, own_training if training is None else training)
+
+        if training is not None and keras_graph.takes_training(operation):
+            kwargs["training"] = training
+        self._uses[id(operation)] += 1
+        use, kind = self._uses[id(operation)], type(operation).__name__
+        activation = keras_graph.fused_activation(operation)
+        if activation is None:
+            return self._add(
+                _Draft(path, use, kind, operation, operation, args, kwargs, call.outputs)
+            )
+        linear = keras_graph.without_activation(operation)
+        before = self._add(
+            _Draft(path, use, kind, operation, linear, args, kwargs, call.outputs, "pre")
+        )
+        apply = partial(keras_graph.apply_activation, activation)
+        name = getattr(activation, "__name__", None) or activation.name
+        return self._add(
+            _Draft(path, use, name, operation, apply, tuple(before), {}, call.outputs, "activation")
+        )
+
+    def _standardize(
+        self, model: keras.Model, inputs: Sequence[Value], path: tuple[str, ...]
+    ) -> list[Value]:
+        """What a nested model does to its inputs before its first layer: type, then rank."""
+        standardized = []
+        for value, wanted in zip(inputs, model.inputs, strict=True):
+            given = self._drafts[value.step].tensors[value.output]
+            if given.dtype != wanted.dtype:
+                cast = partial(keras.ops.cast, dtype=wanted.dtype)
+                given = keras.KerasTensor(given.shape, wanted.dtype)
+                draft = _Draft((*path, "cast"), 1, "Cast", wanted, cast, (value,), {}, [given])
+                (value,) = self._add(draft)
+            if len(given.shape) != len(wanted.shape):
+                change = keras.ops.expand_dims
+                if len(given.shape) > len(wanted.shape):
+                    change = keras.ops.squeeze
+                change = partial(change, axis=-1)
+                draft = _Draft(
+                    (*path, "rank"), 1, "Reshape", wanted, change, (value,), {}, [wanted]
+                )
+                (value,) = self._add(draft)
+            standardized.append(value)
+        return standardized
+
+
+def _nested_arguments(
+    inputs: Any, training: bool | None = None, mask: Any = None
+) -> tuple[Any, bool | None]:
+    """The arguments of a nested model's call, however they were given; masks travel on tensors."""
+    return inputs, training
+
+
+def _never_run(*args: Any) -> None:
+    raise AssertionError("an input is fed, not run")
+
+
+def _values_in(structure: Any) -> tuple[Value, ...]:
+    return tuple(leaf for leaf in keras.tree.flatten(structure) if isinstance(leaf, Value))
+
+
+def _names(drafts: Sequence[_Draft]) -> list[str]:
+    """A unique name for each draft: the shortest end of its path that no other operation has."""
+    paths = {id(draft.operation): draft.path for draft in reversed(drafts)}
+    lengths = dict.fromkeys(paths, 1)
+    while True:
+        owners = defaultdict(list)
+        for key, path in paths.items():
+            owners[path[-lengths[key] :]].append(key)
+        clashing = [
+            key
+            for keys in owners.values()
+            if len(keys) > 1
+            for key in keys
+            if lengths[key] < len(paths[key])
+        ]
+        if not clashing:
+            break
+        for key in clashing:
+            lengths[key] += 1
+
+    def name(draft: _Draft) -> str:
+        key = id(draft.operation)
+        again = f"@{draft.use}" if draft.use > 1 else ""
+        half = ":pre" if draft.half == "pre" else ""
+        return "/".join(paths[key][-lengths[key] :]) + again + half
+
+    return [name(draft) for draft in drafts]

@@ -1,0 +1,38 @@
+"""Arrays to pixels: the only place that makes a colour or writes an image."""
+
+from optogram.render.colors import DIVERGING, GRAY, SEQUENTIAL, ColorMap, colorize
+from optogram.render.display import Scale, scale_by_spread, scale_of, to_picture, to_unit
+from optogram.render.encode import data_uri, to_bytes, write, write_animation
+from optogram.render.grid import grid
+from optogram.render.heatmap import heatmap
+from optogram.render.mosaic import mosaic
+from optogram.render.overlay import overlay, through_mask
+from optogram.render.resample import Photo, as_image
+from optogram.render.sheet import sheet
+from optogram.render.text import compact
+
+__all__ = [
+    "DIVERGING",
+    "GRAY",
+    "SEQUENTIAL",
+    "ColorMap",
+    "Photo",
+    "Scale",
+    "as_image",
+    "colorize",
+    "compact",
+    "data_uri",
+    "grid",
+    "heatmap",
+    "mosaic",
+    "overlay",
+    "scale_by_spread",
+    "scale_of",
+    "sheet",
+    "through_mask",
+    "to_bytes",
+    "to_picture",
+    "to_unit",
+    "write",
+    "write_animation",
+]

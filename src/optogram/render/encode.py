@@ -1,0 +1,134 @@
+"""Pictures as bytes, as data URIs, and as files that are whole or not there."""
+
+import base64
+import contextlib
+import io
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from optogram.errors import InputError, OutputError
+from optogram.render.resample import Photo, as_image
+
+_FORMATS = {"png": "PNG", "jpeg": "JPEG", "jpg": "JPEG", "webp": "WEBP"}
+_MOVING = {"gif": "GIF", "webp": "WEBP"}
+
+
+def to_bytes(picture: Photo, format: str = "png", *, quality: int = 90) -> bytes:
+    """Encode a picture.
+
+    Parameters
+    ----------
+    picture : PIL image, or uint8 array (H, W, 3), (H, W, 1) or (H, W)
+        What to encode; transparency is dropped.
+    format : "png", "jpeg" or "webp"
+        PNG keeps every pixel as it is.
+    quality : int, default 90
+        From 1 to 100, for JPEG and WebP.
+
+    Raises
+    ------
+    InputError
+        If the picture or the format cannot be used.
+    """
+    # Heat is told by hue, so JPEG's colour planes are kept at full resolution.
+    options = {"quality": quality, "subsampling": 0} if _name(format, _FORMATS) != "PNG" else {}
+    return _encoded(as_image(picture), _name(format, _FORMATS), **options)
+
+
+def data_uri(picture: Photo, format: str = "png", *, quality: int = 90) -> str:
+    """Encode a picture, as in `to_bytes`, into a URI that a page can hold in place of a file."""
+    data = base64.b64encode(to_bytes(picture, format, quality=quality)).decode("ascii")
+    return f"data:image/{_name(format, _FORMATS).lower()};base64,{data}"
+
+
+def write(picture: Photo, path: str | Path, *, quality: int = 90) -> Path:
+    """Write a picture; the extension of ``path`` decides the format.
+
+    Parameters
+    ----------
+    picture : PIL image, or uint8 array (H, W, 3), (H, W, 1) or (H, W)
+        What to write; transparency is dropped.
+    path : str or Path
+        Ends in .png, .jpg, .jpeg or .webp; its folder exists.
+    quality : int, default 90
+        From 1 to 100, for JPEG and WebP.
+
+    Returns
+    -------
+    Path
+        The file, which at no moment is there in part.
+
+    Raises
+    ------
+    InputError
+        If the picture or the extension cannot be used.
+    OutputError
+        If the file cannot be written.
+    """
+    path = Path(path)
+    return _replaced(path, to_bytes(picture, path.suffix.removeprefix("."), quality=quality))
+
+
+def write_animation(frames: Sequence[Photo], path: str | Path, *, rate: float = 5.0) -> Path:
+    """Write pictures as an animation that repeats for ever.
+
+    Parameters
+    ----------
+    frames : sequence of PIL images or uint8 arrays
+        All of one size.
+    path : str or Path
+        Ends in .gif or .webp; its folder exists.
+    rate : float, default 5.0
+        Frames per second.
+
+    Returns
+    -------
+    Path
+        The file, which at no moment is there in part.
+
+    Raises
+    ------
+    InputError
+        If there is no frame, their sizes differ, or the rate or the extension cannot be used.
+    OutputError
+        If the file cannot be written.
+    """
+    path = Path(path)
+    name = _name(path.suffix.removeprefix("."), _MOVING)
+    images = [as_image(frame) for frame in frames]
+    if len({image.size for image in images}) != 1:
+        raise InputError("An animation needs at least one frame, and all frames of one size.")
+    if not rate > 0:
+        raise InputError(f"The rate must be positive, but got {rate} frames per second.")
+    options = {"save_all": True, "append_images": images[1:], "loop": 0}
+    return _replaced(path, _encoded(images[0], name, duration=round(1000 / rate), **options))
+
+
+def _name(format: str, formats: dict[str, str]) -> str:
+    try:
+        return formats[format.lower()]
+    except KeyError:
+        known = ", ".join(formats)
+        raise InputError(f"A picture is written as {known}, but got {format!r}.") from None
+
+
+def _encoded(image: Image.Image, name: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, name, **options)
+    return buffer.getvalue()
+
+
+def _replaced(path: Path, data: bytes) -> Path:
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    try:
+        part.write_bytes(data)
+        part.replace(path)
+    except OSError as error:
+        raise OutputError(f"The picture {path} cannot be written: {error.strerror}.") from error
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink()
+    return path

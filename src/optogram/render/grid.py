@@ -1,0 +1,130 @@
+"""Many small pictures in a near-square grid."""
+
+import math
+from collections.abc import Sequence
+
+from PIL import Image
+
+from optogram.errors import InputError
+from optogram.render.resample import Photo, as_image, resized
+from optogram.render.text import PAPER, label
+
+_SHEET_WIDTH = 1024
+_CELL = 128
+_LABELLED_WIDTH = 72
+_LABEL_GAP = 4
+
+
+def grid(
+    pictures: Sequence[Photo],
+    *,
+    columns: int | None = None,
+    cell: int | None = None,
+    margin: int = 2,
+    labels: Sequence[str] | None = None,
+) -> Image.Image:
+    """Lay pictures out in rows, each as it is but for its size.
+
+    Parameters
+    ----------
+    pictures : sequence of PIL images or uint8 arrays, or one uint8 array (n, h, w, 3)
+        From left to right, then from top to bottom; each keeps its proportions.
+    columns : int, optional
+        Default: as many as make the grid near square, ⌈√n⌉.
+    cell : int, optional
+        Longer side of a cell in pixels. Default: that of the largest picture, times the whole
+        number that brings the grid near a width of 1024 pixels, and a cell near 128 at most.
+    margin : int, default 2
+        White pixels between cells.
+    labels : sequence of str, optional
+        Words under each picture.
+
+    Returns
+    -------
+    PIL.Image.Image
+        RGB; cells beyond the last picture are blank.
+
+    Raises
+    ------
+    InputError
+        If there is no picture, one cannot be used, or a number does not fit.
+    """
+    images = [as_image(picture) for picture in pictures]
+    columns = column_count(len(images), columns)
+    room = cell_size(
+        [(image.height, image.width) for image in images], columns, cell, labels is not None
+    )
+    tiles = [resized(image, fit((image.height, image.width), room)) for image in images]
+    return arrange(tiles, room, columns=columns, margin=margin, labels=labels)
+
+
+def column_count(count: int, columns: int | None) -> int:
+    """Columns for ``count`` pictures, ⌈√count⌉ unless given."""
+    if not count:
+        raise InputError("A grid needs at least one picture, but got none.")
+    if columns is not None and columns < 1:
+        raise InputError(f"A grid needs at least one column, but got {columns}.")
+    return columns or math.isqrt(count - 1) + 1
+
+
+def cell_size(
+    shapes: Sequence[tuple[int, int]], columns: int, cell: int | None, labelled: bool
+) -> tuple[int, int]:
+    """Height and width of a cell that suits pictures of these ``shapes``; see `grid`."""
+    height = max(shape[0] for shape in shapes)
+    width = max(shape[1] for shape in shapes)
+    if cell is None:
+        narrowest = _LABELLED_WIDTH if labelled else 1
+        enough = min(_SHEET_WIDTH // columns, _CELL) // width
+        factor = max(1, enough, -(-narrowest // width))
+        return height * factor, width * factor
+    if cell < 1:
+        raise InputError(f"A cell is at least one pixel, but got {cell}.")
+    return fit((height, width), (cell, cell))
+
+
+def fit(shape: tuple[int, int], room: tuple[int, int]) -> tuple[int, int]:
+    """Largest height and width within ``room`` that have the proportions of ``shape``."""
+    factor = min(room[0] / shape[0], room[1] / shape[1])
+    return max(1, round(shape[0] * factor)), max(1, round(shape[1] * factor))
+
+
+def arrange(
+    tiles: Sequence[Image.Image],
+    room: tuple[int, int],
+    *,
+    columns: int,
+    margin: int,
+    labels: Sequence[str] | None,
+) -> Image.Image:
+    """Paste ``tiles``, none larger than ``room``, into the cells of a grid.
+
+    A tile smaller than its cell lies in the middle, or just above its label.
+    """
+    if margin < 0:
+        raise InputError(f"A margin cannot be negative, but got {margin}.")
+    words = _words(labels, len(tiles), room)
+    height, width = room[0] + margin, room[1] + margin
+    if words:
+        height += max(word.height for word in words) + _LABEL_GAP
+    rows = -(-len(tiles) // columns)
+    canvas = Image.new("RGB", (columns * width - margin, rows * height - margin), PAPER)
+    for index, tile in enumerate(tiles):
+        top, left = index // columns * height, index % columns * width
+        space = room[0] - tile.height
+        canvas.paste(
+            tile, (left + (room[1] - tile.width) // 2, top + (space if words else space // 2))
+        )
+    for index, word in enumerate(words):
+        top, left = index // columns * height, index % columns * width
+        canvas.paste(word, (left + (room[1] - word.width) // 2, top + room[0]))
+    return canvas
+
+
+def _words(labels: Sequence[str] | None, count: int, room: tuple[int, int]) -> list[Image.Image]:
+    if labels is None:
+        return []
+    if len(labels) != count:
+        raise InputError(f"Each picture needs its label: got {len(labels)} for {count} pictures.")
+    size = min(max(room[1] // 9, 11), 18)
+    return [label(text, size, width=room[1], align="center") for text in labels]

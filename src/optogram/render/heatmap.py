@@ -1,0 +1,61 @@
+"""A map alone, with its scale bar."""
+
+import numpy as np
+from PIL import Image
+
+from optogram.render.colors import ColorMap, color_table, paint
+from optogram.render.display import Scale, scale_of, to_unit
+from optogram.render.frame import framed, scale_bar
+from optogram.render.resample import Interpolation, as_map, enlargement, stretch
+
+
+def heatmap(
+    values: np.ndarray,
+    *,
+    size: tuple[int, int] | None = None,
+    scale: Scale | None = None,
+    cmap: ColorMap | None = None,
+    bar: bool = True,
+    interpolation: Interpolation = "bilinear",
+    title: str | None = None,
+) -> Image.Image:
+    """Draw a map in colours.
+
+    Parameters
+    ----------
+    values : array (h, w)
+        Integers, booleans or floats; grey where not finite.
+    size : (int, int), optional
+        Height and width of the map in the picture, in pixels. Default: its own size, times the
+        whole number that makes it at least 224 pixels high.
+    scale : Scale, optional
+        What the ends of the bar mean; `scale_of` the values by default.
+    cmap : str or sequence of str, optional
+        Colour map; see `colorize`.
+    bar : bool, default True
+        Draw the scale bar at the right.
+    interpolation : "bilinear" or "nearest"
+        Smooth, or each cell as a block of one colour.
+    title : str, optional
+        Words above the map.
+
+    Returns
+    -------
+    PIL.Image.Image
+        RGB; of exactly ``size`` without bar and title.
+
+    Raises
+    ------
+    InputError
+        If the map, the size, the colour map or the interpolation cannot be used.
+    """
+    values = as_map(values)
+    scale = scale_of(values) if scale is None else scale
+    if size is None:
+        factor = enlargement(values.shape[0])
+        size = (values.shape[0] * factor, values.shape[1] * factor)
+    table = color_table(scale, cmap)
+    unit = stretch(to_unit(values, scale), size, interpolation)
+    picture = Image.fromarray(paint(unit, table))
+    drawn = scale_bar(scale, picture.height, lambda unit: paint(unit, table)) if bar else None
+    return framed(picture, bar=drawn, title=title)

@@ -1,0 +1,107 @@
+"""Maps and photos at another size."""
+
+from typing import Literal, get_args
+
+import numpy as np
+from PIL import Image
+
+from optogram.errors import InputError
+
+Interpolation = Literal["bilinear", "nearest"]
+Photo = Image.Image | np.ndarray
+"""A PIL image, or a uint8 array (H, W, 3), (H, W, 1) or (H, W)."""
+
+_LEGIBLE = 224
+
+# Pillow's box filter repeats pixels when it enlarges and, unlike NEAREST, averages them when it
+# shrinks, so that no cell of a map is dropped.
+_FILTERS = {"bilinear": Image.Resampling.BILINEAR, "nearest": Image.Resampling.BOX}
+
+
+def as_map(values: np.ndarray) -> np.ndarray:
+    """``values`` as an array (h, w); InputError where they are not one map with something in it."""
+    array = np.asarray(values)
+    if array.ndim != 2 or not array.size:
+        raise InputError(f"A map has the shape (h, w), but got {array.shape}.")
+    return array
+
+
+def as_image(photo: Photo) -> Image.Image:
+    """``photo`` as a PIL image in RGB; InputError where it is none."""
+    if isinstance(photo, Image.Image):
+        return photo.convert("RGB")
+    array = np.asarray(photo)
+    if array.ndim == 3 and array.shape[-1] == 1:
+        array = array[..., 0]
+    is_photo = array.ndim == 2 or (array.ndim == 3 and array.shape[-1] == 3)
+    if array.dtype != np.uint8 or not is_photo or not array.size:
+        raise InputError(
+            "A photo is a PIL image or a uint8 array (H, W, 3), (H, W, 1) or (H, W), "
+            f"but got {array.dtype} of shape {array.shape}."
+        )
+    return Image.fromarray(array).convert("RGB")
+
+
+def stretch(
+    unit: np.ndarray, size: tuple[int, int], interpolation: Interpolation = "bilinear"
+) -> np.ndarray:
+    """Bring a map to another size, the centre of each cell at its place.
+
+    Parameters
+    ----------
+    unit : float32 array (h, w)
+        In [0, 1], or NaN where unknown.
+    size : (int, int)
+        New height and width in pixels.
+    interpolation : "bilinear" or "nearest"
+        Smooth, or each cell as a block of one colour.
+
+    Returns
+    -------
+    float32 array (H, W)
+        An unknown cell stays unknown within its own borders and leaves its neighbours as they are.
+
+    Raises
+    ------
+    InputError
+        If the size is not positive or the interpolation is unknown.
+    """
+    if min(size) < 1:
+        raise InputError(f"A size is a height and a width of at least 1, but got {size}.")
+    if interpolation not in _FILTERS:
+        names = " or ".join(map(repr, get_args(Interpolation)))
+        raise InputError(f"The interpolation is {names}, but got {interpolation!r}.")
+    known = np.isfinite(unit)
+    values = _resize(np.where(known, unit, 0), size, _FILTERS[interpolation])
+    if known.all():
+        return values
+    weight = _resize(known, size, _FILTERS[interpolation])
+    inside = _resize(known, size, Image.Resampling.BOX) >= 0.5
+    return np.divide(values, weight, out=np.full(size, np.nan, np.float32), where=inside)
+
+
+def resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """``image`` at ``size`` (height, width); its pixels stay visible from twofold upwards."""
+    height, width = size
+    twofold = height >= 2 * image.height
+    resampling = Image.Resampling.BOX if twofold else Image.Resampling.LANCZOS
+    return image.resize((width, height), resampling)
+
+
+def enlargement(height: int) -> int:
+    """Whole factor that makes a picture of ``height`` pixels high enough to be read."""
+    return max(1, -(-_LEGIBLE // height))
+
+
+def enlarged(photo: Photo) -> Image.Image:
+    """``photo`` in RGB, each pixel repeated in both directions where the photo is small."""
+    image = as_image(photo)
+    factor = enlargement(image.height)
+    return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
+
+
+def _resize(values: np.ndarray, size: tuple[int, int], resampling: Image.Resampling) -> np.ndarray:
+    height, width = size
+    return np.asarray(
+        Image.fromarray(values.astype(np.float32)).resize((width, height), resampling)
+    )

@@ -1,0 +1,93 @@
+"""Finished pictures side by side, with the titles of a table."""
+
+from collections.abc import Sequence
+
+from PIL import Image
+
+from optogram.errors import InputError
+from optogram.render.resample import Photo, as_image, resized
+from optogram.render.text import PAPER, label, text_size
+
+_CAPTION_WIDTH = 12  # times the font size
+
+
+def sheet(
+    rows: Sequence[Sequence[Photo | None]],
+    *,
+    titles: Sequence[str] | None = None,
+    captions: Sequence[str] | None = None,
+    gap: int = 16,
+) -> Image.Image:
+    """Lay pictures out as a table, those of a row at one common height.
+
+    Parameters
+    ----------
+    rows : sequence of rows of PIL images or uint8 arrays
+        None leaves a place blank; rows may differ in length.
+    titles : sequence of str, optional
+        Words above each column.
+    captions : sequence of str, optional
+        Words at the left of each row.
+    gap : int, default 16
+        Pixels between pictures, and around the sheet.
+
+    Returns
+    -------
+    PIL.Image.Image
+        RGB; each row is as high as its highest picture.
+
+    Raises
+    ------
+    InputError
+        If there is no picture, or the titles or captions do not match the table.
+    """
+    if all(picture is None for row in rows for picture in row):
+        raise InputError("A sheet needs at least one picture, but got none.")
+    table = [_level(row) for row in rows]
+    count = max(len(row) for row in table)
+    _check(titles, count, "column", "title")
+    _check(captions, len(table), "row", "caption")
+    heights = [max((picture.height for picture in row), default=0) for row in table]
+    widths = [
+        max(row[column].width for row in table if column < len(row)) for column in range(count)
+    ]
+    size = text_size(max(heights))
+    heads = [
+        label(text, size, width=width) for text, width in zip(titles or (), widths, strict=False)
+    ]
+    sides = [label(text, size, width=_CAPTION_WIDTH * size) for text in captions or ()]
+    lefts = _starts([side.width for side in sides], widths, gap)
+    tops = _starts([head.height for head in heads], heights, gap)
+    canvas = Image.new("RGB", (lefts[-1], tops[-1]), PAPER)
+    for head, left in zip(heads, lefts, strict=False):
+        canvas.paste(head, (left, gap))
+    for side, top, height in zip(sides, tops, heights, strict=False):
+        canvas.paste(side, (gap, top + (height - side.height) // 2))
+    for row, top in zip(table, tops, strict=False):
+        for picture, left in zip(row, lefts, strict=False):
+            canvas.paste(picture, (left, top))
+    return canvas
+
+
+def _level(row: Sequence[Photo | None]) -> list[Image.Image]:
+    """The pictures of a row at the height of the highest; a sliver of paper where there is none."""
+    images = [Image.new("RGB", (1, 1), PAPER) if item is None else as_image(item) for item in row]
+    height = max((image.height for image in images), default=0)
+    widths = [
+        1 if item is None else max(1, round(image.width * height / image.height))
+        for item, image in zip(row, images, strict=True)
+    ]
+    return [resized(image, (height, width)) for image, width in zip(images, widths, strict=True)]
+
+
+def _starts(words: list[int], lengths: list[int], gap: int) -> list[int]:
+    """Where each place along one axis starts, and at last where the sheet ends."""
+    starts = [gap + (max(words) + gap if words else 0)]
+    for length in lengths:
+        starts.append(starts[-1] + length + gap)
+    return starts
+
+
+def _check(words: Sequence[str] | None, count: int, place: str, word: str) -> None:
+    if words is not None and len(words) != count:
+        raise InputError(f"Each {place} needs its {word}: got {len(words)} for {count} {place}s.")

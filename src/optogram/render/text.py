@@ -1,0 +1,106 @@
+"""Words and numbers as pixels, measured before they are drawn."""
+
+import math
+from functools import lru_cache
+from typing import Literal, cast
+
+from PIL import Image, ImageDraw, ImageFont
+
+INK = (38, 40, 44)
+PAPER = (255, 255, 255)
+
+# Pillow's own font holds ASCII only; these, where the system has one, hold the other scripts.
+_WIDER_FONTS = (
+    "NotoSansCJK-Regular.ttc",
+    "Arial Unicode.ttf",
+    "msyh.ttc",
+    "DejaVuSans.ttf",
+    "arial.ttf",
+)
+
+
+def compact(number: float) -> str:
+    """Write a number in few characters, such as 0, 0.42, 151 or 1.3e-5."""
+    magnitude = abs(number)
+    if not math.isfinite(number):
+        return str(number)
+    if number == 0:
+        return "0"
+    if 1e-3 <= magnitude < 1e5:
+        return f"{number:.0f}" if magnitude >= 100 else f"{number:.3g}"
+    mantissa, exponent = f"{number:.1e}".split("e")
+    return f"{float(mantissa):g}e{int(exponent)}"
+
+
+def text_size(height: int) -> int:
+    """Font size in pixels that suits a picture of ``height`` pixels."""
+    return min(max(height // 20, 13), 24)
+
+
+def label(
+    text: str,
+    size: int,
+    *,
+    width: int | None = None,
+    align: Literal["left", "center"] = "left",
+) -> Image.Image:
+    """Draw text on paper.
+
+    Parameters
+    ----------
+    text : str
+        May hold line breaks.
+    size : int
+        Font size in pixels.
+    width : int, optional
+        Room in pixels: lines are broken at spaces, and words longer than it are cut with "...".
+    align : "left" or "center"
+        How lines lie within each other.
+
+    Returns
+    -------
+    PIL.Image.Image
+        RGB, as wide as the longest line and as high as the lines are together.
+    """
+    font = _font(size, plain=text.isascii())
+    lines = [
+        line
+        for paragraph in text.split("\n")
+        for line in (_wrap(paragraph, font, width) if width else [paragraph])
+    ]
+    line_height = sum(font.getmetrics())
+    widths = [math.ceil(font.getlength(line)) for line in lines]
+    picture = Image.new("RGB", (max(1, *widths), line_height * len(lines)), PAPER)
+    draw = ImageDraw.Draw(picture)
+    for row, (line, length) in enumerate(zip(lines, widths, strict=True)):
+        left = (picture.width - length) // 2 if align == "center" else 0
+        draw.text((left, row * line_height), line, INK, font)
+    return picture
+
+
+@lru_cache(maxsize=64)
+def _font(size: int, plain: bool) -> ImageFont.FreeTypeFont:
+    for name in () if plain else _WIDER_FONTS:
+        try:
+            return ImageFont.truetype(name, size)
+        except OSError:
+            continue
+    return cast(ImageFont.FreeTypeFont, ImageFont.load_default(size))
+
+
+def _wrap(paragraph: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
+    lines = [""]
+    for word in paragraph.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if font.getlength(longer) <= width or not lines[-1]:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return [_shorten(line, font, width) for line in lines]
+
+
+def _shorten(line: str, font: ImageFont.FreeTypeFont, width: int) -> str:
+    if font.getlength(line) <= width:
+        return line
+    fitting = (line[:end] + "..." for end in range(len(line), 0, -1))
+    return next((cut for cut in fitting if font.getlength(cut) <= width), "")

@@ -1,0 +1,68 @@
+"""Values to colours."""
+
+import numpy as np
+import pytest
+
+from optogram.errors import InputError
+from optogram.render import DIVERGING, GRAY, SEQUENTIAL, Scale, colorize
+
+
+def chroma(color):
+    return int(color.max()) - int(color.min())
+
+
+def brightness(colors):
+    return colors.astype(int).sum(axis=-1)
+
+
+def test_more_is_brighter_on_the_sequential_map():
+    assert (np.diff(brightness(colorize(np.arange(20)))) > 0).all()
+
+
+def test_the_sign_survives_and_zero_is_neutral():
+    negative, zero, positive = colorize(np.array([-1.0, 0.0, 1.0]))
+    assert positive[0] > positive[2]
+    assert negative[2] > negative[0]
+    assert chroma(zero) <= 2 < min(chroma(positive), chroma(negative))
+
+
+def test_a_zero_map_has_one_neutral_color():
+    assert (colorize(np.zeros((3, 3))) == colorize(np.array([0, 1]))[0]).all()
+    signed = colorize(np.zeros((3, 3)), Scale(0, 0, signed=True))
+    assert (signed == colorize(np.array([-1, 0, 1]))[1]).all()
+
+
+@pytest.mark.parametrize("cmap", [SEQUENTIAL, DIVERGING, GRAY, "cividis", "jet"])
+def test_the_unknown_has_a_color_of_its_own(cmap):
+    values = np.append(np.linspace(0, 1, 300), np.nan)
+    *known, unknown = colorize(values, cmap=cmap).astype(int)
+    assert np.abs(np.array(known) - unknown).max(axis=1).min() > 24
+
+
+def test_infinity_is_unknown():
+    unknown, infinite, _ = colorize(np.array([np.nan, np.inf, 1.0]))
+    assert (unknown == infinite).all()
+
+
+def test_colors_of_ones_own_run_from_bottom_to_top():
+    bottom, _, top = colorize(np.array([0, 1, 2]), cmap=["#4C00FF", "#FFE0B3"])
+    assert bottom.tolist() == [0x4C, 0x00, 0xFF]
+    assert top.tolist() == [0xFF, 0xE0, 0xB3]
+
+
+def test_any_shape_gains_a_last_axis():
+    assert colorize(np.ones((2, 3, 4))).shape == (2, 3, 4, 3)
+    assert colorize(np.ones((2, 3, 4))).dtype == np.uint8
+
+
+def test_an_unknown_name_is_answered_with_the_nearest():
+    with pytest.raises(InputError, match=r"'infernoo'; did you mean .*inferno"):
+        colorize(np.ones(2), cmap="infernoo")
+    with pytest.raises(InputError, match="try 'inferno'"):
+        colorize(np.ones(2), cmap="qqqqqqqqqq")
+
+
+@pytest.mark.parametrize("cmap", [[], ["red"], ["red", "no colour"]])
+def test_colors_that_make_no_map_are_refused(cmap):
+    with pytest.raises(InputError):
+        colorize(np.ones(2), cmap=cmap)

@@ -1,0 +1,101 @@
+"""A map over its photo, and a photo through a mask."""
+
+import numpy as np
+import pytest
+
+from optogram.errors import InputError
+from optogram.render import overlay, through_mask
+
+GREY = np.full((240, 320, 3), 90, np.uint8)
+NOISE = np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
+
+
+def pixels(image):
+    return np.asarray(image).astype(int)
+
+
+def spot(cell, value=1.0, shape=(6, 8)):
+    values = np.zeros(shape)
+    values[cell] = value
+    return values
+
+
+def test_the_heat_lies_where_the_map_has_it():
+    change = np.abs(pixels(overlay(GREY, spot((1, 6)), bar=False)) - 90).sum(axis=-1)
+    row, column = np.unravel_index(change.argmax(), change.shape)
+    assert 40 <= row < 80
+    assert 240 <= column < 280
+
+
+@pytest.mark.parametrize("value", [1.0, -1.0])
+def test_neutral_places_leave_a_grey_photo_untouched(value):
+    image = pixels(overlay(GREY, spot((1, 6), value), bar=False))
+    assert (image[120:] == 90).all()
+    assert (image[:, :160] == 90).all()
+
+
+def test_neutral_places_lose_color_and_no_light():
+    image = pixels(overlay(NOISE, np.zeros((2, 2)), bar=False))
+    luma = np.array([0.299, 0.587, 0.114])
+    assert np.abs(image @ luma - NOISE @ luma).max() < 1
+    assert 0 < np.ptp(image, axis=-1).mean() < 0.5 * np.ptp(NOISE, axis=-1).mean()
+
+
+def test_the_sign_survives():
+    positive = pixels(overlay(GREY, spot((0, 0)) - spot((5, 7)), bar=False))
+    assert positive[2, 2, 0] > positive[2, 2, 2]
+    assert positive[-2, -2, 2] > positive[-2, -2, 0]
+
+
+def test_opacity_rises_with_the_value_and_hides_no_more_than_asked():
+    ramp = np.linspace(0, 1, 320)[None]
+    black = pixels(overlay(GREY * 0, ramp, bar=False, cmap="gray", opacity=0.5))
+    assert (np.diff(black[0, :, 0]) >= 0).all()
+    assert black.max() == 128
+    assert np.array_equal(overlay(GREY, ramp, bar=False, opacity=0), GREY)
+
+
+def test_the_bar_is_blended_as_the_map_is():
+    grey = np.full((240, 320, 3), 128, np.uint8)
+    image = pixels(overlay(grey, np.ones((2, 2))))
+    strip = image[1:-1, 320 + 12]
+    assert np.abs(strip[0] - image[120, 160]).max() < 10
+    assert np.abs(strip[-1] - 128).max() < 10
+
+
+def test_the_unknown_is_visible():
+    values = spot((1, 6))
+    values[4, 2] = np.nan
+    image = pixels(overlay(GREY, values, bar=False))
+    assert (image[165:195, 85:115] != 90).all()
+    assert (image[200:] == 90).all()
+
+
+def test_photos_keep_their_size_unless_small():
+    assert overlay(GREY, np.ones((7, 7)), bar=False).size == (320, 240)
+    assert overlay(np.zeros((28, 20, 1), np.uint8), np.ones((7, 7)), bar=False).size == (160, 224)
+    assert overlay(GREY, np.ones((7, 7)), title="tabby").height > 240
+
+
+def test_the_mask_opens_the_photo():
+    mask = np.zeros((6, 8), bool)
+    mask[1, 6] = True
+    image = pixels(through_mask(NOISE, mask))
+    assert np.array_equal(image[40:80, 240:280], NOISE[40:80, 240:280])
+    image[40:80, 240:280] = 0
+    assert image.max() < 40
+
+
+def test_inputs_are_left_as_they_are():
+    photo, values, mask = NOISE.copy(), spot((1, 1), -1.0), np.ones((2, 2), bool)
+    overlay(photo, values)
+    through_mask(photo, mask)
+    assert np.array_equal(photo, NOISE)
+    assert np.array_equal(values, spot((1, 1), -1.0))
+
+
+def test_unusable_options_are_refused():
+    with pytest.raises(InputError, match="opacity"):
+        overlay(GREY, np.ones((2, 2)), opacity=1.5)
+    with pytest.raises(InputError, match="True and False"):
+        through_mask(GREY, np.ones((2, 2)))
