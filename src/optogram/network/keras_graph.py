@@ -56,7 +56,7 @@ def functional(operation: Any) -> Functional | None:
 
 
 def calls(model: Functional) -> Iterator[Call]:
-    """The operations that ``model`` runs, in the order in which Keras runs them, inputs left out."""
+    """The operations that ``model`` runs, inputs left out, in the order in which Keras does."""
     known = {id(tensor) for tensor in model.inputs}
     for depth in sorted(model._nodes_by_depth, reverse=True):
         for node in model._nodes_by_depth[depth]:

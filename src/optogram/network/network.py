@@ -13,12 +13,12 @@ from optogram import backend
 from optogram.errors import InputError, ModelError, nearest
 from optogram.network import forward, images
 from optogram.network.geometry import Geometry, measure, peak_memory
-from optogram.network.head import Head, find_head
+from optogram.network.head import find_head
 from optogram.network.labels import Labels, numbered, read_labels
 from optogram.network.layer import Layer, describe, summary
 from optogram.network.memory import batches
 from optogram.network.preparation import preparation
-from optogram.network.steps import Graph, Shape, Step, Value, flatten
+from optogram.network.steps import Graph, Step, Value, flatten
 from optogram.progress import Progress, silent
 
 _NOMINAL_SIDE = 224
@@ -361,14 +361,47 @@ class Network:
         list of ndarray
             In the order of ``values``, each with N examples.
         """
+        streamed = self.stream(lambda part: x[part], len(x), x.shape[1:3], values, memory, progress)
+        return [
+            np.concatenate(column) for column in zip(*(out for _, out in streamed), strict=True)
+        ]
+
+    def stream(
+        self,
+        feed: Callable[[slice], np.ndarray],
+        count: int,
+        size: tuple[int, int],
+        values: Sequence[Value],
+        memory: int | str | None = None,
+        progress: Progress = silent,
+    ) -> Iterator[tuple[slice, list[np.ndarray]]]:
+        """`evaluate` for images that are made as they are needed, and results let go as they come.
+
+        Parameters
+        ----------
+        feed : callable
+            Given a slice of ``range(count)``, returns those images, in network units.
+        count : int
+            How many images there are.
+        size : (height, width)
+            Of each.
+        values, memory, progress
+            See `evaluate`.
+
+        Yields
+        ------
+        (slice, list of ndarray)
+            Which images, and the outputs for them in the order of ``values``.
+        """
         values = tuple(values)
 
         def build() -> Callable[..., Any]:
             return lambda x: forward.run(self.graph, x, values)
 
-        each = _WORKSPACE * peak_memory(self.graph, self.geometry(x.shape[1:3]), values)
-        parts = self._in_batches(("evaluate", values), build, [x], each, memory, progress)
-        return [np.concatenate(column) for column in zip(*parts, strict=True)]
+        each = _WORKSPACE * peak_memory(self.graph, self.geometry(size), values)
+        return self._in_batches(
+            ("evaluate", values), build, lambda part: [feed(part)], count, each, memory, progress
+        )
 
     def gradients(
         self,
@@ -428,8 +461,10 @@ class Network:
             arrays.insert(0, np.zeros((len(x), *measured[at.step].shape[1:]), np.float32))
         each = _WORKSPACE * sum(measured[i].memory for i in self.graph.ancestors(wanted))
         key = ("gradients", scored, outputs, at, weights is None)
-        parts = self._in_batches(key, build, arrays, each, memory, progress)
-        columns = zip(*((back, *extras) for back, extras in parts), strict=True)
+        parts = self._in_batches(
+            key, build, lambda part: [a[part] for a in arrays], len(x), each, memory, progress
+        )
+        columns = zip(*((back, *extras) for _, (back, extras) in parts), strict=True)
         gradient, scores, outs, maps = (np.concatenate(column) for column in columns)
         return Gradients(gradient, maps, scores, outs)
 
@@ -461,23 +496,28 @@ class Network:
         self,
         key: Any,
         build: Callable[[], Callable[..., Any]],
-        arrays: Sequence[np.ndarray],
+        feed: Callable[[slice], list[np.ndarray]],
+        count: int,
         bytes_each: int,
         memory: int | str | None,
         progress: Progress,
-    ) -> Iterator[Any]:
-        """Run a program over the examples of ``arrays``; yield what it returns, batch by batch.
+    ) -> Iterator[tuple[slice, Any]]:
+        """Run a program over ``count`` examples; yield what it returns, batch by batch.
 
         All batches are fed at one length, so that the program is compiled once.
         """
         program = self._program(key, build)
-        count, length = len(arrays[0]), None
+        length = None
         for part in batches(count, bytes_each, memory):
             taken = part.stop - part.start
             length = length or taken
-            fed = [self._backend.to_tensor(_lengthened(array[part], length)) for array in arrays]
-            yield keras.tree.map_structure(
-                lambda tensor, taken=taken: self._backend.to_array(tensor)[:taken], program(*fed)
+            fed = [self._backend.to_tensor(_lengthened(array, length)) for array in feed(part)]
+            yield (
+                part,
+                keras.tree.map_structure(
+                    lambda tensor, taken=taken: self._backend.to_array(tensor)[:taken],
+                    program(*fed),
+                ),
             )
             progress(part.stop, count, "images")
 

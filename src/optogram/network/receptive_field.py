@@ -81,9 +81,40 @@ _ALONG_CHANNELS = (
 )
 # Operations used in place of layers have no public classes: they are told by their names.
 _POINTWISE_OPERATIONS = frozenset(
-    "Abs Absolute Add Cast Clip Divide Elu Exp Gelu HardSigmoid HardSilu HardTanh Identity "
-    "LeakyRelu Log Maximum Minimum Multiply Negative Power Relu Relu6 Rsqrt Selu Sigmoid Silu "
-    "Softplus Sqrt Square Subtract Tanh TrueDivide".split()
+    (
+        "Abs",
+        "Absolute",
+        "Add",
+        "Cast",
+        "Clip",
+        "Divide",
+        "Elu",
+        "Exp",
+        "Gelu",
+        "HardSigmoid",
+        "HardSilu",
+        "HardTanh",
+        "Identity",
+        "LeakyRelu",
+        "Log",
+        "Maximum",
+        "Minimum",
+        "Multiply",
+        "Negative",
+        "Power",
+        "Relu",
+        "Relu6",
+        "Rsqrt",
+        "Selu",
+        "Sigmoid",
+        "Silu",
+        "Softplus",
+        "Sqrt",
+        "Square",
+        "Subtract",
+        "Tanh",
+        "TrueDivide",
+    )
 )
 
 

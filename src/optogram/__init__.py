@@ -1,0 +1,75 @@
+"""Pictures of what a convolutional network sees, for any Keras 3 model on any backend.
+
+>>> import optogram as og
+>>> net = og.load("efficientnet-lite0")
+>>> og.gradcam(net, "cat.jpg").overlay().save("why.png")
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from optogram import datasets as datasets
+    from optogram.errors import BackendError as BackendError
+    from optogram.errors import InputError as InputError
+    from optogram.errors import ModelError as ModelError
+    from optogram.errors import OptogramError as OptogramError
+    from optogram.errors import OutputError as OutputError
+    from optogram.methods.feature_maps import feature_maps as feature_maps
+    from optogram.methods.gradcam import gradcam as gradcam
+    from optogram.methods.kernels import kernels as kernels
+    from optogram.methods.occlusion import occlusion as occlusion
+    from optogram.methods.saliency import saliency as saliency
+    from optogram.network.network import Network as Network
+    from optogram.network.opening import load as load
+    from optogram.reporting.report import report as report
+    from optogram.result import load_result as load_result
+    from optogram.target import Class as Class
+    from optogram.target import Filter as Filter
+    from optogram.target import Neuron as Neuron
+
+__version__ = "0.1.0"
+
+# Where each public name lives. Loaded at first use: importing optogram loads no backend.
+_HOMES = {
+    "BackendError": "optogram.errors",
+    "Class": "optogram.target",
+    "Filter": "optogram.target",
+    "InputError": "optogram.errors",
+    "ModelError": "optogram.errors",
+    "Network": "optogram.network.network",
+    "Neuron": "optogram.target",
+    "OptogramError": "optogram.errors",
+    "OutputError": "optogram.errors",
+    "feature_maps": "optogram.methods.feature_maps",
+    "gradcam": "optogram.methods.gradcam",
+    "kernels": "optogram.methods.kernels",
+    "load": "optogram.network.opening",
+    "load_result": "optogram.result",
+    "occlusion": "optogram.methods.occlusion",
+    "report": "optogram.reporting.report",
+    "saliency": "optogram.methods.saliency",
+}
+_ROOMS = ("datasets",)
+_NEED_KERAS = frozenset(
+    name for name, home in _HOMES.items() if home.split(".")[1] not in ("errors", "result")
+)
+
+__all__ = sorted([*_HOMES, *_ROOMS])
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return importlib.import_module(f"optogram.{name}")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'optogram' has no attribute {name!r}")
+    if name in _NEED_KERAS:
+        # Before Keras is imported: it would fail on a missing backend in its own words.
+        importlib.import_module("optogram.backend").current()
+    found = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

@@ -1,0 +1,1 @@
+"""The methods: one a file, one function each, named after its paper."""

@@ -1,0 +1,89 @@
+"""Feature maps: what each layer answers."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from optogram.errors import InputError
+from optogram.methods.request import diagnosed, source_of
+from optogram.network.network import Network
+from optogram.network.steps import Step, Value
+from optogram.progress import Progress, silent
+from optogram.result import FeatureMaps
+
+_LISTED = (
+    keras.layers.AveragePooling2D,
+    keras.layers.Conv2D,
+    keras.layers.Conv2DTranspose,
+    keras.layers.DepthwiseConv2D,
+    keras.layers.MaxPooling2D,
+    keras.layers.SeparableConv2D,
+)
+
+
+def feature_maps(
+    net: Network,
+    image: Any,
+    layers: str | Sequence[str] | None = None,
+    *,
+    memory: int | str | None = None,
+    progress: Progress = silent,
+) -> dict[str, FeatureMaps]:
+    """The maps that layers make of images, all from one forward pass.
+
+    Tutorial rows A1, B8, C3, C5, E1 to E4.
+
+    Parameters
+    ----------
+    net : Network
+        What is looked into; only the steps up to the last layer asked for are run.
+    image
+        Everything that `Network.prepare` takes.
+    layers : str or sequence of str, optional
+        Names of layers whose output is maps; None: every convolution and pooling layer.
+    memory : int or str, optional
+        What the call may add to the process, as in ``"2GB"``, beside the maps returned; None: a
+        quarter of what is free.
+    progress : callable, optional
+        Called as ``progress(done, total, what)``.
+
+    Returns
+    -------
+    dict of str to FeatureMaps
+        In the order of ``layers``; ``values`` (N, h, w, C) each.
+
+    Raises
+    ------
+    InputError
+        If the image cannot be used, a layer does not exist, or it makes no maps.
+    """
+    if layers is None:
+        layers = [step.name for step in net.graph.steps if _is_listed(step)]
+    names = [layers] if isinstance(layers, str) else list(layers)
+    for name in names:
+        if len(net.step(name).shape) != 4:
+            raise InputError(
+                f"{name!r} makes no maps, its output has the shape {net.step(name).shape}: "
+                "name layers before the maps are flattened or averaged."
+            )
+    x = net.prepare(image)
+    values = [Value(net.step(name).index) for name in names]
+    found = net.evaluate(x, values, memory, progress)
+    pictures, source = net.display(x), source_of(net, x.shape[1:])
+    return {
+        name: FeatureMaps(
+            values=maps,
+            method="feature_maps",
+            parameters={},
+            source=source,
+            warnings=diagnosed(net, maps),
+            images=pictures,
+            layer=name,
+        )
+        for name, maps in zip(names, found, strict=True)
+    }
+
+
+def _is_listed(step: Step) -> bool:
+    return step.half != "pre" and isinstance(step.operation, _LISTED) and len(step.shape) == 4

@@ -1,0 +1,214 @@
+"""Occlusion sensitivity: how far a score falls when a patch covers each place."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from optogram.errors import InputError
+from optogram.methods.request import Request, ask, diagnosed
+from optogram.network.network import Network
+from optogram.progress import Progress, silent
+from optogram.result import Occlusion
+
+
+def occlusion(
+    net: Network,
+    image: Any,
+    target: Any = None,
+    *,
+    patch: int | tuple[int, int] | None = None,
+    stride: int | tuple[int, int] | None = None,
+    fill: float | str = 127.5,
+    fill_space: str = "display",
+    margin: int = 0,
+    score: str = "logit",
+    memory: int | str | None = None,
+    progress: Progress = silent,
+) -> Occlusion:
+    """What the score loses when a patch slides over the image: S(x) − S(x with the patch).
+
+    Zeiler and Fergus, "Visualizing and understanding convolutional networks" (2014), section 4.2.
+    Several targets for one image cost no more than one.
+
+    Parameters
+    ----------
+    net : Network
+        What is explained.
+    image
+        Everything that `Network.prepare` takes.
+    target : Target, int, str or a list of these, optional
+        What is scored; one image may have several, one explanation each. None: each image's own
+        answer.
+    patch : int or (height, width), optional
+        The cell that slides, in pixels of the prepared image; None: a seventh of each side.
+    stride : int or (height, width), optional
+        From one position to the next: 0, s, 2s … up to side − patch; None: half a patch.
+    fill : float, "mean" or "blur"
+        What is painted: a grey in 0..255, the image's mean colour, or the image blurred until a
+        patch of it shows nothing.
+    fill_space : {"display", "network"}
+        "network": a number given as ``fill`` is in the units that the network is fed.
+    margin : int
+        Pixels painted beyond the cell on every side, cut at the image's border.
+    score : {"logit", "probability"}
+        Whether classes are scored before or after the last softmax or sigmoid.
+    memory : int or str, optional
+        What the call may add to the process, as in ``"2GB"``; None: a quarter of what is free.
+    progress : callable, optional
+        Called as ``progress(done, total, what)``.
+
+    Returns
+    -------
+    Occlusion
+        ``values`` (N, rows, cols), positive where the place speaks for the target; ``scores``,
+        the same shape, the score with the patch there.
+
+    Raises
+    ------
+    InputError
+        If image or target cannot be used, or the patch does not fit the image.
+    """
+    request = ask(net, image, target, score)
+    patch = _sides("patch", patch, [max(1, round(side / 7)) for side in request.size], request.size)
+    stride = _sides("stride", stride, [max(1, side // 2) for side in patch], request.size)
+    if margin < 0:
+        raise InputError(f"margin must be 0 or more pixels, not {margin}.")
+    tops, lefts = (
+        range(0, side - extent + 1, step)
+        for side, extent, step in zip(request.size, patch, stride, strict=True)
+    )
+    windows = [
+        (
+            slice(max(0, top - margin), top + patch[0] + margin),
+            slice(max(0, left - margin), left + patch[1] + margin),
+        )
+        for top in tops
+        for left in lefts
+    ]
+    paint = _paint(net, request.x, fill, fill_space, max(patch) + 2 * margin)
+    base, scores, outputs = _scores(request, windows, paint, memory, progress)
+    scores = scores.reshape(-1, len(tops), len(lefts))
+    values = base[:, None, None] - scores
+    return Occlusion(
+        values=values,
+        method="occlusion",
+        parameters={
+            "patch": patch,
+            "stride": stride,
+            "fill": fill,
+            "fill_space": fill_space,
+            "margin": margin,
+            "score": score,
+        },
+        warnings=diagnosed(net, values),
+        targets=request.names(outputs),
+        score=base,
+        scores=scores,
+        **request.common(),
+    )
+
+
+def _scores(
+    request: Request,
+    windows: Sequence[tuple[slice, slice]],
+    paint: np.ndarray,
+    memory: int | str | None,
+    progress: Progress,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The score of each explanation (N,), with each window painted (N, windows), and the outputs.
+
+    The bare images go first: their own answers are known before the first score needs them.
+    """
+    net, x, which = request.net, request.x, request.which
+    images = len(x)
+    count = images * (1 + len(windows))
+    # Every picture that is fed, by its image and its window, the bare image being window 0.
+    image_of = np.concatenate([np.arange(images), np.repeat(np.arange(images), len(windows))])
+    slot_of = np.concatenate([np.zeros(images, int), np.tile(1 + np.arange(len(windows)), images)])
+
+    def feed(part: slice) -> np.ndarray:
+        pictures = x[image_of[part]]
+        for picture, image, slot in zip(pictures, image_of[part], slot_of[part], strict=True):
+            if slot:
+                picture[windows[slot - 1]] = paint[image][windows[slot - 1]]
+        return pictures
+
+    given = request.weights()
+    outputs = np.zeros((len(which), net.head.outputs), np.float32)
+    weights = {net.score_value(request.score): np.zeros_like(outputs)} if given is None else given
+    scores = np.empty((len(which), 1 + len(windows)), np.float32)
+    for part, found in net.stream(feed, count, request.size, list(weights), memory, progress):
+        image, slot = image_of[part], slot_of[part]
+        if given is None and not slot[0]:
+            bare = image[slot == 0]
+            outputs[bare] = found[0][slot == 0]
+            (own,) = weights.values()
+            own[bare] = net.winning_weights(outputs[bare], request.score)
+        for example, wanted in enumerate(which):
+            rows = np.flatnonzero(image == wanted)
+            scores[example, slot[rows]] = sum(
+                _weighted_sum(values[rows], weights[value][example])
+                for value, values in zip(weights, found, strict=True)
+            )
+    return scores[:, 0], scores[:, 1:], outputs
+
+
+def _weighted_sum(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Σ values · weights over all but the first axis."""
+    return (values * weights).reshape(len(values), -1).sum(axis=1)
+
+
+def _paint(
+    net: Network, x: np.ndarray, fill: float | str, fill_space: str, extent: int
+) -> np.ndarray:
+    """What is painted, as images (M, H, W, C) in network units; ``extent``: the painted side."""
+    if fill_space not in ("display", "network"):
+        raise InputError(f'fill_space must be "display" or "network", not {fill_space!r}.')
+    if fill == "blur":
+        return _blurred(x, sigma=extent / 2)
+    if fill == "mean":
+        return np.broadcast_to(x.mean(axis=(1, 2), keepdims=True), x.shape)
+    if isinstance(fill, str):
+        raise InputError(f'fill must be a number, "mean" or "blur", not {fill!r}.')
+    colour = np.full((1, 1, 1, x.shape[3]), fill, np.float32)
+    if fill_space == "display":
+        if not 0 <= fill <= 255:
+            raise InputError(
+                f"fill is a grey in 0..255, not {fill:g}; in the network's own units say "
+                'fill_space="network".'
+            )
+        colour = net.preparation.to_network(colour)
+    return np.broadcast_to(colour, x.shape)
+
+
+def _blurred(x: np.ndarray, sigma: float) -> np.ndarray:
+    """Images (M, H, W, C) under a Gaussian of ``sigma`` pixels, their borders continued."""
+    reach = max(1, round(3 * sigma))
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2).astype(np.float32)
+    kernel /= kernel.sum()
+    for axis in (1, 2):
+        margins = [(0, 0)] * 4
+        margins[axis] = (reach, reach)
+        windows = np.lib.stride_tricks.sliding_window_view(
+            np.pad(x, margins, mode="edge"), len(kernel), axis=axis
+        )
+        x = windows @ kernel
+    return x
+
+
+def _sides(
+    name: str, given: int | tuple[int, int] | None, default: Sequence[int], limit: Sequence[int]
+) -> tuple[int, int]:
+    """(height, width) of what was given as one number or two; within 1 … ``limit``."""
+    sides = tuple(default) if given is None else given
+    if isinstance(sides, int):
+        sides = (sides, sides)
+    fits = len(sides) == 2 and all(
+        isinstance(side, int) and 1 <= side <= most for side, most in zip(sides, limit, strict=True)
+    )
+    if not fits:
+        raise InputError(
+            f"{name} must be whole pixels within the image of {limit[0]}×{limit[1]}, not {given!r}."
+        )
+    return sides[0], sides[1]

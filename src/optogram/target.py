@@ -1,0 +1,275 @@
+"""What is explained: a class, a filter, a neuron, or a sum of these.
+
+Every target is a linear function of what some steps return. That makes targets values that add,
+subtract and multiply by a number, and lets one compiled program explain any of them.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from optogram.errors import InputError
+from optogram.network.network import Network
+from optogram.network.steps import Value
+
+Weights = dict[Value, np.ndarray]
+
+
+class Target(ABC):
+    """A score to explain: ``Class(285) - Class(282)``, ``0.5 * Filter("conv1", 3)``."""
+
+    @abstractmethod
+    def weights(self, net: Network, size: tuple[int, int], score: str = "logit") -> Weights:
+        """The score as weights on outputs of steps, for one image of ``size`` (height, width).
+
+        Each array broadcasts to one example of that output; the score is the sum of products.
+
+        Raises
+        ------
+        InputError
+            If the network has no such class, layer, channel or position.
+        """
+
+    @abstractmethod
+    def describe(self, net: Network) -> str:
+        """What it is called in captions."""
+
+    def each(self) -> "tuple[Target, ...]":
+        """The single targets that it stands for: several where a filter names many channels."""
+        return (self,)
+
+    def __add__(self, other: "Target") -> "Target":
+        """The sum of two scores."""
+        return _Sum(self, other) if isinstance(other, Target) else NotImplemented
+
+    def __mul__(self, factor: float) -> "Target":
+        """The score times a number."""
+        return _Scaled(self, float(factor)) if np.isscalar(factor) else NotImplemented
+
+    __rmul__ = __mul__
+
+    def __neg__(self) -> "Target":
+        """The score with its sign turned."""
+        return _Scaled(self, -1.0)
+
+    def __sub__(self, other: "Target") -> "Target":
+        """The difference of two scores: why this and not that."""
+        return _Sum(self, -other) if isinstance(other, Target) else NotImplemented
+
+
+@dataclass(frozen=True)
+class Class(Target):
+    """The score of a class: its logit, or its probability where ``score="probability"``.
+
+    Of a network with one sigmoid output, class 1 is the answer yes, and class 0 counts negative.
+
+    Parameters
+    ----------
+    label : int or str
+        Its index from 0, its name, or its WordNet id.
+    """
+
+    label: int | str
+
+    def weights(self, net: Network, size: tuple[int, int], score: str = "logit") -> Weights:
+        """See `Target.weights`."""
+        if net.head.is_spatial:
+            raise InputError(
+                f"{net.name!r} scores classes at every position: name a Filter or a Neuron of "
+                "its last layer instead of a class."
+            )
+        index = net.class_index(self.label)
+        if net.head.is_binary:
+            return {net.score_value(score): np.array([1.0 if index else -1.0], np.float32)}
+        return {net.score_value(score): _one_hot(net.head.outputs, index)}
+
+    def describe(self, net: Network) -> str:
+        """Its name and index."""
+        index = net.class_index(self.label)
+        return f"{net.labels.names[index]} ({index})"
+
+
+@dataclass(frozen=True)
+class Filter(Target):
+    """The mean of a feature map (or the value of one unit of a dense layer).
+
+    Parameters
+    ----------
+    layer : str
+        The layer's name.
+    channel : int or iterable of int
+        Which channel, from 0; several stand for several targets, one each.
+    """
+
+    layer: str
+    channel: int | tuple[int, ...]
+
+    def __init__(self, layer: str, channel: int | Iterable[int]) -> None:
+        object.__setattr__(self, "layer", layer)
+        several = isinstance(channel, Iterable)
+        object.__setattr__(self, "channel", tuple(map(int, channel)) if several else int(channel))
+
+    def each(self) -> tuple[Target, ...]:
+        """One target for each channel."""
+        if isinstance(self.channel, int):
+            return (self,)
+        return tuple(Filter(self.layer, channel) for channel in self.channel)
+
+    def weights(self, net: Network, size: tuple[int, int], score: str = "logit") -> Weights:
+        """See `Target.weights`."""
+        value, shape = _map(net, self.layer, size)
+        vector = _one_hot(shape[-1], _checked_channel(self.channel, shape[-1], self.layer))
+        positions = int(np.prod(shape[:-1]))
+        return {value: vector.reshape((1,) * (len(shape) - 1) + (-1,)) / positions}
+
+    def describe(self, net: Network) -> str:
+        """The layer's name and the channel."""
+        return f"{self.layer}, filter {self.channel}"
+
+
+@dataclass(frozen=True)
+class Neuron(Target):
+    """One element of a feature map.
+
+    Parameters
+    ----------
+    layer : str
+        The layer's name.
+    position : (int, int)
+        (y, x) in the map, from 0.
+    channel : int
+        From 0.
+    """
+
+    layer: str
+    position: tuple[int, int]
+    channel: int
+
+    def weights(self, net: Network, size: tuple[int, int], score: str = "logit") -> Weights:
+        """See `Target.weights`."""
+        value, shape = _map(net, self.layer, size)
+        if len(shape) != 3:
+            raise InputError(
+                f"{self.layer!r} makes no maps: one of its units is "
+                f"Filter({self.layer!r}, channel)."
+            )
+        y, x = self.position
+        if not (0 <= y < shape[0] and 0 <= x < shape[1]):
+            raise InputError(
+                f"The maps of {self.layer!r} are {shape[0]}×{shape[1]} here, positions from 0: "
+                f"({y}, {x}) is outside."
+            )
+        weights = np.zeros(shape, np.float32)
+        weights[y, x, _checked_channel(self.channel, shape[2], self.layer)] = 1
+        return {value: weights}
+
+    def describe(self, net: Network) -> str:
+        """The layer's name, the channel and the position."""
+        y, x = self.position
+        return f"{self.layer}, filter {self.channel} at ({y}, {x})"
+
+
+@dataclass(frozen=True)
+class _Sum(Target):
+    first: Target
+    second: Target
+
+    def each(self) -> tuple[Target, ...]:
+        firsts, seconds = self.first.each(), self.second.each()
+        count = max(len(firsts), len(seconds))
+        if {len(firsts), len(seconds)} - {1, count}:
+            raise InputError(
+                f"Cannot add {len(firsts)} targets to {len(seconds)}: give as many, or one."
+            )
+        pairs = zip(_repeated(firsts, count), _repeated(seconds, count), strict=True)
+        return tuple(_Sum(first, second) for first, second in pairs)
+
+    def weights(self, net: Network, size: tuple[int, int], score: str = "logit") -> Weights:
+        total = dict(self.first.weights(net, size, score))
+        for value, array in self.second.weights(net, size, score).items():
+            total[value] = total[value] + array if value in total else array
+        return total
+
+    def describe(self, net: Network) -> str:
+        first, second = self.first.describe(net), self.second.describe(net)
+        if second.startswith("−"):
+            return f"{first} − {second[1:]}"
+        return f"{first} + {second}"
+
+
+@dataclass(frozen=True)
+class _Scaled(Target):
+    target: Target
+    factor: float
+
+    def each(self) -> tuple[Target, ...]:
+        return tuple(_Scaled(target, self.factor) for target in self.target.each())
+
+    def weights(self, net: Network, size: tuple[int, int], score: str = "logit") -> Weights:
+        weights = self.target.weights(net, size, score)
+        return {value: array * np.float32(self.factor) for value, array in weights.items()}
+
+    def describe(self, net: Network) -> str:
+        inner = self.target.describe(net)
+        if isinstance(self.target, _Sum):
+            inner = f"({inner})"
+        sign = "−" if self.factor < 0 else ""
+        factor = "" if abs(self.factor) == 1 else f"{abs(self.factor):g}·"
+        return sign + factor + inner
+
+
+def targets_of(target: Any) -> tuple[Target, ...]:
+    """The single targets that a user's ``target`` stands for: a bare int or str is a `Class`."""
+    if isinstance(target, Target):
+        return target.each()
+    if isinstance(target, str) or (np.isscalar(target) and isinstance(target, int | np.integer)):
+        return (Class(target if isinstance(target, str) else int(target)),)
+    if isinstance(target, Iterable):
+        several = tuple(single for item in target for single in targets_of(item))
+        if several:
+            return several
+    raise InputError(
+        f"Expected a target such as 285, 'tabby', Class(285) or Filter(layer, 7), got {target!r}."
+    )
+
+
+def stacked_weights(
+    targets: Sequence[Target], net: Network, size: tuple[int, int], score: str
+) -> Mapping[Value, np.ndarray]:
+    """The weights of ``targets``, one example each: arrays (N, ...) for every output in use."""
+    singles = [target.weights(net, size, score) for target in targets]
+    stacked = {}
+    for value in dict.fromkeys(value for single in singles for value in single):
+        shapes = [single[value].shape for single in singles if value in single]
+        shape = np.broadcast_shapes(*shapes)
+        stacked[value] = np.stack(
+            [np.broadcast_to(single.get(value, np.float32(0)), shape) for single in singles]
+        ).astype(np.float32)
+    return stacked
+
+
+def _map(net: Network, layer: str, size: tuple[int, int]) -> tuple[Value, tuple[int, ...]]:
+    """The output of ``layer`` and the shape of one example of it."""
+    step = net.step(layer)
+    return Value(step.index), tuple(net.geometry(size)[step.index].shape[1:])
+
+
+def _one_hot(length: int, index: int) -> np.ndarray:
+    vector = np.zeros(length, np.float32)
+    vector[index] = 1
+    return vector
+
+
+def _checked_channel(channel: Any, count: int, layer: str) -> int:
+    if not isinstance(channel, int) or not 0 <= channel < count:
+        raise InputError(
+            f"{layer!r} has {count} channels, numbered 0 to {count - 1}: {channel} is out of range."
+        )
+    return channel
+
+
+def _repeated(targets: tuple[Target, ...], count: int) -> tuple[Target, ...]:
+    return targets * count if len(targets) == 1 else targets
