@@ -89,6 +89,8 @@ class Network:
         One name a class, in order; a text file has one a line.
     origin : str, optional
         Where the model came from, kept in every result.
+    notes : sequence of str, optional
+        What the user should know of how the model was opened.
 
     Attributes
     ----------
@@ -111,7 +113,7 @@ class Network:
     channels : int
         How many channels its images have.
     notes : tuple of str
-        What the user should know of how the model was opened.
+        Those handed in, and a warning where the preparation is a guess.
 
     Raises
     ------
@@ -129,6 +131,7 @@ class Network:
         preprocess: Any = None,
         labels: Sequence[str] | str | Path | Labels | None = None,
         origin: str = "a model in memory",
+        notes: Sequence[str] = (),
     ) -> None:
         self._backend = backend.current()
         if not isinstance(model, keras.Model):
@@ -142,11 +145,11 @@ class Network:
         self.graph = flatten(model)
         self.size, self.channels = _image_input(self.graph, self.name)
         self.head = find_head(self.graph)
-        self.notes: tuple[str, ...] = ()
+        self.notes = tuple(notes)
         if preprocess is None:
             preprocess = "none" if _rescales(self.graph) else "unit"
             if preprocess == "unit":
-                self.notes = (
+                self.notes += (
                     'No preparation was given: pixels are scaled to 0…1 ("unit"). If the network '
                     "was trained on other units, say which with preprocess=…, or what it answers "
                     "will be wrong.",

@@ -107,14 +107,12 @@ def _from_file(
         if preprocess is None:
             preprocess = entry.preprocess
             notes = (
-                f"The file calls its model {model.name!r}, so images are prepared as for "
-                f"{entry.name} ({entry.preprocess!r}); if it was trained otherwise, say preprocess=….",
+                f"The file calls its model {model.name!r}: images are prepared as for "
+                f"{entry.name} ({entry.preprocess!r}); say preprocess=… if that is wrong.",
             )
         if labels is None:
             labels = imagenet()
-    network = Network(model, preprocess, labels, origin=str(path))
-    network.notes = (*network.notes, *notes)
-    return network
+    return Network(model, preprocess, labels, origin=str(path), notes=notes)
 
 
 def _architecture(model: keras.Model) -> catalogue.Entry | None:

@@ -1,0 +1,29 @@
+"""`optogram inspect`: what a network is made of."""
+
+from typing import Any
+
+import click
+
+from optogram.cli.network import DEFAULT, network_options, open_network
+
+
+@click.command()
+@click.argument("model", default=DEFAULT)
+@click.option("--layer", metavar="NAME", help="Show the configuration of this layer alone.")
+@network_options
+def inspect(model: str, layer: str | None, **opening: Any) -> None:
+    """List the layers of MODEL: shapes, parameters, work and receptive fields.
+
+    MODEL is a name or a .keras or .h5 file; without it, the embedded network is listed.
+    """
+    net = open_network(model, **opening)
+    if layer is None:
+        click.echo(net.summary())
+        return
+    found = net[layer]
+    for name in ("name", "kind", "output_shape", "parameters", "trainable", "flops", "memory"):
+        click.echo(f"{name}: {getattr(found, name)}")
+    field = found.receptive_field
+    click.echo(f"receptive field: size {field.size}, stride {field.stride}, offset {field.offset}")
+    for key, setting in found.config.items():
+        click.echo(f"config {key}: {setting}")

@@ -1,0 +1,126 @@
+"""The options that say which network, and opening it."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from optogram.network.network import Network
+
+DEFAULT = "efficientnet-lite0"
+
+
+def network_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that `open_network` takes, but for the model itself."""
+    for option in reversed(
+        (
+            click.option(
+                "--weights",
+                metavar="imagenet|random|FILE",
+                default="imagenet",
+                show_default=True,
+                help="The weights of a network given by name.",
+            ),
+            click.option(
+                "--preprocess",
+                metavar="NAME",
+                help="What pixels become before they are fed: caffe, tf, torch, unit (0…1), lite "
+                "or none.  [default: what the network is known to need]",
+            ),
+            click.option(
+                "--labels",
+                metavar="FILE",
+                help="The names of the classes, one a line, or a .json file.",
+            ),
+            click.option(
+                "--trust",
+                is_flag=True,
+                help="Also open a model file that holds code of its own. That code runs on this "
+                "machine with your rights: only for files from people you trust.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def model_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--model``."""
+    return click.option(
+        "--model",
+        metavar="NAME|FILE",
+        default=DEFAULT,
+        show_default=True,
+        help="A classifier of keras.applications by name, or a .keras or .h5 file.",
+    )(command)
+
+
+def fit_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--fit``."""
+    return click.option(
+        "--fit",
+        type=click.Choice(["squash", "crop", "pad"]),
+        default="squash",
+        show_default=True,
+        help="How a photo becomes as large as the network takes.",
+    )(command)
+
+
+def open_network(
+    model: str, weights: str, preprocess: str | None, labels: str | None, trust: bool
+) -> "Network":
+    """The network that the options name; what it wants known goes to standard error."""
+    start_backend()
+    import optogram
+
+    net = optogram.load(
+        model,
+        weights=None if weights == "random" else weights,
+        preprocess=preprocess,
+        labels=labels,
+        trust=trust,
+    )
+    for note in net.notes:
+        click.echo(f"Note: {note}", err=True)
+    return net
+
+
+def start_backend() -> None:
+    """Import Keras on a backend that is installed, without the backend's own chatter."""
+    from optogram import backend
+
+    notice = backend.fall_back()
+    if notice:
+        click.echo(notice, err=True)
+    backend_is_known = backend.configured() in backend.NAMES
+    if backend_is_known and backend.is_installed(backend.configured()):
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        with _standard_error_kept_back():
+            backend.current()
+
+
+@contextmanager
+def _standard_error_kept_back() -> Iterator[None]:
+    """Hold back what libraries write to standard error; let it out if they raise.
+
+    TensorFlow writes from C++ before any setting of its own takes effect.
+    """
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as kept:
+        original = os.dup(2)
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            kept.seek(0)
+            os.write(original, kept.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(original, 2)
+            os.close(original)
