@@ -81,21 +81,22 @@ class Result:
                 f"A result is saved as an .npz file, not as {path.name!r}; for a picture: "
                 f"result.plot().save({path.name!r})."
             )
-        arrays, texts = {}, {"format": _FORMAT, "kind": type(self).__name__}
+        arrays: dict[str, Any] = {}
+        texts: dict[str, Any] = {"format": _FORMAT, "kind": type(self).__name__}
         for item in dataclasses.fields(self):
             content = getattr(self, item.name)
             if isinstance(content, np.ndarray):
                 arrays[item.name] = content
             else:
                 texts[item.name] = dict(content) if isinstance(content, Mapping) else content
-        manifest = np.array(json.dumps(texts, ensure_ascii=False))
+        arrays[_MANIFEST] = np.array(json.dumps(texts, ensure_ascii=False))
         try:
             descriptor, temporary = tempfile.mkstemp(dir=path.parent or ".", suffix=".part")
         except OSError as error:
             raise OutputError(f"{path} cannot be written: {error.strerror}.") from error
         try:
             with os.fdopen(descriptor, "wb") as file:
-                np.savez_compressed(file, **arrays, **{_MANIFEST: manifest})
+                np.savez_compressed(file, **arrays)
             Path(temporary).replace(path)
         except OSError as error:
             raise OutputError(f"{path} cannot be written: {error.strerror}.") from error
@@ -135,7 +136,7 @@ def load_result(path: str | os.PathLike) -> Result:
                 raise KeyError("format")
             kind = Result.kinds[texts.pop("kind")]
             arrays = {name: file[name] for name in file.files if name != _MANIFEST}
-        fields = {
+        fields: dict[str, Any] = {
             name: tuple(content) if isinstance(content, list) else content
             for name, content in texts.items()
         }

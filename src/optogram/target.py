@@ -7,6 +7,7 @@ subtract and multiply by a number, and lets one compiled program explain any of 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -47,7 +48,7 @@ class Target(ABC):
 
     def __mul__(self, factor: float) -> "Target":
         """The score times a number."""
-        return _Scaled(self, float(factor)) if np.isscalar(factor) else NotImplemented
+        return _Scaled(self, float(factor)) if isinstance(factor, Real) else NotImplemented
 
     __rmul__ = __mul__
 
@@ -109,8 +110,8 @@ class Filter(Target):
 
     def __init__(self, layer: str, channel: int | Iterable[int]) -> None:
         object.__setattr__(self, "layer", layer)
-        several = isinstance(channel, Iterable)
-        object.__setattr__(self, "channel", tuple(map(int, channel)) if several else int(channel))
+        channels = tuple(map(int, channel)) if isinstance(channel, Iterable) else int(channel)
+        object.__setattr__(self, "channel", channels)
 
     def each(self) -> tuple[Target, ...]:
         """One target for each channel."""
@@ -254,7 +255,7 @@ def stacked_weights(
 def _map(net: Network, layer: str, size: tuple[int, int]) -> tuple[Value, tuple[int, ...]]:
     """The output of ``layer`` and the shape of one example of it."""
     step = net.step(layer)
-    return Value(step.index), tuple(net.geometry(size)[step.index].shape[1:])
+    return Value(step.index), tuple(side or 1 for side in net.geometry(size)[step.index].shape[1:])
 
 
 def _one_hot(length: int, index: int) -> np.ndarray:

@@ -1,28 +1,34 @@
 """PyTorch behind the contract that ``optogram.backend`` states."""
 
+from collections.abc import Callable, Iterable
+from typing import Any
+
 import keras
+import numpy as np
 import torch
 
 NAME = "torch"
 
 
-def to_tensor(array):
+def to_tensor(array: np.ndarray) -> Any:
     """See the contract."""
     return keras.ops.convert_to_tensor(array)
 
 
-def to_array(tensor):
+def to_array(tensor: Any) -> np.ndarray:
     """See the contract."""
     if tensor.dtype in (torch.bfloat16, torch.float16):
         tensor = tensor.float()
     return tensor.detach().cpu().numpy()
 
 
-def compile(function, variables):
+def compile(
+    function: Callable[..., Any], variables: Iterable[keras.Variable]
+) -> Callable[..., Any]:
     """See the contract. PyTorch runs eagerly: its compiler wants a C++ compiler at run time."""
     variables = list(variables)
 
-    def uncompiled(*tensors):
+    def uncompiled(*tensors: Any) -> Any:
         # Detached weights leave nothing behind for weight gradients that nobody asked for.
         values = [(variable, variable.value.detach()) for variable in variables]
         with torch.no_grad(), keras.StatelessScope(state_mapping=values):
@@ -31,10 +37,10 @@ def compile(function, variables):
     return uncompiled
 
 
-def gradient(function):
+def gradient(function: Callable[..., Any]) -> Callable[..., Any]:
     """See the contract."""
 
-    def value_and_gradient(at, *others):
+    def value_and_gradient(at: Any, *others: Any) -> tuple[Any, Any]:
         with torch.enable_grad():
             at = at.detach().requires_grad_()
             scores, extras = function(at, *others)

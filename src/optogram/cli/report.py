@@ -40,7 +40,7 @@ def report(
     net = open_network(model, **opening)
     import optogram
 
-    images = list(photos) or [optogram.datasets.sample_photo()]
+    images: list[Any] = list(photos) or [optogram.datasets.sample_photo()]
     with progress_bar() as progress:
         page = optogram.report(
             net, images, out=out, top=top, fit=fit, memory=memory, progress=progress

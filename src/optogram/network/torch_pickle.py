@@ -45,7 +45,7 @@ class _Storage(NamedTuple):
 
     key: str
     dtype: str
-    count: int
+    count: int  # type: ignore[assignment]
 
 
 class _Tensor(NamedTuple):
@@ -155,7 +155,8 @@ def _unpickle(stream: io.BytesIO) -> object:
     start = stream.tell()
     for opcode, argument, position in pickletools.genops(stream):
         # The unpickler makes room for every memo slot up to the one named: damage asks for 64 GB.
-        if opcode.name in ("PUT", "LONG_BINPUT") and argument > position - start:
+        memo_slot = argument if opcode.name in ("PUT", "LONG_BINPUT") else None
+        if memo_slot is not None and memo_slot > (position or 0) - start:
             raise pickle.UnpicklingError(f"memo slot {argument} at byte {position}")
     stream.seek(start)
     return _TensorUnpickler(stream, encoding="utf-8").load()

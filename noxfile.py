@@ -1,0 +1,35 @@
+"""Every check of the project, each in an environment of its own: ``nox`` runs them all."""
+
+import nox
+
+nox.options.default_venv_backend = "venv"
+nox.options.sessions = ["lint", "tests", "oldest"]
+
+OLDEST_KERAS = "3.12.0"
+# Pinned: an open range would take whatever GPU build of PyTorch was released last.
+BACKENDS = {"tensorflow": [], "jax": [], "torch": ["torch==2.13.0"]}
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, types and import rules."""
+    session.install("ruff==0.17.6", "mypy==2.4.1", "import-linter==2.16", ".[tensorflow]")
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("mypy")
+    session.run("lint-imports", "--no-cache")
+
+
+@nox.session
+@nox.parametrize("backend", list(BACKENDS), ids=list(BACKENDS))
+def tests(session: nox.Session, backend: str) -> None:
+    """The tests on the newest Keras, with one backend installed."""
+    session.install(*BACKENDS[backend], f".[{backend},demo,test]")
+    session.run("pytest", *session.posargs, env={"KERAS_BACKEND": backend})
+
+
+@nox.session
+def oldest(session: nox.Session) -> None:
+    """The tests on the oldest Keras that is supported."""
+    session.install(f"keras=={OLDEST_KERAS}", ".[tensorflow,demo,test]")
+    session.run("pytest", *session.posargs, env={"KERAS_BACKEND": "tensorflow"})

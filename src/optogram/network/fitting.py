@@ -1,0 +1,168 @@
+"""Bringing pictures to the size that a network takes."""
+
+import operator
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from optogram.errors import InputError, nearest
+
+FITS = ("squash", "crop", "pad")
+PAD_GREY = 127.5
+"""What ``fit="pad"`` puts around the photo, in display units."""
+
+
+def fit_picture(
+    picture: np.ndarray, size: tuple[int | None, int | None] | None, fit: str = "squash"
+) -> np.ndarray:
+    """Bring a picture to the size that a network takes, by Lanczos resampling.
+
+    Parameters
+    ----------
+    picture
+        Array of shape (H, W, C), 0..255, as ``read_picture`` returns it. A ``uint8`` picture is
+        resampled in ``uint8``, which gives the numbers of ``keras.utils.load_img`` with
+        ``interpolation="lanczos"``; any other in ``float32``.
+    size
+        (height, width) in pixels. Where one side is None the photo's proportions are kept and
+        ``fit`` has nothing to do; None, or None for both sides, leaves the picture its size.
+    fit
+        ``"squash"``: the whole photo, its proportions given up, as Keras does. ``"crop"``:
+        scaled to cover the size, its centre kept. ``"pad"``: scaled to go inside, centred, with
+        mid-grey (127.5) around it, which most preparations map near zero.
+
+    Returns
+    -------
+    ndarray of shape (height, width, C)
+        ``float32`` in 0..255.
+
+    Raises
+    ------
+    InputError
+        If ``size`` or ``fit`` is unknown.
+    """
+    place = _place(picture.shape[:2], size, fit)
+    resized = _resize(picture, place.box, place.inner)
+    if place.inner == place.size:
+        return resized
+    canvas = np.full((*place.size, picture.shape[2]), PAD_GREY, np.float32)
+    (top, left), (height, width) = place.offset, place.inner
+    canvas[top : top + height, left : left + width] = resized
+    return canvas
+
+
+def seen_region(
+    photo_size: tuple[int, int],
+    size: tuple[int | None, int | None] | None,
+    fit: str = "squash",
+) -> tuple[float, float, float, float]:
+    """Tell which rectangle of a photo the network's input covers after ``fit_picture``.
+
+    Parameters
+    ----------
+    photo_size
+        (height, width) of the photo.
+    size, fit
+        As given to ``fit_picture``.
+
+    Returns
+    -------
+    top, left, bottom, right : float
+        Edges in photo pixels, (0, 0) being the photo's upper left corner. With ``"pad"`` they
+        lie outside the photo on the padded sides.
+
+    Raises
+    ------
+    InputError
+        If ``size`` or ``fit`` is unknown.
+    """
+    place = _place(photo_size, size, fit)
+    top, left, bottom, right = place.box
+    step_y = (bottom - top) / place.inner[0]
+    step_x = (right - left) / place.inner[1]
+    return (
+        top - place.offset[0] * step_y,
+        left - place.offset[1] * step_x,
+        bottom + (place.size[0] - place.inner[0] - place.offset[0]) * step_y,
+        right + (place.size[1] - place.inner[1] - place.offset[1]) * step_x,
+    )
+
+
+class _Placement(NamedTuple):
+    """``box`` of the photo is resized to ``inner`` and put at ``offset`` into ``size``."""
+
+    size: tuple[int, int]
+    box: tuple[float, float, float, float]  # top, left, bottom, right
+    inner: tuple[int, int]
+    offset: tuple[int, int]
+
+
+def _place(
+    photo_size: tuple[int, int], size: tuple[int | None, int | None] | None, fit: str
+) -> _Placement:
+    if fit not in FITS:
+        hint = nearest(str(fit), FITS) or "choose one"
+        raise InputError(f"fit must be {', '.join(map(repr, FITS))}, not {fit!r}: {hint}")
+    sides = _sides(size)
+    target = _complete(photo_size, sides)
+    photo_height, photo_width = photo_size
+    height, width = target
+    whole = (0.0, 0.0, float(photo_height), float(photo_width))
+    if fit == "squash" or None in sides:
+        return _Placement(target, whole, target, (0, 0))
+    if fit == "crop":
+        seen_height = min(photo_height, photo_width * height / width)
+        seen_width = min(photo_width, photo_height * width / height)
+        # Whole pixels, so that a photo which only has to be cut is not blurred.
+        top, left = (photo_height - seen_height) // 2, (photo_width - seen_width) // 2
+        return _Placement(target, (top, left, top + seen_height, left + seen_width), target, (0, 0))
+    inner_height = max(1, min(height, round(photo_height * width / photo_width)))
+    inner_width = max(1, min(width, round(photo_width * height / photo_height)))
+    offset = ((height - inner_height) // 2, (width - inner_width) // 2)
+    return _Placement(target, whole, (inner_height, inner_width), offset)
+
+
+def _sides(size: tuple[int | None, int | None] | None) -> tuple[int | None, int | None]:
+    if size is None:
+        return None, None
+    try:
+        height, width = (None if side is None else operator.index(side) for side in size)
+    except (TypeError, ValueError):
+        height, width = 0, 0
+    if any(side is not None and side < 1 for side in (height, width)):
+        raise InputError(
+            f"size must be (height, width) in whole pixels of at least 1, or None, not {size!r}"
+        )
+    return height, width
+
+
+def _complete(photo_size: tuple[int, int], sides: tuple[int | None, int | None]) -> tuple[int, int]:
+    """Fill in the sides left open, from the photo's proportions."""
+    (photo_height, photo_width), (height, width) = photo_size, sides
+    if height is not None and width is not None:
+        return height, width
+    if height is not None:
+        return height, max(1, round(photo_width * height / photo_height))
+    if width is not None:
+        return max(1, round(photo_height * width / photo_width)), width
+    return photo_height, photo_width
+
+
+def _resize(
+    picture: np.ndarray, box: tuple[float, float, float, float], size: tuple[int, int]
+) -> np.ndarray:
+    """Resample ``box`` of the picture to ``size``, channel by channel, as ``float32``."""
+    if picture.dtype != np.uint8:
+        picture = picture.astype(np.float32)
+    (top, left, bottom, right), (height, width) = box, size
+    planes = [
+        np.asarray(
+            Image.fromarray(picture[..., channel]).resize(
+                (width, height), Image.Resampling.LANCZOS, (left, top, right, bottom)
+            ),
+            np.float32,
+        )
+        for channel in range(picture.shape[2])
+    ]
+    return np.clip(np.stack(planes, axis=-1), 0, 255)
