@@ -348,14 +348,18 @@ class Kernels(Result):
         ----------
         channel : int, optional
             The input channel shown, grey, on the scale from the smallest weight to the largest.
-            None: kernels on three channels are shown in colour, others by their first channel.
+            None: kernels on the colours of the image are shown in colour, others by their
+            first channel.
         **style
             See `optogram.render.mosaic`, or `optogram.render.grid` for kernels in colour.
         """
         from optogram.render import grid, mosaic, scale_of, to_picture
 
-        if channel is None and self.values.shape[2] == 3:
-            return grid(list(np.moveaxis(to_picture(self.values), -1, 0)), **style)
+        if channel is None and self.parameters["input"] in ("RGB", "BGR"):
+            pictures = np.moveaxis(to_picture(self.values), -1, 0)
+            return grid(
+                pictures[..., ::-1] if self.parameters["input"] == "BGR" else pictures, **style
+            )
         shown = self.values[:, :, channel or 0]
         style = {"scale": scale_of(shown, signed=False), "cmap": "gray", **style}
         return mosaic(shown, **style)

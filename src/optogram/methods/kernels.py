@@ -8,6 +8,12 @@ from optogram.methods.request import source_of
 from optogram.network.network import Network
 from optogram.result import Kernels
 
+_KEEP_COLOURS = (
+    keras.layers.InputLayer,
+    keras.layers.Normalization,
+    keras.layers.Rescaling,
+    keras.layers.ZeroPadding2D,
+)
 _CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D)
 
 
@@ -48,8 +54,22 @@ def kernels(net: Network, layer: str) -> Kernels:
     return Kernels(
         values=found.weights[0].astype(np.float32),
         method="kernels",
-        parameters={},
+        parameters={"input": _colours(net, layer)},
         source=source_of(net, (*net.size, net.channels)),
         warnings=net.notes,
         layer=layer,
     )
+
+
+def _colours(net: Network, layer: str) -> str:
+    """What the input channels of ``layer`` are: "RGB", "BGR", or "maps" of earlier layers."""
+    step = net.step(layer)
+    # The step before: the layer itself may be the second half of a split one.
+    while step.inputs:
+        step = net.graph.steps[step.inputs[0].step]
+        own_first_half = step.half == "pre" and step.name == f"{layer}:pre"
+        if not own_first_half and not isinstance(step.operation, _KEEP_COLOURS):
+            return "maps"
+    if net.channels != 3:
+        return "maps"
+    return "BGR" if getattr(net.preparation, "reverse", False) else "RGB"

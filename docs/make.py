@@ -1,0 +1,87 @@
+"""Write what the documentation takes from the code: ``python docs/make.py``.
+
+api.md and cli.md come from docstrings and from the command line; the pictures in images/ are made
+by the example in the README, run as it stands there.
+"""
+
+import contextlib
+import inspect
+import re
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+
+import optogram
+from optogram.cli import main
+
+DOCS = Path(__file__).parent
+README = DOCS.parent / "README.md"
+PICTURES = ("why.png", "occlusion.png", "maps.png")
+
+
+def api_page() -> str:
+    """Every public name with its signature and docstring."""
+    parts = ["# API", "", "Written by `python docs/make.py` from the docstrings.", ""]
+    for name in optogram.__all__:
+        parts += _entry(f"optogram.{name}", getattr(optogram, name))
+    return "\n".join(parts)
+
+
+def _entry(name: str, item: Any) -> list[str]:
+    """One name; of a class its public members too, of a module its public functions."""
+    signature = f"{name}{inspect.signature(item)}" if callable(item) else name
+    signature = re.sub(r"<function (\w+) at 0x[0-9a-f]+>", r"\1", signature)
+    parts = [f"## {name}", "", "```text", signature, "", inspect.getdoc(item) or "", "```", ""]
+    if inspect.isclass(item) or inspect.ismodule(item):
+        for member, value in vars(item).items():
+            if not member.startswith("_") and _is_own(item, value):
+                parts += [f"### {name}.{member}", "", "```text"]
+                if inspect.isfunction(value):
+                    parts += [f"{member}{inspect.signature(value)}", ""]
+                parts += [inspect.getdoc(value) or "", "```", ""]
+    return parts
+
+
+def _is_own(owner: Any, value: Any) -> bool:
+    if inspect.ismodule(owner):
+        return inspect.isfunction(value) and value.__module__ == owner.__name__
+    return inspect.isfunction(value) or isinstance(value, property)
+
+
+def cli_page() -> str:
+    """The help of every command."""
+    parts = ["# Command line", "", "Written by `python docs/make.py` from the commands' help.", ""]
+    with click.Context(main, info_name="optogram") as parent:
+        for name in ["", *main.list_commands(parent)]:
+            command = main.get_command(parent, name) if name else main
+            title = f"optogram {name}".strip()
+            context = click.Context(
+                command,
+                info_name=name or "optogram",
+                parent=parent if name else None,
+                terminal_width=80,
+            )
+            parts += [f"## {title}", "", "```text", command.get_help(context), "```", ""]
+    return "\n".join(parts)
+
+
+def readme_example() -> str:
+    """The Python that the README shows."""
+    return re.search(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)[1]
+
+
+def write() -> None:
+    """Write the pages and the pictures."""
+    (DOCS / "api.md").write_text(api_page(), encoding="utf-8")
+    (DOCS / "cli.md").write_text(cli_page(), encoding="utf-8")
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        exec(compile(readme_example(), str(README), "exec"), {})
+        for picture in PICTURES:
+            shutil.move(picture, DOCS / "images" / picture)
+
+
+if __name__ == "__main__":
+    write()

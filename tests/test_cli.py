@@ -1,0 +1,247 @@
+"""The command line: what it prints, and one sentence with exit status 2 for bad input."""
+
+import json
+import struct
+import subprocess
+import sys
+import zipfile
+import zlib
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+import optogram as og
+from optogram.cli import main
+
+CAT = og.datasets.sample_photo("chelsea")
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Run a command in an empty folder; returns exit status, standard output and error."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result.exit_code, result.stdout, result.stderr
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def model_file(tmp_path_factory) -> Path:
+    """A small three-class network in a file."""
+    keras.utils.set_random_seed(0)
+    path = tmp_path_factory.mktemp("models") / "small.keras"
+    keras.Sequential(
+        [
+            keras.Input((32, 32, 3)),
+            keras.layers.Conv2D(4, 3, activation="relu", name="conv"),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(3, activation="softmax"),
+        ]
+    ).save(path)
+    return path
+
+
+def refused(answer) -> str:
+    """The one sentence of a refusal."""
+    status, out, err = answer
+    lines = [line for line in err.splitlines() if not line.startswith("Note: ")]
+    assert (status, out, len(lines)) == (2, "", 1), answer
+    assert lines[0].startswith("optogram: ")
+    return lines[0]
+
+
+def test_predict_names_the_cat(run):
+    status, out, _ = run("predict", CAT, "--top", 2)
+    assert status == 0
+    first, second = out.splitlines()[1:]
+    assert "76.29%" in first and "Egyptian cat" in first and "class 285" in first
+    assert "tiger cat" in second
+
+
+def test_predict_with_ones_own_model_and_labels(run, model_file):
+    Path("labels.txt").write_text("red\ngreen\nblue\n")
+    status, out, err = run("predict", CAT, "--model", model_file, "--labels", "labels.txt")
+    assert status == 0
+    assert {"red", "green", "blue"} <= set(out.split())
+    assert "preprocess" in err, "the guessed preparation is said"
+    _, _, err = run("predict", CAT, "--model", model_file, "--preprocess", "tf")
+    assert err == ""
+
+
+def test_inspect_lists_layers_and_one_layer(run, model_file):
+    status, out, _ = run("inspect", model_file)
+    assert status == 0
+    assert "30×30×4" in out and "124 parameters" not in out and "127 parameters" in out
+    status, out, _ = run("inspect", model_file, "--layer", "conv")
+    assert "parameters: 112" in out and "config filters: 4" in out
+
+
+def test_report_writes_the_page(run, model_file):
+    status, out, _ = run("report", CAT, "--model", model_file, "--out", "pages", "--top", 2)
+    assert status == 0
+    assert Path("pages/index.html").stat().st_size > 10_000
+    assert [path.name for path in Path("pages").iterdir()] == ["index.html"]
+    assert "index.html" in out
+
+
+def test_help_and_version_are_answered_without_a_backend(run):
+    assert run("--help")[0] == 0
+    assert og.__version__ in run("--version")[1]
+
+
+# -- bad input -------------------------------------------------------------------------------------
+
+
+def png_that_claims(width: int, height: int) -> bytes:
+    """A tiny PNG file whose header promises a huge picture."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+def test_a_photo_that_is_not_there(run):
+    assert "'gone.jpg' does not exist" in refused(run("predict", "gone.jpg"))
+
+
+def test_a_file_that_is_no_picture(run):
+    Path("notes.jpg").write_text("milk, eggs")
+    assert "'notes.jpg' holds no picture" in refused(run("predict", "notes.jpg"))
+
+
+def test_a_truncated_jpeg(run):
+    Image.fromarray(np.zeros((200, 200, 3), np.uint8)).save("whole.jpg")
+    Path("cut.jpg").write_bytes(Path("whole.jpg").read_bytes()[:-200])
+    assert "'cut.jpg' cannot be decoded" in refused(run("predict", "cut.jpg"))
+
+
+def test_a_decompression_bomb(run):
+    Path("bomb.png").write_bytes(png_that_claims(60_000, 60_000))
+    assert "'bomb.png' has" in refused(run("predict", "bomb.png"))
+
+
+def test_an_unknown_model_and_the_nearest_names(run):
+    assert "'vgg16'" in refused(run("predict", CAT, "--model", "vgg61"))
+
+
+def test_an_unknown_layer_and_the_nearest_names(run, model_file):
+    sentence = refused(run("inspect", model_file, "--layer", "conf"))
+    assert "'conv'" in sentence
+
+
+@pytest.mark.parametrize(
+    "name", ["gone.keras", "folder.keras", "text.keras", "zip.keras", "w.weights.h5"]
+)
+def test_a_file_that_is_no_model(run, model_file, name):
+    if name == "folder.keras":
+        Path(name).mkdir()
+    elif name == "text.keras":
+        Path(name).write_text("not a model")
+    elif name == "zip.keras":
+        with zipfile.ZipFile(name, "w") as archive:
+            archive.writestr("readme.txt", "not a model")
+    elif name == "w.weights.h5":
+        keras.saving.load_model(model_file).save_weights(name)
+    assert name in refused(run("inspect", name))
+
+
+def test_a_model_that_needs_code_is_opened_only_with_trust(run):
+    model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Lambda(lambda x: x + 1)])
+    model.save("code.keras")
+    sentence = refused(run("inspect", "code.keras"))
+    assert "Lambda" in sentence and "--trust" in sentence
+    assert run("inspect", "code.keras", "--trust")[0] == 0
+
+
+def test_labels_that_do_not_fit(run, model_file):
+    Path("labels.json").write_text(json.dumps(["red", "green"]))
+    sentence = refused(run("predict", CAT, "--model", model_file, "--labels", "labels.json"))
+    assert "3 labels" in sentence and "2" in sentence
+
+
+def test_an_unwritable_output(run, model_file):
+    Path("taken").write_text("a file")
+    assert "taken" in refused(run("report", CAT, "--model", model_file, "--out", "taken"))
+
+
+def test_options_out_of_range(run):
+    refused(run("predict", CAT, "--top", 0))
+    assert run("predict", CAT, "--fit", "stretch")[0] == 2
+    assert run("predict")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda net, x: net.predict(np.full((9, 9, 3), np.nan)), "NaN"),
+        (lambda net, x: net.predict(np.zeros((9, 9, 5))), "5 channels"),
+        (
+            lambda net, x: net.predict(np.full((1, 32, 32, 3), np.inf, np.float32)),
+            "NaN or infinite",
+        ),
+        (lambda net, x: net.predict(np.zeros((1, 30, 32, 3), np.float32)), "(N, 32, 32, 3)"),
+        (lambda net, x: og.saliency(net, x, 3), "3 is out of range"),
+        (lambda net, x: og.saliency(net, x, -1), "out of range"),
+        (lambda net, x: og.saliency(net, x, "cat"), "'cat'"),
+        (lambda net, x: og.saliency(net, x, 1.5), "1.5"),
+        (lambda net, x: og.saliency(net, x, [0, 1, 2], score="loss"), "probability"),
+        (lambda net, x: og.gradcam(net, x, layer="con"), "'conv'"),
+        (lambda net, x: og.gradcam(net, x, layer="dense"), "makes no maps"),
+        (lambda net, x: og.occlusion(net, x, patch=40), "32×32"),
+        (lambda net, x: og.occlusion(net, x, fill="grey"), "grey"),
+        (lambda net, x: og.occlusion(net, x, fill=300), "0..255"),
+        (lambda net, x: og.saliency(net, x, memory="much"), "2GB"),
+        (lambda net, x: og.kernels(net, "dense"), "no convolution"),
+        (lambda net, x: og.saliency(net, x, og.Filter("conv", 4)), "4 channels"),
+        (lambda net, x: og.saliency(net, x, og.Neuron("conv", (30, 0), 0)), "outside"),
+    ],
+)
+def test_bad_arguments_in_python(model_file, call, words):
+    net = og.load(model_file, preprocess="unit")
+    with pytest.raises(og.InputError) as caught:
+        call(net, np.zeros((1, 32, 32, 3), np.float32))
+    assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_real_process_exits_with_2_and_no_stack_trace(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "optogram", "predict", "gone.jpg"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1 and done.stderr.startswith("optogram: ")
+
+
+def test_a_missing_backend_is_replaced_and_said_or_named(tmp_path):
+    """With every backend hidden, the sentence says what to install."""
+    code = (
+        "import importlib.util, sys\n"
+        "find = importlib.util.find_spec\n"
+        "hidden = ('tensorflow', 'jax', 'torch')\n"
+        "importlib.util.find_spec = lambda name, *a: None if name in hidden else find(name, *a)\n"
+        "from optogram.cli import main\n"
+        f"sys.argv = ['optogram', 'predict', {str(CAT)!r}]\n"
+        "main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert done.returncode == 2, done.stderr
+    assert 'pip install "optogram[' in done.stderr and done.stderr.count("\n") == 1

@@ -1,0 +1,94 @@
+"""The documentation says what the code does: every public name, option and command."""
+
+import contextlib
+import importlib.util
+import inspect
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+import optogram
+from optogram.cli import main
+
+ROOT = Path(__file__).parent.parent
+PUBLIC_FUNCTIONS = [
+    name for name in optogram.__all__ if inspect.isfunction(getattr(optogram, name))
+]
+
+
+@pytest.fixture(scope="module")
+def make():
+    spec = importlib.util.spec_from_file_location("make", ROOT / "docs" / "make.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def commands() -> dict[str, click.Command]:
+    context = click.Context(main)
+    return {name: main.get_command(context, name) for name in main.list_commands(context)}
+
+
+def read(path: str) -> str:
+    return (ROOT / path).read_text(encoding="utf-8")
+
+
+def test_the_api_page_is_what_the_docstrings_say(make):
+    assert read("docs/api.md") == make.api_page(), "run python docs/make.py"
+
+
+def test_the_command_line_page_is_what_the_commands_say(make):
+    assert read("docs/cli.md") == make.cli_page(), "run python docs/make.py"
+
+
+@pytest.mark.parametrize("name", PUBLIC_FUNCTIONS)
+def test_every_parameter_of_a_public_function_is_described(name):
+    function = getattr(optogram, name)
+    for parameter in inspect.signature(function).parameters:
+        described = re.search(rf"^ *(.*, )?{parameter}\b[^\n]*$\n +\S", function.__doc__, re.M)
+        assert described, f"{name}({parameter}) is not in the docstring"
+    assert "Returns\n" in function.__doc__
+
+
+def test_every_public_name_has_a_docstring():
+    for name in optogram.__all__:
+        assert inspect.getdoc(getattr(optogram, name)), name
+
+
+def test_every_option_has_a_help_text():
+    for name, command in commands().items():
+        assert command.help, name
+        for parameter in command.params:
+            if isinstance(parameter, click.Option):
+                assert parameter.help, f"{name} {parameter.name}"
+
+
+def test_the_readme_names_every_command_and_every_method():
+    readme = read("README.md")
+    for name in commands():
+        assert f"optogram {name}" in readme
+    for name in PUBLIC_FUNCTIONS:
+        assert f"og.{name}" in readme, name
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_links_and_named_files_exist(page):
+    text = read(page)
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
+        assert (ROOT / target).exists(), target
+    for target in re.findall(r"`((?:network|methods|backend|tests|src)/[\w/.]+\.py)`", text):
+        assert (ROOT / target).exists() or (ROOT / "src/optogram" / target).exists(), target
+
+
+def test_the_ci_runs_the_line_of_the_readme():
+    line = re.search(r"^python3 -m venv .*nox$", read("README.md"), re.M)[0]
+    assert line in read(".ci/run").splitlines()
+
+
+def test_the_example_of_the_readme_runs(make, tmp_path, capsys):
+    with contextlib.chdir(tmp_path):
+        exec(compile(make.readme_example(), "README.md", "exec"), {})
+    assert all((tmp_path / name).stat().st_size > 1000 for name in make.PICTURES)
+    assert "Egyptian cat" in capsys.readouterr().out
