@@ -29,7 +29,7 @@ def allowance(memory: int | float | str | None) -> int:
     if memory is None:
         return psutil.virtual_memory().available // 4
     if isinstance(memory, str):
-        match = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([KMGT]?)I?B?\s*", memory.upper())
+        match = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([KMGT]?)B?\s*", memory.upper())
         amount = float(match[1]) * _UNITS[match[2]] if match else 0.0
     else:
         amount = float(memory)
