@@ -32,17 +32,28 @@ def api_page() -> str:
 
 def _entry(name: str, item: Any) -> list[str]:
     """One name; of a class its public members too, of a module its public functions."""
-    signature = f"{name}{inspect.signature(item)}" if callable(item) else name
-    signature = re.sub(r"<function (\w+) at 0x[0-9a-f]+>", r"\1", signature)
-    parts = [f"## {name}", "", "```text", signature, "", inspect.getdoc(item) or "", "```", ""]
+    parts = [f"## {name}", "", "```text", name + _parameters(item), "", inspect.getdoc(item) or ""]
+    parts += ["```", ""]
     if inspect.isclass(item) or inspect.ismodule(item):
         for member, value in vars(item).items():
             if not member.startswith("_") and _is_own(item, value):
                 parts += [f"### {name}.{member}", "", "```text"]
-                if inspect.isfunction(value):
-                    parts += [f"{member}{inspect.signature(value)}", ""]
-                parts += [inspect.getdoc(value) or "", "```", ""]
+                parts += [member + _parameters(value), "", inspect.getdoc(value) or "", "```", ""]
     return parts
+
+
+def _parameters(item: Any) -> str:
+    """The signature of a function or class without its types, which the docstring tells."""
+    is_class = inspect.isclass(item) and not issubclass(item, Exception)
+    if not (is_class or inspect.isfunction(item)):
+        return ""
+    signature = inspect.signature(item)
+    bare = [
+        parameter.replace(annotation=inspect.Parameter.empty)
+        for parameter in signature.parameters.values()
+    ]
+    text = str(signature.replace(parameters=bare, return_annotation=inspect.Signature.empty))
+    return re.sub(r"<function (\w+) at 0x[0-9a-f]+>", r"\1", text)
 
 
 def _is_own(owner: Any, value: Any) -> bool:

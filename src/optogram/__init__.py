@@ -8,6 +8,8 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from optogram.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from optogram import datasets as datasets
     from optogram.errors import BackendError as BackendError
@@ -23,24 +25,32 @@ if TYPE_CHECKING:
     from optogram.network.network import Network as Network
     from optogram.network.opening import load as load
     from optogram.reporting.report import report as report
+    from optogram.result import Attribution as Attribution
+    from optogram.result import FeatureMaps as FeatureMaps
+    from optogram.result import Kernels as Kernels
+    from optogram.result import Occlusion as Occlusion
+    from optogram.result import Result as Result
     from optogram.result import load_result as load_result
     from optogram.target import Class as Class
     from optogram.target import Filter as Filter
     from optogram.target import Neuron as Neuron
 
-__version__ = "0.1.0"
-
 # Where each public name lives. Loaded at first use: importing optogram loads no backend.
 _HOMES = {
+    "Attribution": "optogram.result",
     "BackendError": "optogram.errors",
     "Class": "optogram.target",
+    "FeatureMaps": "optogram.result",
     "Filter": "optogram.target",
     "InputError": "optogram.errors",
+    "Kernels": "optogram.result",
     "ModelError": "optogram.errors",
     "Network": "optogram.network.network",
     "Neuron": "optogram.target",
+    "Occlusion": "optogram.result",
     "OptogramError": "optogram.errors",
     "OutputError": "optogram.errors",
+    "Result": "optogram.result",
     "feature_maps": "optogram.methods.feature_maps",
     "gradcam": "optogram.methods.gradcam",
     "kernels": "optogram.methods.kernels",

@@ -4,7 +4,6 @@ import dataclasses
 import html
 import json
 import os
-import tempfile
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from optogram.errors import InputError, OutputError
+from optogram.errors import InputError
+from optogram.files import replacing
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -90,18 +90,8 @@ class Result:
             else:
                 texts[item.name] = dict(content) if isinstance(content, Mapping) else content
         arrays[_MANIFEST] = np.array(json.dumps(texts, ensure_ascii=False))
-        try:
-            descriptor, temporary = tempfile.mkstemp(dir=path.parent or ".", suffix=".part")
-        except OSError as error:
-            raise OutputError(f"{path} cannot be written: {error.strerror}.") from error
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                np.savez_compressed(file, **arrays)
-            Path(temporary).replace(path)
-        except OSError as error:
-            raise OutputError(f"{path} cannot be written: {error.strerror}.") from error
-        finally:
-            Path(temporary).unlink(missing_ok=True)
+        with replacing(path) as part, part.open("wb") as file:
+            np.savez_compressed(file, **arrays)
         return path
 
     def plot(self) -> "Image":
@@ -122,6 +112,16 @@ class Result:
 
 def load_result(path: str | os.PathLike) -> Result:
     """Open a result that `Result.save` wrote.
+
+    Parameters
+    ----------
+    path : path
+        The ``.npz`` file. It is read as data: nothing in it is run.
+
+    Returns
+    -------
+    Result
+        Of the kind that was saved.
 
     Raises
     ------
@@ -190,9 +190,9 @@ class Attribution(Result):
         **style
             See `optogram.render.overlay`: ``scale``, ``cmap``, ``opacity``, ``bar``, ``title``.
         """
-        from optogram.render import overlay
+        from optogram.render import overlay, visible
 
-        below = self.images[index] if photo is None else photo
+        below = visible(self.images[index]) if photo is None else photo
         style.setdefault("scale", self.scale(index))
         return overlay(below, self.map_on_image(index), **style)
 
@@ -215,11 +215,11 @@ class Attribution(Result):
 
     def plot(self) -> "Image":
         """Each image, its map and both together, side by side, one image a row."""
-        from optogram.render import heatmap, sheet
+        from optogram.render import heatmap, sheet, visible
 
         rows = [
             [
-                self.images[i],
+                visible(self.images[i]),
                 heatmap(self.map_on_image(i), size=self.images.shape[1:3], scale=self.scale(i)),
                 self.overlay(i),
             ]
@@ -315,11 +315,11 @@ class FeatureMaps(Result):
         self, channel: int | None = None, index: int = 0, photo: Any = None, **style: Any
     ) -> "Image":
         """One map over image ``index``; None: its strongest. ``photo`` as in `Attribution`."""
-        from optogram.render import overlay
+        from optogram.render import overlay, visible
 
         if channel is None:
             channel = int(self.strongest(1)[index, 0])
-        below = self.images[index] if photo is None else photo
+        below = visible(self.images[index]) if photo is None else photo
         return overlay(below, self.values[index, ..., channel], **style)
 
     def plot(self) -> "Image":
@@ -356,10 +356,9 @@ class Kernels(Result):
         from optogram.render import grid, mosaic, scale_of, to_picture
 
         if channel is None and self.parameters["input"] in ("RGB", "BGR"):
-            pictures = np.moveaxis(to_picture(self.values), -1, 0)
-            return grid(
-                pictures[..., ::-1] if self.parameters["input"] == "BGR" else pictures, **style
-            )
+            step = -1 if self.parameters["input"] == "BGR" else 1
+            pictures = np.moveaxis(to_picture(self.values), -1, 0)[..., ::step]
+            return grid(list(pictures), **style)
         shown = self.values[:, :, channel or 0]
         style = {"scale": scale_of(shown, signed=False), "cmap": "gray", **style}
         return mosaic(shown, **style)

@@ -77,7 +77,7 @@ def feature_maps(
             method="feature_maps",
             parameters={},
             source=source,
-            warnings=diagnosed(net, maps),
+            warnings=diagnosed(net, maps, [f"image {i}" for i in range(len(maps))]),
             images=pictures,
             layer=name,
         )

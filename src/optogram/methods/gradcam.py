@@ -69,12 +69,13 @@ def gradcam(
     values = np.einsum("nk,nhwk->nhw", alphas, found.maps)
     if rectify:
         values = np.maximum(values, 0)
+    names = request.names(found.outputs)
     return Attribution(
         values=values,
         method="gradcam",
         parameters={"rectify": rectify, "score": score},
-        warnings=diagnosed(net, values),
-        targets=request.names(found.outputs),
+        warnings=diagnosed(net, values, names),
+        targets=names,
         score=found.scores,
         layer=layer,
         **request.common(),

@@ -90,6 +90,7 @@ def occlusion(
     base, scores, outputs = _scores(request, windows, paint, memory, progress)
     scores = scores.reshape(-1, len(tops), len(lefts))
     values = base[:, None, None] - scores
+    names = request.names(outputs)
     return Occlusion(
         values=values,
         method="occlusion",
@@ -101,8 +102,8 @@ def occlusion(
             "margin": margin,
             "score": score,
         },
-        warnings=diagnosed(net, values),
-        targets=request.names(outputs),
+        warnings=diagnosed(net, values, names),
+        targets=names,
         score=base,
         scores=scores,
         **request.common(),

@@ -8,11 +8,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from optogram import __version__, backend
+from optogram import backend
 from optogram.errors import InputError
 from optogram.network.network import Network
 from optogram.network.steps import Value
 from optogram.target import Class, Target, stacked_weights, targets_of
+from optogram.version import __version__
 
 
 @dataclass(frozen=True)
@@ -104,16 +105,21 @@ def source_of(net: Network, shape: Sequence[int | None]) -> dict[str, str]:
     }
 
 
-def diagnosed(net: Network, values: np.ndarray) -> tuple[str, ...]:
-    """The warnings that a result with these ``values`` (N, ...) carries."""
+def diagnosed(net: Network, values: np.ndarray, names: Sequence[str]) -> tuple[str, ...]:
+    """The warnings that a result with these ``values`` (N, ...) carries, one for each name."""
     found = list(net.notes)
-    for i, value in enumerate(values):
-        where = f"Map {i}" if len(values) > 1 else "The map"
+    for name, value in zip(names, values, strict=True):
         bad = int(np.count_nonzero(~np.isfinite(value)))
         if bad:
-            found.append(f"{where} has {bad} NaN or infinite values: the network overflows here.")
+            found.append(
+                f"The map for {name} has {bad} NaN or infinite values: the network overflows here."
+            )
         elif not value.any():
-            found.append(f"{where} is zero everywhere: nothing here speaks for the target.")
+            found.append(
+                f"The map for {name} is zero everywhere: nothing in this image speaks for it."
+            )
         elif value.size > 1 and np.ptp(value) == 0:
-            found.append(f"{where} is the same everywhere: it tells no place from another.")
+            found.append(
+                f"The map for {name} is the same everywhere: it tells no place from another."
+            )
     return tuple(found)

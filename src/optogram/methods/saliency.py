@@ -52,12 +52,13 @@ def saliency(
     found = net.gradients(
         request.x[request.which], request.weights(), score=score, memory=memory, progress=progress
     )
+    names = request.names(found.outputs)
     return Attribution(
         values=found.gradient,
         method="saliency",
         parameters={"score": score},
-        warnings=diagnosed(net, found.gradient),
-        targets=request.names(found.outputs),
+        warnings=diagnosed(net, found.gradient, names),
+        targets=names,
         score=found.scores,
         **request.common(),
     )

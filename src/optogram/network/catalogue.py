@@ -166,7 +166,7 @@ def build(entry: Entry, weights: str | os.PathLike | None = "imagenet") -> "kera
         if trained and _is_failed_download(error):
             raise ModelError(
                 f"the ImageNet weights of {entry.name} could not be downloaded ({error}); "
-                "give the path of the file, or random ones: --weights random, in Python weights=None"
+                "give the path of the file, or random ones (--weights random, in Python None)"
             ) from error
         raise
     if weights is not None and not trained:

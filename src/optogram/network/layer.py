@@ -78,33 +78,37 @@ def describe(step: Step, geometry: Sequence[Geometry]) -> Layer:
     )
 
 
+HEADER = ("layer", "kind", "output", "parameters", "MFLOPs", "receptive field")
+
+
+def row(layer: Layer) -> tuple[str, ...]:
+    """What a table says of ``layer``, under `HEADER`."""
+    return (
+        layer.name,
+        layer.kind,
+        sizes(layer.output_shape),
+        f"{layer.parameters:,}",
+        f"{layer.flops / 1e6:,.1f}",
+        field_text(layer.receptive_field),
+    )
+
+
 def summary(title: str, layers: Sequence[Layer], weights: Sequence[keras.Variable]) -> str:
     """A table of ``layers`` with totals, as text."""
-    header = ("layer", "kind", "output", "parameters", "MFLOPs", "receptive field")
-    rows = [
-        (
-            layer.name,
-            layer.kind,
-            sizes(layer.output_shape),
-            f"{layer.parameters:,}",
-            f"{layer.flops / 1e6:,.1f}",
-            field_text(layer.receptive_field),
-        )
-        for layer in layers
-    ]
-    widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
-    texts = 3
+    rows = [row(layer) for layer in layers]
+    widths = [max(len(texts[i]) for texts in (HEADER, *rows)) for i in range(len(HEADER))]
+    left_aligned = 3
 
-    def line(row: Sequence[str]) -> str:
+    def line(texts: Sequence[str]) -> str:
         cells = [
-            cell.ljust(width) if i < texts else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+            cell.ljust(width) if i < left_aligned else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(texts, widths, strict=True))
         ]
         return "  ".join(cells).rstrip()
 
     rule = "-" * sum(widths, 2 * (len(widths) - 1))
     return "\n".join(
-        [title, "", line(header), rule, *map(line, rows), rule, totals(layers, weights)]
+        [title, "", line(HEADER), rule, *map(line, rows), rule, totals(layers, weights)]
     )
 
 

@@ -138,8 +138,7 @@ class Network(Computation):
 
     def __getitem__(self, name: str) -> Layer:
         """The layer (or half of a layer, ``conv1:pre``) called ``name``."""
-        side = (self.size[0] or _NOMINAL_SIDE, self.size[1] or _NOMINAL_SIDE)
-        return describe(self.step(name), self.geometry(side))
+        return describe(self.step(name), self.geometry(self._nominal_size))
 
     def step(self, name: str) -> Step:
         """The step called ``name``.
@@ -154,27 +153,44 @@ class Network(Computation):
             raise InputError(f"{self.name!r} has no layer {name!r}: {hint}.")
         return self._steps[name]
 
+    def map_layers(self, size: tuple[int, int] | None = None) -> dict[str, tuple[int, int]]:
+        """The layers that can be explained, in order, and the (height, width) of their maps.
+
+        Those are the steps on the path to the score that make maps larger than 1×1 and are no
+        input, pooling, padding, dropout or resizing.
+
+        Parameters
+        ----------
+        size : (height, width), optional
+            Of the image; None: the size that the network takes, 224×224 where it takes any.
+        """
+        geometry = self.geometry(size or self._nominal_size)
+        found = {}
+        for index in sorted(self.graph.ancestors([self.head.logits])):
+            step, shape = self.graph.steps[index], geometry[index].shape
+            is_map = len(shape) == 4 and shape[1:3] != (1, 1)
+            if is_map and not isinstance(step.operation, _NOT_EXPLAINED_AT):
+                found[step.name] = (shape[1] or 0, shape[2] or 0)
+        return found
+
     @property
     def default_layer(self) -> str:
-        """The layer explained when none is named.
+        """The layer explained when none is named: the last of `map_layers`.
 
-        The last step larger than 1×1 on the path to the score that is no pooling, padding,
-        dropout or resizing: ``block5_conv3`` in VGG16.
+        In VGG16 that is ``block5_conv3``.
 
         Raises
         ------
         InputError
             If no step makes a map.
         """
-        for index in sorted(self.graph.ancestors([self.head.logits]), reverse=True):
-            step = self.graph.steps[index]
-            is_map = len(step.shape) == 4 and step.shape[1:3] != (1, 1)
-            if is_map and not isinstance(step.operation, _NOT_EXPLAINED_AT):
-                return step.name
-        raise InputError(
-            f"{self.name!r} has no layer that makes maps larger than 1×1: methods that need no "
-            "layer (saliency, occlusion) work."
-        )
+        names = list(self.map_layers())
+        if not names:
+            raise InputError(
+                f"{self.name!r} has no layer that makes maps larger than 1×1: methods that need no "
+                "layer (saliency, occlusion) work."
+            )
+        return names[-1]
 
     def summary(self) -> str:
         """The network as a table: layers, shapes, parameters, work, receptive fields, totals."""
@@ -295,6 +311,11 @@ class Network(Computation):
                 f"{label} is out of range."
             )
         return int(label)
+
+    @property
+    def _nominal_size(self) -> tuple[int, int]:
+        """(height, width) of the images that the network takes, of some where it takes any."""
+        return (self.size[0] or _NOMINAL_SIDE, self.size[1] or _NOMINAL_SIDE)
 
     def _checked(self, x: np.ndarray) -> np.ndarray:
         expected = (*self.size, self.channels)

@@ -7,7 +7,7 @@ from optogram.render.grid import grid
 from optogram.render.heatmap import heatmap
 from optogram.render.mosaic import mosaic
 from optogram.render.overlay import overlay, through_mask
-from optogram.render.resample import Photo, as_image
+from optogram.render.resample import Photo, as_image, visible
 from optogram.render.sheet import sheet
 from optogram.render.text import compact
 
@@ -33,6 +33,7 @@ __all__ = [
     "to_bytes",
     "to_picture",
     "to_unit",
+    "visible",
     "write",
     "write_animation",
 ]

@@ -1,15 +1,14 @@
 """Pictures as bytes, as data URIs, and as files that are whole or not there."""
 
 import base64
-import contextlib
 import io
-import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image
 
-from optogram.errors import InputError, OutputError
+from optogram.errors import InputError
+from optogram.files import replacing
 from optogram.render.resample import Photo, as_image
 
 _FORMATS = {"png": "PNG", "jpeg": "JPEG", "jpg": "JPEG", "webp": "WEBP"}
@@ -122,13 +121,6 @@ def _encoded(image: Image.Image, name: str, **options: object) -> bytes:
 
 
 def _replaced(path: Path, data: bytes) -> Path:
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
-    try:
+    with replacing(path) as part:
         part.write_bytes(data)
-        part.replace(path)
-    except OSError as error:
-        raise OutputError(f"The picture {path} cannot be written: {error.strerror}.") from error
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink()
     return path

@@ -42,6 +42,11 @@ def as_image(photo: Photo) -> Image.Image:
     return Image.fromarray(array).convert("RGB")
 
 
+def visible(picture: np.ndarray) -> Image.Image:
+    """A uint8 picture (H, W, C) of any number of channels: the first three, or else the first."""
+    return as_image(picture[..., :3] if picture.shape[-1] >= 3 else picture[..., :1])
+
+
 def stretch(
     unit: np.ndarray, size: tuple[int, int], interpolation: Interpolation = "bilinear"
 ) -> np.ndarray:

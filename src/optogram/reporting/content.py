@@ -1,0 +1,362 @@
+"""What stands on the page: pictures and numbers, computed by the methods, drawn by render."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from operator import gt
+from typing import Any
+
+import keras
+from PIL import Image
+
+from optogram.methods.feature_maps import feature_maps
+from optogram.methods.gradcam import gradcam
+from optogram.methods.kernels import kernels
+from optogram.methods.occlusion import occlusion
+from optogram.methods.request import source_of
+from optogram.methods.saliency import saliency
+from optogram.network.layer import field_text, row, totals
+from optogram.network.network import Network, Prediction
+from optogram.render import Scale, compact, data_uri, scale_of
+from optogram.reporting.meter import Meter
+from optogram.reporting.photos import Photo
+from optogram.result import Attribution, FeatureMaps, Occlusion
+
+_LISTED = 5
+_MOSAIC_LIMIT = 64
+_MOSAIC_SIDE = 1000
+_STRONGEST_NAMED = 5
+_QUALITY = 85
+
+# What each step costs, about, out of 100 a photo.
+_PREDICTION_UNITS = 5
+_MAPS_UNITS = 15
+_Method = tuple[str, Callable[..., Attribution], int]
+_METHODS: tuple[_Method, ...] = (
+    ("Grad-CAM", gradcam, 10),
+    ("saliency", saliency, 10),
+    ("occlusion", occlusion, 60),
+)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture inside the page.
+
+    Attributes
+    ----------
+    uri : str
+        Its bytes, as a data URI.
+    alt : str
+        What it shows, for those who do not see it.
+    width, height : int
+        In pixels.
+    """
+
+    uri: str
+    alt: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One method's answer for one class: its picture, and its numbers in words."""
+
+    picture: Picture
+    numbers: str
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """One method's answers for all classes explained.
+
+    Attributes
+    ----------
+    method, title : str
+        The name of the function, and what the method is called.
+    layer : str or None
+        The layer looked at, for methods that look at one.
+    grid : (int, int)
+        Rows and columns of the map.
+    parameters : mapping
+        What the method was called with.
+    scale : Scale
+        Common to all cells.
+    cells : tuple of Cell
+        One a class.
+    """
+
+    method: str
+    title: str
+    layer: str | None
+    grid: tuple[int, int]
+    parameters: Any
+    scale: Scale
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What the last layer at one map size sees.
+
+    Attributes
+    ----------
+    layer, field : str
+        Its name, and its receptive field in words.
+    is_field_larger : bool
+        Whether that is larger than the image.
+    size : (int, int)
+        Rows and columns of its maps.
+    count, drawn : int
+        How many maps it makes, and how many of them the mosaic shows.
+    strongest : tuple of int
+        The numbers of its strongest maps, strongest first.
+    signed : bool
+        Whether the maps have negative values.
+    mosaic, overlay : Picture
+        All maps or the strongest, and the strongest one over the photo.
+    """
+
+    layer: str
+    field: str
+    is_field_larger: bool
+    size: tuple[int, int]
+    count: int
+    drawn: int
+    strongest: tuple[int, ...]
+    signed: bool
+    mosaic: Picture
+    overlay: Picture
+
+
+@dataclass(frozen=True)
+class Section:
+    """Everything about one photo; `predictions` and `explanations` are empty without classes."""
+
+    name: str
+    anchor: str
+    size: tuple[int, int]
+    seen_size: tuple[int, int]
+    photo: Picture
+    seen: Picture
+    predictions: tuple[Prediction, ...]
+    explained: tuple[Prediction, ...]
+    explanations: tuple[Explanation, ...]
+    stages: tuple[Stage, ...]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Filters:
+    """The kernels of the first layer.
+
+    Attributes
+    ----------
+    layer : str
+        Its name.
+    shape : tuple of int
+        (height, width, channels in, kernels).
+    scale : Scale
+        What the ends of the picture's range mean.
+    picture : Picture
+        All of them.
+    """
+
+    layer: str
+    shape: tuple[int, ...]
+    scale: Scale
+    picture: Picture
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """The network itself.
+
+    Attributes
+    ----------
+    source : mapping of str
+        Where the pictures come from, as every result has it.
+    filters : Filters or None
+        None where no convolution reads the image.
+    rows : tuple of tuple of str
+        Name, kind, output, parameters, MFLOPs and receptive field of each layer.
+    totals : str
+        Of all layers, in a sentence.
+    """
+
+    source: dict[str, str]
+    filters: Filters | None
+    rows: tuple[tuple[str, ...], ...]
+    totals: str
+
+
+def units(net: Network) -> int:
+    """What `section` tells the meter in all, for one photo."""
+    attributions = 0 if net.head.is_spatial else sum(cost for _, _, cost in _METHODS)
+    return _PREDICTION_UNITS + attributions + _MAPS_UNITS
+
+
+def section(
+    net: Network, photo: Photo, anchor: str, top: int, memory: int | str | None, meter: Meter
+) -> Section:
+    """Compute and draw everything about one photo, explaining its ``top`` classes."""
+    layers = _stage_layers(net, photo.x.shape[1:3])
+    with meter.part(_PREDICTION_UNITS, f"{photo.name}: prediction"):
+        predictions = _predictions(net, photo, top, memory)
+    explained = predictions[:top]
+    targets = [prediction.index for prediction in explained]
+    explanations: list[Explanation] = []
+    warnings: list[str] = []
+    for title, method, cost in _methods_for(has_targets=bool(targets), has_maps=bool(layers)):
+        with meter.part(cost, f"{photo.name}: {title}") as within:
+            result = method(net, photo.x, targets, memory=memory, progress=within)
+            explanations.append(_explanation(title, result, photo))
+            warnings += _own_warnings(net, title, result.warnings)
+    with meter.part(_MAPS_UNITS, f"{photo.name}: feature maps") as within:
+        found = feature_maps(net, photo.x, layers, memory=memory, progress=within) if layers else {}
+        stages = [_stage(net, maps, photo) for maps in found.values()]
+        for layer, maps in found.items():
+            warnings += _own_warnings(net, layer, maps.warnings)
+    return Section(
+        name=photo.name,
+        anchor=anchor,
+        size=photo.size,
+        seen_size=photo.x.shape[1:3],
+        photo=_embedded(photo.shown, f"The photo {photo.name}"),
+        seen=_embedded(photo.seen, f"{photo.name} as the network saw it"),
+        predictions=predictions,
+        explained=explained,
+        explanations=tuple(explanations),
+        stages=tuple(stages),
+        warnings=tuple(warnings),
+    )
+
+
+def anatomy(net: Network) -> Anatomy:
+    """The network's own part of the page."""
+    return Anatomy(
+        source=source_of(net, (*net.size, net.channels)),
+        filters=_filters(net),
+        rows=tuple(row(layer) for layer in net.layers),
+        totals=totals(net.layers, net.model.weights),
+    )
+
+
+def _methods_for(has_targets: bool, has_maps: bool) -> Iterator[_Method]:
+    """The methods that can be asked: all need a class, and Grad-CAM needs maps."""
+    return (entry for entry in _METHODS if has_targets and (has_maps or entry[1] is not gradcam))
+
+
+def _stage_layers(net: Network, size: tuple[int, int]) -> list[str]:
+    """For each size of map on the way to the score, the last layer that makes such maps."""
+    last: dict[tuple[int, int], str] = {}
+    for name, map_size in net.map_layers(size).items():
+        last.pop(map_size, None)  # so that the layers come in the order of the network
+        last[map_size] = name
+    return list(last.values())
+
+
+def _predictions(
+    net: Network, photo: Photo, top: int, memory: int | str | None
+) -> tuple[Prediction, ...]:
+    if net.head.is_spatial:
+        return ()
+    return tuple(net.ranked(net.scores(photo.x, memory), max(_LISTED, top))[0])
+
+
+def _explanation(title: str, result: Attribution, photo: Photo) -> Explanation:
+    scales = [result.scale(i) for i in range(len(result.targets))]
+    # On a common scale the classes can be compared: a paler map speaks less for its class.
+    common = scale_of([end for scale in scales for end in (scale.low, scale.high)])
+    cells = tuple(
+        Cell(
+            _embedded(
+                result.overlay(i, photo=photo.below, scale=common),
+                f"{title} for {target}, over {photo.name}",
+            ),
+            _numbers(result, i),
+        )
+        for i, target in enumerate(result.targets)
+    )
+    return Explanation(
+        method=result.method,
+        title=title,
+        layer=result.layer,
+        grid=result.heatmap.shape[1:],
+        parameters=result.parameters,
+        scale=common,
+        cells=cells,
+    )
+
+
+def _numbers(result: Attribution, index: int) -> str:
+    """What the map of one class comes to, in words."""
+    if isinstance(result, Occlusion):
+        score, lowest = result.score[index], result.scores[index].min()
+        return f"score {compact(score)}, lowest with a patch {compact(lowest)}"
+    return f"largest value {compact(result.heatmap[index].max())}"
+
+
+def _stage(net: Network, maps: FeatureMaps, photo: Photo) -> Stage:
+    count = maps.values.shape[-1]
+    strongest = [int(channel) for channel in maps.strongest(_MOSAIC_LIMIT)[0]]
+    shown = strongest if count > _MOSAIC_LIMIT else range(count)
+    field = net[maps.layer].receptive_field
+    return Stage(
+        layer=maps.layer,
+        field=field_text(field),
+        is_field_larger=all(map(gt, field.size, photo.x.shape[1:3])),
+        size=maps.values.shape[1:3],
+        count=count,
+        drawn=len(shown),
+        strongest=tuple(strongest[:_STRONGEST_NAMED]),
+        signed=scale_of(maps.values).signed,
+        mosaic=_embedded(
+            maps.mosaic(channels=shown, cell=_cell(maps.values.shape[1:3], len(shown))),
+            f"{len(shown)} feature maps of {maps.layer}",
+            flat=True,
+        ),
+        overlay=_embedded(
+            maps.overlay(strongest[0], photo=photo.below),
+            f"Feature map {strongest[0]} of {maps.layer}, over {photo.name}",
+        ),
+    )
+
+
+def _cell(size: tuple[int, int], count: int) -> int:
+    """The longer side of a tile with which ``count`` maps of ``size`` fill a mosaic of the page."""
+    longer, room = max(size), _MOSAIC_SIDE // math.ceil(math.sqrt(count))
+    return longer * (room // longer) or room
+
+
+def _filters(net: Network) -> Filters | None:
+    """The kernels of the first convolution, where it reads the image itself."""
+    first = next((x for x in net.layers if isinstance(x.operation, keras.layers.Conv2D)), None)
+    if first is None:
+        return None
+    result = kernels(net, first.name)
+    if result.values.shape[2] != net.channels:
+        return None
+    return Filters(
+        layer=first.name,
+        shape=result.values.shape,
+        scale=scale_of(result.values),
+        picture=_embedded(
+            result.mosaic(), f"The {result.values.shape[3]} kernels of {first.name}", flat=True
+        ),
+    )
+
+
+def _own_warnings(net: Network, who: str, warnings: Sequence[str]) -> Iterator[str]:
+    """The warnings of one result, without what is said of the network once and for all."""
+    return (f"{who}: {warning}" for warning in warnings if warning not in net.notes)
+
+
+def _embedded(image: Image.Image, alt: str, flat: bool = False) -> Picture:
+    """A picture for the page; ``flat``: made of blocks of one colour, where PNG may be smaller."""
+    if flat:
+        uri = min(data_uri(image, "png"), data_uri(image, "webp", quality=_QUALITY), key=len)
+    else:
+        uri = data_uri(image, "jpeg", quality=_QUALITY)
+    return Picture(uri, alt, image.width, image.height)

@@ -1,0 +1,138 @@
+"""The report: one page on what a network sees in photos, and why it answers as it does."""
+
+import os
+import tempfile
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from optogram.errors import InputError, OutputError
+from optogram.files import replacing
+from optogram.network.network import Network
+from optogram.progress import Progress, silent
+from optogram.render import compact
+from optogram.reporting.content import Anatomy, Section, anatomy, section, units
+from optogram.reporting.meter import Meter
+from optogram.reporting.photos import as_list, read_photo
+
+_NETWORK_UNITS = 5
+_FITS = {
+    "squash": "photos squashed to fit",
+    "crop": "the centre of each photo",
+    "pad": "photos padded with grey",
+}
+
+
+def report(
+    net: Network,
+    images: Any,
+    out: str | os.PathLike = "report",
+    *,
+    top: int = 3,
+    fit: str = "squash",
+    memory: int | str | None = None,
+    progress: Progress = silent,
+) -> Path:
+    """Write one page on what a network sees in photos, and why it answers as it does.
+
+    For each photo: the predictions; Grad-CAM, saliency and occlusion for the first classes; what
+    each block of the network sees. Then the kernels of the first layer and all layers as a table.
+    The page is a single file that needs no server and no internet.
+
+    Parameters
+    ----------
+    net : Network
+        What is looked into.
+    images : path, PIL image, array of shape (H, W, C) or (H, W) in 0..255, or a list of these
+        The photos; they may differ in size.
+    out : path
+        The folder to write to, made where it is missing. An earlier report in it is replaced
+        when the new one is complete, and stays as it was if the work is interrupted.
+    top : int
+        How many classes are explained, at least 1.
+    fit : {"squash", "crop", "pad"}
+        How photos become as large as the network takes; see `Network.prepare`.
+    memory : int or str, optional
+        What the computation may add to the process, as in ``"2GB"``; None: a quarter of what is
+        free.
+    progress : callable, optional
+        Called as ``progress(done, total, what)``, over the whole report.
+
+    Returns
+    -------
+    Path
+        The page, ``out/index.html``.
+
+    Raises
+    ------
+    InputError
+        If a photo or an option cannot be used.
+    OutputError
+        If the page cannot be written there, which is found out before anything is computed.
+    """
+    if top < 1:
+        raise InputError(f"top must be at least 1, not {top}.")
+    page = Path(out) / "index.html"
+    _check_writable(page)
+    photos = [
+        read_photo(net, source, number, fit) for number, source in enumerate(as_list(images), 1)
+    ]
+    meter = Meter(progress, len(photos) * units(net) + _NETWORK_UNITS)
+    sections = [
+        section(net, photo, f"photo-{number}", top, memory, meter)
+        for number, photo in enumerate(photos, 1)
+    ]
+    with meter.part(_NETWORK_UNITS, "the network itself"):
+        html = _html(net, sections, anatomy(net), fit)
+        with replacing(page) as part:
+            part.write_text(html, encoding="utf-8")
+    meter.finish()
+    return page
+
+
+def _html(net: Network, sections: Sequence[Section], own: Anatomy, fit: str) -> str:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("optogram", "reporting"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        compact=compact, percent=_percent, sentence=_sentence, size="{0[0]}×{0[1]}".format
+    )
+    return environment.get_template("page.html.j2").render(
+        net=net,
+        sections=sections,
+        own=own,
+        fit=fit,
+        fitted="photos as they are" if None in net.size else _FITS[fit],
+        made=datetime.fromisoformat(own.source["time"]).strftime("%d %B %Y, %H:%M UTC"),
+    )
+
+
+def _percent(share: float) -> str:
+    """A probability for people; what is there at all is never written as nothing."""
+    return "below 0.1%" if 0 < share < 0.001 else f"{share:.1%}"
+
+
+def _sentence(text: str) -> str:
+    """``text`` as the beginning of a sentence."""
+    return text[:1].upper() + text[1:]
+
+
+def _check_writable(page: Path) -> None:
+    """Make the folder of ``page``; raise OutputError unless a file can be written into it."""
+    try:
+        page.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=page.parent):
+            pass
+    except FileExistsError as error:
+        raise OutputError(f"{page.parent} is a file: give the name of a folder.") from error
+    except OSError as error:
+        raise OutputError(f"{page} cannot be written: {error.strerror}.") from error
+    if page.is_dir():
+        raise OutputError(f"{page} is a folder: give another folder for the report.")

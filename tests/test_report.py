@@ -1,0 +1,284 @@
+"""The report: one self-contained page, whole or not there."""
+
+import base64
+import io
+from html.parser import HTMLParser
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+import optogram as og
+from optogram.errors import InputError, OutputError
+
+EVIL = "<script>alert(1)</script>"
+GREY = np.random.default_rng(0).integers(0, 256, (28, 28), np.uint8)
+
+
+class Page(HTMLParser):
+    """What a test asks of a page."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.images, self.links, self.tags, self.headings = [], [], [], []
+        self.words = []
+        self.html = path.read_text(encoding="utf-8")
+        self.feed(self.html)
+        self.text = " ".join(self.words)
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        self.tags.append(tag)
+        self.links += [attributes[name] for name in ("src", "href") if name in attributes]
+        if tag == "img":
+            self.images.append(attributes)
+        if tag in ("h1", "h2", "h3", "h4"):
+            self.headings.append(int(tag[1]))
+
+    def handle_data(self, data):
+        if self.tags[-1:] != ["style"]:
+            self.words += data.split()
+
+
+def tiny(shape=(24, 32, 3), outputs=3, activation="softmax", labels=None):
+    keras.utils.set_random_seed(0)
+    image = keras.Input(shape)
+    x = keras.layers.Conv2D(4, 3, padding="same", activation="relu", name="first")(image)
+    x = keras.layers.MaxPooling2D()(x)
+    x = keras.layers.Conv2D(6, 3, padding="same", activation="relu", name="second")(x)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    x = keras.layers.Dense(outputs, activation=activation)(x)
+    return og.Network(keras.Model(image, x, name="tiny"), preprocess="unit", labels=labels)
+
+
+def interrupted_at(word):
+    def progress(done, total, what):
+        if word in what:
+            raise KeyboardInterrupt
+
+    return progress
+
+
+@pytest.fixture(scope="module")
+def net():
+    return og.load("efficientnet-lite0")
+
+
+@pytest.fixture(scope="module")
+def chelsea(net, tmp_path_factory):
+    told = []
+    path = og.report(
+        net,
+        og.datasets.sample_photo(),
+        out=tmp_path_factory.mktemp("there") / "new" / "report",
+        progress=lambda *args: told.append(args),
+    )
+    return path, Page(path), told
+
+
+def test_the_page_is_alone_in_its_folder_and_readable_as_any_new_file(chelsea, tmp_path):
+    path, _, _ = chelsea
+    assert [file.name for file in path.parent.iterdir()] == ["index.html"]
+    (tmp_path / "any").touch()
+    assert path.stat().st_mode == (tmp_path / "any").stat().st_mode
+
+
+def test_the_page_needs_nothing_but_itself(chelsea):
+    path, page, _ = chelsea
+    assert page.links
+    assert all(link.startswith(("data:", "#")) for link in page.links)
+    assert not {"script", "link", "iframe"} & set(page.tags)
+    assert "url(" not in page.html
+    assert path.stat().st_size < 3_000_000
+
+
+def test_every_picture_has_words_and_decodes(chelsea):
+    _, page, _ = chelsea
+    # photo, input, 3 classes × 3 methods, 5 sizes of maps × 2, kernels
+    assert len(page.images) == 2 + 9 + 10 + 1
+    for image in page.images:
+        assert image["alt"]
+        data = base64.b64decode(image["src"].split(",")[1])
+        decoded = Image.open(io.BytesIO(data))
+        decoded.load()
+        assert decoded.size == (int(image["width"]), int(image["height"]))
+        assert np.ptp(np.asarray(decoded)) > 50
+
+
+def test_headings_leave_out_no_level(chelsea):
+    _, page, _ = chelsea
+    assert page.headings[0] == 1
+    assert all(
+        after <= before + 1 for before, after in zip(page.headings, page.headings[1:], strict=False)
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "What efficientnet-lite0 sees",
+        "chelsea.png",
+        "Egyptian cat 76.3% n02124075, class 285",
+        "tiger cat 10.8%",
+        "Grad-CAM",
+        "Saliency",
+        "Occlusion",
+        "96 maps of 112×112",
+        "1280 maps of 7×7",
+        "The 64 strongest of 1280 maps",
+        "The 32 kernels of stem_conv",
+        "All 144 layers",
+        "4,694,024 parameters",
+    ],
+)
+def test_the_page_tells(chelsea, words):
+    _, page, _ = chelsea
+    assert words in page.text
+
+
+def test_progress_goes_one_way_and_says_what(chelsea):
+    _, _, told = chelsea
+    done, totals, words = zip(*told, strict=True)
+    assert done[0] == 0
+    assert list(done) == sorted(done)
+    assert set(totals) == {done[-1]}
+    assert "chelsea.png: occlusion" in words
+    assert words.count("chelsea.png: occlusion") > 2
+
+
+def test_names_and_labels_cannot_become_markup(tmp_path):
+    photo = tmp_path / "<script>x & y.png"
+    Image.fromarray(GREY).save(photo)
+    page = Page(og.report(tiny(labels=[EVIL, "b", "c"]), photo, out=tmp_path / "out"))
+    assert "script" not in page.tags
+    assert EVIL in page.text
+    assert photo.name in page.text
+
+
+@pytest.mark.parametrize("moment", ["prediction", "occlusion", "network"])
+def test_an_interrupted_run_leaves_the_old_report_as_it_was(tmp_path, moment):
+    old = tmp_path / "index.html"
+    old.write_text("old")
+    with pytest.raises(KeyboardInterrupt):
+        og.report(tiny(), GREY, out=tmp_path, progress=interrupted_at(moment))
+    assert list(tmp_path.iterdir()) == [old]
+    assert old.read_text() == "old"
+
+
+def test_an_interruption_while_the_page_is_written_leaves_no_part_of_it(tmp_path, monkeypatch):
+    def interrupted(self, target):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        og.report(tiny(), GREY, out=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("place", ["file", "file/below", "folder"])
+def test_a_place_that_cannot_be_written_to_is_found_before_the_work(tmp_path, place):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder" / "index.html").mkdir(parents=True)
+    told = []
+    with pytest.raises(OutputError) as caught:
+        og.report(tiny(), GREY, out=tmp_path / place, progress=lambda *args: told.append(args))
+    assert str(caught.value).endswith(".")
+    assert "\n" not in str(caught.value)
+    assert not told
+
+
+def test_several_photos_have_an_index(tmp_path):
+    photos = [GREY, Image.fromarray(GREY).rotate(90), og.datasets.sample_photo("rocket")]
+    page = Page(og.report(tiny(), photos, out=tmp_path, top=1))
+    assert page.links[:4] == ["#photo-1", "#photo-2", "#photo-3", "#network"]
+    for anchor in page.links[:4]:
+        assert f'id="{anchor[1:]}"' in page.html
+    assert "photo 2" in page.text
+    assert "rocket.jpg" in page.text
+
+
+def test_no_photo_and_no_class_are_refused(tmp_path):
+    with pytest.raises(InputError, match="at least one photo"):
+        og.report(tiny(), [], out=tmp_path)
+    with pytest.raises(InputError, match="top must be at least 1"):
+        og.report(tiny(), GREY, out=tmp_path, top=0)
+
+
+def test_a_damaged_photo_among_several_is_found_before_the_work(tmp_path):
+    told = []
+    with pytest.raises(InputError, match=r"missing\.png"):
+        og.report(
+            tiny(),
+            [GREY, tmp_path / "missing.png"],
+            out=tmp_path / "out",
+            progress=lambda *args: told.append(args),
+        )
+    assert not told
+
+
+def test_one_sigmoid_has_two_classes(tmp_path):
+    net = tiny(outputs=1, activation="sigmoid", labels=["no", "yes"])
+    page = Page(og.report(net, GREY, out=tmp_path))
+    assert "100% over all 2 classes" in page.text
+    assert "Both classes are read from one output" in page.text
+    assert len(page.images) == 2 + 6 + 4 + 1
+
+
+def test_independent_sigmoids_do_not_add_up(tmp_path):
+    page = Page(og.report(tiny(activation="sigmoid"), GREY, out=tmp_path, top=1))
+    assert "need not add up" in page.text
+
+
+def test_a_single_number_is_no_probability(tmp_path):
+    page = Page(og.report(tiny(outputs=1, activation=None), GREY, out=tmp_path))
+    assert "this is its value" in page.text
+    assert "%" not in page.text
+
+
+def test_fewer_classes_than_asked_for_are_all_explained(tmp_path):
+    page = Page(og.report(tiny(), GREY, out=tmp_path, top=10))
+    assert len(page.images) == 2 + 9 + 4 + 1
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+def test_other_numbers_of_channels(tmp_path, channels):
+    photo = np.repeat(GREY[..., None], channels, axis=-1)
+    page = Page(og.report(tiny(shape=(28, 28, channels)), photo, out=tmp_path, top=1))
+    assert f"28×28×{channels}" in page.text
+    assert len(page.images) == 2 + 3 + 4 + 1
+
+
+@pytest.mark.parametrize("fit", ["crop", "pad"])
+def test_what_the_network_did_not_see_is_not_explained(tmp_path, fit):
+    photo = og.datasets.sample_photo("rocket")
+    page = Page(og.report(tiny(), photo, out=tmp_path, top=1, fit=fit))
+    assert "The maps lie over what the network saw" in page.text
+
+
+def test_a_network_of_any_size_sees_the_photo_as_it_is(tmp_path):
+    page = Page(og.report(tiny(shape=(None, None, 3)), [GREY, GREY[:20]], out=tmp_path, top=1))
+    assert "photos as they are" in page.text
+    assert "What the network saw, 20×28 pixels" in page.text
+
+
+def test_a_network_without_classes_still_shows_its_blocks(tmp_path):
+    image = keras.Input((None, None, 3))
+    x = keras.layers.Conv2D(70, 3, strides=2, activation="relu")(image)
+    net = og.Network(keras.Model(image, keras.layers.Conv2D(5, 3)(x)))
+    page = Page(og.report(net, GREY, out=tmp_path))
+    assert "names no classes: it returns an output of shape any×any×5" in page.text
+    assert "The 64 strongest of 70 maps" in page.text
+    assert "Grad-CAM for" not in page.html
+    assert net.notes[0] in page.text
+
+
+def test_a_network_without_maps_is_explained_without_them(tmp_path):
+    image = keras.Input((8, 8, 3))
+    x = keras.layers.Dense(3, activation="softmax")(keras.layers.Flatten()(image))
+    page = Page(og.report(og.Network(keras.Model(image, x)), GREY, out=tmp_path))
+    assert "Grad-CAM is missing" in page.text
+    assert "there is none to show" in page.text
+    assert "there are no kernels to show" in page.text
+    assert len(page.images) == 2 + 6
