@@ -93,7 +93,7 @@ def test_weights_from_a_file(tmp_path):
 
 
 def test_weights_file_missing(tmp_path):
-    with pytest.raises(ModelError, match=r"no weights file .*none\.weights\.h5; give"):
+    with pytest.raises(ModelError, match=r"No weights file .*none\.weights\.h5; give"):
         lite0.efficientnet_lite0(weights=tmp_path / "none.weights.h5")
 
 

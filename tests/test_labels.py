@@ -91,7 +91,7 @@ def test_shared_names_are_allowed_and_ambiguous():
 
 
 def test_unknown_label_names_the_nearest():
-    with pytest.raises(InputError, match=r"'tabi' .*did you mean .*'tabby'.* from 0 to 999"):
+    with pytest.raises(InputError, match=r"'tabi' .*the nearest are .*'tabby'.* from 0 to 999"):
         imagenet().index("tabi")
 
 
@@ -148,18 +148,18 @@ def test_mapping():
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("labels.txt", b"\n".join([b"x"] * 12), "expected 10 labels.*; labels.txt has 12"),
+        ("labels.txt", b"\n".join([b"x"] * 12), "Expected 10 labels.*; labels.txt has 12"),
         ("labels.txt", b"", "labels.txt has 0"),
         ("labels.txt", "Käse".encode("latin-1"), "labels.txt is not UTF-8 text"),
         ("labels.txt", "cat\n".encode("utf-16"), "labels.txt is not UTF-8 text"),
-        ("labels.txt", b"cat\n\ndog\n", "label 1 of labels.txt must be a name, got ''"),
+        ("labels.txt", b"cat\n\ndog\n", "Label 1 of labels.txt must be a name, got ''"),
         ("labels.txt", bytes(10_000_001), "labels.txt is larger than 10 MB"),
         ("labels.json", b'["cat"', "labels.json is damaged JSON"),
         ("labels.json", b"[" * 100_000, "labels.json is damaged JSON"),
         ("labels.json", b'"cat"', "labels.json holds a str"),
         ("labels.json", b"3", "labels.json holds a int"),
-        ("labels.json", b'["cat", 3]', "label 1 of labels.json must be a name, got 3"),
-        ("labels.json", b'{"0": ["a", "b", "c"]}', "label 0 of labels.json must be a name"),
+        ("labels.json", b'["cat", 3]', "Label 1 of labels.json must be a name, got 3"),
+        ("labels.json", b'{"0": ["a", "b", "c"]}', "Label 0 of labels.json must be a name"),
         ("labels.json", b'{"cat": 0}', "keys of labels.json .* 'cat' is none of them"),
         ("labels.json", b'{"0": "cat", "2": "dog"}', "0 to 1, and '2' is none of them"),
     ],
@@ -171,20 +171,20 @@ def test_bad_files(tmp_path, name, content, message):
 
 
 def test_missing_file_and_folder(tmp_path):
-    with pytest.raises(InputError, match=r"no labels file .*none\.txt"):
+    with pytest.raises(InputError, match=r"No labels file .*none\.txt"):
         read_labels(tmp_path / "none.txt", 2)
-    with pytest.raises(InputError, match="no labels file"):
+    with pytest.raises(InputError, match="No labels file"):
         read_labels(tmp_path, 2)
 
 
 @pytest.mark.parametrize("entries", [["cat", 3], ["cat", None], ["cat", " "], ["cat", ["dog"]]])
 def test_entries_that_are_no_names(entries):
-    with pytest.raises(InputError, match="label 1 of the list given must be a name"):
+    with pytest.raises(InputError, match="Label 1 of the list given must be a name"):
         read_labels(entries, 2)
 
 
 def test_wrong_number_or_kind():
-    with pytest.raises(InputError, match="expected 3 labels, one for each output; the list given"):
+    with pytest.raises(InputError, match="Expected 3 labels, one for each output; the list given"):
         read_labels(["cat", "dog"], 3)
     with pytest.raises(InputError, match="holds a int; expected a list of names"):
         read_labels(3, 3)

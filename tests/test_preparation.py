@@ -120,7 +120,7 @@ def test_unknown_names(spec):
     sentence = refusal(spec)
     assert f"not '{spec}'" in sentence
     assert all(repr(name) in sentence for name in NAMED)
-    assert ("did you mean 'caffe'" in sentence) == (spec == "cafe")
+    assert ("the nearest is 'caffe'" in sentence) == (spec == "cafe")
 
 
 def test_specs_of_the_wrong_type():

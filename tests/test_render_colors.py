@@ -56,7 +56,7 @@ def test_any_shape_gains_a_last_axis():
 
 
 def test_an_unknown_name_is_answered_with_the_nearest():
-    with pytest.raises(InputError, match=r"'infernoo'; did you mean .*inferno"):
+    with pytest.raises(InputError, match=r"'infernoo'; the nearest are .*inferno"):
         colorize(np.ones(2), cmap="infernoo")
     with pytest.raises(InputError, match="try 'inferno'"):
         colorize(np.ones(2), cmap="qqqqqqqqqq")

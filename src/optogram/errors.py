@@ -24,10 +24,11 @@ class OutputError(OptogramError, OSError):
     """A place that cannot be written to."""
 
 
-def nearest(name: str, names: Iterable[str], count: int = 3) -> str:
-    """A clause that names the ``count`` entries of ``names`` most like ``name``, or ``""``."""
-    by_key = {candidate.lower(): candidate for candidate in names}
+def nearest(name: str, candidates: Iterable[str], count: int = 3) -> str:
+    """A clause that names the ``count`` entries of ``candidates`` most like ``name``, or ``""``."""
+    by_key = {candidate.lower(): candidate for candidate in candidates}
     close = difflib.get_close_matches(name.lower(), by_key, n=count, cutoff=0.5)
     if not close:
         return ""
-    return "did you mean " + " or ".join(repr(by_key[key]) for key in close) + "?"
+    names = " and ".join(repr(by_key[key]) for key in close)
+    return f"the nearest is {names}" if len(close) == 1 else f"the nearest are {names}"

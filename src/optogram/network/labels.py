@@ -55,14 +55,14 @@ class Labels:
             return found[0]
         if found:
             classes = ", ".join(f"{number} ({self.names[number]})" for number in found)
-            raise InputError(f"{label!r} names {len(found)} classes: {classes}; give the number")
+            raise InputError(f"{label!r} names {len(found)} classes: {classes}; give the number.")
         digits = label.strip()
         if digits.isdecimal() and int(digits) < len(self):
             return int(digits)
         hint = nearest(wanted, self.names)
         raise InputError(
             f"{label!r} is no class of this network{f' ({hint})' if hint else ''}; "
-            f"give one of its labels or a number from 0 to {len(self) - 1}"
+            f"give one of its labels or a number from 0 to {len(self) - 1}."
         )
 
     @staticmethod
@@ -122,7 +122,7 @@ def read_labels(
         labels = _from_content(source, origin)
     if count is not None and len(labels) != count:
         raise InputError(
-            f"expected {count} labels, one for each output; {origin} has {len(labels)}"
+            f"Expected {count} labels, one for each output; {origin} has {len(labels)}."
         )
     return labels
 
@@ -137,21 +137,21 @@ def _read_file(path: Path) -> Labels:
 def _read_text(path: Path) -> str:
     """The UTF-8 text of ``path``, without byte order mark; InputError where there is none."""
     if not path.is_file():
-        raise InputError(f"no labels file {path}; give a text or .json file, or a list of names")
+        raise InputError(f"No labels file {path}; give a text or .json file, or a list of names.")
     try:
         if path.stat().st_size > _LARGEST_FILE:
             raise InputError(
                 f"{path.name} is larger than {_LARGEST_FILE // 1_000_000} MB, too large for "
-                "labels; give a file with one name a line"
+                "labels; give a file with one name a line."
             )
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(
-            f"{path.name} is not UTF-8 text; give a text file with one name a line"
+            f"{path.name} is not UTF-8 text; give a text file with one name a line."
         ) from error
     except OSError as error:
         raise InputError(
-            f"{path} cannot be read ({error.strerror}); check its permissions"
+            f"{path} cannot be read ({error.strerror}); check its permissions."
         ) from error
 
 
@@ -159,7 +159,7 @@ def _from_json(text: str, origin: str) -> Labels:
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{origin} is damaged JSON ({error}); correct it there") from error
+        raise InputError(f"{origin} is damaged JSON ({error}); correct it there.") from error
     return _from_content(content, origin)
 
 
@@ -170,7 +170,7 @@ def _from_content(content: object, origin: str) -> Labels:
     if isinstance(content, str) or not isinstance(content, Iterable):
         raise InputError(
             f"{origin} holds a {type(content).__name__}; expected a list of names, or an object "
-            "from class number to name"
+            "from class number to name."
         )
     return _from_entries(content, origin)
 
@@ -182,8 +182,8 @@ def _in_order(by_number: Mapping[object, object], origin: str) -> list[object]:
     if set(keys) != by_digits.keys():
         stray = next(key for key in by_digits if key not in keys)
         raise InputError(
-            f"the keys of {origin} must be the class numbers 0 to {len(keys) - 1}, and "
-            f"{stray!r} is none of them; write each class as number: name"
+            f"The keys of {origin} must be the class numbers 0 to {len(keys) - 1}, and "
+            f"{stray!r} is none of them; write each class as number: name."
         )
     return [by_digits[key] for key in keys]
 
@@ -199,8 +199,8 @@ def _from_entries(entries: Iterable[object], origin: str) -> Labels:
                 pass
             case _:
                 raise InputError(
-                    f"label {number} of {origin} must be a name, got {entry!r}; "
-                    "give one text for each class"
+                    f"Label {number} of {origin} must be a name, got {entry!r}; "
+                    "give one text for each class."
                 )
         names.append(name)
         ids.append(wordnet)

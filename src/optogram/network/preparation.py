@@ -42,7 +42,7 @@ class Preparation(ABC):
         if missing:
             raise InputError(
                 f"{missing} of {pixels.size} values are NaN and cannot be shown as pixels: "
-                "check what computed them"
+                "check what computed them."
             )
         return np.rint(np.clip(pixels, 0, 255)).astype(np.uint8)
 
@@ -87,7 +87,7 @@ class Affine(Preparation):
         if self.channels not in (None, channels):
             raise InputError(
                 f"preprocess={self.name!r} is for {self.channels} channels, not {channels}: "
-                "choose 'tf', 'unit', 'lite', 'none' or a pair (there, back) of callables"
+                "choose 'tf', 'unit', 'lite', 'none' or a pair (there, back) of callables."
             )
 
 
@@ -177,18 +177,18 @@ def _lookup(spec: Any) -> Preparation:
             return NAMED[spec]
         names = ", ".join(map(repr, NAMED))
         hint = nearest(spec, NAMED) or "choose one, or give a pair (there, back) of callables"
-        raise InputError(f"preprocess must be one of {names}, not {spec!r}: {hint}")
+        raise InputError(f"preprocess must be one of {names}, not {spec!r}: {hint}.")
     if isinstance(spec, tuple | list) and len(spec) == 2 and all(map(callable, spec)):
         return Pair("custom", *spec)
     if callable(spec):
         raise InputError(
             f"preprocess is the one callable {_label(spec)}, but pictures must also be shown: "
-            "give a pair (there, back) of callables"
+            "give a pair (there, back) of callables."
         )
     names = ", ".join(map(repr, NAMED))
     raise InputError(
         f"preprocess must be {names} or a pair (there, back) of callables, "
-        f"not of type {type(spec).__name__}: choose one"
+        f"not of type {type(spec).__name__}: choose one."
     )
 
 
@@ -199,23 +199,23 @@ def _label(function: Conversion) -> str:
 def _call(function: Conversion, role: str, array: np.ndarray) -> np.ndarray:
     """Call one half of a pair on a copy, for it may work in place, and check what it returns."""
     array = np.array(array, np.float32)
-    who = f"the {role} of the preprocess callables, {_label(function)},"
+    who = f"The {role} of the preprocess callables, {_label(function)},"
     try:
         result = np.asarray(function(array.copy()), np.float32)
     except Exception as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise InputError(
             f"{who} failed on an array of shape {array.shape} ({reason}): "
-            "make it take and return arrays (..., channels)"
+            "make it take and return arrays (..., channels)."
         ) from error
     if result.shape != array.shape:
         raise InputError(
-            f"{who} turned shape {array.shape} into {result.shape}: make it keep the shape"
+            f"{who} turned shape {array.shape} into {result.shape}: make it keep the shape."
         )
     bad = np.count_nonzero(~np.isfinite(result))
     if bad and np.isfinite(array).all():
         raise InputError(
             f"{who} returned {bad} NaN or infinite values for finite input: "
-            "check it for a division by zero or a logarithm"
+            "check it for a division by zero or a logarithm."
         )
     return result

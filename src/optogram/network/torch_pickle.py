@@ -69,8 +69,8 @@ class _TensorUnpickler(pickle.Unpickler):
         if (module, name) == ("collections", "OrderedDict"):
             return OrderedDict
         raise ModelError(
-            f"the weights file asks for {module}.{name}, which no list of tensors needs; "
-            "nothing was run: use a file from a source that you trust, holding a state dict only"
+            f"The weights file asks for {module}.{name}, which no list of tensors needs; "
+            "nothing was run: use a file from a source that you trust, holding a state dict only."
         )
 
     def persistent_load(self, pid: object) -> _Storage:
@@ -122,12 +122,12 @@ def read_tensors(path: str | Path) -> dict[str, np.ndarray]:
         data = path.read_bytes()
     except OSError as error:
         raise ModelError(
-            f"the weights file {path} cannot be read ({error.strerror}); check the path"
+            f"The weights file {path} cannot be read ({error.strerror}); check the path."
         ) from error
     if data.startswith(_ZIP_SIGNATURE):
         raise ModelError(
             f"{path.name} is a torch.save file of the newer zip format, and only the older one "
-            "is read; save it again with torch.save(..., _use_new_zipfile_serialization=False)"
+            "is read; save it again with torch.save(..., _use_new_zipfile_serialization=False)."
         )
     stream = io.BytesIO(data)
     _check_header(stream, path.name)
@@ -176,7 +176,7 @@ def _check_header(stream: io.BytesIO, name: str) -> None:
     """Read the first three pickles; ModelError unless they are those of a torch.save file."""
     other_format = ModelError(
         f"{name} is not a torch.save file of the older format, which begins with a pickled magic "
-        "number; give the .pth file of a state dict"
+        "number; give the .pth file of a state dict."
     )
     try:
         magic = _unpickle(stream)
@@ -190,7 +190,7 @@ def _check_header(stream: io.BytesIO, name: str) -> None:
     if version != _PROTOCOL_VERSION:
         raise ModelError(
             f"{name} has torch.save protocol {version!r}, and only {_PROTOCOL_VERSION} is read; "
-            "save the state dict again with PyTorch"
+            "save the state dict again with PyTorch."
         )
     system = _load(stream, name)
     if not isinstance(system, dict) or system.get("little_endian") is not True:
@@ -202,13 +202,13 @@ def _named_tensors(content: object, name: str) -> dict[str, _Tensor]:
     if not isinstance(content, dict):
         raise ModelError(
             f"{name} holds a {type(content).__name__}, and a state dict (names and tensors) was "
-            "expected; save model.state_dict() alone"
+            "expected; save model.state_dict() alone."
         )
     for key, value in content.items():
         if not isinstance(key, str) or not isinstance(value, _Tensor):
             raise ModelError(
                 f"{name} holds a {type(value).__name__} under {key!r}, and named tensors only were "
-                "expected; save model.state_dict() alone"
+                "expected; save model.state_dict() alone."
             )
     return content
 
@@ -248,4 +248,4 @@ def _as_array(tensor: _Tensor, storages: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def _damaged(name: str, reason: str) -> ModelError:
-    return ModelError(f"{name} is damaged or cut short ({reason}); get the file again")
+    return ModelError(f"{name} is damaged or cut short ({reason}); get the file again.")
