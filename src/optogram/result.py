@@ -4,7 +4,6 @@ import dataclasses
 import html
 import json
 import os
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,7 +88,7 @@ class Result:
                 arrays[item.name] = content
             else:
                 texts[item.name] = dict(content) if isinstance(content, Mapping) else content
-        arrays[_MANIFEST] = np.array(json.dumps(texts, ensure_ascii=False))
+        arrays[_MANIFEST] = np.array(json.dumps(texts, ensure_ascii=False, default=np.generic.item))
         with replacing(path) as part, part.open("wb") as file:
             np.savez_compressed(file, **arrays)
         return path
@@ -143,7 +142,8 @@ def load_result(path: str | os.PathLike) -> Result:
         return kind(**fields, **arrays)
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist.") from error
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    # A damaged or foreign file can fail anywhere inside NumPy, with any exception.
+    except Exception as error:
         raise InputError(f"{path} holds no result that optogram saved, or is damaged.") from error
 
 

@@ -265,11 +265,11 @@ def _one_hot(length: int, index: int) -> np.ndarray:
 
 
 def _checked_channel(channel: Any, count: int, layer: str) -> int:
-    if not isinstance(channel, int) or not 0 <= channel < count:
+    if not isinstance(channel, int | np.integer) or not 0 <= channel < count:
         raise InputError(
             f"{layer!r} has {count} channels, numbered 0 to {count - 1}: {channel} is out of range."
         )
-    return channel
+    return int(channel)
 
 
 def _repeated(targets: tuple[Target, ...], count: int) -> tuple[Target, ...]:

@@ -116,7 +116,7 @@ def _scores(
     paint: np.ndarray,
     memory: int | str | None,
     progress: Progress,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """The score of each explanation (N,), with each window painted (N, windows), and the outputs.
 
     The bare images go first: their own answers are known before the first score needs them.
@@ -152,12 +152,12 @@ def _scores(
                 _weighted_sum(values[rows], weights[value][example])
                 for value, values in zip(weights, found, strict=True)
             )
-    return scores[:, 0], scores[:, 1:], outputs
+    return scores[:, 0], scores[:, 1:], outputs if given is None else None
 
 
 def _weighted_sum(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Σ values · weights over all but the first axis."""
-    return (values * weights).reshape(len(values), -1).sum(axis=1)
+    return (values * weights).sum(axis=tuple(range(1, values.ndim)))
 
 
 def _paint(
@@ -203,7 +203,7 @@ def _sides(
 ) -> tuple[int, int]:
     """(height, width) of what was given as one number or two; within 1 … ``limit``."""
     sides = tuple(default) if given is None else given
-    if isinstance(sides, int):
+    if not isinstance(sides, tuple | list):
         sides = (sides, sides)
     fits = len(sides) == 2 and all(
         isinstance(side, int) and 1 <= side <= most for side, most in zip(sides, limit, strict=True)

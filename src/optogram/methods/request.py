@@ -51,10 +51,10 @@ class Request:
             return None
         return stacked_weights(self.targets, self.net, self.size, self.score)
 
-    def names(self, outputs: np.ndarray) -> tuple[str, ...]:
+    def names(self, outputs: np.ndarray | None) -> tuple[str, ...]:
         """What was explained; ``outputs`` (N, outputs) tell each image's own answer."""
-        targets = self.targets
-        if targets is None:
+        targets = self.targets or ()
+        if outputs is not None:
             picked = self.net.winning_weights(outputs, self.score)
             answers = picked[:, 0] > 0 if self.net.head.is_binary else picked.argmax(axis=1)
             targets = tuple(Class(int(answer)) for answer in answers)

@@ -17,7 +17,9 @@ from optogram.network.memory import batches
 from optogram.network.steps import Graph, Value
 from optogram.progress import Progress, silent
 
-_PROGRAMS_KEPT = 32
+_KEPT = 32
+"""Compiled programs and measured sizes kept, so that nothing grows with the photos explained."""
+
 _WORKSPACE = 3
 """Backends take about this many times the bytes of the maps alive: copies, padding, workspace."""
 
@@ -34,14 +36,14 @@ class Gradients:
         What the gradient is taken at: x itself, or that step's output.
     scores : ndarray of shape (N,)
         What was explained.
-    outputs : ndarray of shape (N, outputs)
-        The logits or probabilities of all classes.
+    outputs : ndarray of shape (N, outputs), or None
+        The logits or probabilities of all classes, where each image's own answer was explained.
     """
 
     gradient: np.ndarray
     maps: np.ndarray
     scores: np.ndarray
-    outputs: np.ndarray
+    outputs: np.ndarray | None
 
 
 class Computation:
@@ -77,6 +79,8 @@ class Computation:
         """The geometry of every step for an image of ``size`` (height, width), per example."""
         if size not in self._measured:
             channels = self.graph.steps[self.graph.inputs[0].step].shape[3]
+            if len(self._measured) == _KEPT:
+                del self._measured[next(iter(self._measured))]
             self._measured[size] = measure(self.graph, (1, *size, channels))
         return self._measured[size]
 
@@ -172,7 +176,7 @@ class Computation:
         at : Value, optional
             The step whose output is perturbed, first output only; None: the image.
         score : {"logit", "probability"}
-            What ``outputs`` holds, and what the highest-scoring class is chosen and scored by.
+            What each image's own answer is chosen and scored by.
         memory, progress
             See `evaluate`.
 
@@ -180,22 +184,23 @@ class Computation:
         -------
         Gradients
         """
-        outputs = self.score_value(score)
-        if weights is None:
+        answer = self.score_value(score)
+        own_answer = weights is None
+        if own_answer:
             self._require_vector()
-        scored = (outputs,) if weights is None else tuple(weights)
-        wanted = (*scored, outputs) if at is None else (*scored, outputs, at)
+        scored = (answer,) if weights is None else tuple(weights)
+        wanted = scored if at is None else (*scored, at)
 
         def build() -> Callable[..., Any]:
             def function(perturbed: Any, *others: Any) -> tuple[Any, Any]:
                 x, given = (perturbed, others) if at is None else (others[0], others[1:])
                 add = {} if at is None else {at.step: perturbed}
                 values = forward.run(self.graph, x, wanted, add)
-                terms, extras = values[: len(scored)], values[len(scored) :]
-                if weights is None:
+                terms, maps = values[: len(scored)], values[len(scored) :]
+                if own_answer:
                     given = (self._winner(terms[0], score),)
                 total = sum(map(_weighted_sum, terms, given))
-                return total, (total, *extras)
+                return total, (total, terms[:own_answer], maps)
 
             return self._backend.gradient(function)
 
@@ -205,13 +210,16 @@ class Computation:
             sizes = (side or 1 for side in measured[at.step].shape[1:])
             arrays.insert(0, np.zeros((len(x), *sizes), np.float32))
         each = _WORKSPACE * sum(measured[i].memory for i in self.graph.ancestors(wanted))
-        key = ("gradients", scored, outputs, at, weights is None)
+        key = ("gradients", scored, at, own_answer)
         parts = self._in_batches(
             key, build, lambda part: [a[part] for a in arrays], len(x), each, memory, progress
         )
-        columns = zip(*((back, *extras) for _, (back, extras) in parts), strict=True)
-        gradient, scores, outs, *maps = (np.concatenate(column) for column in columns)
-        return Gradients(gradient, maps[0] if maps else x, scores, outs)
+        columns = zip(
+            *((back, score, *own, *maps) for _, (back, (score, own, maps)) in parts), strict=True
+        )
+        gradient, scores, *rest = (np.concatenate(column) for column in columns)
+        outputs = rest.pop(0) if own_answer else None
+        return Gradients(gradient, rest[0] if at else x, scores, outputs)
 
     def score_value(self, score: str) -> Value:
         """Where the scores of classes are read: before ("logit") or after the last activation."""
@@ -270,7 +278,7 @@ class Computation:
         """The compiled program called ``key``, built at first use; the oldest ones are let go."""
         if key not in self._programs:
             self._programs[key] = self._backend.compile(build(), self._variables)
-            if len(self._programs) > _PROGRAMS_KEPT:
+            if len(self._programs) > _KEPT:
                 self._programs.popitem(last=False)
         self._programs.move_to_end(key)
         return self._programs[key]

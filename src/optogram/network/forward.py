@@ -44,7 +44,7 @@ def run(
         step = graph.steps[index]
         outputs = [_fed(step, x)] if Value(index) in graph.inputs else _run_step(step, tensors)
         if index in add:
-            outputs[0] = outputs[0] + add[index]
+            outputs[0] = outputs[0] + keras.ops.cast(add[index], outputs[0].dtype)
         tensors.update((Value(index, i), output) for i, output in enumerate(outputs))
         for value in let_go.get(index, ()):
             del tensors[value]

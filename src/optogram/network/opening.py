@@ -141,9 +141,12 @@ def _read_config(path: Path) -> Any:
             return _config_of_keras_file(path)
         if h5py.is_hdf5(path):
             return _config_of_h5_file(path)
+    except ModelError:
+        raise
     except PermissionError as error:
         raise ModelError(f"{path} cannot be read: permission denied.") from error
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, RecursionError) as error:
+    # As below: a damaged archive can fail anywhere, with any exception.
+    except Exception as error:
         raise ModelError(
             f"{path} is damaged and cannot be read as a model ({_first_line(error)}): "
             "save it again."
@@ -199,14 +202,18 @@ def _nodes(config: Any) -> Iterator[dict]:
 
 
 def _why_not(path: Path, error: Exception) -> str:
-    custom = re.search(r"Could not (?:locate|deserialize) (?:class|function) '([^']+)'", str(error))
+    unknown = r"(?:Could not (?:locate|deserialize) (?:class|function)|Unknown \w+:) '([^']+)'"
+    custom = re.search(unknown, str(error))
     if custom:
         return (
             f"{path} needs code that is not in the file ({custom[1]!r}): load it in Python with "
             "keras.saving.load_model(path, custom_objects=…) and open that with "
             "optogram.Network(model)."
         )
-    return f"{path} could not be loaded by Keras {keras.__version__} ({_first_line(error)})."
+    return (
+        f"{path} could not be loaded by Keras {keras.__version__} ({_first_line(error)}): "
+        "save it again."
+    )
 
 
 def _first_line(error: BaseException) -> str:

@@ -1,0 +1,231 @@
+"""How far each method is from its literal computation, on the current backend.
+
+``python tests/method_differences.py`` prints the table; ``test_methods.py`` holds the bound.
+"""
+
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+import literal
+import networks
+import optogram as og
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A network and what it is asked."""
+
+    net: og.Network
+    x: np.ndarray
+    default_layer: str
+    inner_layer: str
+    layers: tuple[str, ...]
+    kernels: tuple[str, ...]
+    patch: tuple[int, int]
+    stride: tuple[int, int]
+
+    @property
+    def model(self):
+        return self.net.model
+
+
+def small():
+    model = networks.build("everything")
+    return Subject(
+        net=og.Network(model, preprocess="unit"),
+        x=networks.images_for(model),
+        default_layer="dropout",
+        inner_layer="norm",
+        layers=("fused", "padding", "leaky", "separable", "concat", "transposed", "prelu"),
+        kernels=("fused", "depthwise", "separable", "plain"),
+        patch=(6, 5),
+        stride=(4, 7),
+    )
+
+
+def lite0(photo):
+    net = og.load("efficientnet-lite0")
+    return Subject(
+        net=net,
+        x=net.prepare([photo]),
+        default_layer="head_relu6",
+        inner_layer="block6b_depthwise_relu6",
+        layers=("stem_relu6", "block2b_add", "head_bn"),
+        kernels=("stem_conv", "block2a_depthwise", "head_conv"),
+        patch=(81, 60),
+        stride=(60, 80),
+    )
+
+
+def highest(logits):
+    return logits.max() if isinstance(logits, np.ndarray) else keras.ops.max(logits)
+
+
+def one(index):
+    return lambda logits: logits[index]
+
+
+def difference(first, second):
+    return lambda logits: logits[first] - logits[second]
+
+
+def probability(index):
+    def score(logits):
+        if isinstance(logits, np.ndarray):
+            return np.exp(logits[index]) / np.exp(logits).sum()
+        return keras.ops.softmax(logits[None])[0, index]
+
+    return score
+
+
+def feature_maps(subject):
+    found = og.feature_maps(subject.net, subject.x, subject.layers)
+    for layer in subject.layers:
+        for image, values in zip(subject.x, found[layer].values, strict=True):
+            yield values, literal.feature_maps(subject.model, image, layer)
+
+
+def kernels(subject):
+    for layer in subject.kernels:
+        values = og.kernels(subject.net, layer).values
+        yield values, literal.array(subject.model.get_layer(layer).weights[0])
+
+
+def saliency(subject):
+    found = og.saliency(subject.net, subject.x)
+    for image, values, score in zip(subject.x, found.values, found.score, strict=True):
+        yield values, literal.gradient(subject.model, image, highest)[0]
+        yield score, literal.logits(subject.model, image).max()
+
+
+def saliency_of_a_difference(subject):
+    found = og.saliency(subject.net, subject.x[:1], og.Class(3) - og.Class(1))
+    yield found.values[0], literal.gradient(subject.model, subject.x[0], difference(3, 1))[0]
+
+
+def saliency_of_a_probability(subject):
+    found = og.saliency(subject.net, subject.x[:1], 2, score="probability")
+    yield found.values[0], literal.gradient(subject.model, subject.x[0], probability(2))[0]
+
+
+def gradcam(subject):
+    found = og.gradcam(subject.net, subject.x)
+    for image, values in zip(subject.x, found.values, strict=True):
+        yield values, literal.gradcam(subject.model, image, highest, subject.default_layer)
+
+
+def gradcam_inner(subject):
+    found = og.gradcam(subject.net, subject.x, [1] * len(subject.x), subject.inner_layer)
+    for image, values in zip(subject.x, found.values, strict=True):
+        yield values, literal.gradcam(subject.model, image, one(1), subject.inner_layer)
+
+
+def gradcam_signed(subject):
+    found = og.gradcam(subject.net, subject.x[:1], 2, subject.inner_layer, rectify=False)
+    expected = literal.gradcam(subject.model, subject.x[0], one(2), subject.inner_layer, False)
+    yield found.values[0], expected
+
+
+def _occlusion(subject, targets, scores, paint, images=slice(0, 1), margin=0, **arguments):
+    found = og.occlusion(
+        subject.net,
+        subject.x[images],
+        targets,
+        patch=subject.patch,
+        stride=subject.stride,
+        margin=margin,
+        **arguments,
+    )
+    shown = list(subject.x[images])
+    shown = shown * len(scores) if len(shown) == 1 else shown
+    for i, (image, score) in enumerate(zip(shown, scores, strict=True)):
+        at_each, fall = literal.occlusion(
+            subject.model, image, score, subject.patch, subject.stride, paint(image), margin
+        )
+        yield found.scores[i], at_each
+        yield found.values[i], fall
+
+
+def _grey(subject, display):
+    colour = np.full((1, 1, subject.x.shape[-1]), display, np.float32)
+    scaled = {"unit": colour / 255, "lite": (colour - 127) / 128}[subject.net.preparation.name]
+    return lambda image: np.broadcast_to(scaled, image.shape)
+
+
+def occlusion(subject):
+    yield from _occlusion(subject, None, [highest], _grey(subject, 127.5))
+
+
+def occlusion_targets(subject):
+    """Several targets on one image, a margin, another grey."""
+    targets = [1, og.Class(3) - og.Class(1)]
+    scores = [one(1), difference(3, 1)]
+    yield from _occlusion(subject, targets, scores, _grey(subject, 40), margin=2, fill=40)
+
+
+def occlusion_images(subject):
+    """As many targets as images, in the network's own units."""
+    targets, scores = [2, 4][: len(subject.x)], [one(2), one(4)][: len(subject.x)]
+    paint = lambda image: np.full_like(image, -0.3)  # noqa: E731
+    images = slice(0, len(subject.x))
+    yield from _occlusion(subject, targets, scores, paint, images, fill=-0.3, fill_space="network")
+
+
+def occlusion_mean(subject):
+    paint = lambda image: np.broadcast_to(image.mean(axis=(0, 1)), image.shape)  # noqa: E731
+    yield from _occlusion(subject, 1, [one(1)], paint, fill="mean")
+
+
+def occlusion_blur(subject):
+    sigma = (max(subject.patch) + 2) / 2
+    paint = lambda image: literal.blurred(image, sigma)  # noqa: E731
+    yield from _occlusion(subject, 1, [one(1)], paint, margin=1, fill="blur")
+
+
+METHODS = (
+    feature_maps,
+    kernels,
+    saliency,
+    saliency_of_a_difference,
+    saliency_of_a_probability,
+    gradcam,
+    gradcam_inner,
+    gradcam_signed,
+    occlusion,
+    occlusion_targets,
+    occlusion_images,
+    occlusion_mean,
+    occlusion_blur,
+)
+
+
+def largest_difference(method, subject):
+    """The largest |found − expected| ÷ range of expected, over all that ``method`` yields."""
+    worst = 0.0
+    for found, expected in method(subject):
+        found, expected = np.asarray(found, np.float64), np.asarray(expected, np.float64)
+        assert found.shape == expected.shape, (method.__name__, found.shape, expected.shape)
+        extent = np.ptp(expected) or np.abs(expected).max()
+        assert extent > 0, f"{method.__name__}: nothing to compare"
+        worst = max(worst, np.abs(found - expected).max() / extent)
+    return worst
+
+
+def main():
+    import skimage.data
+
+    subjects = {
+        "every kind of layer": small(),
+        "EfficientNet-Lite0, chelsea": lite0(skimage.data.chelsea()),
+    }
+    print(f"{keras.config.backend()}, Keras {keras.__version__}: largest difference ÷ range")
+    print(f"{'':28}" + "".join(f"{name:>30}" for name in subjects))
+    for method in METHODS:
+        row = [f"{largest_difference(method, subject):30.1e}" for subject in subjects.values()]
+        print(f"{method.__name__:28}" + "".join(row), flush=True)
+
+
+if __name__ == "__main__":
+    main()

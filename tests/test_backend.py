@@ -1,0 +1,396 @@
+"""The contract of the backends: the same names, and on the one that Keras uses, the same values."""
+
+import ast
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import networks
+import optogram
+from optogram import backend
+
+FOLDER = Path(backend.__file__).parent
+CURRENT = backend.current()
+FOREIGN_ENVIRONMENT = ("KERAS_BACKEND", "KERAS_HOME", "PYTHONPATH")
+
+
+# -- the same names and signatures, whether a backend is installed or not --------------------------
+
+
+def public_functions(name):
+    tree = ast.parse((FOLDER / f"{name}.py").read_text(encoding="utf-8"))
+    return {
+        node.name: (ast.unparse(node.args), ast.unparse(node.returns) if node.returns else None)
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+    }
+
+
+def constants(name):
+    tree = ast.parse((FOLDER / f"{name}.py").read_text(encoding="utf-8"))
+    return {
+        target.id: ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if not target.id.startswith("_")
+    }
+
+
+def test_there_is_one_file_a_backend():
+    assert {path.stem for path in FOLDER.glob("*.py")} == {*backend.NAMES, "__init__"}
+
+
+@pytest.mark.parametrize("name", backend.NAMES)
+def test_every_backend_offers_the_same_functions(name):
+    assert public_functions(name) == public_functions(backend.NAMES[0])
+    assert constants(name) == {"NAME": name}
+
+
+def test_the_contract_states_every_function():
+    for function in public_functions(backend.NAMES[0]):
+        assert f"``{function}(" in backend.__doc__
+
+
+def test_current_is_the_module_of_the_backend_of_keras():
+    assert CURRENT.NAME == keras.config.backend() == backend.configured()
+    assert CURRENT.__name__ == f"optogram.backend.{CURRENT.NAME}"
+
+
+# -- tensors and arrays ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "int32", "uint8", "bool"])
+def test_a_tensor_has_the_type_and_the_values_of_its_array(dtype):
+    array = (np.arange(12).reshape(3, 4) % 5).astype(dtype)
+    tensor = CURRENT.to_tensor(array)
+    assert keras.ops.is_tensor(tensor)
+    assert keras.backend.standardize_dtype(tensor.dtype) == dtype
+    back = CURRENT.to_array(tensor)
+    assert isinstance(back, np.ndarray)
+    assert back.dtype == ("float32" if dtype == "float16" else dtype)
+    np.testing.assert_array_equal(back, array)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision_becomes_float32(dtype):
+    tensor = keras.ops.cast(CURRENT.to_tensor(np.array([1.5, -2.0, 0.25], "float32")), dtype)
+    back = CURRENT.to_array(tensor)
+    assert back.dtype == np.float32
+    np.testing.assert_array_equal(back, [1.5, -2.0, 0.25])
+
+
+def test_a_value_that_has_a_gradient_becomes_an_array():
+    program = CURRENT.gradient(lambda x: (keras.ops.sum(x), x * 2))
+    _, doubled = program(CURRENT.to_tensor(np.ones(3, "float32")))
+    np.testing.assert_array_equal(CURRENT.to_array(doubled), [2, 2, 2])
+
+
+# -- compile ---------------------------------------------------------------------------------------
+
+
+def test_compiled_functions_see_the_current_values_of_variables():
+    factor = keras.Variable(2.0)
+    compiled = CURRENT.compile(lambda x: x * factor, [factor])
+    x = CURRENT.to_tensor(np.array([1.0, 3.0], "float32"))
+    np.testing.assert_array_equal(CURRENT.to_array(compiled(x)), [2, 6])
+    factor.assign(-1.0)
+    np.testing.assert_array_equal(CURRENT.to_array(compiled(x)), [-1, -3])
+
+
+def test_compiled_functions_see_the_current_weights_of_a_model():
+    model = networks.build("skips")
+    compiled = CURRENT.compile(lambda x: model(x), model.variables)
+    x = networks.images_for(model)
+    CURRENT.to_array(compiled(CURRENT.to_tensor(x)))
+    networks.fill(model, seed=1)
+    found = CURRENT.to_array(compiled(CURRENT.to_tensor(x)))
+    np.testing.assert_allclose(found, model.predict(x, verbose=0), atol=1e-6)
+
+
+def test_compiled_functions_write_to_no_variable():
+    keras.utils.set_random_seed(0)
+    counter = keras.Variable(0.0)
+    norm, dropout = keras.layers.BatchNormalization(), keras.layers.Dropout(0.5, seed=1)
+    norm.build((None, 3))
+
+    def function(x):
+        counter.assign(counter + 1)
+        return norm(dropout(x, training=True), training=True)
+
+    state = dropout.seed_generator.state
+    variables = [counter, state, *norm.variables]
+    before = [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
+    compiled = CURRENT.compile(function, variables)
+    x = np.random.default_rng(0).normal(5, 2, (8, 3)).astype("float32")
+    found = CURRENT.to_array(compiled(CURRENT.to_tensor(x)))
+    np.testing.assert_allclose(found.mean(axis=0), np.zeros(3), atol=1e-5)  # it did train
+    for old, variable in zip(before, variables, strict=True):
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(variable), old)
+
+
+def test_compiled_functions_take_several_arguments_and_return_any_nesting():
+    compiled = CURRENT.compile(lambda x, y: ([x + y, (x - y, x * y)], y), [])
+    x, y = (CURRENT.to_tensor(np.array(v, "float32")) for v in ([5.0, 1.0], [2.0, 4.0]))
+    (total, (difference, product)), same = keras.tree.map_structure(
+        CURRENT.to_array, compiled(x, y)
+    )
+    np.testing.assert_array_equal(total, [7, 5])
+    np.testing.assert_array_equal(difference, [3, -3])
+    np.testing.assert_array_equal(product, [10, 4])
+    np.testing.assert_array_equal(same, [2, 4])
+
+
+def test_compiled_functions_take_arguments_of_any_size():
+    compiled = CURRENT.compile(lambda x: keras.ops.sum(x, axis=(1, 2)), [])
+    for shape in [(1, 4, 4), (2, 4, 4), (1, 7, 5), (3, 2, 9)]:
+        found = CURRENT.to_array(compiled(CURRENT.to_tensor(np.ones(shape, "float32"))))
+        np.testing.assert_array_equal(found, np.full(shape[0], shape[1] * shape[2]))
+
+
+# -- gradient --------------------------------------------------------------------------------------
+
+
+def formula(x, y, z):
+    return 5 * x + y**2 + keras.ops.sin(z)
+
+
+VALUES = [np.array(v, "float32") for v in ([1.0, 2.0], [3.0, -4.0], [0.5, 2.5])]
+
+
+@pytest.mark.parametrize("is_compiled", [False, True])
+@pytest.mark.parametrize(
+    ("which", "slope"),
+    [(0, np.full(2, 5.0)), (1, 2 * VALUES[1]), (2, np.cos(VALUES[2]))],
+    ids=["x", "y", "z"],
+)
+def test_gradient_is_the_analytic_one(which, slope, is_compiled):
+    others = [value for i, value in enumerate(VALUES) if i != which]
+
+    def function(at, *rest):
+        arguments = list(rest)
+        arguments.insert(which, at)
+        scores = formula(*arguments)
+        return scores, {"scores": scores, "others": rest}
+
+    program = CURRENT.gradient(function)
+    if is_compiled:
+        program = CURRENT.compile(program, [])
+    found, extras = program(*map(CURRENT.to_tensor, [VALUES[which], *others]))
+    np.testing.assert_allclose(CURRENT.to_array(found), slope, rtol=1e-6)
+    np.testing.assert_allclose(
+        CURRENT.to_array(extras["scores"]), formula_by_hand(*VALUES), rtol=1e-6
+    )
+    for given, back in zip(others, extras["others"], strict=True):
+        np.testing.assert_array_equal(CURRENT.to_array(back), given)
+
+
+def formula_by_hand(x, y, z):
+    return 5 * x + y**2 + np.sin(z)
+
+
+def test_gradient_of_scores_is_that_of_their_sum():
+    program = CURRENT.compile(CURRENT.gradient(lambda x: (x[:, None] * x[None], ())), [])
+    found, _ = program(CURRENT.to_tensor(np.array([1.0, 2.0, 4.0], "float32")))
+    np.testing.assert_allclose(CURRENT.to_array(found), [14, 14, 14])
+
+
+@pytest.mark.parametrize("is_compiled", [False, True])
+def test_gradient_is_zero_where_there_is_no_path(is_compiled):
+    program = CURRENT.gradient(lambda at, other: (other * 2, at))
+    if is_compiled:
+        program = CURRENT.compile(program, [])
+    at, other = (CURRENT.to_tensor(np.array(v, "float32")) for v in ([1, 2], [3, 4]))
+    found, _ = program(at, other)
+    np.testing.assert_array_equal(CURRENT.to_array(found), [0, 0])
+
+
+def test_gradient_is_zero_where_a_weight_leads_to_the_score_but_the_argument_does_not():
+    weight = keras.Variable(2.0)
+    program = CURRENT.compile(CURRENT.gradient(lambda at: (weight * weight, at)), [weight])
+    found, _ = program(CURRENT.to_tensor(np.array([1.0, 2.0], "float32")))
+    np.testing.assert_array_equal(CURRENT.to_array(found), [0, 0])
+
+
+def test_gradient_leaves_nothing_behind_on_the_weights():
+    model = networks.build("separate")
+    x = CURRENT.to_tensor(networks.images_for(model))
+    program = CURRENT.gradient(lambda x: (model(x)[:, 0], ()))
+    found, _ = CURRENT.compile(program, model.variables)(x)
+    assert CURRENT.to_array(found).any()
+    # PyTorch alone keeps gradients with its weights.
+    assert all(getattr(weight.value, "grad", None) is None for weight in model.weights)
+    assert not getattr(x, "requires_grad", False)
+
+
+def test_an_error_inside_reaches_the_caller_and_the_next_call_works():
+    def function(x):
+        if x.shape[0] == 2:
+            raise RuntimeError("two is too many")
+        return x * 3
+
+    compiled = CURRENT.compile(function, [])
+    with pytest.raises(RuntimeError, match="two is too many"):
+        compiled(CURRENT.to_tensor(np.ones(2, "float32")))
+    found = compiled(CURRENT.to_tensor(np.ones(3, "float32")))
+    np.testing.assert_array_equal(CURRENT.to_array(found), [3, 3, 3])
+
+
+# -- which backend, asked in fresh processes -------------------------------------------------------
+
+PRETEND = """
+    import importlib.machinery
+    import importlib.util
+
+    real, missing = importlib.util.find_spec, {missing!r}
+
+    def find_spec(name, package=None):
+        if name in ("tensorflow", "jax", "torch"):
+            return None if name in missing else importlib.machinery.ModuleSpec(name, None)
+        return real(name, package)
+
+    importlib.util.find_spec = find_spec
+"""
+
+
+def ask(program, home, missing=(), **environment):
+    """The output of ``program`` in a process where the backends ``missing`` are not installed."""
+    inherited = {k: v for k, v in os.environ.items() if k not in FOREIGN_ENVIRONMENT}
+    source = str(Path(optogram.__file__).parents[1])
+    code = textwrap.dedent(PRETEND.format(missing=tuple(missing))) + textwrap.dedent(program)
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**inherited, "HOME": str(home), "PYTHONPATH": source, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout.strip()
+
+
+CURRENT_ERROR = """
+    from optogram import backend
+    from optogram.errors import BackendError
+    try:
+        print(backend.current().NAME)
+    except BackendError as error:
+        print(error)
+"""
+FALL_BACK = """
+    import os
+    from optogram import backend
+    print(backend.fall_back())
+    print(os.environ.get("KERAS_BACKEND"))
+"""
+CONFIGURED = """
+    import sys
+    from optogram import backend
+    print(backend.configured(), "keras" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize("name", backend.NAMES)
+def test_a_missing_backend_is_named_with_the_line_that_installs_it(name, tmp_path):
+    said = ask(CURRENT_ERROR, tmp_path, missing=[name], KERAS_BACKEND=name)
+    other = next(other for other in backend.NAMES if other != name)
+    assert f"'{name}'" in said
+    assert f'pip install "optogram[{name}]"' in said
+    assert f"KERAS_BACKEND={other}" in said
+    assert "\n" not in said
+
+
+def test_where_none_is_installed_none_is_recommended(tmp_path):
+    said = ask(CURRENT_ERROR, tmp_path, missing=backend.NAMES, KERAS_BACKEND="torch")
+    assert 'pip install "optogram[torch]"' in said
+    assert "KERAS_BACKEND" not in said
+
+
+@pytest.mark.parametrize("name", ["openvino", "theano"])
+def test_a_backend_that_computes_no_gradients_is_refused(name, tmp_path):
+    said = ask(CURRENT_ERROR, tmp_path, KERAS_BACKEND=name)
+    assert f"'{name}'" in said
+    assert "KERAS_BACKEND to one of tensorflow, jax, torch" in said
+    assert "\n" not in said
+
+
+def test_asking_for_the_public_api_names_the_missing_backend_before_keras_does(tmp_path):
+    program = """
+        import optogram as og
+        try:
+            og.load
+        except og.BackendError as error:
+            print(error)
+    """
+    said = ask(program, tmp_path, missing=["jax"], KERAS_BACKEND="jax")
+    assert 'pip install "optogram[jax]"' in said
+
+
+def test_fall_back_takes_the_first_installed_backend_and_says_so(tmp_path):
+    said = ask(FALL_BACK, tmp_path, missing=["tensorflow"])
+    assert said == "TensorFlow is not installed: computing with JAX instead.\njax"
+    said = ask(FALL_BACK, tmp_path, missing=["tensorflow", "jax"])
+    assert said == "TensorFlow is not installed: computing with PyTorch instead.\ntorch"
+
+
+@pytest.mark.parametrize(
+    ("missing", "environment"),
+    [
+        ([], {}),  # what is wanted is there
+        (backend.NAMES, {}),  # nothing is there
+        (["tensorflow"], {"KERAS_BACKEND": "torch"}),  # what is missing was not wanted
+        (["tensorflow"], {"KERAS_BACKEND": "openvino"}),  # not for optogram to replace
+    ],
+)
+def test_fall_back_changes_nothing_where_it_need_not_or_cannot(missing, environment, tmp_path):
+    said = ask(FALL_BACK, tmp_path, missing=missing, **environment)
+    assert said == f"None\n{environment.get('KERAS_BACKEND')}"
+
+
+def test_fall_back_does_nothing_once_keras_is_imported(tmp_path):
+    program = """
+        import os
+        import keras
+        from optogram import backend
+        backend.is_installed = lambda name: name != keras.config.backend()
+        print(backend.fall_back(), os.environ["KERAS_BACKEND"] == keras.config.backend())
+    """
+    assert ask(program, tmp_path, KERAS_BACKEND=CURRENT.NAME).splitlines()[-1] == "None True"
+
+
+def test_keras_json_is_respected_and_the_environment_goes_before_it(tmp_path):
+    settings = tmp_path / ".keras" / "keras.json"
+    settings.parent.mkdir()
+    settings.write_text('{"backend": "torch"}')
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "keras.json").write_text('{"backend": "jax"}')
+    assert ask(CONFIGURED, tmp_path) == "torch False"
+    assert ask(CONFIGURED, tmp_path, KERAS_HOME=str(elsewhere)) == "jax False"
+    assert ask(CONFIGURED, tmp_path, KERAS_BACKEND="tensorflow") == "tensorflow False"
+
+
+@pytest.mark.parametrize("content", [None, "", "{", "[]", "{}"])
+def test_without_a_usable_keras_json_it_is_tensorflow(content, tmp_path):
+    if content is not None:
+        (tmp_path / ".keras").mkdir()
+        (tmp_path / ".keras" / "keras.json").write_text(content)
+    assert ask(CONFIGURED, tmp_path) == "tensorflow False"
+
+
+def test_keras_and_optogram_read_the_same_setting(tmp_path):
+    (tmp_path / ".keras").mkdir()
+    (tmp_path / ".keras" / "keras.json").write_text(f'{{"backend": "{CURRENT.NAME}"}}')
+    program = """
+        from optogram import backend
+        before = backend.configured()
+        import keras
+        print(before, keras.config.backend(), backend.configured())
+    """
+    assert ask(program, tmp_path).splitlines()[-1] == " ".join([CURRENT.NAME] * 3)

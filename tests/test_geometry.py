@@ -1,0 +1,425 @@
+"""Receptive fields against measured influence; shapes, work and memory against sums by hand."""
+
+import math
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import networks
+from optogram import Network, backend
+from optogram.network import forward
+from optogram.network.geometry import measure, peak_memory, shapes
+from optogram.network.receptive_field import PIXEL
+from optogram.network.steps import Value, flatten
+
+CURRENT = backend.current()
+
+# -- receptive fields ------------------------------------------------------------------------------
+
+
+def make_additive(model):
+    """Positive weights that average: all activations stay where they pass everything on."""
+    rng = np.random.default_rng(0)
+    for weight in model.weights:
+        if "kernel" in weight.name:
+            values = rng.uniform(0.5, 1.5, weight.shape)
+            values /= values.sum(axis=(0, 1, 2) if values.ndim == 4 else 0)
+        else:
+            values = np.full(weight.shape, weight.name in ("gamma", "moving_variance"))
+        weight.assign(values.astype("float32"))
+    return model
+
+
+def influence(graph, value, x, elements):
+    """(elements, H, W), True where the channels of an element (i, j) of a map have a gradient."""
+
+    def summed(at, chosen):
+        (maps,) = forward.run(graph, at, [value])
+        return maps * chosen, ()
+
+    height, width = graph.steps[value.step].shape[1:3]
+    chosen = np.zeros((len(elements), len(x), height, width, 1), "float32")
+    for i, element in enumerate(elements):
+        chosen[i][:, *element] = 1
+    fed = [np.concatenate([x] * len(elements)), chosen.reshape(-1, height, width, 1)]
+    with keras.StatelessScope():
+        program = CURRENT.compile(CURRENT.gradient(summed), [])
+        found, _ = program(*map(CURRENT.to_tensor, fed))
+    found = CURRENT.to_array(found).reshape(len(elements), *x.shape)
+    return (found != 0).any(axis=(1, 4))
+
+
+def pictures(graph):
+    """Images that show all influence: for maxima, one in which each pixel is the brightest."""
+    _, height, width, channels = graph.steps[0].shape
+    if not any(isinstance(step.operation, layers.MaxPooling2D) for step in graph.steps):
+        return np.full((1, height, width, channels), 0.6, "float32")
+    x = np.full((height * width, height, width, channels), 0.6, "float32")
+    x.reshape(height * width, height * width, channels)[np.diag_indices(height * width)] = 0.7
+    return x
+
+
+def window_of(field, element, size):
+    """[(first, last), ...] of rows and of columns that the rule says ``element`` sees."""
+    if field.is_whole:
+        return [(0, side - 1) for side in size]
+    return [
+        (
+            math.ceil(field.start[axis] + element[axis] * field.stride[axis]),
+            math.floor(field.end[axis] + element[axis] * field.stride[axis]),
+        )
+        for axis in range(2)
+    ]
+
+
+def elements_of(shape):
+    _, height, width, _ = shape
+    return [(0, 0), (0, width - 1), (height // 2, width // 2), (height - 1, width - 1)]
+
+
+def compare(model, exact, wanted=None):
+    """Assert that nothing outside the field of each step has influence.
+
+    ``exact``: and that its first and last row and column have, where they are in the image.
+    """
+    graph = flatten(model)
+    geometry = measure(graph, (1, *model.input_shape[1:]))
+    size = model.input_shape[1:3]
+    for step in wanted or maps_of(graph)[1:]:
+        field = geometry[step.index].receptive_field
+        elements = elements_of(step.shape)
+        influences = influence(graph, Value(step.index), pictures(graph), elements)
+        for element, seen in zip(elements, influences, strict=True):
+            window = window_of(field, element, size)
+            places = [
+                {*range(first, last + 1)} & {*range(side)}
+                for (first, last), side in zip(window, size, strict=True)
+            ]
+            if not all(places):
+                places = [set(), set()]  # the element sees nothing but padding
+            for axis, allowed in enumerate(places):
+                where = f"{step.name} {element}, axis {axis}: {window[axis]}"
+                found = {*np.flatnonzero(seen.any(axis=1 - axis)).tolist()}
+                assert found <= allowed, where
+                if exact and not field.is_whole:
+                    assert {*window[axis]} & allowed <= found, where
+
+
+def maps_of(graph):
+    return [step for step in graph.steps if len(step.shape) == 4 and step.half != "pre"]
+
+
+EXACT = [
+    "fused",
+    "separate",
+    "activation_layers",
+    "depthwise",
+    "strided",
+    "branches",
+    "skips",
+    "nested",
+    "shared_layer",
+    "shared_model",
+]
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_receptive_fields_are_what_has_influence(name):
+    compare(make_additive(networks.build(name)), exact=True)
+
+
+@pytest.mark.parametrize("name", ["pooled", "transposed", "operations"])
+def test_receptive_fields_hold_what_has_influence(name):
+    # Maps finer than their input, or split by channels: windows may be wider than the truth.
+    compare(make_additive(networks.build(name)), exact=False)
+
+
+def single(layer, size):
+    image = keras.Input((*size, 1))
+    return make_additive(keras.Model(image, layer(image)))
+
+
+@pytest.mark.parametrize("size", [(9, 8), (11, 10)])
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "dilation"),
+    [
+        (1, 1, 1),
+        (2, 1, 1),
+        (3, 1, 1),
+        ((4, 5), 1, 1),
+        (1, 2, 1),
+        (2, 2, 1),
+        (3, 2, 1),
+        (3, (3, 2), 1),
+        ((4, 5), 3, 1),
+        (2, 1, 2),
+        (3, 1, (1, 2)),
+        (3, 1, 3),
+    ],
+)
+def test_windows_of_convolutions(kernel, stride, dilation, padding, size):
+    layer = layers.Conv2D(1, kernel, stride, padding, dilation_rate=dilation)
+    compare(single(layer, size), exact=True)
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize(("pool", "stride"), [(2, 2), (3, 2), (3, 1), (2, 3), ((3, 2), (2, 1))])
+@pytest.mark.parametrize("layer", [layers.MaxPooling2D, layers.AveragePooling2D])
+def test_windows_of_poolings(layer, pool, stride, padding):
+    compare(single(layer(pool, stride, padding), (9, 8)), exact=True)
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "more"),
+    [
+        (3, 1, {}),
+        (2, 2, {}),
+        (3, 2, {}),
+        (4, 2, {}),
+        (5, 2, {}),
+        (5, 3, {}),
+        ((2, 4), (1, 2), {}),
+        (3, 2, {"output_padding": 1}),
+        (3, 1, {"dilation_rate": 2}),
+    ],
+)
+def test_windows_of_transposed_convolutions(kernel, stride, more, padding):
+    layer = layers.Conv2DTranspose(1, kernel, stride, padding, **more)
+    compare(single(layer, (6, 7)), exact=True)
+
+
+@pytest.mark.xfail(strict=True, reason="the rule does not look at output_padding")
+def test_windows_of_transposed_convolutions_that_are_padded_otherwise():
+    compare(single(layers.Conv2DTranspose(1, 5, 2, "same", output_padding=0), (6, 7)), exact=True)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda: layers.UpSampling2D(3),
+        lambda: layers.UpSampling2D((1, 2)),
+        lambda: layers.UpSampling2D(2, interpolation="bilinear"),
+        lambda: layers.ZeroPadding2D(((2, 0), (1, 3))),
+        lambda: layers.Cropping2D(((2, 0), (1, 3))),
+        lambda: layers.Resizing(4, 9),
+        lambda: layers.Permute((2, 1, 3)),
+    ],
+)
+def test_windows_of_layers_that_move_pixels(layer):
+    compare(single(layer(), (6, 7)), exact=True)
+
+
+def test_what_has_no_rule_sees_the_whole_image_and_so_does_all_after_it():
+    image = keras.Input((8, 8, 3))
+    x = layers.Conv2D(4, 3, padding="same", name="before")(image)
+    x = layers.GroupNormalization(2, name="no_rule")(x)
+    graph = flatten(keras.Model(image, layers.Conv2D(4, 3, name="after")(x)))
+    fields = {
+        step.name: geometry.receptive_field
+        for step, geometry in zip(graph.steps, measure(graph, (1, 8, 8, 3)), strict=True)
+    }
+    assert not fields["before"].is_whole
+    assert fields["no_rule"].is_whole
+    assert fields["after"].is_whole
+    assert fields["after"].size == (math.inf, math.inf)
+    assert fields["after"].offset == (0, 0)
+
+
+@pytest.mark.xfail(strict=True, reason="batch statistics mix all pixels of all images")
+def test_batch_normalization_in_training_mode_sees_the_whole_image():
+    graph = flatten(networks.build("in_training"))
+    index = next(step.index for step in graph.steps if step.name == "norm")
+    assert measure(graph, (1, 16, 16, 3))[index].receptive_field.is_whole
+
+
+def test_known_receptive_fields_of_vgg16():
+    # Araujo, Norris and Sim, "Computing receptive fields of convolutional networks" (2019).
+    image = x = keras.Input((64, 64, 3))
+    for block, count in enumerate([2, 2, 3, 3, 3], 1):
+        for i in range(1, count + 1):
+            x = layers.Conv2D(1, 3, padding="same", name=f"block{block}_conv{i}")(x)
+        x = layers.MaxPooling2D(2, name=f"block{block}_pool")(x)
+    net = Network(keras.Model(image, x), preprocess="none")
+    found = {layer.name: layer.receptive_field for layer in net.layers}
+    assert net.layers[0].receptive_field == PIXEL
+    for name, size, stride in [
+        ("block1_conv1", 3, 1),
+        ("block1_conv2", 5, 1),
+        ("block2_conv2", 14, 2),
+        ("block3_conv3", 40, 4),
+        ("block4_conv3", 92, 8),
+        ("block5_conv3", 196, 16),
+        ("block5_pool", 212, 32),
+    ]:
+        assert found[name].size == (size, size)
+        assert found[name].stride == (stride, stride)
+        # "same" padding with odd kernels and even pools: windows stay centred on their cell.
+        assert found[name].offset == ((stride - 1) / 2,) * 2
+
+
+# -- shapes ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [(16, 18), (21, 32)])
+def test_shapes_of_networks_of_any_size_are_those_of_their_outputs(size):
+    model = networks.build("any_size")
+    graph = flatten(model)
+    found = shapes(graph, (2, *size, 3))
+    wanted = [Value(step.index) for step in graph.steps]
+    x = CURRENT.to_tensor(networks.images_for(model, size=size))
+    with keras.StatelessScope():
+        outputs = forward.run(graph, x, wanted)
+    assert [tuple(output.shape) for output in outputs] == [shape for (shape,) in found]
+
+
+@pytest.mark.parametrize("name", ["strided", "operations", "nested", "masked", "converted"])
+def test_shapes_of_networks_of_one_size_are_those_of_their_outputs(name):
+    model = networks.build(name)
+    graph = flatten(model)
+    found = shapes(graph, (2, *model.input_shape[1:]))
+    wanted = [Value(step.index, i) for step in graph.steps for i in range(len(step.shapes))]
+    x = CURRENT.to_tensor(networks.images_for(model))
+    with keras.StatelessScope():
+        outputs = forward.run(graph, x, wanted)
+    expected = [found[value.step][value.output] for value in wanted]
+    assert [tuple(output.shape) for output in outputs] == expected
+
+
+def test_measuring_a_network_of_any_size_leaves_no_trace_in_its_graph():
+    model = networks.build("any_size")
+    graph = flatten(model)
+    operations = [step.operation for step in graph.steps]
+    before = [(len(op._inbound_nodes), len(op._outbound_nodes)) for op in operations]
+    measure(graph, (1, 32, 48, 3))
+    assert [(len(op._inbound_nodes), len(op._outbound_nodes)) for op in operations] == before
+
+
+# -- work ------------------------------------------------------------------------------------------
+
+
+def multiply_adds(net):
+    return sum(layer.flops for layer in net.layers if layer.kind in ("Conv2D", "Dense"))
+
+
+def test_flops_of_vgg16():
+    keras.utils.set_random_seed(0)
+    net = Network(keras.applications.VGG16(weights=None), preprocess="caffe")
+    assert multiply_adds(net) / 1e9 == pytest.approx(30.97, rel=2e-3)
+
+
+@pytest.mark.skipif(CURRENT.NAME == "jax", reason="work is the same everywhere; building is slow")
+def test_flops_of_mobilenet_v2():
+    keras.utils.set_random_seed(0)
+    net = Network(keras.applications.MobileNetV2(weights=None), preprocess="tf")
+    convolutions = sum(
+        layer.flops for layer in net.layers if layer.kind in ("Conv2D", "DepthwiseConv2D", "Dense")
+    )
+    # The paper's 300 million multiply-adds (Sandler 2018, table 4).
+    assert convolutions / 1e9 == pytest.approx(0.60, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("layer", "flops"),
+    [
+        # 2 · outputs · window · channels in, + outputs for the bias
+        (lambda: layers.Conv2D(5, 3), 2 * (6 * 4 * 5) * 9 * 4 + 6 * 4 * 5),
+        (lambda: layers.Conv2D(5, 3, use_bias=False), 2 * (6 * 4 * 5) * 9 * 4),
+        (lambda: layers.Conv2D(5, 3, strides=2, padding="same"), 2 * (4 * 3 * 5) * 36 + 60),
+        (lambda: layers.Conv2D(8, 3, groups=2, use_bias=False), 2 * (6 * 4 * 8) * 9 * 2),
+        (lambda: layers.Conv2D(5, 3, activation="relu"), 2 * 120 * 36 + 120 + 120),
+        (lambda: layers.DepthwiseConv2D(3, use_bias=False), 2 * (6 * 4 * 4) * 9),
+        (
+            lambda: layers.DepthwiseConv2D(3, depth_multiplier=2),
+            2 * (6 * 4 * 8) * 9 + 6 * 4 * 8,
+        ),
+        (
+            lambda: layers.SeparableConv2D(5, 3, use_bias=False),
+            2 * (6 * 4 * 4) * 9 + 2 * (6 * 4 * 5) * 4,
+        ),
+        # each of the 8 · 6 · 4 inputs is multiplied with a whole 2 × 2 × 5 kernel
+        (lambda: layers.Conv2DTranspose(5, 2, 2, use_bias=False), 2 * (8 * 6 * 4) * 4 * 5),
+        (lambda: layers.Dense(7), 2 * (8 * 6 * 7) * 4 + 8 * 6 * 7),
+        (lambda: layers.MaxPooling2D(2), (4 * 3 * 4) * 4),
+        (lambda: layers.GlobalAveragePooling2D(), 8 * 6 * 4),
+        (lambda: layers.BatchNormalization(), 2 * 8 * 6 * 4),
+        (lambda: layers.ReLU(), 8 * 6 * 4),
+        (lambda: layers.Flatten(), 0),
+        (lambda: layers.ZeroPadding2D(), 0),
+        (lambda: layers.Dropout(0.5), 0),
+    ],
+)
+def test_flops_by_hand(layer, flops):
+    image = keras.Input((8, 6, 4))
+    net = Network(keras.Model(image, layer()(image)), preprocess="none")
+    assert net.layers[1].flops == flops
+
+
+def test_flops_of_an_addition_of_three():
+    image = keras.Input((8, 6, 4))
+    net = Network(keras.Model(image, layers.Add()([image, image, image])), preprocess="none")
+    assert net.layers[1].flops == 2 * 8 * 6 * 4
+
+
+def test_flops_of_networks_of_any_size_grow_with_the_image():
+    graph = flatten(networks.build("any_size"))
+    index = next(step.index for step in graph.steps if step.name == "conv1:pre")
+    small, large = (measure(graph, (1, side, side, 3))[index].flops for side in (16, 64))
+    assert small == (2 * 8 * 8 * 4) * 27 + 8 * 8 * 4
+    assert large == 16 * small
+
+
+# -- memory ----------------------------------------------------------------------------------------
+
+
+def peak(model, wanted=None):
+    graph = flatten(model)
+    geometry = measure(graph, (1, *model.input_shape[1:]))
+    indices = [step.index for step in graph.steps if step.name in (wanted or ())]
+    return peak_memory(graph, geometry, [Value(i) for i in indices] or graph.outputs)
+
+
+def test_a_chain_holds_two_maps_at_a_time():
+    image = keras.Input((8, 8, 1))
+    sizes = [2, 16, 4, 1]
+    x = image
+    for size in sizes:
+        x = layers.Conv2D(size, 1)(x)
+    # The two neighbours that are largest together: 2 and 16 channels, or 16 and 4.
+    assert peak(keras.Model(image, x)) == (16 + 4) * 64 * 4
+
+
+def test_what_is_asked_for_is_held_to_the_end():
+    image = keras.Input((8, 8, 1))
+    x = layers.Conv2D(16, 1, name="first")(image)
+    x = layers.Conv2D(4, 1, name="second")(x)
+    x = layers.Conv2D(8, 1, name="third")(x)
+    model = keras.Model(image, x)
+    assert peak(model, ["third"]) == (16 + 4) * 64 * 4
+    assert peak(model, ["first", "third"]) == (16 + 4 + 8) * 64 * 4
+    assert peak(model, ["first"]) == (1 + 16) * 64 * 4
+
+
+def test_a_skip_connection_holds_its_map():
+    image = keras.Input((8, 8, 1))
+    stem = layers.Conv2D(4, 1)(image)
+    x = layers.Conv2D(8, 1)(stem)
+    x = layers.Conv2D(4, 1)(x)
+    assert peak(keras.Model(image, layers.Add()([x, stem]))) == (4 + 8 + 4) * 64 * 4
+
+
+def test_half_precision_takes_half():
+    image = keras.Input((8, 8, 1))
+    half = layers.Conv2D(4, 1, dtype="mixed_float16")(image)
+    graph = flatten(keras.Model(image, half))
+    assert [found.memory for found in measure(graph, (1, 8, 8, 1))] == [8 * 8 * 4, 8 * 8 * 4 * 2]
+
+
+@pytest.mark.parametrize("name", [n for n in networks.BUILDERS if n != "any_size"])
+def test_the_peak_is_no_less_than_the_largest_map_and_no_more_than_all_of_them(name):
+    model = networks.build(name)
+    memory = [g.memory for g in measure(flatten(model), (1, *model.input_shape[1:]))]
+    assert max(memory) <= peak(model) <= sum(memory)

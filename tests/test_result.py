@@ -1,0 +1,430 @@
+"""Results: what they hold, how they are kept in files, and what files are refused."""
+
+import html
+import json
+import os
+import pickle
+import re
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+
+import networks
+import optogram as og
+from optogram.errors import InputError, OutputError
+from optogram.result import Attribution, FeatureMaps, Kernels, Occlusion, load_result
+
+SOURCE = {"network": "tiny", "origin": "a test", "backend": "none"}
+
+
+@pytest.fixture(scope="module")
+def net():
+    return og.Network(networks.build("branches"), "unit", ["ant", "bee", "cat", "dog", "emu"])
+
+
+@pytest.fixture(scope="module")
+def results(net):
+    """One result of every kind, as methods make them."""
+    x = networks.images_for(net.model)
+    return {
+        "Attribution": og.gradcam(net, x, ["bee", 3]),
+        "saliency": og.saliency(net, x),
+        "Occlusion": og.occlusion(net, x, patch=6, stride=5, margin=1, fill="mean"),
+        "FeatureMaps": og.feature_maps(net, x, "stem")["stem"],
+        "Kernels": og.kernels(net, "stem"),
+    }
+
+
+KINDS = ["Attribution", "saliency", "Occlusion", "FeatureMaps", "Kernels"]
+
+
+def attribution(values, **more):
+    values = np.asarray(values, np.float32)
+    given = {
+        "values": values,
+        "method": "gradcam",
+        "parameters": {"rectify": True},
+        "source": SOURCE,
+        "warnings": (),
+        "images": np.zeros((len(values), 6, 6, 3), np.uint8),
+        "targets": ("cat (2)",) * len(values),
+        "score": np.ones(len(values), np.float32),
+        **more,
+    }
+    return (Occlusion if "scores" in more else Attribution)(**given)
+
+
+def names_in(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+# -- round trips -----------------------------------------------------------------------------------
+
+
+def as_read(value):
+    """A field as it comes out of a file: lists of numbers are lists there."""
+    return json.loads(json.dumps(dict(value) if isinstance(value, dict) else value))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_saved_is_what_is_loaded(kind, results, tmp_path):
+    result = results[kind]
+    path = result.save(tmp_path / "result.npz")
+    assert path == tmp_path / "result.npz"
+    back = load_result(path)
+    assert type(back) is type(result)
+    assert vars(back).keys() == vars(result).keys()
+    for name, value in vars(result).items():
+        found = getattr(back, name)
+        if isinstance(value, np.ndarray):
+            assert found.dtype == value.dtype
+            np.testing.assert_array_equal(found, value)
+        else:
+            assert as_read(found) == as_read(value), name
+    assert isinstance(back.warnings, tuple)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_loaded_result_is_drawn_like_the_one_saved(kind, results, tmp_path):
+    result = results[kind]
+    back = load_result(result.save(tmp_path / "result.npz"))
+    np.testing.assert_array_equal(np.asarray(back.plot()), np.asarray(result.plot()))
+
+
+def test_texts_of_any_language_survive(tmp_path):
+    result = attribution(np.ones((1, 2, 2)), targets=("猫 − «кот» (2)",), warnings=("naïve ☃",))
+    back = load_result(result.save(tmp_path / "結果.npz"))
+    assert back.targets == result.targets
+    assert back.warnings == result.warnings
+
+
+def test_numbers_of_numpy_among_the_parameters_are_saved(net, tmp_path):
+    x = networks.images_for(net.model, count=1)
+    result = og.occlusion(net, x, 1, patch=8, fill=np.float32(40.0))
+    assert load_result(result.save(tmp_path / "result.npz")).parameters["fill"] == 40
+
+
+# -- writing ---------------------------------------------------------------------------------------
+
+
+def test_saving_replaces_what_was_there(results, tmp_path):
+    path = tmp_path / "result.npz"
+    results["Kernels"].save(path)
+    results["Attribution"].save(path)
+    assert isinstance(load_result(path), Attribution)
+    assert names_in(tmp_path) == ["result.npz"]
+
+
+def test_a_torn_save_leaves_the_old_file_and_no_other(results, tmp_path, monkeypatch):
+    path = results["Kernels"].save(tmp_path / "result.npz")
+    before = path.read_bytes()
+
+    def torn(file, **arrays):
+        file.write(b"PK half of it")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez_compressed", torn)
+    with pytest.raises(OutputError, match="No space left"):
+        results["Attribution"].save(path)
+    assert path.read_bytes() == before
+    assert names_in(tmp_path) == ["result.npz"]
+
+
+def test_a_save_that_is_interrupted_leaves_nothing(results, tmp_path, monkeypatch):
+    def interrupted(file, **arrays):
+        file.write(b"PK half of it")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(np, "savez_compressed", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        results["Attribution"].save(tmp_path / "result.npz")
+    assert names_in(tmp_path) == []
+
+
+def test_others_may_read_what_was_saved(results, tmp_path):
+    old = os.umask(0o022)
+    try:
+        path = results["Kernels"].save(tmp_path / "result.npz")
+    finally:
+        os.umask(old)
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize("name", ["result.png", "result", "result.npy", "result.npz.jpg"])
+def test_another_ending_is_refused(name, results, tmp_path):
+    with pytest.raises(InputError) as error:
+        results["Kernels"].save(tmp_path / name)
+    assert repr(name) in str(error.value)
+    assert ".npz" in str(error.value)
+    assert names_in(tmp_path) == []
+
+
+def test_places_that_cannot_be_written_to(results, tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    (tmp_path / "folder.npz").mkdir()
+    for path in ("file/result.npz", "nowhere/result.npz", "folder.npz"):
+        with pytest.raises(OutputError) as error:
+            results["Kernels"].save(tmp_path / path)
+        assert str(tmp_path / path) in str(error.value)
+        assert "\n" not in str(error.value)
+    assert names_in(tmp_path) == ["file", "folder.npz"]
+
+
+def test_a_result_can_be_saved_in_the_current_folder(results, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    results["Kernels"].save("result.npz")
+    assert isinstance(load_result("result.npz"), Kernels)
+
+
+# -- files that hold no result ---------------------------------------------------------------------
+
+
+class Bomb:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return (open, (self.path, "w"))
+
+
+def write_npz(path, manifest, **arrays):
+    np.savez(path, manifest=np.array(manifest), **arrays)
+    return path
+
+
+def manifest_of(result, **changes):
+    texts = {
+        "format": "optogram result 1",
+        "kind": type(result).__name__,
+        "method": result.method,
+        "parameters": dict(result.parameters),
+        "source": dict(result.source),
+        "warnings": list(result.warnings),
+        "layer": result.layer,
+        **changes,
+    }
+    return json.dumps(texts)
+
+
+def assert_refused(path):
+    with pytest.raises(InputError) as error:
+        load_result(path)
+    assert str(path) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_manifest_written_by_hand_is_read(results, tmp_path):
+    # That what follows is refused for the one thing changed, and not for being made by hand.
+    kernels = results["Kernels"]
+    path = write_npz(tmp_path / "by_hand.npz", manifest_of(kernels), values=kernels.values)
+    np.testing.assert_array_equal(load_result(path).values, kernels.values)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"format": "optogram result 2"},
+        {"format": None},
+        {"kind": "Result2"},
+        {"kind": ["Kernels"]},
+        {"unknown": 1},
+    ],
+)
+def test_manifests_of_something_else_are_refused(changes, results, tmp_path):
+    kernels = results["Kernels"]
+    manifest = manifest_of(kernels, **changes)
+    assert_refused(write_npz(tmp_path / "other.npz", manifest, values=kernels.values))
+
+
+@pytest.mark.parametrize("manifest", ["", "{", "[]", "null", "3", '"text"', "{}"])
+def test_broken_manifests_are_refused(manifest, results, tmp_path):
+    values = results["Kernels"].values
+    assert_refused(write_npz(tmp_path / "broken.npz", manifest, values=values))
+
+
+def test_a_manifest_without_its_arrays_is_refused(results, tmp_path):
+    assert_refused(write_npz(tmp_path / "empty.npz", manifest_of(results["Kernels"])))
+
+
+def test_files_of_other_programs_are_refused(tmp_path):
+    np.savez(tmp_path / "foreign.npz", weights=np.ones(3))
+    np.save(tmp_path / "array.npy", np.ones(3))
+    (tmp_path / "empty.npz").write_bytes(b"")
+    (tmp_path / "text.npz").write_text("hello")
+    (tmp_path / "noise.npz").write_bytes(np.random.default_rng(0).bytes(1000))
+    with zipfile.ZipFile(tmp_path / "archive.npz", "w") as archive:
+        archive.writestr("manifest.npy", "no array")
+    (tmp_path / "folder.npz").mkdir()
+    for path in sorted(tmp_path.iterdir()):
+        assert_refused(path)
+    assert_refused(tmp_path / "missing.npz")
+
+
+def test_pickles_are_refused_and_not_run(results, tmp_path):
+    kernels = results["Kernels"]
+    proof = tmp_path / "it_ran"
+    bomb = np.array([Bomb(proof)], dtype=object)
+    as_values = write_npz(tmp_path / "values.npz", manifest_of(kernels), values=bomb)
+    np.savez(tmp_path / "manifest.npz", manifest=bomb, values=kernels.values)
+    (tmp_path / "bare.npz").write_bytes(pickle.dumps(Bomb(proof)))
+    for path in (as_values, tmp_path / "manifest.npz", tmp_path / "bare.npz"):
+        assert_refused(path)
+    assert not proof.exists()
+
+
+def test_damaged_files_are_refused_or_hold_what_was_saved(tmp_path):
+    values = np.arange(8, dtype=np.float32).reshape(2, 2, 1, 2)
+    result = Kernels(values, "kernels", {}, SOURCE, (), "stem")
+    path = result.save(tmp_path / "result.npz")
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    damaged = [whole[:length] for length in range(0, len(whole), 7)]
+    for place in range(len(whole)):
+        changed = bytearray(whole)
+        changed[place] ^= int(rng.integers(1, 256))
+        damaged.append(bytes(changed))
+    for content in damaged:
+        path.write_bytes(content)
+        try:
+            back = load_result(path)
+        except InputError as error:
+            assert "\n" not in str(error)
+        else:
+            np.testing.assert_array_equal(back.values, values)
+
+
+# -- frozen ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_results_are_frozen(kind, results, tmp_path):
+    loaded = load_result(results[kind].save(tmp_path / "result.npz"))
+    for result in (results[kind], loaded):
+        arrays = {k: v for k, v in vars(result).items() if isinstance(v, np.ndarray)}
+        assert "values" in arrays
+        for array in arrays.values():
+            with pytest.raises(ValueError, match="read-only"):
+                array[...] = 0
+        with pytest.raises(AttributeError):
+            result.values = 0
+
+
+def test_the_array_given_stays_writable():
+    values = np.zeros((1, 2, 2), np.float32)
+    attribution(values)
+    values[0, 0, 0] = 1
+    assert values.flags.writeable
+
+
+# -- heatmap, mask, strongest ----------------------------------------------------------------------
+
+
+def test_the_heatmap_of_a_gradient_is_its_largest_magnitude():
+    values = [[[[1.0, -3.0, 2.0], [0.0, 0.0, 0.0]]]]
+    np.testing.assert_array_equal(attribution(values).heatmap, [[[3, 0]]])
+
+
+def test_the_heatmap_of_a_map_is_the_map_with_its_sign():
+    np.testing.assert_array_equal(attribution([[[-2.0, 1.0]]]).heatmap, [[[-2, 1]]])
+
+
+def test_the_mask_keeps_what_reaches_a_share_of_its_own_images_maximum():
+    result = attribution([[[0.0, 5.0, 10.0]], [[0.2, 0.5, 1.0]]])
+    np.testing.assert_array_equal(result.mask(0.5), [[[False, True, True]], [[False, True, True]]])
+    np.testing.assert_array_equal(result.mask(1.0)[:, 0, :2], np.zeros((2, 2), bool))
+
+
+def test_the_mask_of_an_occlusion_can_be_of_the_scores():
+    scores = np.array([[[8.0, 3.0, 4.0]]], np.float32)
+    result = attribution(10 - scores, scores=scores)
+    np.testing.assert_array_equal(result.mask(0.5, of="scores"), [[[False, True, False]]])
+    np.testing.assert_array_equal(result.mask(0.9), [[[False, True, False]]])
+    with pytest.raises(InputError, match="'score'"):
+        result.mask(0.5, of="score")
+
+
+def test_strongest_maps_come_first():
+    values = np.zeros((1, 2, 2, 4), np.float32)
+    values[0, :, :] = [1, 3, 2, 3]
+    result = FeatureMaps(values, "feature_maps", {}, SOURCE, (), np.zeros((1, 4, 4, 3)), "conv")
+    np.testing.assert_array_equal(result.strongest(3), [[1, 3, 2]])
+
+
+def test_occlusion_values_stand_at_the_centres_of_their_patches(net):
+    scores = np.array([[[3.0, 1.0], [2.0, 0.0]]], np.float32)
+    result = attribution(
+        4 - scores,
+        scores=scores,
+        parameters={"patch": (3, 3), "stride": (3, 3)},
+        images=np.zeros((1, 6, 6, 3), np.uint8),
+    )
+    grid = result.map_on_image()
+    assert grid.shape == (6, 6)
+    np.testing.assert_allclose(grid[np.ix_([1, 4], [1, 4])], result.values[0])
+    np.testing.assert_allclose(grid[1, 2], 1 + (3 - 1) / 3)  # a third of the way
+    np.testing.assert_array_equal(grid[0], grid[1])  # nothing is known beyond the centres
+
+
+# -- where a result came from ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_results_say_where_they_came_from(kind, results, net):
+    result = results[kind]
+    source = result.source
+    assert source["network"] == net.name
+    assert source["origin"] == "a model in memory"
+    assert source["preparation"] == "unit"
+    assert source["input"] == "16×16×3"
+    assert source["keras"] == keras.__version__
+    assert source["optogram"] == og.__version__
+    titles = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
+    assert source["backend"].startswith(titles[keras.config.backend()])
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", source["time"])
+    assert all(isinstance(value, str) for value in source.values())
+
+
+def test_results_say_what_was_asked(results):
+    assert results["Attribution"].method == "gradcam"
+    assert results["Attribution"].targets == ("bee (1)", "dog (3)")
+    assert results["Attribution"].layer == "last"
+    parameters = results["Occlusion"].parameters
+    assert parameters == {
+        "patch": (6, 6),
+        "stride": (5, 5),
+        "fill": "mean",
+        "fill_space": "display",
+        "margin": 1,
+        "score": "logit",
+    }
+
+
+def test_pictures_are_what_the_network_was_shown(results, net):
+    x = networks.images_for(net.model)
+    np.testing.assert_array_equal(results["saliency"].images, np.rint(x * 255).astype(np.uint8))
+    assert results["saliency"].images.dtype == np.uint8
+
+
+# -- in notebooks ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_notebooks_show_a_picture_and_words(kind, results):
+    shown = results[kind]._repr_html_()
+    assert re.search(r'<img src="data:image/png;base64,[A-Za-z0-9+/=]{100,}"', shown)
+    assert results[kind].method in shown
+
+
+def test_notebooks_escape_what_models_and_warnings_say():
+    evil = "<script>alert('x')</script>"
+    result = attribution(
+        np.ones((1, 2, 2)), source={**SOURCE, "network": evil}, warnings=(f"5 < 6 & {evil}",)
+    )
+    shown = result._repr_html_()
+    assert "<script" not in shown
+    assert shown.count(html.escape(evil)) == 2
+    assert "5 &lt; 6 &amp; " in shown

@@ -1,0 +1,175 @@
+"""A model is the same after every method, and after one that failed."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import networks
+import optogram as og
+
+
+def with_everything_that_can_change():
+    """Statistics in training, dropout that draws, losses, a frozen layer, fused activations."""
+    keras.utils.set_random_seed(0)
+    image = keras.Input((16, 16, 3))
+    x = networks._base()(image, training=True)
+    x = layers.Conv2D(
+        4, 3, activation="relu", activity_regularizer="l2", kernel_regularizer="l2", name="conv2"
+    )(x)
+    frozen = layers.Conv2D(4, 3, activation="softplus", name="frozen")
+    frozen.trainable = False
+    x = layers.Dropout(0.5, seed=3, name="dropout")(frozen(x), training=True)
+    x = layers.ActivityRegularization(0.1)(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    model = keras.Model(image, layers.Dense(5, activation="softmax", name="predictions")(x))
+    networks.fill(model)
+    model.compile("sgd", "categorical_crossentropy")
+    return model
+
+
+def operations_of(model):
+    found = []
+    for operation in model.operations:
+        found.append(operation)
+        if isinstance(operation, keras.Model):
+            found.extend(operations_of(operation))
+    return found
+
+
+def state(model):
+    """All that an explanation could change, by name."""
+    every = operations_of(model)
+    inner = [operation for operation in every if isinstance(operation, layers.Layer)]
+    return {
+        "variables": [np.array(keras.ops.convert_to_numpy(v)) for v in model.variables],
+        "names": [v.path for v in model.variables],
+        "seeds": [
+            np.array(keras.ops.convert_to_numpy(layer.seed_generator.state))
+            for layer in inner
+            if isinstance(layer, layers.Dropout)
+        ],
+        "trainable": [layer.trainable for layer in inner],
+        "activations": [getattr(layer, "activation", None) for layer in inner],
+        "configurations": [layer.get_config() for layer in inner],
+        "identities": [id(operation) for operation in every],
+        "inbound": [len(operation._inbound_nodes) for operation in every],
+        "outbound": [len(operation._outbound_nodes) for operation in every],
+        "losses": [float(keras.ops.convert_to_numpy(loss)) for loss in model.losses],
+        "attributes": [sorted(vars(layer)) for layer in inner],
+        "gradients": [getattr(v.value, "grad", None) for v in model.variables],
+    }
+
+
+def assert_same(before, after):
+    assert before.keys() == after.keys()
+    for what, old in before.items():
+        assert len(after[what]) == len(old), what
+        for one, other in zip(old, after[what], strict=True):
+            np.testing.assert_equal(other, one, err_msg=what)
+
+
+FILTER = og.Filter("conv2", 1)
+METHODS = {
+    "feature_maps": og.feature_maps,
+    "kernels": lambda net, x: og.kernels(net, "conv2"),
+    "saliency": og.saliency,
+    "saliency of a filter": lambda net, x, **more: og.saliency(net, x, FILTER, **more),
+    "gradcam": og.gradcam,
+    "gradcam inside": lambda net, x, **more: og.gradcam(net, x, 1, "relu", **more),
+    "occlusion": lambda net, x, **more: og.occlusion(net, x, 1, patch=8, **more),
+    "predict": lambda net, x: net.predict(x),
+    "summary": lambda net, x: net.summary(),
+}
+WITH_PROGRESS = [name for name in METHODS if name not in ("kernels", "predict", "summary")]
+
+
+def test_the_state_notices_changes():
+    model = with_everything_that_can_change()
+    before = state(model)
+    assert before["losses"]
+    assert len(before["seeds"]) == 2
+    model(networks.images_for(model))  # a plain call in training mode does change a model
+    with pytest.raises(AssertionError):
+        assert_same(before, state(model))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_model_is_the_same_after(method):
+    model = with_everything_that_can_change()
+    before = state(model)
+    net = og.Network(model, "none")
+    METHODS[method](net, networks.images_for(model))
+    assert_same(before, state(model))
+
+
+@pytest.mark.parametrize("method", WITH_PROGRESS)
+def test_the_model_is_the_same_after_progress_was_interrupted(method):
+    model = with_everything_that_can_change()
+    before = state(model)
+    net = og.Network(model, "none")
+
+    def interrupted(done, total, what):
+        raise KeyboardInterrupt
+
+    x = networks.images_for(model)
+    with pytest.raises(KeyboardInterrupt):
+        METHODS[method](net, x, progress=interrupted, memory=1)
+    assert_same(before, state(model))
+    METHODS[method](net, x)  # and the network works on
+    assert_same(before, state(model))
+
+
+class Failing(layers.Layer):
+    """Can be built into a model, and raises when it is run."""
+
+    def call(self, x):
+        raise RuntimeError("out of order")
+
+    def compute_output_spec(self, x):
+        return keras.KerasTensor(x.shape, x.dtype)
+
+
+@pytest.mark.parametrize("method", ["saliency", "gradcam inside", "occlusion"])
+def test_the_model_is_the_same_after_a_layer_failed(method):
+    base = with_everything_that_can_change()
+    failing = Failing(name="failing")
+    image = keras.Input(base.input_shape[1:])
+    model = keras.Model(image, layers.Dense(3, activation="softmax")(failing(base(image))))
+    before = state(model)
+    with pytest.raises(RuntimeError, match="out of order"):
+        METHODS[method](og.Network(model, "none"), networks.images_for(model))
+    assert_same(before, state(model))
+
+
+@pytest.mark.xfail(strict=True, reason="Keras clears them at each outermost call of a layer")
+def test_the_losses_of_the_last_call_are_kept():
+    model = with_everything_that_can_change()
+    x = networks.images_for(model)
+    model(x)
+    before = state(model)["losses"]
+    assert len(before) == 3
+    og.saliency(og.Network(model, "none"), x)
+    assert state(model)["losses"] == before
+
+
+def test_two_networks_of_one_model_do_not_disturb_each_other():
+    model = networks.build("transfer")
+    x = networks.images_for(model)
+    first, second = og.Network(model, "none"), og.Network(model, "unit")
+    one = og.gradcam(first, x, 1, "relu").values
+    og.saliency(second, x)
+    np.testing.assert_array_equal(og.gradcam(first, x, 1, "relu").values, one)
+    np.testing.assert_array_equal(og.gradcam(second, x, 1, "relu").values, one)
+
+
+def test_training_goes_on_and_is_seen():
+    model = networks.build("separate")
+    x = networks.images_for(model)
+    net = og.Network(model, "none")
+    before = og.saliency(net, x, 1).values
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.fit(x, np.zeros(len(x)), verbose=0)
+    after = og.saliency(net, x, 1).values
+    assert not np.allclose(before, after)
+    np.testing.assert_array_equal(og.saliency(og.Network(model, "none"), x, 1).values, after)
