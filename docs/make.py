@@ -65,16 +65,12 @@ def _is_own(owner: Any, value: Any) -> bool:
 def cli_page() -> str:
     """The help of every command."""
     parts = ["# Command line", "", "Written by `python docs/make.py` from the commands' help.", ""]
-    with click.Context(main, info_name="optogram") as parent:
+    settings = {"terminal_width": 80, **main.context_settings}
+    with click.Context(main, info_name="optogram", **settings) as parent:
         for name in ["", *main.list_commands(parent)]:
             command = main.get_command(parent, name) if name else main
+            context = click.Context(command, parent, name) if name else parent
             title = f"optogram {name}".strip()
-            context = click.Context(
-                command,
-                info_name=name or "optogram",
-                parent=parent if name else None,
-                terminal_width=80,
-            )
             parts += [f"## {title}", "", "```text", command.get_help(context), "```", ""]
     return "\n".join(parts)
 

@@ -202,12 +202,13 @@ def converted():
 
 
 def masked():
-    """Rows of the image as a sequence; empty rows are masked, also behind a fused activation."""
+    """Rows of the image as a sequence, empty ones masked, also in a nested model that gets them."""
+    rows = x = keras.Input((SIDE, SIDE))
+    x = layers.Dense(6, activation="relu", name="rows")(x)
+    nested = keras.Model(rows, layers.GlobalAveragePooling1D(name="average")(x), name="nested")
     image = keras.Input((SIDE, SIDE, 1))
     x = layers.Reshape((SIDE, SIDE))(image)
-    x = layers.Masking(name="masking")(x)
-    x = layers.Dense(6, activation="relu", name="rows")(x)
-    x = layers.GlobalAveragePooling1D(name="average")(x)
+    x = nested(layers.Masking(name="masking")(x))
     return keras.Model(image, layers.Dense(CLASSES, activation="softmax", name="predictions")(x))
 
 

@@ -44,7 +44,7 @@ def model_file(tmp_path_factory) -> Path:
             keras.Input((32, 32, 3)),
             keras.layers.Conv2D(4, 3, activation="relu", name="conv"),
             keras.layers.GlobalAveragePooling2D(),
-            keras.layers.Dense(3, activation="softmax"),
+            keras.layers.Dense(3, activation="softmax", name="dense"),
         ]
     ).save(path)
     return path

@@ -327,7 +327,6 @@ def test_a_segmentation_asks_for_a_target_and_takes_filters():
     assert_close(found.values[0], expected)
 
 
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="occlusion asks for no target in time")
 def test_occlusion_of_a_segmentation_asks_for_a_target():
     net = og.Network(networks.build("segmentation"), "none")
     with pytest.raises(InputError, match="Filter"):

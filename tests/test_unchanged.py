@@ -142,7 +142,6 @@ def test_the_model_is_the_same_after_a_layer_failed(method):
     assert_same(before, state(model))
 
 
-@pytest.mark.xfail(strict=True, reason="Keras clears them at each outermost call of a layer")
 def test_the_losses_of_the_last_call_are_kept():
     model = with_everything_that_can_change()
     x = networks.images_for(model)

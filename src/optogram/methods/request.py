@@ -79,6 +79,7 @@ def ask(net: Network, image: Any, target: Any, score: str) -> Request:
     net.score_value(score)
     x = net.prepare(image)
     if target is None:
+        net.require_class_scores()
         return Request(net, x, np.arange(len(x)), None, score)
     targets = targets_of(target)
     if len(x) > 1 and len(targets) not in (1, len(x)):

@@ -98,6 +98,11 @@ def names() -> tuple[str, ...]:
     return tuple(_ENTRIES)
 
 
+def is_known(name: str) -> bool:
+    """Whether `find` has a network of that name."""
+    return _key(name) in map(_key, _ENTRIES)
+
+
 def find(name: str) -> Entry:
     """Look up a network by name, in any case, ``-``, ``_`` and spaces left out of account.
 

@@ -172,7 +172,7 @@ class Computation:
         weights : mapping of Value to ndarray, or None
             For each output that the score depends on, an array (N, ...) that broadcasts to it.
             None: each image's own highest-scoring class; a single sigmoid output counts
-            negative where it says no.
+            negative where it says no. The network must have a score a class.
         at : Value, optional
             The step whose output is perturbed, first output only; None: the image.
         score : {"logit", "probability"}
@@ -186,8 +186,6 @@ class Computation:
         """
         answer = self.score_value(score)
         own_answer = weights is None
-        if own_answer:
-            self._require_vector()
         scored = (answer,) if weights is None else tuple(weights)
         wanted = scored if at is None else (*scored, at)
 
@@ -229,7 +227,6 @@ class Computation:
 
     def winning_weights(self, outputs: np.ndarray, score: str = "logit") -> np.ndarray:
         """For each row of ``outputs``, the weights (N, outputs) that pick its own answer."""
-        self._require_vector()
         if self.head.outputs > 1:
             return np.eye(self.head.outputs, dtype=np.float32)[outputs.argmax(axis=1)]
         if not self.head.is_binary:
@@ -283,7 +280,8 @@ class Computation:
         self._programs.move_to_end(key)
         return self._programs[key]
 
-    def _require_vector(self) -> None:
+    def require_class_scores(self) -> None:
+        """Raise an InputError if the network does not return one score a class."""
         if self.head.is_spatial:
             raise InputError(
                 f"{self.name!r} returns an output of shape {self.head.shape}, not one score a "

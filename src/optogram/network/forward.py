@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from optogram.network import keras_graph
 from optogram.network.steps import Graph, Step, Value
 
 
@@ -40,14 +41,15 @@ def run(
     indices = sorted(graph.ancestors(wanted))
     let_go = graph.last_uses(indices, keep=wanted)
     tensors: dict[Value, Any] = {}
-    for index in indices:
-        step = graph.steps[index]
-        outputs = [_fed(step, x)] if Value(index) in graph.inputs else _run_step(step, tensors)
-        if index in add:
-            outputs[0] = outputs[0] + keras.ops.cast(add[index], outputs[0].dtype)
-        tensors.update((Value(index, i), output) for i, output in enumerate(outputs))
-        for value in let_go.get(index, ()):
-            del tensors[value]
+    with keras_graph.losses_kept(graph.steps[index].operation for index in indices):
+        for index in indices:
+            step = graph.steps[index]
+            outputs = [_fed(step, x)] if Value(index) in graph.inputs else _run_step(step, tensors)
+            if index in add:
+                outputs[0] = outputs[0] + keras.ops.cast(add[index], outputs[0].dtype)
+            tensors.update((Value(index, i), output) for i, output in enumerate(outputs))
+            for value in let_go.get(index, ()):
+                del tensors[value]
     return [tensors[value] for value in wanted]
 
 

@@ -5,7 +5,8 @@ a layer without its fused activation, and the mask that Keras pins on a tensor. 
 oldest and the newest Keras that optogram supports.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,6 +101,25 @@ def without_activation(layer: keras.layers.Layer) -> keras.layers.Layer:
     view.__dict__.update(layer.__dict__)
     view.__dict__["activation"] = keras.activations.linear
     return view
+
+
+@contextmanager
+def losses_kept(operations: Iterable[Any]) -> Iterator[None]:
+    """Run the block, then give layers back the losses of their last call, which Keras clears."""
+    layers = [
+        layer
+        for operation in operations
+        if isinstance(operation, keras.Layer)
+        for layer in operation._flatten_layers()
+    ]
+    kept = [(list(layer._losses), set(layer._loss_ids)) for layer in layers]
+    try:
+        yield
+    finally:
+        for layer, (losses, ids) in zip(layers, kept, strict=True):
+            layer._losses[:] = losses
+            layer._loss_ids.clear()
+            layer._loss_ids.update(ids)
 
 
 def apply_activation(activation: Any, tensor: Any) -> Any:

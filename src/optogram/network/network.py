@@ -255,7 +255,7 @@ class Network(Computation):
 
     def scores(self, image: Any, memory: int | str | None = None) -> np.ndarray:
         """The logits (N, outputs) for everything that `prepare` takes."""
-        self._require_vector()
+        self.require_class_scores()
         return self.evaluate(self.prepare(image), [self.head.logits], memory=memory)[0]
 
     def predict(self, image: Any, top: int = 5, fit: str = "squash") -> list[list[Prediction]]:
@@ -279,7 +279,7 @@ class Network(Computation):
         """
         if top < 1:
             raise InputError(f"top must be at least 1, not {top}.")
-        self._require_vector()
+        self.require_class_scores()
         x = self.prepare(image, fit)
         return self.ranked(self.evaluate(x, [self.head.logits])[0], top)
 

@@ -79,12 +79,9 @@ def load(
 
 def _looks_like_file(model: str | os.PathLike) -> bool:
     text = os.fspath(model)
-    return (
-        not isinstance(model, str)
-        or text.lower().endswith(_ENDINGS)
-        or os.sep in text
-        or Path(text).exists()
-    )
+    if not isinstance(model, str) or text.lower().endswith(_ENDINGS) or os.sep in text:
+        return True
+    return text != "" and Path(text).exists() and not catalogue.is_known(text)
 
 
 def _from_file(
@@ -156,6 +153,15 @@ def _read_config(path: Path) -> Any:
     )
 
 
+def _require_ending(path: Path, *endings: str) -> None:
+    """Keras tells the two formats apart by the ending alone."""
+    if path.suffix.lower() not in endings:
+        raise ModelError(
+            f"{path} is a Keras model in the {endings[0]} format under another ending: rename it "
+            f"to {path.stem}{endings[0]}."
+        )
+
+
 def _config_of_keras_file(path: Path) -> Any:
     with zipfile.ZipFile(path) as archive:
         if "config.json" not in archive.namelist():
@@ -165,6 +171,7 @@ def _config_of_keras_file(path: Path) -> Any:
             )
         if archive.getinfo("config.json").file_size > _CONFIG_LIMIT:
             raise ModelError(f"{path} has a configuration of over 100 MB: no real model has.")
+        _require_ending(path, ".keras")
         return json.loads(archive.read("config.json"))
 
 
@@ -176,6 +183,7 @@ def _config_of_h5_file(path: Path) -> Any:
             f"{path} holds weights only, no model: save the whole model with "
             "model.save('model.keras'), or give the network's name and weights=."
         )
+    _require_ending(path, ".h5", ".hdf5")
     return json.loads(config)
 
 

@@ -149,7 +149,7 @@ def receptive_field(
         spans = [size - 1 for size in layer.pool_size]
         return _windowed(seen[0], spans, layer.strides, layer.padding, read[0])
     if isinstance(layer, keras.layers.Conv2DTranspose):
-        return _transposed(seen[0], layer)
+        return _transposed(seen[0], layer, read[0], made)
     if isinstance(layer, keras.layers.ZeroPadding2D):
         return _along(seen[0], lambda axis, a: a.shift(-layer.padding[axis][0]))
     if isinstance(layer, keras.layers.Cropping2D):
@@ -217,13 +217,19 @@ def _windowed(
     return _along(field, rule)
 
 
-def _transposed(field: ReceptiveField, layer: keras.layers.Conv2DTranspose) -> ReceptiveField:
+def _transposed(
+    field: ReceptiveField, layer: keras.layers.Conv2DTranspose, read: Shape, made: Shape
+) -> ReceptiveField:
     """Output i takes input j where ``i + cut - j * stride`` falls inside the kernel."""
     dilations = _pair(layer.dilation_rate)
 
     def rule(i: int, axis: _Axis) -> _Axis:
         span, stride = (layer.kernel_size[i] - 1) * dilations[i], layer.strides[i]
-        cut = max(span + 1 - stride, 0) // 2 if layer.padding == "same" else 0
+        size, out = read[1 + i], made[1 + i]
+        cut = 0
+        if layer.padding == "same":
+            grown = stride if size is None or out is None else out - (size - 1) * stride
+            cut = max(span + 1 - grown, 0) // 2
         return axis.spread(cut - span, cut, stride)
 
     return _along(field, rule)
@@ -231,6 +237,8 @@ def _transposed(field: ReceptiveField, layer: keras.layers.Conv2DTranspose) -> R
 
 def _is_pointwise(step: Step) -> bool:
     layer = step.operation
+    if isinstance(layer, keras.layers.BatchNormalization) and step.kwargs.get("training"):
+        return False  # statistics of the batch mix all positions
     if isinstance(layer, _ALONG_CHANNELS):
         return layer.axis in (-1, 3, [-1], [3])
     if isinstance(layer, keras.layers.Layer):

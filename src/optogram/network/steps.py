@@ -147,12 +147,17 @@ class _Draft:
     half: str = ""
 
 
+class _Conversion:
+    """Stands for what Keras does to the input of a nested model without a layer."""
+
+
 class _Builder:
     """Collects the steps while walking through the graph, then names them."""
 
     def __init__(self) -> None:
         self._drafts: list[_Draft] = []
         self._uses: Counter[int] = Counter()
+        self._conversions: dict[tuple[str, int], _Conversion] = {}
 
     def add_input(self, tensor: keras.KerasTensor) -> Value:
         """Add the step that stands for what is fed to the network."""
@@ -241,19 +246,29 @@ class _Builder:
             if given.dtype != wanted.dtype:
                 cast = partial(keras.ops.cast, dtype=wanted.dtype)
                 given = keras.KerasTensor(given.shape, wanted.dtype)
-                draft = _Draft((*path, "cast"), 1, "Cast", wanted, cast, (value,), {}, [given])
-                (value,) = self._add(draft)
+                value = self._convert("Cast", cast, value, wanted, given, path)
             if len(given.shape) != len(wanted.shape):
-                change = keras.ops.expand_dims
-                if len(given.shape) > len(wanted.shape):
-                    change = keras.ops.squeeze
-                change = partial(change, axis=-1)
-                draft = _Draft(
-                    (*path, "rank"), 1, "Reshape", wanted, change, (value,), {}, [wanted]
-                )
-                (value,) = self._add(draft)
+                fewer = len(given.shape) > len(wanted.shape)
+                change = partial(keras.ops.squeeze if fewer else keras.ops.expand_dims, axis=-1)
+                value = self._convert("Reshape", change, value, wanted, wanted, path)
             standardized.append(value)
         return standardized
+
+    def _convert(
+        self,
+        kind: str,
+        run: Callable[..., Any],
+        value: Value,
+        wanted: keras.KerasTensor,
+        made: keras.KerasTensor,
+        path: tuple[str, ...],
+    ) -> Value:
+        """Add the step that turns ``value`` into what the nested input ``wanted`` takes."""
+        operation = self._conversions.setdefault((kind, id(wanted)), _Conversion())
+        self._uses[id(operation)] += 1
+        full_path = (*path, keras_graph.input_layer(wanted).name, kind.lower())
+        use = self._uses[id(operation)]
+        return self._add(_Draft(full_path, use, kind, operation, run, (value,), {}, [made]))[0]
 
 
 def _nested_arguments(
