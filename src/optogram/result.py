@@ -135,16 +135,21 @@ def load_result(path: str | os.PathLike) -> Result:
                 raise KeyError("format")
             kind = Result.kinds[texts.pop("kind")]
             arrays = {name: file[name] for name in file.files if name != _MANIFEST}
-        fields: dict[str, Any] = {
-            name: tuple(content) if isinstance(content, list) else content
-            for name, content in texts.items()
-        }
-        return kind(**fields, **arrays)
+        texts["parameters"] = _with_tuples(texts["parameters"])
+        return kind(**_with_tuples(texts), **arrays)
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist.") from error
     # A damaged or foreign file can fail anywhere inside NumPy, with any exception.
     except Exception as error:
         raise InputError(f"{path} holds no result that optogram saved, or is damaged.") from error
+
+
+def _with_tuples(texts: dict[str, Any]) -> dict[str, Any]:
+    """``texts`` with tuples where JSON has only lists."""
+    return {
+        name: tuple(content) if isinstance(content, list) else content
+        for name, content in texts.items()
+    }
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ are the backend's own, and every function is called under Keras's current backen
 ``NAME``
     The backend's name, as Keras writes it.
 ``to_tensor(array)``
-    A NumPy array as a tensor of the same type.
+    A NumPy array as a tensor of the same type; JAX keeps 32 of 64 bits.
 ``to_array(tensor)``
     A tensor as a NumPy array; half-precision floats become float32.
 ``compile(function, variables)``
