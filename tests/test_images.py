@@ -459,3 +459,8 @@ def test_a_tensor_that_cannot_become_an_array():
     sentence = refusal(OnTheGpu())
     assert "OnTheGpu" in sentence
     assert "NumPy" in sentence
+
+
+def test_small_numbers_in_sixteen_bits_are_not_taken_for_darkness():
+    assert "uint8" in refusal(np.full((2, 2, 3), 200, np.uint16))
+    assert read_picture(np.zeros((2, 2, 3), np.uint16)).max() == 0

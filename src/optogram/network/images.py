@@ -234,6 +234,11 @@ def _as_array(source: Any) -> np.ndarray:
 
 def _from_array(array: np.ndarray, channels: int, name: str) -> np.ndarray:
     _check_shape(array, channels, name)
+    if array.dtype == np.uint16 and 0 < array.max() <= 255:
+        raise InputError(
+            f"{name} has dtype uint16, which spans 0..65535, but its values end at {array.max()}: "
+            'give it as uint8, array.astype("uint8").'
+        )
     pixels = _display_units(array, name)
     return _change_channels(pixels if pixels.ndim == 3 else pixels[..., None], channels)
 
