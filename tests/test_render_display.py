@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from optogram.errors import InputError
-from optogram.render import Scale, scale_by_spread, scale_of, to_picture, to_unit
+from optogram.render import Scale, scale_of, to_picture, to_unit
 
 RAMP = np.array([[0.0, 1.0], [2.0, 4.0]])
 
@@ -87,22 +87,6 @@ def test_what_is_no_number_is_refused(values):
 def test_impossible_scales_are_refused(ends):
     with pytest.raises(InputError):
         Scale(*ends)
-
-
-def test_spread_is_the_standard_score_around_the_middle():
-    values = np.random.default_rng(0).normal(3, 20, (8, 8, 3))
-    literal = np.clip((values - values.mean()) / (values.std() + 1e-5) * 0.1 + 0.5, 0, 1)
-    unit = to_unit(values, scale_by_spread(values, contrast=0.1))
-    np.testing.assert_allclose(unit, literal, atol=1e-6)
-
-
-def test_spread_of_a_constant_is_mid_grey():
-    assert (to_picture(np.ones((2, 2)), scale_by_spread(np.ones((2, 2)))) == 128).all()
-
-
-def test_spread_needs_a_positive_contrast():
-    with pytest.raises(InputError, match="contrast"):
-        scale_by_spread(RAMP, contrast=0)
 
 
 def test_a_picture_keeps_channels_and_shows_the_unknown_as_grey():

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from optogram.errors import InputError, OutputError
-from optogram.render import data_uri, to_bytes, write, write_animation
+from optogram.render import data_uri, to_bytes, write
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
 
@@ -72,22 +72,3 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
     for folder in ("missing", "file"):
         with pytest.raises(OutputError, match=r"a\.png cannot be written"):
             write(PHOTO, tmp_path / folder / "a.png")
-
-
-@pytest.mark.parametrize("name", ["a.gif", "a.webp"])
-def test_an_animation_has_its_frames_and_pace(tmp_path, name):
-    frames = [np.full((20, 30), level, np.uint8) for level in (0, 120, 240)]
-    image = opened(write_animation(frames, tmp_path / name, rate=5).read_bytes())
-    assert image.n_frames == 3
-    image.seek(2)
-    image.load()
-    assert image.info["duration"] == 200
-    assert image.info["loop"] == 0
-
-
-@pytest.mark.parametrize(
-    "frames, options", [([], {}), ([PHOTO, PHOTO[1:]], {}), ([PHOTO], {"rate": 0})]
-)
-def test_what_makes_no_animation_is_refused(tmp_path, frames, options):
-    with pytest.raises(InputError):
-        write_animation(frames, tmp_path / "a.gif", **options)

@@ -114,7 +114,7 @@ def _from_file(
 
 def _architecture(model: keras.Model) -> catalogue.Entry | None:
     """The ImageNet classifier of the catalogue that ``model`` says it is, by name and classes."""
-    if model.output_shape != (None, _IMAGENET_CLASSES):
+    if getattr(model, "output_shape", None) != (None, _IMAGENET_CLASSES):
         return None
     bare_name = re.sub(r"_\d+\.\d+_\d+$", "", model.name)  # mobilenetv2_1.00_224
     try:

@@ -1,8 +1,8 @@
 """Arrays to pixels: the only place that makes a colour or writes an image."""
 
 from optogram.render.colors import DIVERGING, GRAY, SEQUENTIAL, ColorMap, colorize
-from optogram.render.display import Scale, scale_by_spread, scale_of, to_picture, to_unit
-from optogram.render.encode import data_uri, to_bytes, write, write_animation
+from optogram.render.display import Scale, scale_of, to_picture, to_unit
+from optogram.render.encode import data_uri, to_bytes, write
 from optogram.render.grid import grid
 from optogram.render.heatmap import heatmap
 from optogram.render.mosaic import mosaic
@@ -26,7 +26,6 @@ __all__ = [
     "heatmap",
     "mosaic",
     "overlay",
-    "scale_by_spread",
     "scale_of",
     "sheet",
     "through_mask",
@@ -35,5 +34,4 @@ __all__ = [
     "to_unit",
     "visible",
     "write",
-    "write_animation",
 ]

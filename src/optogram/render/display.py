@@ -96,33 +96,6 @@ def scale_of(
     return Scale(low=-reach, high=reach, signed=True)
 
 
-def scale_by_spread(values: ArrayLike, contrast: float = 0.15) -> Scale:
-    """Find the scale that shows ``clip(contrast * z + 0.5, 0, 1)``, z being the standard score.
-
-    The mean lands in the middle of the range and ``0.5 / contrast`` standard deviations at each
-    end: outliers do not flatten the rest, as they would between the smallest and largest value.
-
-    Parameters
-    ----------
-    values : array of any shape
-        One picture; NaN and infinities are passed over.
-    contrast : float, default 0.15
-        Part of the display range that one standard deviation takes; positive.
-
-    Raises
-    ------
-    InputError
-        If the values are no real numbers, or ``contrast`` is not positive.
-    """
-    if not contrast > 0:
-        raise InputError(f"The contrast must be positive, but got {contrast}.")
-    numbers = as_numbers(values)
-    finite = numbers[np.isfinite(numbers)]
-    mean, spread = (float(finite.mean()), float(finite.std())) if finite.size else (0.0, 0.0)
-    reach = 0.5 / contrast * (spread + 1e-5)  # the 1e-5 keeps a constant picture mid-grey
-    return Scale(low=mean - reach, high=mean + reach)
-
-
 def to_unit(values: ArrayLike, scale: Scale) -> np.ndarray:
     """Place values on a scale.
 

@@ -2,7 +2,6 @@
 
 import base64
 import io
-from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -12,7 +11,6 @@ from optogram.files import replacing
 from optogram.render.resample import Photo, as_image
 
 _FORMATS = {"png": "PNG", "jpeg": "JPEG", "jpg": "JPEG", "webp": "WEBP"}
-_MOVING = {"gif": "GIF", "webp": "WEBP"}
 
 
 def to_bytes(picture: Photo, format: str = "png", *, quality: int = 90) -> bytes:
@@ -33,14 +31,14 @@ def to_bytes(picture: Photo, format: str = "png", *, quality: int = 90) -> bytes
         If the picture or the format cannot be used.
     """
     # Heat is told by hue, so JPEG's colour planes are kept at full resolution.
-    options = {"quality": quality, "subsampling": 0} if _name(format, _FORMATS) != "PNG" else {}
-    return _encoded(as_image(picture), _name(format, _FORMATS), **options)
+    options = {"quality": quality, "subsampling": 0} if _name(format) != "PNG" else {}
+    return _encoded(as_image(picture), _name(format), **options)
 
 
 def data_uri(picture: Photo, format: str = "png", *, quality: int = 90) -> str:
     """Encode a picture, as in `to_bytes`, into a URI that a page can hold in place of a file."""
     data = base64.b64encode(to_bytes(picture, format, quality=quality)).decode("ascii")
-    return f"data:image/{_name(format, _FORMATS).lower()};base64,{data}"
+    return f"data:image/{_name(format).lower()};base64,{data}"
 
 
 def write(picture: Photo, path: str | Path, *, quality: int = 90) -> Path:
@@ -71,46 +69,11 @@ def write(picture: Photo, path: str | Path, *, quality: int = 90) -> Path:
     return _replaced(path, to_bytes(picture, path.suffix.removeprefix("."), quality=quality))
 
 
-def write_animation(frames: Sequence[Photo], path: str | Path, *, rate: float = 5.0) -> Path:
-    """Write pictures as an animation that repeats for ever.
-
-    Parameters
-    ----------
-    frames : sequence of PIL images or uint8 arrays
-        All of one size.
-    path : str or Path
-        Ends in .gif or .webp; its folder exists.
-    rate : float, default 5.0
-        Frames per second.
-
-    Returns
-    -------
-    Path
-        The file, which at no moment is there in part.
-
-    Raises
-    ------
-    InputError
-        If there is no frame, their sizes differ, or the rate or the extension cannot be used.
-    OutputError
-        If the file cannot be written.
-    """
-    path = Path(path)
-    name = _name(path.suffix.removeprefix("."), _MOVING)
-    images = [as_image(frame) for frame in frames]
-    if len({image.size for image in images}) != 1:
-        raise InputError("An animation needs at least one frame, and all frames of one size.")
-    if not rate > 0:
-        raise InputError(f"The rate must be positive, but got {rate} frames per second.")
-    options = {"save_all": True, "append_images": images[1:], "loop": 0}
-    return _replaced(path, _encoded(images[0], name, duration=round(1000 / rate), **options))
-
-
-def _name(format: str, formats: dict[str, str]) -> str:
+def _name(format: str) -> str:
     try:
-        return formats[format.lower()]
+        return _FORMATS[format.lower()]
     except KeyError:
-        known = ", ".join(formats)
+        known = ", ".join(_FORMATS)
         raise InputError(f"A picture is written as {known}, but got {format!r}.") from None
 
 
