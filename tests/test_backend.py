@@ -87,7 +87,7 @@ def test_half_precision_becomes_float32(dtype):
 
 
 def test_a_value_that_has_a_gradient_becomes_an_array():
-    program = CURRENT.gradient(lambda x: (keras.ops.sum(x), x * 2))
+    program = CURRENT.gradient(lambda x: (x[None], x * 2))
     _, doubled = program(CURRENT.to_tensor(np.ones(3, "float32")))
     np.testing.assert_array_equal(CURRENT.to_array(doubled), [2, 2, 2])
 
@@ -177,13 +177,13 @@ def test_gradient_is_the_analytic_one(which, slope, is_compiled):
         arguments = list(rest)
         arguments.insert(which, at)
         scores = formula(*arguments)
-        return scores, {"scores": scores, "others": rest}
+        return scores[None], {"scores": scores, "others": rest}
 
     program = CURRENT.gradient(function)
     if is_compiled:
         program = CURRENT.compile(program, [])
     found, extras = program(*map(CURRENT.to_tensor, [VALUES[which], *others]))
-    np.testing.assert_allclose(CURRENT.to_array(found), slope, rtol=1e-6)
+    np.testing.assert_allclose(CURRENT.to_array(found), slope[None], rtol=1e-6)
     np.testing.assert_allclose(
         CURRENT.to_array(extras["scores"]), formula_by_hand(*VALUES), rtol=1e-6
     )
@@ -195,33 +195,107 @@ def formula_by_hand(x, y, z):
     return 5 * x + y**2 + np.sin(z)
 
 
-def test_gradient_of_scores_is_that_of_their_sum():
-    program = CURRENT.compile(CURRENT.gradient(lambda x: (x[:, None] * x[None], ())), [])
-    found, _ = program(CURRENT.to_tensor(np.array([1.0, 2.0, 4.0], "float32")))
-    np.testing.assert_allclose(CURRENT.to_array(found), [14, 14, 14])
+@pytest.mark.parametrize("is_compiled", [False, True])
+def test_each_row_of_scores_has_its_gradient_which_is_that_of_the_sum_of_the_row(is_compiled):
+    program = CURRENT.gradient(lambda x, factors: (factors[:, None] * x[None] ** 2, ()))
+    if is_compiled:
+        program = CURRENT.compile(program, [])
+    x = np.array([1.0, 2.0, 4.0], "float32")
+    for factors in ([3.0], [1.0, -2.0], [0.0, 1.0, 5.0, 2.0]):
+        factors = np.array(factors, "float32")
+        found, _ = program(CURRENT.to_tensor(x), CURRENT.to_tensor(factors))
+        np.testing.assert_allclose(CURRENT.to_array(found), 2 * factors[:, None] * x)
+
+
+def test_rows_of_scores_share_one_run_of_the_function():
+    runs = []
+
+    def function(x):
+        runs.append(x)
+        return keras.ops.stack([x, x**2, x**3]), ()
+
+    found, _ = CURRENT.gradient(function)(CURRENT.to_tensor(np.array([2.0], "float32")))
+    np.testing.assert_allclose(CURRENT.to_array(found), [[1], [4], [12]])
+    assert len(runs) == 1
 
 
 @pytest.mark.parametrize("is_compiled", [False, True])
 def test_gradient_is_zero_where_there_is_no_path(is_compiled):
-    program = CURRENT.gradient(lambda at, other: (other * 2, at))
+    program = CURRENT.gradient(lambda at, other: (keras.ops.stack([other, other * 2]), at))
     if is_compiled:
         program = CURRENT.compile(program, [])
     at, other = (CURRENT.to_tensor(np.array(v, "float32")) for v in ([1, 2], [3, 4]))
     found, _ = program(at, other)
-    np.testing.assert_array_equal(CURRENT.to_array(found), [0, 0])
+    np.testing.assert_array_equal(CURRENT.to_array(found), np.zeros((2, 2)))
+
+
+def test_gradient_is_zero_where_one_row_has_no_path_and_another_has():
+    def function(at, other):
+        return keras.ops.stack([at * 3, other]), ()
+
+    at, other = (CURRENT.to_tensor(np.array(v, "float32")) for v in ([1, 2], [3, 4]))
+    found, _ = CURRENT.compile(CURRENT.gradient(function), [])(at, other)
+    np.testing.assert_array_equal(CURRENT.to_array(found), [[3, 3], [0, 0]])
 
 
 def test_gradient_is_zero_where_a_weight_leads_to_the_score_but_the_argument_does_not():
     weight = keras.Variable(2.0)
-    program = CURRENT.compile(CURRENT.gradient(lambda at: (weight * weight, at)), [weight])
+
+    def function(at):
+        return keras.ops.reshape(weight * weight, (1, 1)), at
+
+    program = CURRENT.compile(CURRENT.gradient(function), [weight])
     found, _ = program(CURRENT.to_tensor(np.array([1.0, 2.0], "float32")))
-    np.testing.assert_array_equal(CURRENT.to_array(found), [0, 0])
+    np.testing.assert_array_equal(CURRENT.to_array(found), [[0, 0]])
+
+
+# -- other values in the place of variables --------------------------------------------------------
+
+
+def test_values_stand_in_for_variables_and_leave_them_alone():
+    model = networks.build("separate")
+    other = networks.build("separate", seed=1)
+    x = CURRENT.to_tensor(networks.images_for(model))
+    program = CURRENT.compile(lambda x: model(x), model.variables)
+    before = CURRENT.to_array(program(x))
+    values = [CURRENT.to_tensor(keras.ops.convert_to_numpy(v)) for v in other.variables]
+    found = CURRENT.to_array(program(x, values=values))
+    expected = keras.ops.convert_to_numpy(other(x, training=False))
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    np.testing.assert_array_equal(CURRENT.to_array(program(x)), before)
+    assert not np.allclose(found, before)
+
+
+# -- pass_positive ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_compiled", [False, True])
+def test_pass_positive_changes_nothing_but_the_gradient(is_compiled):
+    def function(x, factors):
+        return (CURRENT.pass_positive(x) * factors)[None], CURRENT.pass_positive(x)
+
+    program = CURRENT.gradient(function)
+    if is_compiled:
+        program = CURRENT.compile(program, [])
+    x = CURRENT.to_tensor(np.array([-1.0, 2.0, -3.0, 4.0], "float32"))
+    factors = CURRENT.to_tensor(np.array([5.0, -6.0, -7.0, 8.0], "float32"))
+    found, same = program(x, factors)
+    np.testing.assert_array_equal(CURRENT.to_array(found), [[5, 0, 0, 8]])
+    np.testing.assert_array_equal(CURRENT.to_array(same), [-1, 2, -3, 4])
+
+
+def test_pass_positive_takes_several_rows():
+    program = CURRENT.gradient(
+        lambda x: (keras.ops.stack([1 * CURRENT.pass_positive(x), -CURRENT.pass_positive(x)]), ())
+    )
+    found, _ = CURRENT.compile(program, [])(CURRENT.to_tensor(np.ones(2, "float32")))
+    np.testing.assert_array_equal(CURRENT.to_array(found), [[1, 1], [0, 0]])
 
 
 def test_gradient_leaves_nothing_behind_on_the_weights():
     model = networks.build("separate")
     x = CURRENT.to_tensor(networks.images_for(model))
-    program = CURRENT.gradient(lambda x: (model(x)[:, 0], ()))
+    program = CURRENT.gradient(lambda x: (model(x)[None, :, 0], ()))
     found, _ = CURRENT.compile(program, model.variables)(x)
     assert CURRENT.to_array(found).any()
     # PyTorch alone keeps gradients with its weights.

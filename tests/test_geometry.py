@@ -37,7 +37,7 @@ def influence(graph, value, x, elements):
 
     def summed(at, chosen):
         (maps,) = forward.run(graph, at, [value])
-        return maps * chosen, ()
+        return keras.ops.reshape(maps * chosen, (1, -1)), ()
 
     height, width = graph.steps[value.step].shape[1:3]
     chosen = np.zeros((len(elements), len(x), height, width, 1), "float32")
@@ -47,7 +47,7 @@ def influence(graph, value, x, elements):
     with keras.StatelessScope():
         program = CURRENT.compile(CURRENT.gradient(summed), [])
         found, _ = program(*map(CURRENT.to_tensor, fed))
-    found = CURRENT.to_array(found).reshape(len(elements), *x.shape)
+    found = CURRENT.to_array(found)[0].reshape(len(elements), *x.shape)
     return (found != 0).any(axis=(1, 4))
 
 

@@ -19,14 +19,24 @@ if TYPE_CHECKING:
     from optogram.errors import OutputError as OutputError
     from optogram.methods.feature_maps import feature_maps as feature_maps
     from optogram.methods.gradcam import gradcam as gradcam
+    from optogram.methods.gradcam_plus_plus import gradcam_plus_plus as gradcam_plus_plus
+    from optogram.methods.guided_backprop import guided_backprop as guided_backprop
+    from optogram.methods.guided_gradcam import guided_gradcam as guided_gradcam
+    from optogram.methods.integrated_gradients import integrated_gradients as integrated_gradients
     from optogram.methods.kernels import kernels as kernels
+    from optogram.methods.layercam import layercam as layercam
     from optogram.methods.occlusion import occlusion as occlusion
     from optogram.methods.saliency import saliency as saliency
+    from optogram.methods.scorecam import scorecam as scorecam
+    from optogram.methods.smoothgrad import smoothgrad as smoothgrad
     from optogram.network.network import Network as Network
     from optogram.network.opening import load as load
     from optogram.reporting.report import report as report
     from optogram.result import Attribution as Attribution
     from optogram.result import FeatureMaps as FeatureMaps
+    from optogram.result import GradCAM as GradCAM
+    from optogram.result import GuidedAttribution as GuidedAttribution
+    from optogram.result import IntegratedGradients as IntegratedGradients
     from optogram.result import Kernels as Kernels
     from optogram.result import Occlusion as Occlusion
     from optogram.result import Result as Result
@@ -42,7 +52,10 @@ _HOMES = {
     "Class": "optogram.target",
     "FeatureMaps": "optogram.result",
     "Filter": "optogram.target",
+    "GradCAM": "optogram.result",
+    "GuidedAttribution": "optogram.result",
     "InputError": "optogram.errors",
+    "IntegratedGradients": "optogram.result",
     "Kernels": "optogram.result",
     "ModelError": "optogram.errors",
     "Network": "optogram.network.network",
@@ -53,12 +66,19 @@ _HOMES = {
     "Result": "optogram.result",
     "feature_maps": "optogram.methods.feature_maps",
     "gradcam": "optogram.methods.gradcam",
+    "gradcam_plus_plus": "optogram.methods.gradcam_plus_plus",
+    "guided_backprop": "optogram.methods.guided_backprop",
+    "guided_gradcam": "optogram.methods.guided_gradcam",
+    "integrated_gradients": "optogram.methods.integrated_gradients",
     "kernels": "optogram.methods.kernels",
+    "layercam": "optogram.methods.layercam",
     "load": "optogram.network.opening",
     "load_result": "optogram.result",
     "occlusion": "optogram.methods.occlusion",
     "report": "optogram.reporting.report",
     "saliency": "optogram.methods.saliency",
+    "scorecam": "optogram.methods.scorecam",
+    "smoothgrad": "optogram.methods.smoothgrad",
 }
 _ROOMS = ("datasets",)
 _NEED_KERAS = frozenset(

@@ -254,8 +254,8 @@ def stacked_weights(
 
 def _map(net: Network, layer: str, size: tuple[int, int]) -> tuple[Value, tuple[int, ...]]:
     """The output of ``layer`` and the shape of one example of it."""
-    step = net.step(layer)
-    return Value(step.index), tuple(side or 1 for side in net.geometry(size)[step.index].shape[1:])
+    value = Value(net.step(layer).index)
+    return value, net.shape(value, size)
 
 
 def _one_hot(length: int, index: int) -> np.ndarray:

@@ -12,11 +12,17 @@ are the backend's own, and every function is called under Keras's current backen
 ``compile(function, variables)``
     ``function`` (tensors -> tensors, in any nesting of lists and tuples) made as fast as the
     backend can, with one trace for each shape of its arguments. It may read the Keras
-    ``variables``, whose current values it sees at every call, and can write to none.
+    ``variables``, whose current values it sees at every call, and can write to none. What comes
+    back is called as ``program(*tensors, values=None)``: ``values``, tensors in the order of
+    ``variables``, stand in for what the variables hold; None leaves them as they are.
 ``gradient(function)``
-    For ``function(at, *others) -> (scores, extras)``: a function of the same arguments that
-    returns ``(d sum(scores) / d at, extras)``. It goes back from the scores to ``at`` and nowhere
-    else; where there is no path, the gradient is zero. To be used inside ``compile``.
+    For ``function(at, *others) -> (scores, extras)`` with scores of shape (T, N): a function of
+    the same arguments that returns ``(gradients, extras)``, where ``gradients[t]`` is
+    ``d sum(scores[t]) / d at``. The function is run once, whatever T is; the way back goes from
+    the scores to ``at`` and nowhere else; where there is no path, the gradient is zero. To be
+    used inside ``compile``.
+``pass_positive(tensor)``
+    The same tensor, through which only the positive part of a gradient comes back.
 """
 
 import importlib

@@ -1,6 +1,6 @@
 """TensorFlow behind the contract that ``optogram.backend`` states."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import keras
@@ -25,27 +25,50 @@ def to_array(tensor: Any) -> np.ndarray:
 def compile(
     function: Callable[..., Any], variables: Iterable[keras.Variable]
 ) -> Callable[..., Any]:
-    """See the contract. Variables are read where they stand, so none has to be passed in."""
+    """See the contract. Variables are read where they stand, unless other values are given."""
+    variables = list(variables)
 
     # Photos of many sizes would otherwise leave one trace each behind.
     @tf.function(reduce_retracing=True)
-    def traced(*tensors: Any) -> Any:
-        with keras.StatelessScope():
+    def traced(values: list[Any], tensors: list[Any]) -> Any:
+        given = zip(variables, values, strict=True) if values else None
+        with keras.StatelessScope(state_mapping=given):
             return function(*tensors)
 
-    # Asked for by hand: a direct call counts the first traces of all programs as retracing of one
-    # and warns of it.
-    return lambda *tensors: traced.get_concrete_function(*tensors)(*tensors)
+    def program(*tensors: Any, values: Sequence[Any] | None = None) -> Any:
+        arguments = list(values or ()), list(tensors)
+        # Asked for by hand: a direct call counts the first traces of all programs as retracing of
+        # one and warns of it.
+        return traced.get_concrete_function(*arguments)(*arguments)
+
+    return program
 
 
 def gradient(function: Callable[..., Any]) -> Callable[..., Any]:
     """See the contract."""
 
-    def value_and_gradient(at: Any, *others: Any) -> tuple[Any, Any]:
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
+    def gradients(at: Any, *others: Any) -> tuple[Any, Any]:
+        with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
             tape.watch(at)
             scores, extras = function(at, *others)
-        back = tape.gradient(scores, at, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        return back, extras
+            sums = tf.reduce_sum(scores, axis=1)
+        zero = tf.UnconnectedGradients.ZERO
+        if sums.shape[0] == 1:
+            return tape.gradient(sums, at, unconnected_gradients=zero)[None], extras
+        # Row after row: all at once would hold every map once a row.
+        found = tape.jacobian(
+            sums,
+            at,
+            unconnected_gradients=zero,
+            parallel_iterations=1,
+            experimental_use_pfor=False,
+        )
+        return found, extras
 
-    return value_and_gradient
+    return gradients
+
+
+@tf.custom_gradient
+def pass_positive(tensor: Any) -> Any:
+    """See the contract."""
+    return tf.identity(tensor), tf.nn.relu

@@ -1,6 +1,6 @@
 """PyTorch behind the contract that ``optogram.backend`` states."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import keras
@@ -28,27 +28,47 @@ def compile(
     """See the contract. PyTorch runs eagerly: its compiler wants a C++ compiler at run time."""
     variables = list(variables)
 
-    def uncompiled(*tensors: Any) -> Any:
+    def program(*tensors: Any, values: Sequence[Any] | None = None) -> Any:
         # Detached weights leave nothing behind for weight gradients that nobody asked for.
-        values = [(variable, variable.value.detach()) for variable in variables]
-        with torch.no_grad(), keras.StatelessScope(state_mapping=values):
+        held = [variable.value.detach() for variable in variables] if values is None else values
+        mapping = zip(variables, held, strict=True)
+        with torch.no_grad(), keras.StatelessScope(state_mapping=mapping):
             return function(*tensors)
 
-    return uncompiled
+    return program
 
 
 def gradient(function: Callable[..., Any]) -> Callable[..., Any]:
     """See the contract."""
 
-    def value_and_gradient(at: Any, *others: Any) -> tuple[Any, Any]:
+    def gradients(at: Any, *others: Any) -> tuple[Any, Any]:
         with torch.enable_grad():
             at = at.detach().requires_grad_()
             scores, extras = function(at, *others)
-            if not scores.requires_grad:
-                return torch.zeros_like(at), extras
-            (back,) = torch.autograd.grad(
-                scores.sum(), at, allow_unused=True, materialize_grads=True
-            )
-        return back, extras
+            sums = scores.sum(dim=1).unbind()
+        if not scores.requires_grad:
+            return at.new_zeros((len(sums), *at.shape)), extras
+        found = [
+            torch.autograd.grad(
+                one, at, retain_graph=row + 1 < len(sums), allow_unused=True, materialize_grads=True
+            )[0]
+            for row, one in enumerate(sums)
+        ]
+        return torch.stack(found), extras
 
-    return value_and_gradient
+    return gradients
+
+
+class _PassPositive(torch.autograd.Function):
+    @staticmethod
+    def forward(context: Any, tensor: Any) -> Any:
+        return tensor.view_as(tensor)
+
+    @staticmethod
+    def backward(context: Any, back: Any) -> Any:
+        return back.clamp(min=0)
+
+
+def pass_positive(tensor: Any) -> Any:
+    """See the contract."""
+    return _PassPositive.apply(tensor)

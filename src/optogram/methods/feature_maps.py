@@ -6,7 +6,8 @@ from typing import Any
 import keras
 
 from optogram.errors import InputError
-from optogram.methods.request import diagnosed, source_of
+from optogram.methods.diagnosis import doubts_about_images, doubts_about_maps
+from optogram.methods.request import source_of
 from optogram.network.network import Network
 from optogram.network.steps import Step, Value
 from optogram.progress import Progress, silent
@@ -70,6 +71,7 @@ def feature_maps(
     x = net.prepare(image)
     values = [Value(net.step(name).index) for name in names]
     found = net.evaluate(x, values, memory, progress)
+    doubts = (*net.notes, *doubts_about_images(net, image, x))
     pictures, source = net.display(x), source_of(net, x.shape[1:])
     return {
         name: FeatureMaps(
@@ -77,7 +79,7 @@ def feature_maps(
             method="feature_maps",
             parameters={},
             source=source,
-            warnings=diagnosed(net, maps, [f"image {i}" for i in range(len(maps))]),
+            warnings=(*doubts, *doubts_about_maps(maps, [f"image {i}" for i in range(len(maps))])),
             images=pictures,
             layer=name,
         )

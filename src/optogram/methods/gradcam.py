@@ -4,12 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from optogram.errors import InputError
-from optogram.methods.request import ask, diagnosed
+from optogram.methods.explained_layer import explained_layer
+from optogram.methods.request import GradientAnswer, ask
 from optogram.network.network import Network
-from optogram.network.steps import Value
 from optogram.progress import Progress, silent
-from optogram.result import Attribution
+from optogram.result import GradCAM
 
 
 def gradcam(
@@ -22,7 +21,7 @@ def gradcam(
     score: str = "logit",
     memory: int | str | None = None,
     progress: Progress = silent,
-) -> Attribution:
+) -> GradCAM:
     """The maps of a layer, weighted by what each does for the score: ReLU(Σₖ αₖ Aₖ).
 
     Selvaraju et al., "Grad-CAM" (2017), equations 1 and 2: αₖ is the mean over positions of
@@ -50,8 +49,9 @@ def gradcam(
 
     Returns
     -------
-    Attribution
-        ``values`` (N, h, w) of the size of the layer's maps, in units of the score.
+    GradCAM
+        ``values`` (N, h, w) of the size of the layer's maps, in units of the score; ``steps``
+        shows how they came about.
 
     Raises
     ------
@@ -59,40 +59,22 @@ def gradcam(
         If image, target or layer cannot be used, or the score does not depend on the layer.
     """
     request = ask(net, image, target, score)
-    layer = net.default_layer if layer is None else layer
-    weights = request.weights()
-    at = _maps_of(net, layer, [net.score_value(score)] if weights is None else list(weights))
-    found = net.gradients(
-        request.x[request.which], weights, at, score=score, memory=memory, progress=progress
-    )
-    alphas = found.gradient.mean(axis=(1, 2))
-    values = np.einsum("nk,nhwk->nhw", alphas, found.maps)
-    if rectify:
-        values = np.maximum(values, 0)
-    names = request.names(found.outputs)
-    return Attribution(
-        values=values,
-        method="gradcam",
-        parameters={"rectify": rectify, "score": score},
-        warnings=diagnosed(net, values, names),
-        targets=names,
-        score=found.scores,
+    layer, at, warnings = explained_layer(request, layer)
+    answer = request.gradients(at, memory=memory, progress=progress)
+    values = weighted_maps(answer)
+    return answer.attribution(
+        gradcam,
+        np.maximum(values, 0) if rectify else values,
+        {"rectify": rectify, "score": score},
+        kind=GradCAM,
         layer=layer,
-        **request.common(),
+        warnings=warnings,
+        maps=answer.maps,
+        gradients=answer.gradient,
     )
 
 
-def _maps_of(net: Network, layer: str, scored: list[Value]) -> Value:
-    """The output of ``layer``, which must be maps that the scored values depend on."""
-    step = net.step(layer)
-    if len(step.shape) != 4:
-        raise InputError(
-            f"{layer!r} makes no maps, its output has the shape {step.shape}: "
-            f"choose a layer before it, such as {net.default_layer!r}."
-        )
-    if step.index not in net.graph.ancestors(scored):
-        raise InputError(
-            f"The score does not depend on {layer!r}: choose a layer on the way to it, "
-            f"such as {net.default_layer!r}."
-        )
-    return Value(step.index)
+def weighted_maps(answer: GradientAnswer) -> np.ndarray:
+    """Σₖ αₖ Aₖ for each explanation, (N, h, w)."""
+    maps = np.broadcast_to(answer.maps, answer.gradient.shape)
+    return np.einsum("nk,nhwk->nhw", answer.gradient.mean(axis=(1, 2)), maps)

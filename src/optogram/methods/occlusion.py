@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from optogram.errors import InputError
-from optogram.methods.request import Request, ask, diagnosed
+from optogram.methods.request import Request, ask
 from optogram.network.network import Network
 from optogram.progress import Progress, silent
 from optogram.result import Occlusion
@@ -87,27 +87,19 @@ def occlusion(
         for left in lefts
     ]
     paint = _paint(net, request.x, fill, fill_space, max(patch) + 2 * margin)
-    base, scores, outputs = _scores(request, windows, paint, memory, progress)
+    answer = request.answer(memory)
+    scores = _scores(answer.request, windows, paint, memory, progress)
     scores = scores.reshape(-1, len(tops), len(lefts))
-    values = base[:, None, None] - scores
-    names = request.names(outputs)
-    return Occlusion(
-        values=values,
-        method="occlusion",
-        parameters={
-            "patch": patch,
-            "stride": stride,
-            "fill": fill,
-            "fill_space": fill_space,
-            "margin": margin,
-            "score": score,
-        },
-        warnings=diagnosed(net, values, names),
-        targets=names,
-        score=base,
-        scores=scores,
-        **request.common(),
-    )
+    parameters = {
+        "patch": patch,
+        "stride": stride,
+        "fill": fill,
+        "fill_space": fill_space,
+        "margin": margin,
+        "score": score,
+    }
+    values = answer.scores[:, None, None] - scores
+    return answer.attribution(occlusion, values, parameters, kind=Occlusion, scores=scores)
 
 
 def _scores(
@@ -116,48 +108,15 @@ def _scores(
     paint: np.ndarray,
     memory: int | str | None,
     progress: Progress,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """The score of each explanation (N,), with each window painted (N, windows), and the outputs.
+) -> np.ndarray:
+    """(N, windows): the score of each explanation with each window of its image painted."""
 
-    The bare images go first: their own answers are known before the first score needs them.
-    """
-    net, x, which = request.net, request.x, request.which
-    images = len(x)
-    count = images * (1 + len(windows))
-    # Every picture that is fed, by its image and its window, the bare image being window 0.
-    image_of = np.concatenate([np.arange(images), np.repeat(np.arange(images), len(windows))])
-    slot_of = np.concatenate([np.zeros(images, int), np.tile(1 + np.arange(len(windows)), images)])
+    def painted(image: int, number: int) -> np.ndarray:
+        picture = request.x[image].copy()
+        picture[windows[number]] = paint[image][windows[number]]
+        return picture
 
-    def feed(part: slice) -> np.ndarray:
-        pictures = x[image_of[part]]
-        for picture, image, slot in zip(pictures, image_of[part], slot_of[part], strict=True):
-            if slot:
-                picture[windows[slot - 1]] = paint[image][windows[slot - 1]]
-        return pictures
-
-    given = request.weights()
-    outputs = np.zeros((len(which), net.head.outputs), np.float32)
-    weights = {net.score_value(request.score): np.zeros_like(outputs)} if given is None else given
-    scores = np.empty((len(which), 1 + len(windows)), np.float32)
-    for part, found in net.stream(feed, count, request.size, list(weights), memory, progress):
-        image, slot = image_of[part], slot_of[part]
-        if given is None and not slot[0]:
-            bare = image[slot == 0]
-            outputs[bare] = found[0][slot == 0]
-            (own,) = weights.values()
-            own[bare] = net.winning_weights(outputs[bare], request.score)
-        for example, wanted in enumerate(which):
-            rows = np.flatnonzero(image == wanted)
-            scores[example, slot[rows]] = sum(
-                _weighted_sum(values[rows], weights[value][example])
-                for value, values in zip(weights, found, strict=True)
-            )
-    return scores[:, 0], scores[:, 1:], outputs if given is None else None
-
-
-def _weighted_sum(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Σ values · weights over all but the first axis."""
-    return (values * weights).sum(axis=tuple(range(1, values.ndim)))
+    return request.scores_of_variants(painted, len(windows), memory, progress)
 
 
 def _paint(

@@ -1,19 +1,30 @@
 """What every attribution is asked: which images, and what about them."""
 
 import datetime
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
 
 from optogram import backend
 from optogram.errors import InputError
+from optogram.methods.diagnosis import (
+    doubts_about_gradients,
+    doubts_about_images,
+    doubts_about_maps,
+    doubts_about_scores,
+)
+from optogram.network.gradients import Weights, gradients
 from optogram.network.network import Network
 from optogram.network.steps import Value
+from optogram.progress import Progress, silent
+from optogram.result import Attribution, Question
 from optogram.target import Class, Target, stacked_weights, targets_of
 from optogram.version import __version__
+
+_Kind = TypeVar("_Kind", bound=Attribution)
 
 
 @dataclass(frozen=True)
@@ -32,6 +43,8 @@ class Request:
         For each explanation, its target; None: each image's own answer.
     score : {"logit", "probability"}
         How classes are scored.
+    doubts : tuple of str
+        Warnings about the images.
     """
 
     net: Network
@@ -39,31 +52,190 @@ class Request:
     which: np.ndarray
     targets: tuple[Target, ...] | None
     score: str
+    doubts: tuple[str, ...] = ()
 
     @property
     def size(self) -> tuple[int, int]:
         """(height, width) of the images."""
         return self.x.shape[1:3]
 
-    def weights(self) -> Mapping[Value, np.ndarray] | None:
-        """The targets as weights on outputs of steps, one example an explanation."""
+    def weights(self) -> Weights:
+        """The targets, which are known, as weights on outputs of steps.
+
+        Arrays (N, 1, ...) where one image is asked about, (1, N, ...) where there is one an
+        explanation.
+        """
+        stacked = stacked_weights(self.targets or (), self.net, self.size, self.score)
+        axis = 1 if len(self.x) == 1 else 0
+        return {value: np.expand_dims(array, axis) for value, array in stacked.items()}
+
+    def scored(self) -> list[Value]:
+        """What the scores are read from."""
         if self.targets is None:
-            return None
-        return stacked_weights(self.targets, self.net, self.size, self.score)
+            return [self.net.score_value(self.score)]
+        return list(self.weights())
 
-    def names(self, outputs: np.ndarray | None) -> tuple[str, ...]:
-        """What was explained; ``outputs`` (N, outputs) tell each image's own answer."""
-        targets = self.targets or ()
-        if outputs is not None:
-            picked = self.net.winning_weights(outputs, self.score)
-            answers = picked[:, 0] > 0 if self.net.head.is_binary else picked.argmax(axis=1)
-            targets = tuple(Class(int(answer)) for answer in answers)
-        return tuple(target.describe(self.net) for target in targets)
+    def gradients(
+        self,
+        at: Value | None = None,
+        rectifiers: Collection[int] = (),
+        memory: int | str | None = None,
+        progress: Progress = silent,
+    ) -> "GradientAnswer":
+        """The gradient of each score, at the image or at the output of a step."""
+        weights = None if self.targets is None else self.weights()
+        found = gradients(self.net, self.x, weights, at, self.score, rectifiers, memory, progress)
+        return GradientAnswer(
+            request=self._answered(found.outputs),
+            scores=found.scores.reshape(-1),
+            gradient=found.gradient.reshape(-1, *found.gradient.shape[2:]),
+            maps=found.maps,
+        )
 
-    def common(self) -> dict[str, Any]:
-        """The fields that every attribution has."""
-        pictures = self.net.display(self.x)[self.which]
-        return {"images": pictures, "source": source_of(self.net, self.x.shape[1:])}
+    def answer(self, memory: int | str | None = None) -> "Answer":
+        """The scores alone, by a forward pass."""
+        values = self.scored()
+        found = self.net.evaluate(self.x, values, memory)
+        request = self._answered(found[0] if self.targets is None else None)
+        return Answer(request=request, scores=weighted_sums(found, request.weights()).reshape(-1))
+
+    def scores_of(self, x: np.ndarray, memory: int | str | None = None) -> np.ndarray:
+        """(N,): the score of each target, which are known, for another image (1, H, W, C)."""
+        weights = self.weights()
+        found = self.net.evaluate(x, list(weights), memory)
+        return weighted_sums(found, weights).reshape(-1)
+
+    def scores_of_variants(
+        self,
+        variant: Callable[[int, int], np.ndarray],
+        count: int,
+        memory: int | str | None,
+        progress: Progress,
+    ) -> np.ndarray:
+        """(N, count): the score of each explanation for altered copies of its image.
+
+        ``variant(image, number)`` makes copy ``number`` of image ``image``, (H, W, C). Copies are
+        made as they are fed; explanations of one image share them. The targets are known.
+        """
+        weights = self.weights()
+        scores = np.empty((len(self.which), count), np.float32)
+
+        def feed(part: slice) -> np.ndarray:
+            return np.stack([variant(*divmod(i, count)) for i in range(part.start, part.stop)])
+
+        total = len(self.x) * count
+        for part, found in self.net.stream(feed, total, self.size, list(weights), memory, progress):
+            image, number = np.divmod(np.arange(part.start, part.stop), count)
+            for wanted in np.unique(image):
+                rows = np.flatnonzero(image == wanted)
+                own = self._own(weights, wanted)
+                explanations = np.flatnonzero(self.which == wanted)
+                scores[np.ix_(explanations, number[rows])] = weighted_sums(
+                    [values[rows] for values in found], own
+                )
+        return scores
+
+    def _own(self, weights: Weights, image: int) -> Weights:
+        """The ``weights`` of the explanations of one image, (T, 1, ...)."""
+        if len(self.x) == 1:
+            return weights
+        return {value: array[:, image : image + 1] for value, array in weights.items()}
+
+    def _answered(self, outputs: np.ndarray | None) -> "Request":
+        """The request with its targets known: ``outputs`` (N, outputs) tell own answers."""
+        if outputs is None:
+            return self
+        picked = self.net.head.winning_weights(outputs, self.score)
+        answers = picked[:, 0] > 0 if self.net.head.is_binary else picked.argmax(axis=1)
+        return replace(self, targets=tuple(Class(int(answer)) for answer in answers))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a network said to a request.
+
+    Attributes
+    ----------
+    request : Request
+        With its targets known.
+    scores : ndarray of shape (N,)
+        What is explained.
+    """
+
+    request: Request
+    scores: np.ndarray
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What was explained, in words."""
+        return tuple(target.describe(self.request.net) for target in self.request.targets or ())
+
+    def doubts_about_gradients(self, layer: str | None) -> tuple[str, ...]:
+        """Which gradients vanished; there are none here."""
+        return ()
+
+    def attribution(
+        self,
+        method: Callable[..., Attribution],
+        values: np.ndarray,
+        parameters: Mapping[str, Any],
+        *,
+        kind: type[_Kind] = Attribution,  # type: ignore[assignment]
+        layer: str | None = None,
+        warnings: Sequence[str] = (),
+        **more: Any,
+    ) -> _Kind:
+        """The result of ``method``, with what is known of every result.
+
+        ``parameters`` are its keyword arguments, apart from ``layer``; ``warnings`` are its own,
+        said before those about the images, the scores and the map.
+        """
+        request, net = self.request, self.request.net
+        gone = self.doubts_about_gradients(layer)
+        doubts = (
+            *net.notes,
+            *request.doubts,
+            *warnings,
+            *doubts_about_scores(net, request.score, self.scores, self.names),
+            *(gone or doubts_about_maps(values, self.names)),
+        )
+        arguments = {**parameters, "layer": layer} if layer else parameters
+        return kind(
+            values=values,
+            method=method.__name__,
+            parameters=parameters,
+            source=source_of(net, request.x.shape[1:]),
+            warnings=tuple(dict.fromkeys(doubts)),
+            images=net.display(request.x)[request.which],
+            targets=self.names,
+            score=self.scores,
+            layer=layer,
+            question=Question(
+                net, request.x, request.which, request.targets or (), method, arguments
+            ),
+            **more,
+        )
+
+
+@dataclass(frozen=True)
+class GradientAnswer(Answer):
+    """The scores, and their gradients.
+
+    Attributes
+    ----------
+    gradient : ndarray of shape (N, ...)
+        Of each score.
+    maps : ndarray of shape (N, ...), or (1, ...) where all share one image
+        What the gradient was taken at.
+    """
+
+    gradient: np.ndarray
+    maps: np.ndarray
+
+    def doubts_about_gradients(self, layer: str | None) -> tuple[str, ...]:
+        """Which gradients vanished."""
+        where = "the image" if layer is None else repr(layer)
+        return doubts_about_gradients(self.gradient, self.names, where)
 
 
 def ask(net: Network, image: Any, target: Any, score: str) -> Request:
@@ -78,9 +250,10 @@ def ask(net: Network, image: Any, target: Any, score: str) -> Request:
     """
     net.score_value(score)
     x = net.prepare(image)
+    doubts = doubts_about_images(net, image, x)
     if target is None:
         net.require_class_scores()
-        return Request(net, x, np.arange(len(x)), None, score)
+        return Request(net, x, np.arange(len(x)), None, score, doubts)
     targets = targets_of(target)
     if len(x) > 1 and len(targets) not in (1, len(x)):
         raise InputError(
@@ -89,7 +262,8 @@ def ask(net: Network, image: Any, target: Any, score: str) -> Request:
         )
     count = max(len(x), len(targets))
     which = np.arange(count) if len(x) > 1 else np.zeros(count, int)
-    return Request(net, x, which, targets if len(targets) > 1 else targets * count, score)
+    targets = targets if len(targets) > 1 else targets * count
+    return Request(net, x, which, targets, score, doubts)
 
 
 def source_of(net: Network, shape: Sequence[int | None]) -> dict[str, str]:
@@ -106,21 +280,15 @@ def source_of(net: Network, shape: Sequence[int | None]) -> dict[str, str]:
     }
 
 
-def diagnosed(net: Network, values: np.ndarray, names: Sequence[str]) -> tuple[str, ...]:
-    """The warnings that a result with these ``values`` (N, ...) carries, one for each name."""
-    found = list(net.notes)
-    for name, value in zip(names, values, strict=True):
-        bad = int(np.count_nonzero(~np.isfinite(value)))
-        if bad:
-            found.append(
-                f"The map for {name} has {bad} NaN or infinite values: the network overflows here."
-            )
-        elif not value.any():
-            found.append(
-                f"The map for {name} is zero everywhere: nothing in this image speaks for it."
-            )
-        elif value.size > 1 and np.ptp(value) == 0:
-            found.append(
-                f"The map for {name} is the same everywhere: it tells no place from another."
-            )
-    return tuple(found)
+def black_image(request: Request) -> np.ndarray:
+    """(H, W, C): what the network is fed for a black picture."""
+    black = np.zeros(request.x.shape[1:], np.float32)
+    return request.net.preparation.to_network(black)
+
+
+def weighted_sums(values: Sequence[np.ndarray], weights: Weights) -> np.ndarray:
+    """The scores (T, N) that ``weights`` make of the outputs (N, ...) of steps."""
+    return sum(
+        (array * given).reshape(*np.broadcast_shapes(array.shape[:1], given.shape[:2]), -1).sum(-1)
+        for array, given in zip(values, weights.values(), strict=True)
+    )

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from optogram.methods.request import ask, diagnosed
+from optogram.methods.request import ask
 from optogram.network.network import Network
 from optogram.progress import Progress, silent
 from optogram.result import Attribution
@@ -48,17 +48,5 @@ def saliency(
     InputError
         If image or target cannot be used.
     """
-    request = ask(net, image, target, score)
-    found = net.gradients(
-        request.x[request.which], request.weights(), score=score, memory=memory, progress=progress
-    )
-    names = request.names(found.outputs)
-    return Attribution(
-        values=found.gradient,
-        method="saliency",
-        parameters={"score": score},
-        warnings=diagnosed(net, found.gradient, names),
-        targets=names,
-        score=found.scores,
-        **request.common(),
-    )
+    answer = ask(net, image, target, score).gradients(memory=memory, progress=progress)
+    return answer.attribution(saliency, answer.gradient, {"score": score})

@@ -1,6 +1,6 @@
 """The forward interpreter: run the steps that are asked for, and no others."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -14,6 +14,7 @@ def run(
     x: Any,
     wanted: Sequence[Value],
     add: Mapping[int, Any] | None = None,
+    replace: Mapping[int, Callable[[Any, Any], Any]] | None = None,
 ) -> list[Any]:
     """The values ``wanted`` for the input ``x``.
 
@@ -31,13 +32,16 @@ def run(
         Added to the first output of the step with that index: the perturbed forward pass. The
         gradient with respect to such a zero is the gradient at that step, whichever way the
         output is used afterwards.
+    replace : mapping of int to callable
+        What to put in the place of the output of the step with that index, given what the step
+        read and what it made: the guided forward pass.
 
     Returns
     -------
     list of tensor
         In the order of ``wanted``.
     """
-    add = add or {}
+    add, replace = add or {}, replace or {}
     indices = sorted(graph.ancestors(wanted))
     let_go = graph.last_uses(indices, keep=wanted)
     tensors: dict[Value, Any] = {}
@@ -45,6 +49,8 @@ def run(
         for index in indices:
             step = graph.steps[index]
             outputs = [_fed(step, x)] if Value(index) in graph.inputs else _run_step(step, tensors)
+            if index in replace:
+                outputs = [replace[index](tensors[step.inputs[0]], outputs[0])]
             if index in add:
                 outputs[0] = outputs[0] + keras.ops.cast(add[index], outputs[0].dtype)
             tensors.update((Value(index, i), output) for i, output in enumerate(outputs))

@@ -1,6 +1,7 @@
 """How a network ends: where its logits and probabilities are, and how many classes it names."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -63,6 +64,27 @@ class Head:
         exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
         return exponentials / exponentials.sum(axis=1, keepdims=True)
 
+    def winning_weights(self, outputs: np.ndarray, score: str = "logit") -> np.ndarray:
+        """For each row of ``outputs``, the weights (N, outputs) that pick its own answer.
+
+        ``score`` says whether the outputs are logits or probabilities. A single sigmoid output
+        counts negative where it says no.
+        """
+        if self.outputs > 1:
+            return np.eye(self.outputs, dtype=np.float32)[outputs.argmax(axis=1)]
+        if not self.is_binary:
+            return np.ones_like(outputs, np.float32)
+        return np.where(outputs >= _threshold(score), 1, -1).astype(np.float32)
+
+    def winning_weights_inside(self, outputs: Any, score: str = "logit") -> Any:
+        """`winning_weights` of a tensor, for compiled programs."""
+        if self.outputs > 1:
+            return keras.ops.one_hot(keras.ops.argmax(outputs, axis=1), self.outputs)
+        ones = keras.ops.ones_like(outputs)
+        if not self.is_binary:
+            return ones
+        return keras.ops.where(outputs >= _threshold(score), ones, -ones)
+
 
 def find_head(graph: Graph) -> Head:
     """The head of a network with one output: softmax and sigmoid are looked through."""
@@ -93,3 +115,8 @@ def _final_activation(step: Step) -> str:
         name = step.kind
     name = name.lower()
     return name if name in ("softmax", "sigmoid") else "linear"
+
+
+def _threshold(score: str) -> float:
+    """Where a sigmoid output turns from no to yes."""
+    return 0.0 if score == "logit" else 0.5

@@ -9,7 +9,7 @@ import psutil
 from optogram.errors import InputError
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-_LARGEST_BATCH = 32
+LARGEST_BATCH = 32
 """Beyond this no backend gains speed on a processor."""
 
 
@@ -44,7 +44,7 @@ def batches(count: int, bytes_each: int, memory: int | float | str | None) -> It
     As many at a time as fit into ``memory``, at least one; the work is spread evenly, so that a
     last batch filled up to the common length wastes little.
     """
-    fit = max(1, min(_LARGEST_BATCH, allowance(memory) // max(1, bytes_each)))
+    fit = max(1, min(LARGEST_BATCH, allowance(memory) // max(1, bytes_each)))
     length = math.ceil(count / math.ceil(count / fit)) if count else 1
     for start in range(0, count, length):
         yield slice(start, min(start + length, count))

@@ -82,6 +82,8 @@ class Network(Computation):
         (height, width) that the network takes, None where it takes any.
     channels : int
         How many channels its images have.
+    rescales : bool
+        Whether the network itself changes the units of its images before the first convolution.
     notes : tuple of str
         Those handed in, and a warning where the preparation is a guess.
 
@@ -114,8 +116,9 @@ class Network(Computation):
         self.model = model
         self.origin = origin
         self.notes = tuple(notes)
+        self.rescales = _rescales(self.graph)
         if preprocess is None:
-            preprocess = "none" if _rescales(self.graph) else "unit"
+            preprocess = "none" if self.rescales else "unit"
             if preprocess == "unit":
                 self.notes += (
                     'No preparation was given: pixels are scaled to 0…1 ("unit"). If the network '

@@ -1,0 +1,50 @@
+"""Gradients at many altered copies of each image."""
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+
+from optogram.methods.request import Request
+from optogram.network.gradients import summed_gradient
+from optogram.progress import Progress
+
+
+def mean_gradient(
+    request: Request,
+    offsets: Callable[[np.ndarray, slice], np.ndarray],
+    shares: np.ndarray,
+    memory: int | str | None,
+    progress: Progress,
+) -> np.ndarray:
+    """Σ shareₙ · ∂S/∂x at x + offsetₙ for each explanation, (N, H, W, C).
+
+    ``offsets`` is given one image (H, W, C) and a slice of ``range(len(shares))``.
+    """
+    weights = request.weights()
+    if len(request.x) == 1:
+        return summed_gradient(
+            request.net,
+            request.x,
+            partial(offsets, request.x[0]),
+            shares,
+            weights,
+            memory,
+            progress,
+        )
+    values = np.empty((len(request.which), *request.x.shape[1:]), np.float32)
+    for i, x in enumerate(request.x):
+
+        def told(done: int, total: int, what: str, before: int = i) -> None:
+            progress(before * total + done, len(values) * total, what)
+
+        (values[i],) = summed_gradient(
+            request.net,
+            x[None],
+            partial(offsets, x),
+            shares,
+            {value: array[:, i : i + 1] for value, array in weights.items()},
+            memory,
+            told,
+        )
+    return values

@@ -1,0 +1,92 @@
+"""What is wrong with a map, in words: warnings that travel with results."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from optogram.network.network import Network
+
+_FEW_LEVELS = 16
+"""Grey levels out of 255 that a photo rarely stays within."""
+_FAR_OUTSIDE = 64
+"""Grey levels beyond 0…255 that resampling and noise do not reach."""
+_SATURATED = 0.9999
+"""From here on float32 keeps few digits of what a probability lacks to 1."""
+
+
+def doubts_about_images(net: Network, image: Any, x: np.ndarray) -> tuple[str, ...]:
+    """What is odd about the images ``x`` (M, H, W, C) that were made of what a user gave.
+
+    Only arrays are doubted: photos out of files have gone through no other hands.
+    """
+    given = image if isinstance(image, list | tuple) else [image]
+    if not any(isinstance(item, np.ndarray) and item.dtype.kind == "f" for item in given):
+        return ()
+    if net.preparation.name == "none" and not net.rescales:
+        return ()  # such a network may take numbers of any size
+    found = []
+    pixels = net.preparation.to_display(x)
+    for i, (low, high) in enumerate(
+        zip(pixels.min(axis=(1, 2, 3)), pixels.max(axis=(1, 2, 3)), strict=True)
+    ):
+        which = f"Image {i}" if len(x) > 1 else "The image"
+        if 0 < high - low < _FEW_LEVELS:
+            found.append(
+                f"{which} spans only {high - low:.2g} of 255 grey levels: it may have been scaled "
+                "or prepared before, and now again; hand in the photo itself, in 0…255."
+            )
+        elif low < -_FAR_OUTSIDE or high > 255 + _FAR_OUTSIDE:
+            found.append(
+                f"{which} reaches from {low:.0f} to {high:.0f} where a photo has 0…255: it may "
+                f"have been prepared twice, or not as {net.preparation.name!r}, as this network's "
+                "images are."
+            )
+    return tuple(found)
+
+
+def doubts_about_scores(
+    net: Network, score: str, scores: np.ndarray, names: Sequence[str]
+) -> tuple[str, ...]:
+    """Where probabilities (N,) are so near to 1 that their gradients are lost."""
+    if score != "probability" or net.head.kind == "linear":
+        return ()
+    return tuple(
+        f"The {net.head.kind} is saturated for {name} (probability {value:.6f}): a probability "
+        'hardly changes there, and its gradients are rounding errors; explain score="logit".'
+        for name, value in zip(names, scores, strict=True)
+        if _SATURATED <= abs(value) <= 1
+    )
+
+
+def doubts_about_gradients(
+    gradient: np.ndarray, names: Sequence[str], where: str
+) -> tuple[str, ...]:
+    """Which of the gradients (N, ...) vanished; ``where``: at what they were taken."""
+    smallest = np.finfo(np.float32).tiny
+    return tuple(
+        f"The gradient of {name} at {where} is zero everywhere: it vanished on the way, in "
+        "rectifiers that are off or an activation that is saturated; the map says nothing."
+        for name, values in zip(names, gradient, strict=True)
+        if np.isfinite(values).all() and np.abs(values).max() < smallest
+    )
+
+
+def doubts_about_maps(maps: np.ndarray, names: Sequence[str]) -> tuple[str, ...]:
+    """Which of the maps (N, ...) are not finite, zero or the same everywhere."""
+    found = []
+    for name, values in zip(names, maps, strict=True):
+        bad = int(np.count_nonzero(~np.isfinite(values)))
+        if bad:
+            found.append(
+                f"The map for {name} has {bad} NaN or infinite values: the network overflows here."
+            )
+        elif not values.any():
+            found.append(
+                f"The map for {name} is zero everywhere: nothing in this image speaks for it."
+            )
+        elif values.size > 1 and np.ptp(values) == 0:
+            found.append(
+                f"The map for {name} is the same everywhere: it tells no place from another."
+            )
+    return tuple(found)

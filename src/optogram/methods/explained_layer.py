@@ -1,0 +1,39 @@
+"""The layer whose maps a method weighs."""
+
+from optogram.errors import InputError
+from optogram.methods.request import Request
+from optogram.network.steps import Value
+
+
+def explained_layer(request: Request, layer: str | None) -> tuple[str, Value, tuple[str, ...]]:
+    """The name of the layer, its output, and warnings about scores that do not depend on it.
+
+    None stands for `Network.default_layer`.
+
+    Raises
+    ------
+    InputError
+        If the layer makes no maps, or no score depends on it.
+    """
+    net, graph = request.net, request.net.graph
+    name = net.default_layer if layer is None else layer
+    step = net.step(name)
+    if len(step.shape) != 4:
+        raise InputError(
+            f"{name!r} makes no maps, its output has the shape {step.shape}: "
+            f"choose a layer before it, such as {net.default_layer!r}."
+        )
+    if step.index not in graph.ancestors(request.scored()):
+        raise InputError(
+            f"The score does not depend on {name!r}: choose a layer on the way to it, "
+            f"such as {net.default_layer!r}."
+        )
+    warnings = []
+    for target in dict.fromkeys(request.targets or ()):
+        weights = target.weights(net, request.size, request.score)
+        if step.index not in graph.ancestors(weights):
+            warnings.append(
+                f"The score of {target.describe(net)} does not depend on {name!r}: its map is "
+                "zero, and says nothing."
+            )
+    return name, Value(step.index), tuple(warnings)

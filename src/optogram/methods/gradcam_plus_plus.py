@@ -1,0 +1,71 @@
+"""Grad-CAM++: Grad-CAM with weights that see several objects of a class."""
+
+from typing import Any
+
+import numpy as np
+
+from optogram.methods.explained_layer import explained_layer
+from optogram.methods.request import ask
+from optogram.network.network import Network
+from optogram.progress import Progress, silent
+from optogram.result import Attribution
+
+
+def gradcam_plus_plus(
+    net: Network,
+    image: Any,
+    target: Any = None,
+    layer: str | None = None,
+    *,
+    score: str = "logit",
+    memory: int | str | None = None,
+    progress: Progress = silent,
+) -> Attribution:
+    """The maps of a layer, weighted by their positive gradients, each position on its own.
+
+    Chattopadhay et al., "Grad-CAM++" (2018), equation 19 for the weights of positions, with
+    g = ∂S/∂Aₖ: αₖ(i, j) = g² / (2g² + g³ Σ Aₖ), zero where g is; then the weight of a map is
+    Σ αₖ(i, j) ReLU(g), and the map ReLU(Σₖ wₖ Aₖ). The paper's factor exp(S), common to all maps
+    of an image, is left out.
+
+    Parameters
+    ----------
+    net : Network
+        What is explained.
+    image
+        Everything that `Network.prepare` takes.
+    target : Target, int, str or a list of these, optional
+        What is scored; one image may have several, one explanation each. None: each image's own
+        answer.
+    layer : str, optional
+        Whose maps; None: `Network.default_layer`.
+    score : {"logit", "probability"}
+        Whether classes are scored before or after the last softmax or sigmoid.
+    memory : int or str, optional
+        What the call may add to the process, as in ``"2GB"``; None: a quarter of what is free.
+    progress : callable, optional
+        Called as ``progress(done, total, what)``.
+
+    Returns
+    -------
+    Attribution
+        ``values`` (N, h, w) of the size of the layer's maps.
+
+    Raises
+    ------
+    InputError
+        If image, target or layer cannot be used, or the score does not depend on the layer.
+    """
+    request = ask(net, image, target, score)
+    layer, at, warnings = explained_layer(request, layer)
+    answer = request.gradients(at, memory=memory, progress=progress)
+    maps = np.broadcast_to(answer.maps, answer.gradient.shape)
+    gradient = answer.gradient.astype(np.float64)  # the cube of a small float32 is soon zero
+    sums = maps.sum(axis=(1, 2), keepdims=True, dtype=np.float64)
+    below = 2 * gradient**2 + gradient**3 * sums
+    alphas = np.divide(gradient**2, below, out=np.zeros_like(below), where=below != 0)
+    weights = (alphas * np.maximum(gradient, 0)).sum(axis=(1, 2))
+    values = np.maximum(np.einsum("nk,nhwk->nhw", weights, maps), 0).astype(np.float32)
+    return answer.attribution(
+        gradcam_plus_plus, values, {"score": score}, layer=layer, warnings=warnings
+    )

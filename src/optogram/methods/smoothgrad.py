@@ -1,0 +1,83 @@
+"""SmoothGrad: the mean gradient over noisy copies of the image."""
+
+from typing import Any
+
+import numpy as np
+
+from optogram.errors import InputError
+from optogram.methods.copies import mean_gradient
+from optogram.methods.request import ask
+from optogram.network.network import Network
+from optogram.progress import Progress, silent
+from optogram.result import Attribution
+
+
+def smoothgrad(
+    net: Network,
+    image: Any,
+    target: Any = None,
+    *,
+    n: int = 32,
+    noise: float = 0.15,
+    seed: int = 0,
+    score: str = "logit",
+    memory: int | str | None = None,
+    progress: Progress = silent,
+) -> Attribution:
+    """The mean of ∂S/∂x over noisy copies of the image.
+
+    Smilkov et al., "SmoothGrad" (2017), section 3.
+
+    Parameters
+    ----------
+    net : Network
+        What is explained.
+    image
+        Everything that `Network.prepare` takes.
+    target : Target, int, str or a list of these, optional
+        What is scored; one image may have several, one explanation each. None: each image's own
+        answer.
+    n : int
+        How many copies, at least 1.
+    noise : float
+        The standard deviation of the noise, as a share of the range (maximum − minimum) of the
+        prepared image.
+    seed : int
+        Of NumPy's generator: the same noise on every backend, for every image of that size and in
+        batches of any length.
+    score : {"logit", "probability"}
+        Whether classes are scored before or after the last softmax or sigmoid.
+    memory : int or str, optional
+        What the call may add to the process, as in ``"2GB"``; None: a quarter of what is free.
+    progress : callable, optional
+        Called as ``progress(done, total, what)``.
+
+    Returns
+    -------
+    Attribution
+        ``values`` (N, H, W, C), signed, score per network unit; ``score`` is that of the image
+        without noise.
+
+    Raises
+    ------
+    InputError
+        If image or target cannot be used, n is not positive or noise is negative.
+    """
+    if not (isinstance(n, int) and n >= 1):
+        raise InputError(f"n is a number of copies, 1 or more, not {n!r}.")
+    if not noise >= 0:
+        raise InputError(f"noise is a share of the image's range, 0 or more, not {noise!r}.")
+    answer = ask(net, image, target, score).answer(memory)
+    generator = np.random.default_rng(seed)
+
+    def offsets(x: np.ndarray, part: slice) -> np.ndarray:
+        nonlocal generator
+        if part.start == 0:
+            generator = np.random.default_rng(seed)
+        drawn = generator.standard_normal((part.stop - part.start, *x.shape), np.float32)
+        return drawn * np.float32(noise * np.ptp(x))
+
+    shares = np.full(n, 1 / n, np.float32)
+    values = mean_gradient(answer.request, offsets, shares, memory, progress)
+    parameters = {"n": n, "noise": noise, "seed": seed, "score": score}
+    return answer.attribution(smoothgrad, values, parameters)

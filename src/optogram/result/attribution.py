@@ -1,0 +1,286 @@
+"""Results about images: where in them a score comes from."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from optogram.errors import InputError
+from optogram.result.base import Result
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from optogram.network.network import Network
+    from optogram.target import Target
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """What an attribution answers, kept beside it so that it can be asked again.
+
+    Attributes
+    ----------
+    net : Network
+        What was explained.
+    x : ndarray of shape (M, H, W, C)
+        The distinct images, in network units.
+    which : ndarray of shape (N,)
+        For each explanation, its image.
+    targets : tuple of Target
+        For each explanation, its target.
+    method : callable
+        The function that made the attribution.
+    arguments : mapping
+        Its other arguments.
+    """
+
+    net: "Network"
+    x: np.ndarray
+    which: np.ndarray
+    targets: tuple["Target", ...]
+    method: Callable[..., "Attribution"]
+    arguments: Mapping[str, Any]
+
+    def ask(self, net: "Network", memory: int | str | None = None) -> "Attribution":
+        """The same question, put to ``net``."""
+        return self.method(net, self.x, list(self.targets), memory=memory, **self.arguments)
+
+
+@dataclass(frozen=True, eq=False)
+class Attribution(Result):
+    """Where in each image the score of a target comes from.
+
+    Attributes
+    ----------
+    images : uint8 ndarray of shape (N, H, W, C)
+        What the network was shown, as pictures.
+    targets : tuple of str
+        What was explained, one an image.
+    score : ndarray of shape (N,)
+        The score explained.
+    layer : str or None
+        The layer looked at, for methods that look at one.
+    question : Question or None
+        What `optogram.check` asks again; it is not saved, and None in a result loaded from a file.
+    """
+
+    images: np.ndarray
+    targets: tuple[str, ...]
+    score: np.ndarray
+    layer: str | None = None
+    question: Question | None = field(default=None, repr=False, metadata={"is_saved": False})
+
+    @property
+    def heatmap(self) -> np.ndarray:
+        """(N, h, w): ``values``, or the largest magnitude over channels where they have any."""
+        return np.abs(self.values).max(axis=-1) if self.values.ndim == 4 else self.values
+
+    def mask(self, t: float) -> np.ndarray:
+        """(N, h, w), True where the heatmap reaches ``t`` times its image's maximum: kept."""
+        heat = self.heatmap
+        return heat >= t * heat.max(axis=(1, 2), keepdims=True)
+
+    def overlay(self, index: int = 0, photo: Any = None, **style: Any) -> "Image":
+        """The heatmap of image ``index`` over that image.
+
+        Parameters
+        ----------
+        index : int
+            Which image.
+        photo : PIL image or uint8 array, optional
+            The photo at its full size, where it was squashed to fit; None: as the network saw it.
+        **style
+            See `optogram.render.overlay`: ``scale``, ``cmap``, ``opacity``, ``bar``, ``title``.
+        """
+        from optogram.render import overlay, visible
+
+        below = visible(self.images[index]) if photo is None else photo
+        style.setdefault("scale", self.scale(index))
+        return overlay(below, self.map_on_image(index), **style)
+
+    def scale(self, index: int = 0) -> Any:
+        """What the two ends of the scale bar of image ``index`` mean.
+
+        A few pixels of a gradient are far larger than all others: of such maps the bar ends at
+        the 99th percentile, and what lies beyond has the last colour.
+        """
+        from optogram.render import scale_of
+
+        heat = self.heatmap[index]
+        if self.values.ndim != 4 or not np.isfinite(heat).any():
+            return scale_of(heat)
+        return scale_of(heat, signed=False, high=float(np.nanpercentile(heat, 99)))
+
+    def map_on_image(self, index: int = 0) -> np.ndarray:
+        """The heatmap of image ``index`` as a grid that covers the whole image evenly."""
+        return self.heatmap[index]
+
+    def plot(self) -> "Image":
+        """Each image, its map and both together, side by side, one image a row."""
+        from optogram.render import heatmap, sheet, visible
+
+        rows = [
+            [
+                visible(self.images[i]),
+                heatmap(self.map_on_image(i), size=self.images.shape[1:3], scale=self.scale(i)),
+                self.overlay(i),
+            ]
+            for i in range(len(self.images))
+        ]
+        return sheet(
+            rows, titles=["what the network saw", self.method, "both"], captions=self.targets
+        )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Occlusion(Attribution):
+    """An occlusion map: how far the score falls when a patch covers each place.
+
+    Attributes
+    ----------
+    scores : ndarray of shape (N, rows, cols)
+        The score with the patch there; ``values`` is ``score`` minus these.
+    """
+
+    scores: np.ndarray
+
+    def mask(self, t: float, of: str = "values") -> np.ndarray:
+        """(N, rows, cols), True where a place matters.
+
+        Parameters
+        ----------
+        t : float
+            A share of the maximum of each image.
+        of : {"values", "scores"}
+            "values": where the fall reaches ``t`` times its maximum. "scores": where the score
+            with the patch stays below ``t`` times the largest such score (tutorial row B5).
+        """
+        if of == "scores":
+            return self.scores < t * self.scores.max(axis=(1, 2), keepdims=True)
+        if of != "values":
+            raise InputError(f'of must be "values" or "scores", not {of!r}.')
+        return super().mask(t)
+
+    def map_on_image(self, index: int = 0) -> np.ndarray:
+        """The map with each value at the centre of its patch, in pixels of the image."""
+        height, width = self.images.shape[1:3]
+        rows, columns = self.values.shape[1:]
+        (patch_y, patch_x), (step_y, step_x) = self.parameters["patch"], self.parameters["stride"]
+        centres_y = np.arange(rows) * step_y + (patch_y - 1) / 2
+        centres_x = np.arange(columns) * step_x + (patch_x - 1) / 2
+        wide = np.stack([np.interp(np.arange(width), centres_x, row) for row in self.values[index]])
+        return np.stack(
+            [np.interp(np.arange(height), centres_y, column) for column in wide.T], axis=1
+        ).astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class GuidedAttribution(Attribution):
+    """A map made by guided backpropagation.
+
+    Attributes
+    ----------
+    treated : tuple of str
+        The rectifiers that passed only positive gradient, by name.
+    left_alone : tuple of str
+        Other activations on the way, through which the gradient came back as it was.
+    """
+
+    treated: tuple[str, ...]
+    left_alone: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class IntegratedGradients(Attribution):
+    """Integrated gradients, and how well they add up.
+
+    Attributes
+    ----------
+    baseline_score : ndarray of shape (N,)
+        The score of the image where the line begins.
+    completeness_gap : ndarray of shape (N,)
+        The sum of ``values`` minus what it should be, ``score − baseline_score``; it shrinks as
+        steps are added.
+    """
+
+    baseline_score: np.ndarray
+    completeness_gap: np.ndarray
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class GradCAM(Attribution):
+    """A Grad-CAM map, and what it was made of.
+
+    Attributes
+    ----------
+    maps : ndarray of shape (N, h, w, K), or (1, h, w, K) where all share one image
+        What the layer answers.
+    gradients : ndarray of shape (N, h, w, K)
+        The gradient of the score at each element of the maps.
+    """
+
+    maps: np.ndarray
+    gradients: np.ndarray
+
+    @property
+    def steps(self) -> "GradCAMSteps":
+        """The four stages on the way to the map."""
+        return GradCAMSteps(self.maps, self.gradients, self.images, self.targets)
+
+
+@dataclass(frozen=True)
+class GradCAMSteps:
+    """How a Grad-CAM map comes about, in four stages.
+
+    Attributes
+    ----------
+    maps : ndarray of shape (N, h, w, K), or (1, h, w, K) where all share one image
+        Stage 1, Aₖ: what the layer answers.
+    gradients : ndarray of shape (N, h, w, K)
+        Stage 2, ∂S/∂Aₖ: how the score changes with each element.
+    images : uint8 ndarray of shape (N, H, W, C)
+        What the network was shown.
+    targets : tuple of str
+        What was explained.
+    """
+
+    maps: np.ndarray
+    gradients: np.ndarray
+    images: np.ndarray
+    targets: tuple[str, ...]
+
+    @property
+    def weights(self) -> np.ndarray:
+        """(N, K), stage 3, αₖ: the mean of each map's gradients."""
+        return self.gradients.mean(axis=(1, 2))
+
+    @property
+    def sum(self) -> np.ndarray:
+        """(N, h, w), stage 4: Σₖ αₖ Aₖ, before negative places are set to zero."""
+        maps = np.broadcast_to(self.maps, self.gradients.shape)
+        return np.einsum("nk,nhwk->nhw", self.weights, maps)
+
+    def plot(self, index: int = 0, top: int = 5) -> "Image":
+        """The stages of image ``index`` for the ``top`` maps that add most, and the sum of all."""
+        from optogram.render import compact, heatmap, scale_of, sheet, visible
+
+        maps = self.maps[index if len(self.maps) > 1 else 0]
+        gradients, weights = self.gradients[index], self.weights[index]
+        parts = maps * weights
+        strongest = np.argsort(-np.abs(parts).sum(axis=(0, 1)), kind="stable")[:top]
+        size = self.images.shape[1:3]
+
+        def drawn(stage: np.ndarray) -> list["Image"]:
+            scale = scale_of(stage[..., strongest])
+            return [heatmap(stage[..., k], size=size, scale=scale) for k in strongest]
+
+        tiles = np.broadcast_to(weights, maps.shape)
+        columns = [drawn(stage) for stage in (maps, gradients, tiles, parts)]
+        rows: list[list[Image | None]] = [list(row) for row in zip(*columns, strict=True)]
+        rows.append([visible(self.images[index]), None, None, heatmap(self.sum[index], size=size)])
+        captions = [f"map {k}, weight {compact(float(weights[k]))}" for k in strongest]
+        captions.append(f"{self.targets[index]}: the sum over all {len(weights)} maps")
+        titles = ["1 map", "2 gradient", "3 weight", "4 weight × map, summed"]
+        return sheet(rows, titles=titles, captions=captions)
