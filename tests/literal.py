@@ -66,31 +66,43 @@ def logits(model, x):
 
 def gradient_of_output(model, x, score):
     """d score(output) / d x for one image, where ``score`` gets what the model returns for it."""
-    x = tensor(x[None])
+    return gradients_of_output(model, score)(x)
+
+
+def gradients_of_output(model, score):
+    """`gradient_of_output` as a function of the image, for those who need it at many images."""
     if BACKEND == "tensorflow":
         import tensorflow as tf
 
-        with tf.GradientTape() as tape:
-            tape.watch(x)
-            value = score(model(x, training=False)[0])
-        found = tape.gradient(value, x)
+        def differentiate(x):
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                value = score(model(x, training=False)[0])
+            return tape.gradient(value, x)
     elif BACKEND == "torch":
         import torch
 
-        x.requires_grad_()
-        (found,) = torch.autograd.grad(score(model(x, training=False)[0]), x)
+        def differentiate(x):
+            x.requires_grad_()
+            return torch.autograd.grad(score(model(x, training=False)[0]), x)[0]
     else:
         import jax
 
-        found = jax.jit(jax.grad(lambda x: score(model(x, training=False)[0])))(x)
-    return array(found)[0]
+        differentiate = jax.jit(jax.grad(lambda x: score(model(x, training=False)[0])))
+    return lambda x: array(differentiate(tensor(x[None])))[0]
+
+
+def gradients(model, score):
+    """d score(logits) / d image as a function of the image."""
+    features, finish = before_last_dense(model)
+    return gradients_of_output(features, lambda last: score(finish(last[None])[0]))
 
 
 def gradient(model, x, score, layer=None):
     """(d score(logits) / d maps of ``layer``, those maps); of the image where there is no layer."""
-    features, finish = before_last_dense(model)
     if layer is None:
-        return gradient_of_output(features, x, lambda last: score(finish(last[None])[0])), x
+        return gradients(model, score)(x), x
+    features, finish = before_last_dense(model)
     both = keras.Model(model.input, [model.get_layer(layer).output, features.output])
     x = tensor(x[None])
     if BACKEND == "tensorflow":
@@ -182,3 +194,213 @@ def blurred(x, sigma):
     for axis in (0, 1):
         x = gaussian_filter1d(x, sigma, axis, mode="nearest", radius=round(3 * sigma))
     return x
+
+
+def gradcam_plus_plus(model, x, score, layer):
+    """Equation 19 of Chattopadhay et al. for the weights of positions, then their sums."""
+    gradients, maps = (a.astype(np.float64) for a in gradient(model, x, score, layer))
+    height, width, channels = maps.shape
+    total = np.zeros((height, width))
+    for k in range(channels):
+        whole, weight = maps[:, :, k].sum(), 0.0
+        for g in gradients[:, :, k].ravel():
+            below = 2 * g**2 + whole * g**3
+            weight += max(g, 0) * (g**2 / below if below else 0)
+        total += weight * maps[:, :, k]
+    return np.maximum(total, 0)
+
+
+def layercam(model, x, score, layer):
+    """Equations 5 to 7 of Jiang et al., sum by sum."""
+    gradients, maps = gradient(model, x, score, layer)
+    total = np.zeros(maps.shape[:2])
+    for k in range(maps.shape[2]):
+        total += np.maximum(gradients[:, :, k], 0) * maps[:, :, k].astype(np.float64)
+    return np.maximum(total, 0)
+
+
+def smoothgrad(gradient_at, x, n, noise, seed):
+    """The mean of a gradient, a function of the image, over noisy copies taken one at a time."""
+    drawn = np.random.default_rng(seed).standard_normal((n, *x.shape), np.float32)
+    deviation = np.float32(noise * (x.max() - x.min()))
+    total = np.zeros(x.shape)
+    for i in range(n):
+        total += gradient_at(x + drawn[i] * deviation)
+    return total / n
+
+
+def integrated_gradients(gradient_at, x, black, steps):
+    """The midpoint rule on the line from ``black`` to the image, one gradient at a time.
+
+    Points of the line are float32, x − (1 − share)(x − black): where a rectifier is nearly off,
+    the last bit of a pixel decides.
+    """
+    total = np.zeros(x.shape)
+    for i in range(steps):
+        share = np.float32((i + 0.5) / steps)
+        total += gradient_at(x + (share - 1) * (x - black))
+    return (x - black) * total / steps
+
+
+def upsampled(image, size):
+    """(h, w) at ``size``, bilinear, pixels being squares around their centres."""
+    from scipy.ndimage import map_coordinates
+
+    places = [
+        (np.arange(many) + 0.5) * few / many - 0.5
+        for few, many in zip(image.shape, size, strict=True)
+    ]
+    grid = np.meshgrid(*places, indexing="ij")
+    return map_coordinates(image.astype(np.float64), grid, order=1, mode="nearest")
+
+
+def scorecam(model, x, score, layer, black):
+    """Section 3 of Wang et al., one forward pass a map."""
+    maps = feature_maps(model, x, layer)
+    before = float(score(logits(model, black.astype("float32"))))
+    gains = []
+    for k in range(maps.shape[2]):
+        mask = upsampled(maps[:, :, k], x.shape[:2])
+        extent = mask.max() - mask.min()
+        mask = (mask - mask.min()) / extent if extent else np.zeros_like(mask)
+        seen = black + mask[:, :, None] * (x - black)
+        gains.append(float(score(logits(model, seen.astype("float32")))) - before)
+    weights = np.exp(gains) / np.exp(gains).sum()
+    total = np.zeros(maps.shape[:2])
+    for k, weight in enumerate(weights):
+        total += weight * maps[:, :, k]
+    return np.maximum(total, 0)
+
+
+def guided_gradcam(model, x, score, layer):
+    """Guided backpropagation times Grad-CAM, brought to the size of the image."""
+    cam = upsampled(gradcam(model, x, score, layer), x.shape[:2])
+    return gradients(guided_network(model), score)(x) * cam[:, :, None]
+
+
+# -- guided backpropagation ------------------------------------------------------------------------
+
+
+class GuidedRectifier(keras.layers.Layer):
+    """A rectifier of up to three pieces, its gradient written out instead of derived."""
+
+    def __init__(self, negative_slope=0.0, max_value=None, threshold=0.0, **kwargs):
+        super().__init__(**kwargs)
+        self.slope_below = negative_slope
+        self.highest = np.inf if max_value is None else max_value
+        self.threshold = threshold
+
+    def rectified(self, x):
+        below = keras.ops.convert_to_tensor(self.slope_below, x.dtype) * (x - self.threshold)
+        upwards = keras.ops.where(x > self.threshold, x, below)
+        return keras.ops.where(x >= self.highest, self.highest, upwards)
+
+    def slope(self, x):
+        upwards = keras.ops.where(
+            x > self.threshold, 1.0, keras.ops.convert_to_tensor(self.slope_below, x.dtype)
+        )
+        return keras.ops.where(x >= self.highest, 0.0, upwards)
+
+    def call(self, x):
+        def back(x, g):
+            return keras.ops.where((g > 0) & (x > 0), self.slope(x) * g, 0.0)
+
+        return with_gradient(self.rectified, back, x)
+
+    def compute_output_spec(self, x):
+        return keras.KerasTensor(x.shape, x.dtype)
+
+
+def with_gradient(function, back, x):
+    """function(x), whose gradient is back(x, gradient that comes in)."""
+    if BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        return tf.custom_gradient(lambda x: (function(x), lambda g: back(x, g)))(x)
+    if BACKEND == "torch":
+        import torch
+
+        class Applied(torch.autograd.Function):
+            @staticmethod
+            def forward(context, x):
+                context.save_for_backward(x)
+                return function(x)
+
+            @staticmethod
+            def backward(context, g):
+                return back(*context.saved_tensors, g)
+
+        return Applied.apply(x)
+    import jax
+
+    applied = jax.custom_vjp(function)
+    applied.defvjp(lambda x: (function(x), x), lambda x, g: (back(x, g),))
+    return applied(x)
+
+
+_BY_NAME = {
+    "relu": {},
+    "relu6": {"max_value": 6.0},
+    "leaky_relu": {"negative_slope": 0.2},
+}
+
+
+def _pieces(layer):
+    """What `GuidedRectifier` takes to stand for ``layer``; None where it is no rectifier."""
+    if isinstance(layer, keras.layers.ReLU):
+        return {
+            "negative_slope": float(layer.negative_slope),
+            "max_value": layer.max_value,
+            "threshold": float(layer.threshold),
+        }
+    if isinstance(layer, keras.layers.LeakyReLU):
+        return {"negative_slope": float(layer.negative_slope)}
+    if isinstance(layer, keras.layers.PReLU):
+        return {"negative_slope": array(layer.alpha)}
+    if isinstance(layer, keras.layers.Activation):
+        return _BY_NAME.get(layer.activation.__name__)
+    return None
+
+
+def _fused_pieces(layer):
+    activation = getattr(layer, "activation", None)
+    if isinstance(layer, keras.layers.Activation) or activation is None:
+        return None
+    if isinstance(activation, keras.layers.Layer):
+        return _pieces(activation)
+    return _BY_NAME.get(activation.__name__)
+
+
+@functools.cache
+def guided_network(model):
+    """A copy of ``model`` with the rule of Springenberg et al. at every rectifier.
+
+    A fused rectifier becomes a layer of its own, under the name of the layer it was fused into.
+    Of operations that are no layers, none is a rectifier here.
+    """
+    after = {}
+
+    def copied(layer):
+        pieces = _pieces(layer)
+        if pieces is not None:
+            return GuidedRectifier(**pieces, name=layer.name)
+        if not isinstance(layer, keras.layers.Layer):
+            return layer
+        config = layer.get_config()
+        pieces = _fused_pieces(layer)
+        if pieces is not None:
+            after[f"{layer.name}_linear"] = GuidedRectifier(**pieces, name=layer.name)
+            config |= {"name": f"{layer.name}_linear", "activation": "linear"}
+        return type(layer).from_config(config)
+
+    def call(operation, *args, **kwargs):
+        made = operation(*args, **kwargs)
+        return after[operation.name](made) if operation.name in after else made
+
+    clone = keras.models.clone_model(model, clone_function=copied, call_function=call)
+    copies = {layer.name: layer for layer in clone.layers}
+    for layer in model.layers:
+        if layer.weights and not isinstance(layer, keras.layers.PReLU):
+            copy = copies.get(f"{layer.name}_linear") or copies[layer.name]
+            copy.set_weights(layer.get_weights())
+    return clone

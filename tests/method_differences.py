@@ -25,10 +25,29 @@ class Subject:
     kernels: tuple[str, ...]
     patch: tuple[int, int]
     stride: tuple[int, int]
+    few_maps: str
+    """A layer with so few maps that Score-CAM of it is soon done, twice."""
 
     @property
     def model(self):
         return self.net.model
+
+    @property
+    def black(self):
+        black = {"unit": 0, "lite": -127 / 128}[self.net.preparation.name]
+        return np.full(self.x.shape[1:], black, np.float32)
+
+    @property
+    def answers(self):
+        """The class of the highest score of each image."""
+        return [int(literal.logits(self.model, image).argmax()) for image in self.x]
+
+    @property
+    def neuron(self):
+        """(position, channel) of an element of the inner layer that no rectifier has cut off."""
+        maps = literal.feature_maps(self.model, self.x[0], self.inner_layer)
+        y, x, channel = np.unravel_index(np.abs(maps - 3).argmin(), maps.shape)
+        return (int(y), int(x)), int(channel)
 
 
 def small():
@@ -42,6 +61,7 @@ def small():
         kernels=("fused", "depthwise", "separable", "plain"),
         patch=(6, 5),
         stride=(4, 7),
+        few_maps="dropout",
     )
 
 
@@ -56,6 +76,7 @@ def lite0(photo):
         kernels=("stem_conv", "block2a_depthwise", "head_conv"),
         patch=(81, 60),
         stride=(60, 80),
+        few_maps="block1a_project_bn",
     )
 
 
@@ -184,6 +205,166 @@ def occlusion_blur(subject):
     yield from _occlusion(subject, 1, [one(1)], paint, margin=1, fill="blur")
 
 
+def guided_backprop(subject):
+    found = og.guided_backprop(subject.net, subject.x)
+    guided = literal.guided_network(subject.model)
+    for image, values in zip(subject.x, found.values, strict=True):
+        yield values, literal.gradients(guided, highest)(image)
+
+
+def guided_backprop_targets(subject):
+    """A difference, a filter and a neuron in one call."""
+    position, channel = subject.neuron
+    layer, image = subject.inner_layer, subject.x[0]
+    targets = [
+        og.Class(3) - og.Class(1),
+        og.Filter(layer, channel),
+        og.Neuron(layer, position, channel),
+    ]
+    found = og.guided_backprop(subject.net, subject.x[:1], targets)
+    guided = literal.guided_network(subject.model)
+    inner = keras.Model(guided.input, guided.get_layer(layer).output)
+    mean = lambda maps: keras.ops.mean(maps[:, :, channel])  # noqa: E731
+    one_element = lambda maps: maps[(*position, channel)]  # noqa: E731
+    yield found.values[0], literal.gradients(guided, difference(3, 1))(image)
+    yield found.values[1], literal.gradients_of_output(inner, mean)(image)
+    yield found.values[2], literal.gradients_of_output(inner, one_element)(image)
+
+
+def smoothgrad(subject):
+    found = og.smoothgrad(subject.net, subject.x, n=4)
+    for image, values, answer in zip(subject.x, found.values, subject.answers, strict=True):
+        gradient_at = literal.gradients(subject.model, one(answer))
+        yield values, literal.smoothgrad(gradient_at, image, 4, 0.15, 0)
+
+
+def smoothgrad_targets(subject):
+    """A sum and a filter in one call, other noise."""
+    channel = subject.neuron[1]
+    targets = [0.5 * og.Class(2) + og.Class(1), og.Filter(subject.inner_layer, channel)]
+    found = og.smoothgrad(subject.net, subject.x[:1], targets, n=3, noise=0.05, seed=7)
+    inner = keras.Model(subject.model.input, subject.model.get_layer(subject.inner_layer).output)
+    mean = lambda maps: keras.ops.mean(maps[:, :, channel])  # noqa: E731
+    for values, gradient_at in zip(
+        found.values,
+        [
+            literal.gradients(subject.model, lambda logits: 0.5 * logits[2] + logits[1]),
+            literal.gradients_of_output(inner, mean),
+        ],
+        strict=True,
+    ):
+        yield values, literal.smoothgrad(gradient_at, subject.x[0], 3, 0.05, 7)
+
+
+def integrated_gradients(subject):
+    found = og.integrated_gradients(subject.net, subject.x, steps=4)
+    for i, answer in enumerate(subject.answers):
+        gradient_at = literal.gradients(subject.model, one(answer))
+        expected = literal.integrated_gradients(gradient_at, subject.x[i], subject.black, 4)
+        yield found.values[i], expected
+        yield found.score[i], literal.logits(subject.model, subject.x[i])[answer]
+        black = literal.logits(subject.model, subject.black)[answer]
+        yield found.baseline_score[i], black
+
+
+def integrated_gradients_targets(subject):
+    """A difference and a neuron in one call."""
+    position, channel = subject.neuron
+    targets = [og.Class(3) - og.Class(1), og.Neuron(subject.inner_layer, position, channel)]
+    found = og.integrated_gradients(subject.net, subject.x[:1], targets, steps=3)
+    inner = keras.Model(subject.model.input, subject.model.get_layer(subject.inner_layer).output)
+    one_element = lambda maps: maps[(*position, channel)]  # noqa: E731
+    for values, gradient_at in zip(
+        found.values,
+        [
+            literal.gradients(subject.model, difference(3, 1)),
+            literal.gradients_of_output(inner, one_element),
+        ],
+        strict=True,
+    ):
+        yield values, literal.integrated_gradients(gradient_at, subject.x[0], subject.black, 3)
+
+
+def integrated_gradients_of_a_probability(subject):
+    answer = subject.answers[0]
+    found = og.integrated_gradients(subject.net, subject.x[:1], steps=3, score="probability")
+    gradient_at = literal.gradients(subject.model, probability(answer))
+    expected = literal.integrated_gradients(gradient_at, subject.x[0], subject.black, 3)
+    yield found.values[0], expected
+
+
+def gradcam_plus_plus(subject):
+    found = og.gradcam_plus_plus(subject.net, subject.x)
+    for image, values in zip(subject.x, found.values, strict=True):
+        yield (
+            values,
+            literal.gradcam_plus_plus(subject.model, image, highest, subject.default_layer),
+        )
+
+
+def _inner_targets(subject, method, expected):
+    """Two targets in one call of ``method`` at the inner layer."""
+    targets, scores = [2, og.Class(3) - og.Class(1)], [one(2), difference(3, 1)]
+    found = method(subject.net, subject.x[:1], targets, subject.inner_layer)
+    for values, score in zip(found.values, scores, strict=True):
+        yield values, expected(subject.model, subject.x[0], score, subject.inner_layer)
+
+
+def gradcam_plus_plus_targets(subject):
+    yield from _inner_targets(subject, og.gradcam_plus_plus, literal.gradcam_plus_plus)
+
+
+def layercam(subject):
+    found = og.layercam(subject.net, subject.x)
+    for image, values in zip(subject.x, found.values, strict=True):
+        yield values, literal.layercam(subject.model, image, highest, subject.default_layer)
+
+
+def layercam_targets(subject):
+    yield from _inner_targets(subject, og.layercam, literal.layercam)
+
+
+def scorecam(subject):
+    found = og.scorecam(subject.net, subject.x, layer=subject.few_maps)
+    for image, values, answer in zip(subject.x, found.values, subject.answers, strict=True):
+        yield (
+            values,
+            literal.scorecam(subject.model, image, one(answer), subject.few_maps, subject.black),
+        )
+
+
+def scorecam_targets(subject):
+    """Several targets in one call."""
+    answer = subject.answers[0]
+    targets, scores = [1, og.Class(answer) - og.Class(1)], [one(1), difference(answer, 1)]
+    found = og.scorecam(subject.net, subject.x[:1], targets, subject.few_maps)
+    for values, score in zip(found.values, scores, strict=True):
+        yield (
+            values,
+            literal.scorecam(subject.model, subject.x[0], score, subject.few_maps, subject.black),
+        )
+
+
+def scorecam_of_a_probability(subject):
+    found = og.scorecam(subject.net, subject.x[:1], 2, subject.few_maps, score="probability")
+    yield (
+        found.values[0],
+        literal.scorecam(
+            subject.model, subject.x[0], probability(2), subject.few_maps, subject.black
+        ),
+    )
+
+
+def guided_gradcam(subject):
+    found = og.guided_gradcam(subject.net, subject.x)
+    for image, values in zip(subject.x, found.values, strict=True):
+        yield values, literal.guided_gradcam(subject.model, image, highest, subject.default_layer)
+
+
+def guided_gradcam_targets(subject):
+    yield from _inner_targets(subject, og.guided_gradcam, literal.guided_gradcam)
+
+
 METHODS = (
     feature_maps,
     kernels,
@@ -198,6 +379,22 @@ METHODS = (
     occlusion_images,
     occlusion_mean,
     occlusion_blur,
+    guided_backprop,
+    guided_backprop_targets,
+    smoothgrad,
+    smoothgrad_targets,
+    integrated_gradients,
+    integrated_gradients_targets,
+    integrated_gradients_of_a_probability,
+    gradcam_plus_plus,
+    gradcam_plus_plus_targets,
+    layercam,
+    layercam_targets,
+    scorecam,
+    scorecam_targets,
+    scorecam_of_a_probability,
+    guided_gradcam,
+    guided_gradcam_targets,
 )
 
 
@@ -221,10 +418,10 @@ def main():
         "EfficientNet-Lite0, chelsea": lite0(skimage.data.chelsea()),
     }
     print(f"{keras.config.backend()}, Keras {keras.__version__}: largest difference ÷ range")
-    print(f"{'':28}" + "".join(f"{name:>30}" for name in subjects))
+    print(f"{'':40}" + "".join(f"{name:>30}" for name in subjects))
     for method in METHODS:
         row = [f"{largest_difference(method, subject):30.1e}" for subject in subjects.values()]
-        print(f"{method.__name__:28}" + "".join(row), flush=True)
+        print(f"{method.__name__:40}" + "".join(row), flush=True)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from optogram.errors import ModelError as ModelError
     from optogram.errors import OptogramError as OptogramError
     from optogram.errors import OutputError as OutputError
+    from optogram.methods.check import check as check
     from optogram.methods.feature_maps import feature_maps as feature_maps
     from optogram.methods.gradcam import gradcam as gradcam
     from optogram.methods.gradcam_plus_plus import gradcam_plus_plus as gradcam_plus_plus
@@ -29,10 +30,12 @@ if TYPE_CHECKING:
     from optogram.methods.saliency import saliency as saliency
     from optogram.methods.scorecam import scorecam as scorecam
     from optogram.methods.smoothgrad import smoothgrad as smoothgrad
+    from optogram.methods.strongest_images import strongest_images as strongest_images
     from optogram.network.network import Network as Network
     from optogram.network.opening import load as load
     from optogram.reporting.report import report as report
     from optogram.result import Attribution as Attribution
+    from optogram.result import Check as Check
     from optogram.result import FeatureMaps as FeatureMaps
     from optogram.result import GradCAM as GradCAM
     from optogram.result import GuidedAttribution as GuidedAttribution
@@ -40,7 +43,9 @@ if TYPE_CHECKING:
     from optogram.result import Kernels as Kernels
     from optogram.result import Occlusion as Occlusion
     from optogram.result import Result as Result
+    from optogram.result import StrongestImages as StrongestImages
     from optogram.result import load_result as load_result
+    from optogram.result import side_by_side as side_by_side
     from optogram.target import Class as Class
     from optogram.target import Filter as Filter
     from optogram.target import Neuron as Neuron
@@ -49,6 +54,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Attribution": "optogram.result",
     "BackendError": "optogram.errors",
+    "Check": "optogram.result",
     "Class": "optogram.target",
     "FeatureMaps": "optogram.result",
     "Filter": "optogram.target",
@@ -64,6 +70,8 @@ _HOMES = {
     "OptogramError": "optogram.errors",
     "OutputError": "optogram.errors",
     "Result": "optogram.result",
+    "StrongestImages": "optogram.result",
+    "check": "optogram.methods.check",
     "feature_maps": "optogram.methods.feature_maps",
     "gradcam": "optogram.methods.gradcam",
     "gradcam_plus_plus": "optogram.methods.gradcam_plus_plus",
@@ -78,7 +86,9 @@ _HOMES = {
     "report": "optogram.reporting.report",
     "saliency": "optogram.methods.saliency",
     "scorecam": "optogram.methods.scorecam",
+    "side_by_side": "optogram.result",
     "smoothgrad": "optogram.methods.smoothgrad",
+    "strongest_images": "optogram.methods.strongest_images",
 }
 _ROOMS = ("datasets",)
 _NEED_KERAS = frozenset(

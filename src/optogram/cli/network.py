@@ -5,6 +5,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -88,6 +89,26 @@ def open_network(
     for note in net.notes:
         click.echo(f"Note: {note}", err=True)
     return net
+
+
+def made_folder(name: str) -> Path:
+    """The folder ``name``, made where it is missing.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be made.
+    """
+    from optogram.errors import OutputError
+
+    folder = Path(name)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise OutputError(f"{name} is taken by a file: give the name of a folder.") from None
+    except OSError as error:
+        raise OutputError(f"{name} cannot be made: {error.strerror or error}.") from error
+    return folder
 
 
 def start_backend() -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from optogram.cli.attribution import memory_option
 from optogram.cli.network import fit_option, model_option, network_options, open_network
 from optogram.cli.progress import progress_bar
 
@@ -20,12 +21,7 @@ from optogram.cli.progress import progress_bar
 )
 @click.option("--top", default=3, show_default=True, help="How many classes to explain.")
 @fit_option
-@click.option(
-    "--memory",
-    metavar="SIZE",
-    help='What the computation may add to the process, as in "2GB".  [default: a quarter of what '
-    "is free]",
-)
+@memory_option
 @network_options
 def report(
     photos: tuple[str, ...],

@@ -78,7 +78,7 @@ def integrated_gradients(
     warnings = [
         f"The values for {name} add up to {float(whole + missed):.3g}, but the score changes by "
         f"{float(whole):.3g} from black to the image: {steps} steps are too few, raise steps."
-        for name, whole, missed in zip(answer.names, change, gap, strict=True)
+        for name, whole, missed in zip(answer.places, change, gap, strict=True)
         if abs(missed) > _TOLERATED_GAP * abs(whole)
     ]
     return answer.attribution(

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from optogram.errors import InputError
+from optogram.methods.painting import paint_for
 from optogram.methods.request import Request, ask
 from optogram.network.network import Network
 from optogram.progress import Progress, silent
@@ -86,7 +87,7 @@ def occlusion(
         for top in tops
         for left in lefts
     ]
-    paint = _paint(net, request.x, fill, fill_space, max(patch) + 2 * margin)
+    paint = paint_for(net, request.x, fill, fill_space, max(patch) + 2 * margin)
     answer = request.answer(memory)
     scores = _scores(answer.request, windows, paint, memory, progress)
     scores = scores.reshape(-1, len(tops), len(lefts))
@@ -117,44 +118,6 @@ def _scores(
         return picture
 
     return request.scores_of_variants(painted, len(windows), memory, progress)
-
-
-def _paint(
-    net: Network, x: np.ndarray, fill: float | str, fill_space: str, extent: int
-) -> np.ndarray:
-    """What is painted, as images (M, H, W, C) in network units; ``extent``: the painted side."""
-    if fill_space not in ("display", "network"):
-        raise InputError(f'fill_space must be "display" or "network", not {fill_space!r}.')
-    if fill == "blur":
-        return _blurred(x, sigma=extent / 2)
-    if fill == "mean":
-        return np.broadcast_to(x.mean(axis=(1, 2), keepdims=True), x.shape)
-    if isinstance(fill, str):
-        raise InputError(f'fill must be a number, "mean" or "blur", not {fill!r}.')
-    colour = np.full((1, 1, 1, x.shape[3]), fill, np.float32)
-    if fill_space == "display":
-        if not 0 <= fill <= 255:
-            raise InputError(
-                f"fill is a grey in 0..255, not {fill:g}; in the network's own units say "
-                'fill_space="network".'
-            )
-        colour = net.preparation.to_network(colour)
-    return np.broadcast_to(colour, x.shape)
-
-
-def _blurred(x: np.ndarray, sigma: float) -> np.ndarray:
-    """Images (M, H, W, C) under a Gaussian of ``sigma`` pixels, their borders continued."""
-    reach = max(1, round(3 * sigma))
-    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2).astype(np.float32)
-    kernel /= kernel.sum()
-    for axis in (1, 2):
-        margins = [(0, 0)] * 4
-        margins[axis] = (reach, reach)
-        windows = np.lib.stride_tricks.sliding_window_view(
-            np.pad(x, margins, mode="edge"), len(kernel), axis=axis
-        )
-        x = windows @ kernel
-    return x
 
 
 def _sides(

@@ -170,6 +170,13 @@ class Answer:
         """What was explained, in words."""
         return tuple(target.describe(self.request.net) for target in self.request.targets or ())
 
+    @property
+    def places(self) -> tuple[str, ...]:
+        """What was explained, and in which image where there are several."""
+        if len(self.request.x) == 1:
+            return self.names
+        return tuple(f"{name} in image {i}" for i, name in enumerate(self.names))
+
     def doubts_about_gradients(self, layer: str | None) -> tuple[str, ...]:
         """Which gradients vanished; there are none here."""
         return ()
@@ -196,8 +203,8 @@ class Answer:
             *net.notes,
             *request.doubts,
             *warnings,
-            *doubts_about_scores(net, request.score, self.scores, self.names),
-            *(gone or doubts_about_maps(values, self.names)),
+            *doubts_about_scores(net, request.score, self.scores, self.places),
+            *(gone or doubts_about_maps(values, self.places)),
         )
         arguments = {**parameters, "layer": layer} if layer else parameters
         return kind(
@@ -235,7 +242,7 @@ class GradientAnswer(Answer):
     def doubts_about_gradients(self, layer: str | None) -> tuple[str, ...]:
         """Which gradients vanished."""
         where = "the image" if layer is None else repr(layer)
-        return doubts_about_gradients(self.gradient, self.names, where)
+        return doubts_about_gradients(self.gradient, self.places, where)
 
 
 def ask(net: Network, image: Any, target: Any, score: str) -> Request:

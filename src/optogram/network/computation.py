@@ -2,7 +2,7 @@
 
 import copy
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import keras
@@ -71,13 +71,18 @@ class Computation:
         """The shape of one example of ``value``, the first output of its step."""
         return tuple(side or 1 for side in self.geometry(size)[value.step].shape[1:])
 
-    def with_values(self, arrays: Sequence[np.ndarray]) -> Self:
+    def with_values(self, arrays: Mapping[int, np.ndarray]) -> Self:
         """The same network computing with other weights; the model keeps its own.
 
-        ``arrays`` stand in for `variables`, in their order.
+        ``arrays`` stand in for some of `variables`, by their place in that list.
         """
         other = copy.copy(self)
-        other._values = [self.backend.to_tensor(array) for array in arrays]
+        other._values = [
+            self.backend.to_tensor(arrays[i])
+            if i in arrays
+            else keras.ops.convert_to_tensor(variable)
+            for i, variable in enumerate(self.variables)
+        ]
         return other
 
     def evaluate(

@@ -19,6 +19,10 @@ PIXEL_LIMIT = 120_000_000
 # Plain raster formats, decoded in process; EPS, for one, would start Ghostscript.
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000")
 
+_ENDINGS = frozenset(
+    (".avif", ".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
+)
+
 # Pillow opens these formats in mode "I" only for samples of 16 bits.
 _SIXTEEN_BITS_AS_I = ("PNG", "PPM")
 
@@ -84,6 +88,26 @@ def read_picture(source: str | os.PathLike | Image.Image | Any, channels: int = 
         with _decoding(name):
             return _from_image(source, channels, name)
     return _from_array(_as_array(source), channels, "The array")
+
+
+def pictures_in(folder: str | os.PathLike) -> list[Path]:
+    """The picture files in a folder and its subfolders, told by their endings, by name.
+
+    Raises
+    ------
+    InputError
+        If there is no such folder, or no picture in it.
+    """
+    path = Path(os.fsdecode(folder))
+    if not path.is_dir():
+        raise InputError(f"{str(path)!r} is no folder: give the path of a folder with pictures.")
+    found = sorted(file for file in path.rglob("*") if file.suffix.lower() in _ENDINGS)
+    if not found:
+        raise InputError(
+            f"There is no picture in {str(path)!r}: expected files ending in "
+            f"{', '.join(sorted(_ENDINGS))}."
+        )
+    return found
 
 
 # Files

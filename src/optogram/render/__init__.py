@@ -1,5 +1,6 @@
 """Arrays to pixels: the only place that makes a colour or writes an image."""
 
+from optogram.render.chart import chart
 from optogram.render.colors import DIVERGING, GRAY, SEQUENTIAL, ColorMap, colorize
 from optogram.render.display import Scale, scale_of, to_picture, to_unit
 from optogram.render.encode import data_uri, to_bytes, write
@@ -9,7 +10,7 @@ from optogram.render.mosaic import mosaic
 from optogram.render.overlay import overlay, through_mask
 from optogram.render.resample import Photo, as_image, visible
 from optogram.render.sheet import sheet
-from optogram.render.text import compact
+from optogram.render.text import compact, label
 
 __all__ = [
     "DIVERGING",
@@ -19,11 +20,13 @@ __all__ = [
     "Photo",
     "Scale",
     "as_image",
+    "chart",
     "colorize",
     "compact",
     "data_uri",
     "grid",
     "heatmap",
+    "label",
     "mosaic",
     "overlay",
     "scale_of",

@@ -17,8 +17,8 @@ from optogram.methods.request import source_of
 from optogram.methods.saliency import saliency
 from optogram.network.layer import field_text, row, totals
 from optogram.network.network import Network, Prediction
+from optogram.progress import Meter
 from optogram.render import Scale, compact, data_uri, scale_of
-from optogram.reporting.meter import Meter
 from optogram.reporting.photos import Photo
 from optogram.result import Attribution, FeatureMaps, Occlusion
 

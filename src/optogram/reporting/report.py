@@ -12,10 +12,9 @@ import jinja2
 from optogram.errors import InputError, OutputError
 from optogram.files import replacing
 from optogram.network.network import Network
-from optogram.progress import Progress, silent
+from optogram.progress import Meter, Progress, silent
 from optogram.render import compact
 from optogram.reporting.content import Anatomy, Section, anatomy, section, units
-from optogram.reporting.meter import Meter
 from optogram.reporting.photos import as_list, read_photo
 
 _NETWORK_UNITS = 5

@@ -10,10 +10,14 @@ from optogram.result.attribution import (
     Question,
 )
 from optogram.result.base import Result, load_result
+from optogram.result.check import Check
+from optogram.result.comparison import side_by_side
 from optogram.result.maps import FeatureMaps, Kernels
+from optogram.result.strongest import StrongestImages
 
 __all__ = [
     "Attribution",
+    "Check",
     "FeatureMaps",
     "GradCAM",
     "GradCAMSteps",
@@ -23,5 +27,7 @@ __all__ = [
     "Occlusion",
     "Question",
     "Result",
+    "StrongestImages",
     "load_result",
+    "side_by_side",
 ]

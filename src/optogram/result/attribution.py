@@ -100,6 +100,14 @@ class Attribution(Result):
         style.setdefault("scale", self.scale(index))
         return overlay(below, self.map_on_image(index), **style)
 
+    def picture(self, index: int = 0) -> "Image":
+        """Image ``index`` as it is seen best, no words: coarse maps over it, fine ones alone."""
+        from optogram.render import heatmap
+
+        if self.values.ndim == 4:
+            return heatmap(self.heatmap[index], scale=self.scale(index), bar=False)
+        return self.overlay(index, bar=False)
+
     def scale(self, index: int = 0) -> Any:
         """What the two ends of the scale bar of image ``index`` mean.
 

@@ -1,0 +1,144 @@
+"""The options that say which method is asked what, and asking it."""
+
+import inspect
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from optogram.methods import ATTRIBUTIONS
+from optogram.progress import Progress
+
+if TYPE_CHECKING:
+    from optogram.network.network import Network
+    from optogram.result import Attribution
+
+
+def attribution_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that `Asked` takes."""
+    for option in reversed(
+        (
+            click.option(
+                "--method",
+                "methods",
+                multiple=True,
+                type=click.Choice([*ATTRIBUTIONS, "all"]),
+                default=("gradcam",),
+                show_default=True,
+                help="What to ask; may be given several times.",
+            ),
+            click.option(
+                "--target",
+                "targets",
+                metavar="CLASS",
+                multiple=True,
+                help="A class to explain, by number, name or WordNet id; may be given several "
+                "times.  [default: each photo's own answer]",
+            ),
+            click.option(
+                "--against",
+                metavar="CLASS",
+                help="Explain each target minus this class: why this and not that.",
+            ),
+            click.option(
+                "--layer",
+                metavar="NAME",
+                help="Whose maps, for methods that look at a layer.  [default: the last one that "
+                "makes maps]",
+            ),
+            click.option(
+                "--score",
+                type=click.Choice(["logit", "probability"]),
+                default="logit",
+                show_default=True,
+                help="What is explained of a class.",
+            ),
+            click.option(
+                "--seed", default=0, show_default=True, help="Of everything that is drawn."
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def memory_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--memory``."""
+    return click.option(
+        "--memory",
+        metavar="SIZE",
+        help='What the computation may add to the process, as in "2GB".  [default: a quarter of '
+        "what is free]",
+    )(command)
+
+
+def chosen_methods(names: tuple[str, ...]) -> list[str]:
+    """The methods named, each once; "all" stands for every one."""
+    return list(ATTRIBUTIONS) if "all" in names else list(dict.fromkeys(names))
+
+
+def chosen_targets(targets: tuple[str, ...], against: str | None) -> Any:
+    """The targets named; None for each photo's own answer."""
+    import optogram
+
+    if not targets:
+        if against:
+            raise click.UsageError("--against needs a --target that it is taken from.")
+        return None
+    classes = [optogram.Class(_label(target)) for target in targets]
+    if against is None:
+        return classes
+    return [target - optogram.Class(_label(against)) for target in classes]
+
+
+def explained(
+    net: "Network",
+    method: str,
+    image: Any,
+    target: Any,
+    progress: Progress,
+    **options: Any,
+) -> "Attribution":
+    """The result of ``method``, given those of the options that it takes."""
+    import optogram
+
+    function = getattr(optogram, method)
+    taken = inspect.signature(function).parameters
+    given = {name: option for name, option in options.items() if name in taken}
+    return function(net, image, target, progress=progress, **given)
+
+
+def warn(who: str, result: Any, told: set[str]) -> None:
+    """Say a result's warnings on standard error, each once."""
+    for warning in result.warnings:
+        if warning not in told:
+            told.add(warning)
+            click.echo(f"Warning: {who}: {warning}", err=True)
+
+
+def photo_paths(photos: tuple[str, ...]) -> list[str]:
+    """The photos given, folders replaced by the pictures in them."""
+    from optogram.network.images import pictures_in
+
+    return [
+        str(path)
+        for photo in photos
+        for path in (pictures_in(photo) if Path(photo).is_dir() else [photo])
+    ]
+
+
+def unique_stems(paths: list[str]) -> Iterator[str]:
+    """A file name without ending for each photo, no two alike."""
+    seen: Counter[str] = Counter()
+    for path in paths:
+        stem = re.sub(r"[^\w.-]+", "_", Path(path).stem) or "photo"
+        seen[stem.casefold()] += 1
+        count = seen[stem.casefold()]
+        yield stem if count == 1 else f"{stem}-{count}"
+
+
+def _label(text: str) -> int | str:
+    return int(text) if text.isdecimal() else text

@@ -1,0 +1,121 @@
+"""`optogram check`: whether the maps of methods are to be believed."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from optogram.cli.attribution import (
+    attribution_options,
+    chosen_methods,
+    chosen_targets,
+    explained,
+    memory_option,
+    photo_paths,
+    warn,
+)
+from optogram.cli.network import (
+    fit_option,
+    made_folder,
+    model_option,
+    network_options,
+    open_network,
+)
+from optogram.cli.progress import progress_bar
+
+if TYPE_CHECKING:
+    from optogram.result import Attribution, Check
+
+
+@click.command()
+@click.argument("photos", nargs=-1, required=True)
+@model_option
+@attribution_options
+@click.option(
+    "--steps", default=24, show_default=True, help="In how many parts pixels go and come."
+)
+@click.option(
+    "--out",
+    metavar="DIR",
+    default="checked",
+    show_default=True,
+    help="Where pictures and results are written.",
+)
+@fit_option
+@memory_option
+@network_options
+def check(
+    photos: tuple[str, ...],
+    model: str,
+    methods: tuple[str, ...],
+    targets: tuple[str, ...],
+    against: str | None,
+    layer: str | None,
+    score: str,
+    seed: int,
+    steps: int,
+    out: str,
+    fit: str,
+    memory: str | None,
+    **opening: Any,
+) -> None:
+    """Test whether the maps of METHODS for PHOTOS, or the photos of folders, are to be believed.
+
+    The weights are scrambled and the map made again: one that stays the same does not explain the
+    network. Pixels are taken away and shown in the order of the map: one that marks what matters
+    changes the score more than random places and edges do. METHOD.png and METHOD.npz are written
+    for each method.
+    """
+    net = open_network(model, **opening)
+    import optogram
+    from optogram.progress import Meter
+    from optogram.render import write
+
+    names, target = chosen_methods(methods), chosen_targets(targets, against)
+    paths = photo_paths(photos)
+    folder = made_folder(out)
+    checks: list[Check] = []
+    with progress_bar() as progress:
+        meter = Meter(progress, 100 * len(paths) * len(names))
+        for name in names:
+            told = set(net.notes)
+
+            def results(name: str = name, told: set[str] = told) -> Iterator["Attribution"]:
+                for path in paths:
+                    with meter.part(100, f"{name}: {path}") as within:
+                        image = net.prepare([path], fit)
+                        result = explained(
+                            net,
+                            name,
+                            image,
+                            target,
+                            within,
+                            layer=layer,
+                            score=score,
+                            seed=seed,
+                            memory=memory,
+                        )
+                        warn(f"{path}, {name}", result, told)
+                    yield result
+
+            found = optogram.check(results(), steps=steps, seed=seed, memory=memory)
+            write(found.plot(), folder / f"{name}.png")
+            found.save(folder / f"{name}.npz")
+            checks.append(found)
+            click.echo(f"\n{name}, {len(found.targets)} maps\n\n{found.table()}\n")
+            click.echo(found.sentence)
+    if len(checks) > 1:
+        click.echo(f"\n{_overview(checks)}")
+    click.echo(f"\nPictures and numbers are in {folder}.")
+
+
+def _overview(checks: "list[Check]") -> str:
+    """One line a method."""
+    width = max(len(found.checked) for found in checks)
+    lines = [f"{'':{width}}  alike when scrambled  insertion − deletion: map, random, edges"]
+    for found in checks:
+        gains = (found.insertion_area - found.deletion_area).mean(axis=0)
+        alike = float(found.similarity.mean())
+        words = "  ".join(f"{gain:6.2f}" for gain in gains)
+        lines.append(f"{found.checked:{width}}  {alike:20.2f}  {words:>43}")
+    return "\n".join(lines)

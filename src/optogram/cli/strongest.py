@@ -1,0 +1,86 @@
+"""`optogram strongest`: the photos that fire filters most."""
+
+from typing import Any
+
+import click
+
+from optogram.cli.attribution import memory_option
+from optogram.cli.network import (
+    fit_option,
+    made_folder,
+    model_option,
+    network_options,
+    open_network,
+)
+from optogram.cli.progress import progress_bar
+
+
+@click.command()
+@click.argument("folder")
+@click.option("--layer", metavar="NAME", required=True, help="Whose filters.")
+@click.option(
+    "--filters",
+    metavar="NUMBERS",
+    help='Which ones, as in "0-9,17".  [default: the first ten are drawn, all are computed]',
+)
+@click.option("--top", default=9, show_default=True, help="How many photos a filter.")
+@model_option
+@click.option(
+    "--out",
+    metavar="DIR",
+    default="strongest",
+    show_default=True,
+    help="Where the picture and the numbers are written; a run that was interrupted goes on there.",
+)
+@fit_option
+@memory_option
+@network_options
+def strongest(
+    folder: str,
+    layer: str,
+    filters: str | None,
+    top: int,
+    model: str,
+    out: str,
+    fit: str,
+    memory: str | None,
+    **opening: Any,
+) -> None:
+    """Show the photos of FOLDER that fire each filter of a layer most, and where in them."""
+    net = open_network(model, **opening)
+    import optogram
+    from optogram.render import write
+
+    chosen = None if filters is None else _numbers(filters)
+    place = made_folder(out)
+    stem = layer.replace("/", "-").replace(":", "-")
+    with progress_bar() as progress:
+        result = optogram.strongest_images(
+            net,
+            layer,
+            folder,
+            top,
+            filters=chosen,
+            fit=fit,
+            resume=place / f"{stem}.progress.npz",
+            memory=memory,
+            progress=progress,
+        )
+    for warning in result.warnings:
+        if warning not in net.notes:
+            click.echo(f"Warning: {warning}", err=True)
+    write(result.plot(chosen), place / f"{stem}.png")
+    result.save(place / f"{stem}.npz")
+    click.echo(f"{len(result.photos)} photos, {len(result.filters)} filters: {place / stem}.png")
+
+
+def _numbers(text: str) -> list[int]:
+    """The numbers that a text such as "0-9,17" names."""
+    found: list[int] = []
+    try:
+        for part in text.split(","):
+            first, _, last = part.partition("-")
+            found += range(int(first), int(last or first) + 1)
+    except ValueError:
+        raise click.BadParameter(f'{text!r} is no list such as "0-9,17".') from None
+    return found

@@ -1,0 +1,178 @@
+"""Whether a map is to be believed."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from optogram.errors import InputError
+from optogram.methods.perturbation import (
+    edge_map,
+    perturbation_curves,
+    rank_correlation,
+    ranking,
+)
+from optogram.methods.request import Request, source_of
+from optogram.methods.scrambling import cascade, stage_labels
+from optogram.methods.upsampling import Upsampling
+from optogram.progress import Progress, silent
+from optogram.result import Attribution, Check, Question
+
+
+def check(
+    result: Attribution | Iterable[Attribution],
+    *,
+    steps: int = 24,
+    seed: int = 0,
+    memory: int | str | None = None,
+    progress: Progress = silent,
+) -> Check:
+    """Test whether a map tells of the network, and whether what it marks matters to the score.
+
+    Weight randomization (Adebayo et al., "Sanity checks for saliency maps", 2018): the weights are
+    scrambled layer after layer from the top, and the map made again. A map that stays the same
+    does not depend on what the network learned. An edge detector stays the same by nature.
+
+    Deletion and insertion (Petsiuk et al., "RISE", 2018, section 4.3): pixels go, or come, in the
+    order of the map while the score is read. A map that marks what matters has a small area under
+    the first curve and a large one under the second, compared with a random map and with an edge
+    map, both as coarse as the map that is checked.
+
+    Parameters
+    ----------
+    result : Attribution, or iterable of Attribution
+        What a method returned, in this process; several, such as one a photo of a folder, are
+        taken one at a time and summed up with mean and spread. They come from one method.
+    steps : int
+        In how many parts pixels go and come, at least 2.
+    seed : int
+        Of the scrambling and the random map.
+    memory : int or str, optional
+        What the computation may add to the process, as in ``"2GB"``, beside one set of scrambled
+        weights; None: a quarter of what is free.
+    progress : callable, optional
+        Called as ``progress(done, total, what)`` for each result.
+
+    Returns
+    -------
+    Check
+        ``values`` (N, stages): the rank correlation of each map with the one after each stage of
+        scrambling; ``deletion`` and ``insertion`` with their areas; ``sentence`` says what follows.
+
+    Raises
+    ------
+    InputError
+        If a result was loaded from a file, the results are of several methods, there is none, or
+        steps is too small.
+    """
+    if not (isinstance(steps, int) and steps >= 2):
+        raise InputError(f"steps is a number of parts, 2 or more, not {steps!r}.")
+    results = [result] if isinstance(result, Attribution) else result
+    parts: list[Check] = []
+    for one in results:
+        if not isinstance(one, Attribution) or one.question is None:
+            raise InputError(
+                "check needs a result of saliency, gradcam or another attribution method, made in "
+                "this process: one loaded from a file has no network to ask; explain again."
+            )
+        if parts and (one.method, one.layer) != (parts[0].checked, parts[0].layer):
+            raise InputError(
+                f"The results come from {parts[0].checked} and {one.method}, or from two layers: "
+                "check one method at a time."
+            )
+        parts.append(_checked(one, one.question, steps, seed, memory, progress))
+    if not parts:
+        raise InputError("Expected at least one result to check, got none.")
+    return _joined(parts)
+
+
+def _checked(
+    result: Attribution,
+    question: Question,
+    steps: int,
+    seed: int,
+    memory: int | str | None,
+    progress: Progress,
+) -> Check:
+    """The check of all explanations of one result."""
+    net, count = question.net, len(result.targets)
+    pictures = result.images
+    total, done = len(stage_labels()) + count, 0
+    whole = Request(net, question.x, question.which, question.targets, "probability")
+    similarity = np.zeros((count, len(stage_labels())), np.float32)
+    scrambled = [result.heatmap[0]]
+    for number, stage in enumerate(cascade(net, whole.scored(), seed)):
+        again = np.nan_to_num(question.ask(stage.net, memory).heatmap)
+        scrambled.append(again[0])
+        similarity[:, number] = [
+            rank_correlation(*pair) for pair in zip(result.heatmap, again, strict=True)
+        ]
+        done += 1
+        progress(done, total, "scrambled networks")
+    deletion = np.empty((count, 3, steps + 1), np.float32)
+    insertion = np.empty_like(deletion)
+    edge_similarity = np.empty(count, np.float32)
+    edges = np.zeros(0)
+    for i in reversed(range(count)):
+        heat = np.nan_to_num(result.heatmap[i])
+        generator = np.random.default_rng(seed)
+        edges = _as_coarse(edge_map(pictures[i]), heat.shape)
+        maps = np.stack([heat, generator.random(heat.shape, np.float32), edges])
+        enlarged = Upsampling(heat.shape, whole.size)(maps)
+        enlarged[0] = _on_image(result, i, enlarged[0])
+        alone = replace(
+            whole,
+            x=question.x[question.which[i]][None],
+            which=np.zeros(1, int),
+            targets=(question.targets[i],),
+        )
+        rankings = np.stack([ranking(each, generator) for each in enlarged])
+        deletion[i], insertion[i] = perturbation_curves(
+            alone, rankings, steps, memory, lambda *_: None
+        )
+        edge_similarity[i] = rank_correlation(heat, edges)
+        done += 1
+        progress(done, total, "deletion and insertion")
+    return Check(
+        values=similarity,
+        method="check",
+        parameters={"steps": steps, "seed": seed, **question.arguments},
+        source=source_of(net, question.x.shape[1:]),
+        warnings=result.warnings,
+        checked=result.method,
+        layer=result.layer,
+        targets=result.targets,
+        stages=stage_labels(),
+        deletion=deletion,
+        insertion=insertion,
+        edge_similarity=edge_similarity,
+        image=pictures[0],
+        scrambled=np.stack(scrambled),
+        edges=edges,
+    )
+
+
+def _on_image(result: Attribution, index: int, otherwise: np.ndarray) -> np.ndarray:
+    """The map over the whole image, for those that say themselves where their cells lie."""
+    placed = np.nan_to_num(result.map_on_image(index))
+    return placed if placed.shape == otherwise.shape else otherwise
+
+
+def _as_coarse(values: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+    """A map at a smaller ``size`` (height, width), each cell the mean of what it covers."""
+    height, width = size
+    image = Image.fromarray(values.astype(np.float32))
+    return np.asarray(image.resize((width, height), Image.Resampling.BOX))
+
+
+def _joined(parts: list[Check]) -> Check:
+    """Several checks as one; pictures are those of the first."""
+    arrays = ("values", "deletion", "insertion", "edge_similarity")
+    joined: dict[str, Any] = {
+        name: np.concatenate([getattr(part, name) for part in parts]) for name in arrays
+    }
+    warnings = dict.fromkeys(warning for part in parts for warning in part.warnings)
+    targets = tuple(target for part in parts for target in part.targets)
+    return replace(parts[0], **joined, targets=targets, warnings=tuple(warnings))

@@ -1,0 +1,44 @@
+"""What is painted over a part of an image to take it away."""
+
+import numpy as np
+
+from optogram.errors import InputError
+from optogram.network.network import Network
+
+
+def paint_for(
+    net: Network, x: np.ndarray, fill: float | str, fill_space: str, extent: int
+) -> np.ndarray:
+    """What is painted, as images (M, H, W, C) in network units; ``extent``: the painted side."""
+    if fill_space not in ("display", "network"):
+        raise InputError(f'fill_space must be "display" or "network", not {fill_space!r}.')
+    if fill == "blur":
+        return blurred(x, sigma=extent / 2)
+    if fill == "mean":
+        return np.broadcast_to(x.mean(axis=(1, 2), keepdims=True), x.shape)
+    if isinstance(fill, str):
+        raise InputError(f'fill must be a number, "mean" or "blur", not {fill!r}.')
+    colour = np.full((1, 1, 1, x.shape[3]), fill, np.float32)
+    if fill_space == "display":
+        if not 0 <= fill <= 255:
+            raise InputError(
+                f"fill is a grey in 0..255, not {fill:g}; in the network's own units say "
+                'fill_space="network".'
+            )
+        colour = net.preparation.to_network(colour)
+    return np.broadcast_to(colour, x.shape)
+
+
+def blurred(x: np.ndarray, sigma: float) -> np.ndarray:
+    """Images (M, H, W, C) under a Gaussian of ``sigma`` pixels, their borders continued."""
+    reach = max(1, round(3 * sigma))
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2).astype(np.float32)
+    kernel /= kernel.sum()
+    for axis in (1, 2):
+        margins = [(0, 0)] * 4
+        margins[axis] = (reach, reach)
+        windows = np.lib.stride_tricks.sliding_window_view(
+            np.pad(x, margins, mode="edge"), len(kernel), axis=axis
+        )
+        x = windows @ kernel
+    return x

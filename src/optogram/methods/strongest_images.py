@@ -1,0 +1,297 @@
+"""Which photos of a folder fire each filter most, and where in them."""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from optogram.errors import InputError
+from optogram.files import replacing
+from optogram.methods.request import source_of
+from optogram.network.images import pictures_in
+from optogram.network.network import Network
+from optogram.network.steps import Value
+from optogram.progress import Progress, silent
+from optogram.result import StrongestImages
+
+_SIDE = 224
+"""Side of the photos in pixels, for networks that take any."""
+_SAVED_EVERY = 10.0
+"""Seconds after which progress is written down, at most."""
+
+
+def strongest_images(
+    net: Network,
+    layer: str,
+    photos: Any,
+    top: int = 9,
+    *,
+    filters: Iterable[int] | None = None,
+    fit: str = "squash",
+    size: tuple[int, int] | None = None,
+    resume: str | os.PathLike | None = None,
+    memory: int | str | None = None,
+    progress: Progress = silent,
+) -> StrongestImages:
+    """For each filter of a layer, the photos in which it answers most, and where in them.
+
+    Zeiler and Fergus, "Visualizing and understanding convolutional networks" (2014), figure 2,
+    shows such windows. Photos are read one batch at a time, and only numbers are kept of them.
+
+    Parameters
+    ----------
+    net : Network
+        What is looked into; only the steps up to the layer are run.
+    layer : str
+        A layer whose output is maps.
+    photos : path of a folder, or sequence of what `Network.prepare` takes
+        Of a folder all pictures, those of its subfolders too, in the order of their names.
+    top : int
+        How many photos a filter, at least 1; each photo counts once a filter.
+    filters : iterable of int, optional
+        Which ones; None: all of the layer.
+    fit : {"squash", "crop", "pad"}
+        How a photo becomes as large as the network takes; see `Network.prepare`.
+    size : (height, width), optional
+        For networks that take any size; None: 224×224 there.
+    resume : path, optional
+        A file that keeps what is known so far. A run that was interrupted goes on from it, and a
+        folder to which photos were added is looked through for those alone.
+    memory : int or str, optional
+        What the call may add to the process, as in ``"2GB"``; None: a quarter of what is free.
+    progress : callable, optional
+        Called as ``progress(done, total, what)``.
+
+    Returns
+    -------
+    StrongestImages
+        ``values`` (filters, top): the largest answer in each photo, strongest first, with its
+        photo, its place in the map and its window in the photo. Photos that cannot be read are
+        left out, and a warning names them.
+
+    Raises
+    ------
+    InputError
+        If the layer makes no maps, there is no photo that can be read, a filter does not exist,
+        or ``resume`` belongs to another network, layer or set of photos.
+    """
+    step = net.step(layer)
+    if len(step.shape) != 4:
+        raise InputError(
+            f"{layer!r} makes no maps, its output has the shape {step.shape}: "
+            "name a layer before the maps are flattened or averaged."
+        )
+    if not (isinstance(top, int) and top >= 1):
+        raise InputError(f"top is a number of photos, 1 or more, not {top!r}.")
+    names, sources = _listed(photos)
+    chosen = _filters(filters, step.shape[-1] or 0, layer)
+    height, width = size or (_SIDE, _SIDE)
+    fitted = (net.size[0] or height, net.size[1] or width)
+    value = Value(step.index)
+    ledger = _Ledger.begin(len(chosen), top)
+    state = None
+    if resume is not None:
+        state = Path(resume)
+        mark = _fingerprint(net, value, layer, top, chosen, fit, fitted)
+        ledger = ledger.read(state, mark, names)
+    left = [i for i, name in enumerate(names) if name not in ledger.done]
+    places = {name: i for i, name in enumerate(names)}
+    unread: dict[int, str] = {}
+
+    def feed(part: slice) -> np.ndarray:
+        pictures = np.zeros((part.stop - part.start, *fitted, net.channels), np.float32)
+        for row, i in enumerate(left[part]):
+            try:
+                (pictures[row],) = net.prepare([sources[i]], fit, fitted)
+            except InputError as error:
+                unread[i] = str(error)
+        return pictures
+
+    saved = time.monotonic()
+    try:
+        for part, (peaks,) in net.stream(
+            feed, len(left), fitted, [value], memory, silent, then=_peaks
+        ):
+            read = [row for row, i in enumerate(left[part]) if i not in unread]
+            batch = [left[part][row] for row in read]
+            ledger.add(peaks[read][:, chosen], [names[i] for i in batch])
+            ledger.done.update(names[i] for i in left[part])
+            ledger.unread.update({names[i]: unread[i] for i in left[part] if i in unread})
+            if state and time.monotonic() - saved > _SAVED_EVERY:
+                ledger.write(state, mark)
+                saved = time.monotonic()
+            progress(len(names) - len(left) + part.stop, len(names), "photos")
+    finally:
+        if state:
+            ledger.write(state, mark)
+    if len(ledger.unread) == len(names):
+        raise InputError(f"None of the {len(names)} photos can be read: {_first(ledger.unread)}")
+    columns = net.shape(value, fitted)[1]
+    known = ledger.photos != ""
+    positions = np.where(known[..., None], np.stack(divmod(ledger.places, columns), axis=-1), 0)
+    return StrongestImages(
+        values=np.where(known, ledger.values, np.nan).astype(np.float32),
+        method="strongest_images",
+        parameters={"top": top, "fit": fit, "size": fitted},
+        source=source_of(net, (*fitted, net.channels)),
+        warnings=(*net.notes, *_warnings(ledger.unread, len(names))),
+        layer=layer,
+        filters=np.array(chosen),
+        photos=names,
+        indices=np.vectorize(lambda name: places.get(name, -1), otypes=[int])(ledger.photos),
+        positions=positions,
+        windows=_windows(net, step.index, fitted, positions),
+        opened=sources,
+    )
+
+
+@dataclass
+class _Ledger:
+    """The strongest answers so far, and of which photos they are.
+
+    Attributes
+    ----------
+    values, places : ndarray of shape (filters, top)
+        Answers, strongest first, and their flat positions in the map.
+    photos : ndarray of str, of the same shape
+        Names; "" where there are not so many photos yet.
+    done : set of str
+        The photos looked at.
+    unread : dict of str to str
+        Those among them that could not be read, and why.
+    """
+
+    values: np.ndarray
+    places: np.ndarray
+    photos: np.ndarray
+    done: set[str]
+    unread: dict[str, str]
+
+    @classmethod
+    def begin(cls, filters: int, top: int) -> "_Ledger":
+        """Nothing is known."""
+        shape = (filters, top)
+        nothing = np.full(shape, -np.inf, np.float32)
+        return cls(nothing, np.zeros(shape, np.int64), np.full(shape, "", object), set(), {})
+
+    def add(self, peaks: np.ndarray, names: Sequence[str]) -> None:
+        """Take in the ``peaks`` (n, filters, 2) of photos: largest answer, and where."""
+        count, top = self.values.shape
+        values = np.hstack([self.values, peaks[..., 0].T])
+        places = np.hstack([self.places, peaks[..., 1].T.astype(np.int64)])
+        photos = np.hstack([self.photos, np.tile(np.array(names, object), (count, 1))])
+        order = np.argsort(-values, axis=1, kind="stable")[:, :top]
+        self.values, self.places, self.photos = (
+            np.take_along_axis(array, order, axis=1) for array in (values, places, photos)
+        )
+
+    def write(self, path: Path, mark: str) -> None:
+        """Keep all of it in a file, which is whole or as it was before."""
+        texts = {"mark": mark, "done": sorted(self.done), "unread": self.unread}
+        with replacing(path) as part, part.open("wb") as file:
+            np.savez_compressed(
+                file,
+                values=self.values,
+                places=self.places,
+                photos=self.photos.astype(str),
+                texts=np.array(json.dumps(texts)),
+            )
+
+    def read(self, path: Path, mark: str, names: Sequence[str]) -> "_Ledger":
+        """What `write` kept; the ledger itself where there is no such file yet."""
+        if not path.exists():
+            return self
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                texts = json.loads(str(file["texts"]))
+                kept = {name: file[name] for name in ("values", "places", "photos")}
+            done, unread = set(texts["done"]), dict(texts["unread"])
+        # A damaged or foreign file can fail anywhere inside NumPy, with any exception.
+        except Exception as error:
+            raise InputError(
+                f"{path} does not hold the progress of strongest_images, or is damaged: give "
+                "another name, or delete it to begin anew."
+            ) from error
+        if texts["mark"] != mark or not done <= set(names):
+            raise InputError(
+                f"{path} belongs to another run (network, layer, filters, top, fit or photos "
+                "differ): give another name, or delete it to begin anew."
+            )
+        kept["photos"] = kept["photos"].astype(object)
+        return _Ledger(**kept, done=done, unread=unread)
+
+
+def _peaks(maps: Any) -> Any:
+    """The largest value of each map (N, h, w, C) and its flat position: (N, C, 2)."""
+    flat = keras.ops.reshape(maps, (keras.ops.shape(maps)[0], -1, maps.shape[-1]))
+    flat = keras.ops.cast(flat, "float32")
+    places = keras.ops.cast(keras.ops.argmax(flat, axis=1), "float32")
+    return keras.ops.stack([keras.ops.max(flat, axis=1), places], axis=-1)
+
+
+def _listed(photos: Any) -> tuple[tuple[str, ...], Sequence[Any]]:
+    """The names of the photos, and what to open for each."""
+    if isinstance(photos, str | os.PathLike):
+        found = pictures_in(photos)
+        return tuple(map(str, found)), found
+    is_many = isinstance(photos, Sequence | np.ndarray)
+    if not is_many or not len(photos):
+        raise InputError("Expected a folder or a list of photos, with at least one in it.")
+    names = [
+        str(photo) if isinstance(photo, str | os.PathLike) else f"photo {i}"
+        for i, photo in enumerate(photos)
+    ]
+    if len(set(names)) < len(names):
+        raise InputError("A photo is named twice in the list: name each once.")
+    return tuple(names), photos
+
+
+def _filters(filters: Iterable[int] | None, count: int, layer: str) -> list[int]:
+    chosen = list(range(count)) if filters is None else [int(i) for i in filters]
+    wrong = [i for i in chosen if not 0 <= i < count]
+    if wrong or not chosen:
+        raise InputError(
+            f"{layer!r} has {count} filters, numbered 0 to {count - 1}: {wrong or 'none'} given."
+        )
+    return chosen
+
+
+def _fingerprint(net: Network, value: Value, *asked: Any) -> str:
+    """Tells one run from another: what was asked, and of which weights."""
+    digest = hashlib.blake2b(json.dumps([net.name, net.preparation.name, *asked]).encode())
+    operations = {id(net.graph.steps[i].operation): i for i in net.graph.ancestors([value])}
+    for index in sorted(operations.values()):
+        operation = net.graph.steps[index].operation
+        if isinstance(operation, keras.Layer):
+            for weight in operation.weights:
+                digest.update(keras.ops.convert_to_numpy(weight).tobytes())
+    return digest.hexdigest()
+
+
+def _windows(net: Network, index: int, size: tuple[int, int], positions: np.ndarray) -> np.ndarray:
+    """What elements at ``positions`` (..., 2) see: (top, left, bottom, right), cut at borders."""
+    field = net.geometry(size)[index].receptive_field
+    if field.is_whole:
+        whole = np.array([0, 0, *size], np.float32)
+        return np.broadcast_to(whole, (*positions.shape[:-1], 4)).copy()
+    first = positions * np.array(field.stride) + np.array(field.start)
+    last = positions * np.array(field.stride) + np.array(field.end) + 1
+    window = np.concatenate([first, last], axis=-1)
+    return np.clip(window, 0, np.array([*size, *size])).astype(np.float32)
+
+
+def _warnings(unread: dict[str, str], count: int) -> tuple[str, ...]:
+    if not unread:
+        return ()
+    return (f"{len(unread)} of {count} photos could not be read, the first: {_first(unread)}",)
+
+
+def _first(unread: dict[str, str]) -> str:
+    return next(iter(unread.values()))

@@ -1,0 +1,198 @@
+"""The result of checking a map: whether it is to be believed."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from optogram.result.base import Result
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_RIVALS = ("the map", "random", "edges")
+_LIKE_AN_EDGE_DETECTOR = 0.5
+_IN_PART = 0.25
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Check(Result):
+    """What scrambled weights do to a map, and what its pixels do to the score.
+
+    ``values`` (N, stages) are rank correlations of each map with the one made after each stage of
+    scrambling: 1 is unchanged, 0 unrelated.
+
+    Attributes
+    ----------
+    checked : str
+        The method that made the maps.
+    layer : str or None
+        The layer it looked at.
+    targets : tuple of str
+        What was explained, N of them.
+    stages : tuple of str
+        How much was scrambled, from the top of the network down.
+    deletion, insertion : ndarray of shape (N, 3, points)
+        The score as pixels go, or come, in the order of the map, of a random map and of an edge
+        map. A class is scored by its probability.
+    edge_similarity : ndarray of shape (N,)
+        The rank correlation of each map with the edge map of its image.
+    image : uint8 ndarray of shape (H, W, C)
+        The first image.
+    scrambled : ndarray of shape (1 + stages, h, w)
+        Its map, and those after each stage.
+    edges : ndarray of shape (h, w)
+        Its edge map.
+    """
+
+    checked: str
+    layer: str | None
+    targets: tuple[str, ...]
+    stages: tuple[str, ...]
+    deletion: np.ndarray
+    insertion: np.ndarray
+    edge_similarity: np.ndarray
+    image: np.ndarray
+    scrambled: np.ndarray
+    edges: np.ndarray
+
+    @property
+    def similarity(self) -> np.ndarray:
+        """(N,): the mean rank correlation over the stages; 0 is best, an edge detector has 1."""
+        return self.values.mean(axis=1)
+
+    @property
+    def deletion_area(self) -> np.ndarray:
+        """(N, 3): the area under each deletion curve; for the map, smaller is better."""
+        return _area(self.deletion)
+
+    @property
+    def insertion_area(self) -> np.ndarray:
+        """(N, 3): the area under each insertion curve; for the map, larger is better."""
+        return _area(self.insertion)
+
+    @property
+    def depends_on_weights(self) -> bool:
+        """Whether scrambled weights change the map more than half-way to an unrelated one."""
+        return float(self.similarity.mean()) < _LIKE_AN_EDGE_DETECTOR
+
+    @property
+    def marks_what_matters(self) -> bool:
+        """Whether insertion minus deletion is larger than for a random map and for edges."""
+        gain = (self.insertion_area - self.deletion_area).mean(axis=0)
+        return bool(gain[0] > gain[1:].max())
+
+    @property
+    def sentence(self) -> str:
+        """What follows, in plain words."""
+        return f"{self._on_weights()} {self._on_pixels()}"
+
+    def table(self) -> str:
+        """The numbers as text: means, and the spread (one standard deviation) over photos."""
+        rows = [("weights scrambled", *(f"{stage}" for stage in self.stages), "mean")]
+        columns = [*self.values.T, self.similarity]
+        rows.append(("rank correlation with the map", *map(_spread, columns)))
+        rows.append(("", *_RIVALS))
+        rows.append(("deletion area (small is good)", *map(_spread, self.deletion_area.T)))
+        rows.append(("insertion area (large is good)", *map(_spread, self.insertion_area.T)))
+        rows.append(("rank correlation with edges", _spread(self.edge_similarity)))
+        first = max(len(row[0]) for row in rows)
+        width = 2 + max(len(cell) for row in rows for cell in row[1:])
+        return "\n".join(
+            (row[0].ljust(first) + "".join(cell.rjust(width) for cell in row[1:])).rstrip()
+            for row in rows
+        )
+
+    def plot(self) -> "Image":
+        """The first map as the weights are scrambled, and below it the curves of all photos."""
+        from optogram.render import chart, heatmap, label, scale_of, sheet, visible
+
+        size = self.image.shape[:2]
+
+        def drawn(values: np.ndarray) -> "Image":
+            # As in `Attribution.scale`: a few pixels of a gradient outshine all others.
+            high = float(np.percentile(values, 99)) if values.shape == size else None
+            return heatmap(values, size=size, bar=False, scale=scale_of(values, high=high))
+
+        pictures = [visible(self.image), *map(drawn, self.scrambled), drawn(self.edges)]
+        titles = ["the photo", self.checked, *(f"{s} scrambled" for s in self.stages), "edges"]
+        maps = sheet([pictures], titles=titles)
+        stages = [0.0, *(np.arange(1, len(self.stages) + 1) / len(self.stages))]
+        kept = np.concatenate([[1.0], self.values.mean(axis=0)])
+        through = np.linspace(0, 1, self.deletion.shape[-1])
+        charts = [
+            chart(
+                {
+                    "the map": (stages, kept),
+                    "random": (stages, np.zeros(len(stages))),
+                    "edges": (stages, np.ones(len(stages))),
+                },
+                title="Alike, as weights are scrambled from the top",
+                x_label="stage of scrambling",
+                y_range=(min(0.0, float(kept.min())), 1.0),
+            ),
+            *(
+                chart(
+                    {
+                        rival: (through, curve)
+                        for rival, curve in zip(_RIVALS, curves.mean(axis=0), strict=True)
+                    },
+                    title=title,
+                    x_label=label,
+                )
+                for curves, title, label in (
+                    (self.deletion, "Score as pixels go", "share removed, hottest first"),
+                    (self.insertion, "Score as pixels come", "share shown, hottest first"),
+                )
+            ),
+        ]
+        words = label(self.sentence, 16, width=maps.width)
+        return sheet([[maps], [sheet([charts])], [words]], gap=4)
+
+    def _on_weights(self) -> str:
+        alike = float(self.similarity.mean())
+        if alike >= _LIKE_AN_EDGE_DETECTOR:
+            return (
+                "This map changes almost as little as an edge detector's when the weights are "
+                f"scrambled (rank correlation {alike:.2f} on average, where 1 is no change): it "
+                "does not explain the network."
+            )
+        if alike >= _IN_PART:
+            return (
+                "This map changes only in part when the weights are scrambled (rank correlation "
+                f"{alike:.2f} on average, where 1 is no change): some of it is the photo, not the "
+                "network."
+            )
+        return (
+            "This map changes when the weights are scrambled (rank correlation "
+            f"{alike:.2f} on average, where 1 is no change): it depends on what the network "
+            "learned."
+        )
+
+    def _on_pixels(self) -> str:
+        deletion, insertion = self.deletion_area.mean(axis=0), self.insertion_area.mean(axis=0)
+        if self.marks_what_matters:
+            verdict = "What it marks matters to the score more than random places and edges do"
+        else:
+            gain = insertion - deletion
+            rivals = [name for name, g in zip(_RIVALS[1:], gain[1:], strict=True) if g >= gain[0]]
+            better = {"random": "random places", "edges": "edges"}
+            verdict = (
+                "What it marks matters to the score no more than "
+                f"{' or '.join(better[rival] for rival in rivals)} would"
+            )
+        return (
+            f"{verdict} (deletion area {deletion[0]:.2f}, random {deletion[1]:.2f}, edges "
+            f"{deletion[2]:.2f}; insertion area {insertion[0]:.2f}, random {insertion[1]:.2f}, "
+            f"edges {insertion[2]:.2f})."
+        )
+
+
+def _area(curves: np.ndarray) -> np.ndarray:
+    """The area under curves (..., points) over 0…1, by the trapezoidal rule."""
+    return ((curves[..., 1:] + curves[..., :-1]) / 2).mean(axis=-1)
+
+
+def _spread(numbers: np.ndarray) -> str:
+    mean = f"{numbers.mean():.2f}"
+    return f"{mean} ± {numbers.std():.2f}" if len(numbers) > 1 else mean

@@ -1,0 +1,59 @@
+"""Several methods' answers side by side."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from optogram.errors import InputError
+from optogram.result.attribution import Attribution
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+def side_by_side(results: Sequence[Attribution], columns: int = 4) -> "Image":
+    """What several methods say of the same images and targets, as one picture.
+
+    Parameters
+    ----------
+    results : sequence of Attribution
+        One a method, of the same explanations in the same order.
+    columns : int
+        How many pictures stand in a row, the image itself among them.
+
+    Returns
+    -------
+    PIL.Image.Image
+        A block of pictures for each explanation; every map has a scale of its own.
+
+    Raises
+    ------
+    InputError
+        If there is no result, or they explain different things.
+    """
+    from optogram.render import compact, grid, sheet, visible
+
+    if not results:
+        raise InputError("Expected at least one result to show, got none.")
+    first = results[0]
+    for result in results:
+        if result.targets != first.targets or result.images.shape != first.images.shape:
+            raise InputError(
+                f"{result.method} explains {result.targets}, {first.method} {first.targets}: "
+                "show results of the same images and targets side by side."
+            )
+    labels = ["the photo", *(result.method for result in results)]
+    blocks = [
+        grid(
+            [visible(first.images[i]), *(result.picture(i) for result in results)],
+            columns=min(columns, len(labels)),
+            labels=labels,
+            cell=224,
+            margin=8,
+        )
+        for i in range(len(first.targets))
+    ]
+    captions = [
+        f"{target}\nscore {compact(float(score))}"
+        for target, score in zip(first.targets, first.score, strict=True)
+    ]
+    return sheet([[block] for block in blocks], captions=captions)

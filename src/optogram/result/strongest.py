@@ -1,0 +1,116 @@
+"""The photos that fire filters most."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from optogram.errors import InputError
+from optogram.result.base import Result
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class StrongestImages(Result):
+    """For each filter, the photos in which it answers most: ``values`` (filters, top).
+
+    Values are NaN where there are fewer photos than ``top``.
+
+    Attributes
+    ----------
+    layer : str
+        The layer's name.
+    filters : ndarray of shape (filters,)
+        The number of each filter.
+    photos : tuple of str
+        All photos looked at: paths, or "photo 7" for those given as arrays.
+    indices : ndarray of shape (filters, top)
+        Which photo each value is of, as a place in ``photos``; −1 where there is none.
+    positions : ndarray of shape (filters, top, 2)
+        Where in the map, (y, x).
+    windows : ndarray of shape (filters, top, 4)
+        What the filter sees from there, its receptive field cut at the borders: top, left, bottom,
+        right, in pixels of the prepared photo.
+    opened : sequence or None
+        The photos as they were given; not saved.
+    """
+
+    layer: str
+    filters: np.ndarray
+    photos: tuple[str, ...]
+    indices: np.ndarray
+    positions: np.ndarray
+    windows: np.ndarray
+    opened: Sequence[Any] | None = field(default=None, repr=False, metadata={"is_saved": False})
+
+    def crop(self, row: int, rank: int = 0) -> "Image":
+        """What the filter in ``row`` saw in its photo number ``rank``, out of the photo itself.
+
+        Raises
+        ------
+        InputError
+            If there is no such photo any more.
+        """
+        from optogram.network.fitting import seen_region
+        from optogram.network.images import read_picture
+        from optogram.render import visible
+
+        index = int(self.indices[row, rank])
+        if index < 0:
+            raise InputError(
+                f"Filter {self.filters[row]} has no photo number {rank}: there are not so many."
+            )
+        size, fit = self.parameters["size"], self.parameters["fit"]
+        photo = visible(np.rint(read_picture(self._source(index))).astype(np.uint8))
+        top, left, bottom, right = seen_region((photo.height, photo.width), size, fit)
+        up, down = (bottom - top) / size[0], (right - left) / size[1]
+        window = self.windows[row, rank]
+        box = (
+            max(0, int(left + window[1] * down)),
+            max(0, int(top + window[0] * up)),
+            min(photo.width, round(left + window[3] * down)),
+            min(photo.height, round(top + window[2] * up)),
+        )
+        return photo.crop((box[0], box[1], max(box[2], box[0] + 1), max(box[3], box[1] + 1)))
+
+    def plot(self, filters: Sequence[int] | None = None, cell: int = 112) -> "Image":
+        """The windows of each filter in a row, strongest first.
+
+        Parameters
+        ----------
+        filters : sequence of int, optional
+            Which ones, by number; None: the first ten.
+        cell : int
+            Height of a window in pixels.
+        """
+        from optogram.render import sheet
+
+        numbers = [int(number) for number in self.filters]
+        chosen = numbers[:10] if filters is None else list(filters)
+        missing = [number for number in chosen if number not in numbers]
+        if missing:
+            raise InputError(f"Filters {missing} are not among those looked at.")
+        rows = [
+            [
+                self.crop(numbers.index(number), rank).resize((cell, cell))
+                for rank in range(self.values.shape[1])
+                if self.indices[numbers.index(number), rank] >= 0
+            ]
+            for number in chosen
+        ]
+        captions = [f"{self.layer}, filter {number}" for number in chosen]
+        return sheet(rows, captions=captions, gap=6)
+
+    def _source(self, index: int) -> Any:
+        if self.opened is not None:
+            return self.opened[index]
+        if Path(self.photos[index]).exists():
+            return os.fspath(self.photos[index])
+        raise InputError(
+            f"{self.photos[index]!r} is not there any more: its window cannot be shown."
+        )
