@@ -16,6 +16,7 @@ from PIL import Image
 
 import optogram as og
 from optogram.cli import main
+from optogram.methods import ATTRIBUTIONS
 
 CAT = og.datasets.sample_photo("chelsea")
 
@@ -245,3 +246,126 @@ def test_a_missing_backend_is_replaced_and_said_or_named(tmp_path):
     )
     assert done.returncode == 2, done.stderr
     assert 'pip install "optogram[' in done.stderr and done.stderr.count("\n") == 1
+
+
+# -- explain, check, strongest ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """A folder with two small photos of one name and one in another."""
+    place = tmp_path / "photos"
+    (place / "b").mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for name in ("cat.png", "cat.jpg", "b/dog.png"):
+        Image.fromarray(rng.integers(0, 256, (40, 50, 3), np.uint8)).save(place / name)
+    return place
+
+
+def test_explain_writes_every_method_as_picture_and_as_numbers(run, model_file, photos):
+    status, out, _ = run(
+        "explain", photos, "--model", model_file, "--preprocess", "unit", "--method", "all",
+        "--target", 1, "--target", 2, "--seed", 7, "--out", "out",
+    )  # fmt: skip
+    assert status == 0
+    assert out.count("class 1 (1), class 2 (2)") == 3
+    written = {path.name for path in Path("out").iterdir()}
+    for stem in ("cat", "cat-2", "dog"):
+        assert f"{stem}.png" in written
+        for method in ATTRIBUTIONS:
+            assert {f"{stem}-{method}.png", f"{stem}-{method}.npz"} <= written
+    result = og.load_result("out/dog-smoothgrad.npz")
+    assert result.parameters["seed"] == 7
+    assert result.targets == ("class 1 (1)", "class 2 (2)")
+    net = og.load(model_file, preprocess="unit")
+    expected = og.smoothgrad(net, [photos / "b" / "dog.png"], [1, 2], seed=7)
+    np.testing.assert_allclose(result.values, expected.values, atol=1e-6)
+
+
+def test_explain_against_another_class_and_at_a_layer(run, model_file, photos):
+    status, out, _ = run(
+        "explain", photos / "cat.png", "--model", model_file, "--preprocess", "unit",
+        "--target", 1, "--against", 0, "--layer", "conv:pre",
+    )  # fmt: skip
+    assert status == 0 and "class 1 (1) − class 0 (0)" in out
+    assert og.load_result("explained/cat-gradcam.npz").layer == "conv:pre"
+
+
+def test_explain_says_the_warnings_of_results(run, tmp_path, photos):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.Input((16, 16, 3)),
+            keras.layers.Conv2D(4, 3, activation="gelu", name="conv"),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(3, activation="softmax"),
+        ]
+    )
+    model.save(tmp_path / "smooth.keras")
+    status, _, err = run(
+        "explain", photos / "cat.png", "--model", "smooth.keras", "--method", "guided_backprop"
+    )
+    assert status == 0
+    assert "Warning: cat, guided_backprop: No rectifier" in err
+    assert err.count("preprocess") == 1, "what the network wants known is said once"
+
+
+def test_check_prints_numbers_and_a_sentence_for_each_method(run, model_file, photos):
+    status, out, _ = run(
+        "check", photos, "--model", model_file, "--preprocess", "unit", "--method", "saliency",
+        "--method", "gradcam", "--steps", 3, "--out", "out",
+    )  # fmt: skip
+    assert status == 0
+    assert "saliency, 3 maps" in out and "gradcam, 3 maps" in out
+    assert out.count("rank correlation with the map") == 2
+    assert out.count("when the weights are scrambled") == 2
+    assert "alike when scrambled" in out
+    assert {path.name for path in Path("out").iterdir()} == {
+        "saliency.png", "saliency.npz", "gradcam.png", "gradcam.npz"
+    }  # fmt: skip
+    assert og.load_result("out/gradcam.npz").sentence in out
+
+
+def test_strongest_draws_the_photos_of_filters(run, model_file, photos):
+    arguments = (
+        "strongest", photos, "--model", model_file, "--preprocess", "unit", "--layer", "conv",
+        "--filters", "0-1,3", "--top", 2,
+    )  # fmt: skip
+    status, out, _ = run(*arguments)
+    assert status == 0 and "3 photos, 3 filters" in out
+    np.testing.assert_array_equal(og.load_result("strongest/conv.npz").filters, [0, 1, 3])
+    assert Path("strongest/conv.png").stat().st_size > 1000
+    assert run(*arguments)[0] == 0, "a second run goes on from the first"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("explain", "gone.png"), "'gone.png' does not exist"),
+        (("explain", CAT, "--target", "crane"), "names 2 classes"),
+        (("explain", CAT, "--layer", "nowhere"), "no layer 'nowhere'"),
+        (("explain", CAT, "--memory", "much"), "memory"),
+        (("check", CAT, "--layer", "predictions"), "makes no maps"),
+        (("strongest", "gone", "--layer", "stem_conv"), "no folder"),
+    ],
+)
+def test_explain_and_check_refuse_in_one_sentence(arguments, words, run):
+    assert words in refused(run(*arguments))
+
+
+def test_explain_leaves_a_file_where_the_folder_should_be(run):
+    Path("out").write_text("mine")
+    assert "taken by a file" in refused(run("explain", CAT, "--out", "out"))
+    assert Path("out").read_text() == "mine"
+
+
+def test_against_needs_a_target(run):
+    status, _, err = run("explain", CAT, "--against", 3)
+    assert status == 2 and "--target" in err
+
+
+def test_every_method_is_on_the_command_line():
+    public = {name for name in dir(og) if not name.startswith("_")}
+    assert set(ATTRIBUTIONS) <= public
+    for name in ATTRIBUTIONS:
+        assert getattr(og, name).__module__ == f"optogram.methods.{name}"

@@ -69,7 +69,7 @@ def check(
     """
     if not (isinstance(steps, int) and steps >= 2):
         raise InputError(f"steps is a number of parts, 2 or more, not {steps!r}.")
-    results = [result] if isinstance(result, Attribution) else result
+    results = result if isinstance(result, Iterable) else [result]
     parts: list[Check] = []
     for one in results:
         if not isinstance(one, Attribution) or one.question is None:

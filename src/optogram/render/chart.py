@@ -64,6 +64,7 @@ def chart(
     height, width = size
     field = Image.new("RGB", (width * _SHARP, height * _SHARP), PAPER)
     pen = ImageDraw.Draw(field)
+    pen.rectangle((0, 0, field.width - 1, field.height - 1), outline=_FRAME, width=_SHARP)
     ticks = np.linspace(bottom, top, _TICKS)
     for tick in ticks[1:-1]:
         y = round((top - tick) / (top - bottom) * (field.height - 1))
@@ -75,7 +76,6 @@ def chart(
         for first, second in pairwise(places):
             if np.isfinite([*first, *second]).all():
                 pen.line([first, second], colors[name], 2 * _SHARP)
-    pen.rectangle((0, 0, field.width - 1, field.height - 1), outline=_FRAME, width=_SHARP)
     field = field.resize((width, height), Resampling.LANCZOS)
     return _labelled(field, ticks, (left, right), colors, title, x_label)
 

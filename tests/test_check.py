@@ -1,0 +1,243 @@
+"""Checking maps: what scrambled weights and vanishing pixels say of them."""
+
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+
+import networks
+import optogram as og
+from optogram.errors import InputError
+from optogram.methods.perturbation import edge_map, rank_correlation, ranking
+from optogram.methods.scrambling import cascade, stage_labels
+
+
+@pytest.fixture(scope="module")
+def net():
+    return og.Network(networks.build("branches"), "unit", ["ant", "bee", "cat", "dog", "emu"])
+
+
+@pytest.fixture(scope="module")
+def x(net):
+    return networks.images_for(net.model, count=3)
+
+
+def with_square(seed=0):
+    """A linear network that sees nothing but a square of 4 × 4 pixels."""
+    image = keras.Input((16, 16, 3))
+    dense = keras.layers.Dense(2, activation="softmax", name="dense")
+    model = keras.Model(image, dense(keras.layers.Flatten()(image)))
+    kernel = np.zeros((16, 16, 3, 2), np.float32)
+    kernel[4:8, 9:13, :, 1] = np.random.default_rng(seed).uniform(0.1, 0.3, (4, 4, 3))
+    dense.set_weights([kernel.reshape(-1, 2), np.array([0, -7], np.float32)])
+    return og.Network(model, "unit")
+
+
+def bright():
+    """A picture that is bright in that square alone."""
+    picture = np.full((1, 16, 16, 3), 0.1, np.float32)
+    picture[:, 4:8, 9:13] = 0.9
+    return picture
+
+
+def pretend(result, make):
+    """``result`` as if a method had made it that ignores the network."""
+
+    def method(net, x, targets, **arguments):
+        return replace(result, values=make(x))
+
+    return replace(
+        result, values=make(result.question.x), question=replace(result.question, method=method)
+    )
+
+
+# -- the pieces ------------------------------------------------------------------------------------
+
+
+def test_rank_correlation_is_spearmans_with_ties():
+    stats = pytest.importorskip("scipy.stats")
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        first, second = rng.integers(0, 4, (2, 5, 7))
+        expected = stats.spearmanr(first.ravel(), second.ravel()).statistic
+        assert rank_correlation(first, second) == pytest.approx(expected, abs=1e-12)
+    assert rank_correlation(first, first) == pytest.approx(1)
+    assert rank_correlation(first, -first) == pytest.approx(-1)
+    assert rank_correlation(first, np.ones((5, 7))) == 0
+
+
+def test_edges_are_where_the_picture_changes():
+    picture = np.zeros((8, 9, 3), np.uint8)
+    picture[:, 5:] = 200
+    edges = edge_map(picture)
+    assert edges.shape == (8, 9)
+    assert set(np.flatnonzero(edges[3])) == {4, 5}
+    assert not edge_map(np.full((5, 5, 1), 77, np.uint8)).any()
+
+
+def test_pixels_are_ranked_hottest_first_and_equals_at_random():
+    heat = np.array([[0.0, 3.0], [3.0, 5.0]])
+    ranks = [ranking(heat, np.random.default_rng(seed)) for seed in range(20)]
+    assert all(rank[1, 1] == 0 and rank[0, 0] == 3 for rank in ranks)
+    assert {int(rank[0, 1]) for rank in ranks} == {1, 2}
+
+
+def test_the_cascade_goes_from_the_top_and_leaves_the_model_alone(net, x):
+    before = [np.array(v) for v in net.model.get_weights()]
+    logits = net.scores(x)
+    stem = og.feature_maps(net, x, "stem")["stem"].values
+    stages = list(cascade(net, [net.head.logits], seed=0))
+    assert [stage.label for stage in stages] == list(stage_labels())
+    assert (stages[0].layer, stages[-1].layer) == ("predictions", "stem")
+    np.testing.assert_array_equal(og.feature_maps(stages[0].net, x, "stem")["stem"].values, stem)
+    assert not np.allclose(stages[0].net.scores(x), logits)
+    assert not np.allclose(og.feature_maps(stages[-1].net, x, "stem")["stem"].values, stem)
+    for one, other in zip(before, net.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(net.scores(x), logits)
+
+
+def test_scrambled_weights_are_the_same_numbers_in_another_order():
+    net = og.Network(networks.build("separate"), "unit")
+    *_, last = cascade(net, [net.head.logits], seed=0)
+    to_array = net.backend.to_array
+    for variable, value in zip(net.variables, last.net._values, strict=True):
+        old, new = keras.ops.convert_to_numpy(variable), to_array(value)
+        np.testing.assert_array_equal(np.sort(old, axis=None), np.sort(new, axis=None))
+    kernels = [v for v in net.variables if v.name == "kernel"]
+    assert kernels
+
+
+# -- what it says ----------------------------------------------------------------------------------
+
+
+def test_a_map_that_ignores_the_weights_is_caught(net, x):
+    found = og.saliency(net, x, 2)
+    edges = pretend(found, lambda x: np.stack([edge_map(og_picture) for og_picture in shown(x)]))
+    checked = og.check(edges, steps=4)
+    np.testing.assert_allclose(checked.values, 1)
+    assert not checked.depends_on_weights
+    assert "it does not explain the network" in checked.sentence
+
+
+def shown(x):
+    return (x * 255).astype(np.uint8)
+
+
+def test_what_matters_is_told_from_what_does_not():
+    net = with_square()
+    right = og.saliency(net, bright(), 1)
+    assert right.heatmap[0, 4:8, 9:13].all() and right.heatmap.astype(bool).sum() == 16
+    checked = og.check(right, steps=16)
+    deletion, insertion = checked.deletion_area[0], checked.insertion_area[0]
+    assert deletion[0] < deletion[1:].min()
+    assert insertion[0] > insertion[1:].max()
+    assert checked.marks_what_matters
+    wrong = pretend(right, lambda x: 1 - right.heatmap)
+    checked = og.check(wrong, steps=16)
+    assert checked.deletion_area[0, 0] > checked.deletion_area[0, 1:].max()
+    assert not checked.marks_what_matters
+    assert "no more than random places" in checked.sentence
+
+
+def test_curves_are_probabilities_of_the_picture_with_pixels_gone():
+    net, x = with_square(), bright()
+    found = og.saliency(net, x, 1)
+    checked = og.check(found, steps=4)
+
+    def probability(picture):
+        return float(keras.ops.convert_to_numpy(net.model(picture))[0, 1])
+
+    heat = found.heatmap[0]
+    grey = np.full_like(x, 0.5)
+    assert checked.deletion[0, 0, 0] == pytest.approx(probability(x), abs=1e-6)
+    assert checked.deletion[0, 0, -1] == pytest.approx(probability(grey), abs=1e-6)
+    # The square is the hottest sixteenth: after the first quarter all of it is gone.
+    gone = np.where((heat > 0)[..., None], grey, x)
+    assert checked.deletion[0, 0, 1] == pytest.approx(probability(gone), abs=1e-6)
+    assert checked.insertion[0, 0, -1] == pytest.approx(probability(x), abs=1e-6)
+    assert checked.insertion[0, 0, 0] == checked.insertion[0, 1, 0] == checked.insertion[0, 2, 0]
+
+
+def test_guided_backpropagation_is_caught_and_gradcam_is_not(lite0, chelsea):
+    guided = og.check(og.guided_backprop(lite0, chelsea), steps=2)
+    assert guided.values[0, 0] > 0.95, "the top layer scrambled changes nothing"
+    assert not guided.depends_on_weights
+    assert "does not explain" in guided.sentence
+    cam = og.check(og.gradcam(lite0, chelsea), steps=2)
+    assert cam.depends_on_weights
+    assert "depends on what the network learned" in cam.sentence
+
+
+# -- how it is asked -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["gradcam", "occlusion", "smoothgrad", "scorecam"])
+def test_results_one_by_one_are_results_together(method, net, x):
+    ask = getattr(og, method)
+    together = og.check(ask(net, x, 1), steps=3)
+    singles = og.check((ask(net, image[None], 1) for image in x), steps=3)
+    assert together.values.shape == (3, 5)
+    np.testing.assert_allclose(singles.values, together.values, atol=1e-3)
+    np.testing.assert_allclose(singles.deletion, together.deletion, atol=1e-4)
+    np.testing.assert_allclose(singles.insertion, together.insertion, atol=1e-4)
+    assert together.targets == singles.targets == ("bee (1)",) * 3
+    assert "±" in together.table() and "deletion area" in together.table()
+
+
+def test_several_targets_of_one_image_are_checked_each(net, x):
+    both = og.check(og.gradcam(net, x[:1], [1, 3]), steps=3)
+    for i, target in enumerate([1, 3]):
+        alone = og.check(og.gradcam(net, x[:1], target), steps=3)
+        np.testing.assert_allclose(both.deletion[i], alone.deletion[0], atol=1e-5)
+        np.testing.assert_allclose(both.values[i], alone.values[0], atol=1e-3)
+
+
+def test_own_answers_and_composed_targets_are_asked_again_as_they_were(net, x):
+    own = og.check(og.saliency(net, x), steps=2)
+    assert own.targets == og.saliency(net, x).targets
+    difference = og.check(og.saliency(net, x[:1], og.Class(1) - og.Class(2)), steps=2)
+    probabilities = np.exp(net.scores(x[:1])) / np.exp(net.scores(x[:1])).sum()
+    expected = probabilities[0, 1] - probabilities[0, 2]
+    assert difference.deletion[0, 0, 0] == pytest.approx(expected, abs=1e-5)
+    og.check(og.gradcam(net, x[:1], og.Filter("last", 1), "stem"), steps=2)
+
+
+def test_the_same_seed_gives_the_same_check_and_another_another(net, x):
+    found = og.gradcam(net, x[:1])
+    one, same, other = (og.check(found, steps=3, seed=seed) for seed in (3, 3, 4))
+    np.testing.assert_array_equal(one.values, same.values)
+    np.testing.assert_array_equal(one.deletion, same.deletion)
+    assert not np.array_equal(one.values, other.values)
+    assert one.parameters["seed"] == 3
+
+
+def test_a_check_is_saved_drawn_and_loaded(net, x, tmp_path):
+    found = og.check(og.saliency(net, x[:1]), steps=2)
+    back = og.load_result(found.save(tmp_path / "check.npz"))
+    assert isinstance(back, og.Check)
+    assert back.sentence == found.sentence
+    assert back.plot().size == found.plot().size
+
+
+def test_progress_is_told_to_its_end(net, x):
+    told = []
+    og.check(og.saliency(net, x), steps=2, progress=lambda *step: told.append(step))
+    assert [done for done, _, _ in told] == list(range(1, 9))
+    assert {total for _, total, _ in told} == {8}
+
+
+def test_what_cannot_be_checked(net, x, tmp_path):
+    found = og.saliency(net, x[:1])
+    loaded = og.load_result(found.save(tmp_path / "saved.npz"))
+    for wrong, words in [
+        (loaded, "explain again"),
+        ([], "at least one result"),
+        (og.kernels(net, "stem"), "attribution method"),
+        ([found, og.gradcam(net, x[:1])], "one method at a time"),
+    ]:
+        with pytest.raises(InputError, match=words):
+            og.check(wrong, steps=2)
+    with pytest.raises(InputError, match="steps"):
+        og.check(found, steps=1)

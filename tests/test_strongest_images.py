@@ -1,0 +1,199 @@
+"""The photos that fire filters most: against looking at every map, and over interruptions."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import networks
+import optogram as og
+from optogram.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def net():
+    return og.Network(networks.build("branches"), "unit")
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    return np.random.default_rng(0).integers(0, 256, (7, 16, 16, 3), np.uint8)
+
+
+@pytest.fixture
+def folder(pictures, tmp_path):
+    place = tmp_path / "photos"
+    (place / "more").mkdir(parents=True)
+    for i, picture in enumerate(pictures):
+        Image.fromarray(picture).save(place / ("more" if i > 4 else "") / f"{i}.png")
+    (place / "notes.txt").write_text("no photo")
+    return place
+
+
+def assert_same(found, expected):
+    np.testing.assert_allclose(found.values, expected.values, rtol=1e-5)
+    np.testing.assert_array_equal(found.indices, expected.indices)
+    np.testing.assert_array_equal(found.positions, expected.positions)
+
+
+def test_it_finds_what_looking_at_every_map_finds(net, pictures):
+    maps = og.feature_maps(net, list(pictures), "branch5")["branch5"].values
+    found = og.strongest_images(net, "branch5", list(pictures), top=3, memory=1)
+    peaks = maps.max(axis=(1, 2))
+    for row in range(maps.shape[-1]):
+        order = np.argsort(-peaks[:, row])[:3]
+        np.testing.assert_array_equal(found.indices[row], order)
+        np.testing.assert_allclose(found.values[row], peaks[order, row], rtol=1e-5)
+        for photo, (y, x), value in zip(
+            order, found.positions[row], found.values[row], strict=True
+        ):
+            assert maps[photo, y, x, row] == pytest.approx(value, rel=1e-5)
+
+
+def test_the_window_is_the_receptive_field_cut_at_the_border(net, pictures):
+    found = og.strongest_images(net, "branch3", list(pictures), top=2)
+    field = net["branch3"].receptive_field
+    for position, window in zip(
+        found.positions.reshape(-1, 2), found.windows.reshape(-1, 4), strict=True
+    ):
+        first = np.maximum(position * field.stride + np.array(field.start), 0)
+        last = np.minimum(position * field.stride + np.array(field.end) + 1, 16)
+        np.testing.assert_allclose(window, [*first, *last])
+
+
+def test_only_the_filters_asked_for_are_kept(net, pictures):
+    every = og.strongest_images(net, "stem", list(pictures), top=2)
+    some = og.strongest_images(net, "stem", list(pictures), top=2, filters=[3, 1])
+    np.testing.assert_array_equal(some.filters, [3, 1])
+    np.testing.assert_allclose(some.values, every.values[[3, 1]])
+
+
+def test_a_folder_is_looked_through_with_its_subfolders(net, folder, pictures):
+    found = og.strongest_images(net, "stem", folder, top=2)
+    assert [Path(name).name for name in found.photos] == [f"{i}.png" for i in range(7)]
+    assert_same(found, og.strongest_images(net, "stem", list(pictures), top=2))
+
+
+def test_an_interrupted_run_goes_on_where_it_stopped(net, folder, tmp_path):
+    state = tmp_path / "state.npz"
+    expected = og.strongest_images(net, "stem", folder, top=2)
+    seen = []
+
+    def interrupted(done, total, what):
+        seen.append(done)
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        og.strongest_images(
+            net, "stem", folder, top=2, resume=state, memory=1, progress=interrupted
+        )
+    assert seen == [1, 2, 3]
+    seen.clear()
+    found = og.strongest_images(
+        net, "stem", folder, 2, resume=state, memory=1, progress=lambda done, *_: seen.append(done)
+    )
+    assert seen == [4, 5, 6, 7]
+    assert_same(found, expected)
+
+
+def test_photos_that_were_added_are_looked_through_alone(net, folder, pictures, tmp_path):
+    state = tmp_path / "state.npz"
+    og.strongest_images(net, "stem", folder, 2, resume=state)
+    Image.fromarray(255 - pictures[0]).save(folder / "0a.png")
+    seen = []
+    found = og.strongest_images(
+        net, "stem", folder, 2, resume=state, progress=lambda *step: seen.append(step)
+    )
+    assert seen == [(8, 8, "photos")]
+    assert_same(found, og.strongest_images(net, "stem", folder, 2))
+
+
+def test_the_state_of_another_run_is_refused_and_kept(net, folder, tmp_path):
+    state = tmp_path / "state.npz"
+    og.strongest_images(net, "stem", folder, 2, resume=state)
+    before = state.read_bytes()
+    other = og.Network(networks.build("branches", seed=1), "unit")
+    for wrong in (
+        lambda: og.strongest_images(other, "stem", folder, 2, resume=state),
+        lambda: og.strongest_images(net, "branch3", folder, 2, resume=state),
+        lambda: og.strongest_images(net, "stem", folder, 3, resume=state),
+        lambda: og.strongest_images(net, "stem", folder / "more", 2, resume=state),
+    ):
+        with pytest.raises(InputError, match="another run"):
+            wrong()
+    assert state.read_bytes() == before
+    state.write_bytes(before[: len(before) // 2])
+    with pytest.raises(InputError, match="damaged"):
+        og.strongest_images(net, "stem", folder, 2, resume=state)
+
+
+def test_photos_that_cannot_be_read_are_left_out_and_named(net, folder, pictures):
+    (folder / "0b.png").write_bytes(b"no picture")
+    found = og.strongest_images(net, "stem", folder, 2)
+    assert len(found.photos) == 8
+    (warning,) = (w for w in found.warnings if "could not be read" in w)
+    assert "1 of 8" in warning and "0b.png" in warning
+    bare = og.strongest_images(net, "stem", list(pictures), 2)
+    np.testing.assert_allclose(found.values, bare.values, rtol=1e-5)
+    assert 1 not in found.indices
+
+
+def test_fewer_photos_than_asked_for(net, pictures):
+    found = og.strongest_images(net, "stem", list(pictures[:2]), top=4)
+    assert np.isfinite(found.values[:, :2]).all() and np.isnan(found.values[:, 2:]).all()
+    assert (found.indices[:, 2:] == -1).all()
+    assert found.plot().width > 100
+    with pytest.raises(InputError, match="not so many"):
+        found.crop(0, 3)
+
+
+def test_the_crop_is_where_the_filter_fired_in_the_photo_at_its_full_size(net):
+    photo = np.zeros((64, 32, 3), np.uint8)
+    photo[48:56, 4:8] = [255, 0, 0]  # in the prepared photo of 16 × 16: rows 12, 13, columns 2, 3
+    maps = og.feature_maps(net, photo, "stem")["stem"].values[0]
+    row = int((maps.max(axis=(0, 1)) - np.median(maps, axis=(0, 1))).argmax())
+    found = og.strongest_images(net, "stem", [photo], top=1)
+    window = found.windows[row, 0]
+    crop = np.asarray(found.crop(row))
+    assert crop.shape == (4 * (window[2] - window[0]), 2 * (window[3] - window[1]), 3)
+    assert crop[..., 0].max() == 255
+
+
+def test_it_is_saved_and_drawn_from_the_files_again(net, folder, pictures, tmp_path):
+    found = og.strongest_images(net, "stem", folder, 2)
+    back = og.load_result(found.save(tmp_path / "strongest.npz"))
+    np.testing.assert_array_equal(np.asarray(back.plot()), np.asarray(found.plot()))
+    arrays = og.strongest_images(net, "stem", list(pictures), 2).save(tmp_path / "arrays.npz")
+    with pytest.raises(InputError, match="not there any more"):
+        og.load_result(arrays).plot()
+    with pytest.raises(InputError, match=r"\[9\]"):
+        found.plot([9])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"layer": "predictions"}, "makes no maps"),
+        ({"layer": "steem"}, "'stem'"),
+        ({"top": 0}, "top"),
+        ({"filters": [4]}, "4 filters"),
+        ({"photos": "nowhere"}, "no folder"),
+        ({"photos": []}, "at least one"),
+        ({"photos": ["same.png", "same.png"]}, "twice"),
+        ({"photos": ["missing.png"]}, "None of the 1 photos"),
+    ],
+)
+def test_what_cannot_be_asked(arguments, words, net, pictures):
+    given = {"layer": "stem", "photos": list(pictures), **arguments}
+    with pytest.raises(InputError, match=words):
+        og.strongest_images(net, **given)
+
+
+def test_networks_of_any_size_get_the_size_given():
+    net = og.Network(networks.build("any_size"), "unit")
+    photos = [np.full((20, 30, 3), i, np.uint8) for i in (10, 200)]
+    found = og.strongest_images(net, "last", photos, 1, size=(24, 18))
+    assert found.parameters["size"] == (24, 18)
+    assert found.windows[..., 2].max() <= 24 and found.windows[..., 3].max() <= 18
