@@ -19,7 +19,7 @@ from optogram.cli import main
 
 DOCS = Path(__file__).parent
 README = DOCS.parent / "README.md"
-PICTURES = ("why.png", "occlusion.png", "maps.png")
+PICTURES = ("why.png", "occlusion.png", "methods.png", "check.png", "maps.png")
 
 
 def api_page() -> str:
