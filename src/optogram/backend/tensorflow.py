@@ -72,3 +72,8 @@ def gradient(function: Callable[..., Any]) -> Callable[..., Any]:
 def pass_positive(tensor: Any) -> Any:
     """See the contract."""
     return tf.identity(tensor), tf.nn.relu
+
+
+def faster(layer: keras.Layer) -> Callable[..., Any] | None:
+    """See the contract."""
+    return None

@@ -72,3 +72,8 @@ class _PassPositive(torch.autograd.Function):
 def pass_positive(tensor: Any) -> Any:
     """See the contract."""
     return _PassPositive.apply(tensor)
+
+
+def faster(layer: keras.Layer) -> Callable[..., Any] | None:
+    """See the contract."""
+    return None

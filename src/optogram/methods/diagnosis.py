@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from optogram.network.network import Network
+from optogram.target import Class, Target
 
 _FEW_LEVELS = 16
 """Grey levels out of 255 that a photo rarely stays within."""
@@ -46,16 +47,16 @@ def doubts_about_images(net: Network, image: Any, x: np.ndarray) -> tuple[str, .
 
 
 def doubts_about_scores(
-    net: Network, score: str, scores: np.ndarray, names: Sequence[str]
+    net: Network, score: str, scores: np.ndarray, targets: Sequence[Target], names: Sequence[str]
 ) -> tuple[str, ...]:
-    """Where probabilities (N,) are so near to 1 that their gradients are lost."""
+    """Where probabilities (N,) of classes are so near to 1 that their gradients are lost."""
     if score != "probability" or net.head.kind == "linear":
         return ()
     return tuple(
         f"The {net.head.kind} is saturated for {name} (probability {value:.6f}): a probability "
         'hardly changes there, and its gradients are rounding errors; explain score="logit".'
-        for name, value in zip(names, scores, strict=True)
-        if _SATURATED <= abs(value) <= 1
+        for name, target, value in zip(names, targets, scores, strict=True)
+        if isinstance(target, Class) and abs(value) >= _SATURATED
     )
 
 

@@ -13,6 +13,8 @@ from optogram.result import IntegratedGradients
 
 _TOLERATED_GAP = 0.1
 """Share of the change that the values may miss without a warning."""
+_ROUNDING = 1e-4
+"""Share of the score itself below which a gap is rounding."""
 
 
 def integrated_gradients(
@@ -59,7 +61,7 @@ def integrated_gradients(
     InputError
         If image or target cannot be used, or steps is not positive.
     """
-    if not (isinstance(steps, int) and steps >= 1):
+    if not (isinstance(steps, int | np.integer) and steps >= 1):
         raise InputError(f"steps is a number of midpoints, 1 or more, not {steps!r}.")
     answer = ask(net, image, target, score).answer(memory)
     request = answer.request
@@ -78,8 +80,10 @@ def integrated_gradients(
     warnings = [
         f"The values for {name} add up to {float(whole + missed):.3g}, but the score changes by "
         f"{float(whole):.3g} from black to the image: {steps} steps are too few, raise steps."
-        for name, whole, missed in zip(answer.places, change, gap, strict=True)
-        if abs(missed) > _TOLERATED_GAP * abs(whole)
+        for name, score_here, whole, missed in zip(
+            answer.places, answer.scores, change, gap, strict=True
+        )
+        if abs(missed) > _TOLERATED_GAP * abs(whole) + _ROUNDING * abs(score_here)
     ]
     return answer.attribution(
         integrated_gradients,

@@ -203,7 +203,9 @@ class Answer:
             *net.notes,
             *request.doubts,
             *warnings,
-            *doubts_about_scores(net, request.score, self.scores, self.places),
+            *doubts_about_scores(
+                net, request.score, self.scores, request.targets or (), self.places
+            ),
             *(gone or doubts_about_maps(values, self.places)),
         )
         arguments = {**parameters, "layer": layer} if layer else parameters

@@ -63,7 +63,7 @@ def smoothgrad(
     InputError
         If image or target cannot be used, n is not positive or noise is negative.
     """
-    if not (isinstance(n, int) and n >= 1):
+    if not (isinstance(n, int | np.integer) and n >= 1):
         raise InputError(f"n is a number of copies, 1 or more, not {n!r}.")
     if not noise >= 0:
         raise InputError(f"noise is a share of the image's range, 0 or more, not {noise!r}.")

@@ -101,7 +101,7 @@ def _specs(
         lambda leaf: tensors[leaf] if isinstance(leaf, Value) else leaf,
         (step.args, dict(step.kwargs)),
     )
-    specs = getattr(step.run, "compute_output_spec", step.run)(*args, **kwargs)
+    specs = getattr(step.operation, "compute_output_spec", step.run)(*args, **kwargs)
     return keras.tree.flatten(specs)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 
 from optogram.network import keras_graph
 from optogram.network.steps import Graph, Step, Value
@@ -39,6 +40,9 @@ _SMOOTH_OPERATIONS = frozenset(
         "tanhshrink",
     )
 )
+
+# Layers that run code or layers of somebody else's, which no step of their own stands for.
+_HOLD_OTHERS = (keras.layers.Lambda, keras.layers.Wrapper, keras.layers.RNN)
 
 
 @dataclass(frozen=True)
@@ -93,8 +97,10 @@ def _is_other_activation(step: Step) -> bool:
     name = _activation_name(step)
     if name is not None:
         return name not in ("linear", *_RECTIFIERS)
-    is_layer = isinstance(step.operation, keras.Layer)
-    return is_layer and not type(step.operation).__module__.startswith("keras.")
+    if step.half == "pre" or not isinstance(step.operation, keras.Layer):
+        return False
+    is_foreign = not type(step.operation).__module__.startswith("keras.")
+    return is_foreign or isinstance(step.operation, _HOLD_OTHERS)
 
 
 def _activation_name(step: Step) -> str | None:
@@ -116,4 +122,10 @@ def _plain(activation: Any) -> str:
 
 
 def _is_zero(given: Any) -> bool:
-    return isinstance(given, int | float) and given == 0
+    """Whether an argument is the number zero, or an array of nothing else."""
+    if given is None or isinstance(given, Value):
+        return False
+    try:
+        return not np.any(keras.ops.convert_to_numpy(given))
+    except (TypeError, ValueError):
+        return False

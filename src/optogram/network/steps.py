@@ -12,6 +12,7 @@ from typing import Any
 
 import keras
 
+from optogram import backend
 from optogram.errors import ModelError
 from optogram.network import keras_graph
 
@@ -223,10 +224,10 @@ class _Builder:
         use, kind = self._uses[id(operation)], type(operation).__name__
         activation = keras_graph.fused_activation(operation)
         if activation is None:
-            return self._add(
-                _Draft(path, use, kind, operation, operation, args, kwargs, call.outputs)
-            )
+            run = backend.current().faster(operation) or operation
+            return self._add(_Draft(path, use, kind, operation, run, args, kwargs, call.outputs))
         linear = keras_graph.without_activation(operation)
+        linear = backend.current().faster(linear) or linear
         before = self._add(
             _Draft(path, use, kind, operation, linear, args, kwargs, call.outputs, "pre")
         )
