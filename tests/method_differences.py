@@ -398,6 +398,10 @@ METHODS = (
     guided_gradcam_targets,
 )
 
+ON_A_LARGE_NETWORK = tuple(
+    method for method in METHODS if not method.__name__.endswith(("_targets", "_signed", "_blur"))
+)
+"""Those computed on EfficientNet-Lite0 too: each method, and what only a real network shows."""
 
 KINKED = ("smoothgrad_targets", "integrated_gradients")
 """Methods of many gradients: at some copy of a large image, a rectifier is as good as at its kink.

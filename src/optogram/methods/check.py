@@ -17,8 +17,10 @@ from optogram.methods.perturbation import (
 from optogram.methods.request import Request, source_of
 from optogram.methods.scrambling import cascade, stage_labels
 from optogram.methods.upsampling import Upsampling
+from optogram.network.network import Network
 from optogram.progress import Progress, silent
 from optogram.result import Attribution, Check, Question
+from optogram.target import Class, Target
 
 
 def check(
@@ -59,7 +61,8 @@ def check(
     -------
     Check
         ``values`` (N, stages): the rank correlation of each map with the one after each stage of
-        scrambling; ``deletion`` and ``insertion`` with their areas; ``sentence`` says what follows.
+        scrambling, 0 where that one is empty; ``deletion`` and ``insertion`` with their areas;
+        ``sentence`` says what follows.
 
     Raises
     ------
@@ -129,9 +132,10 @@ def _checked(
             targets=(question.targets[i],),
         )
         rankings = np.stack([ranking(each, generator) for each in enlarged])
-        deletion[i], insertion[i] = perturbation_curves(
-            alone, rankings, steps, memory, lambda *_: None
-        )
+        deletion[i], insertion[i] = perturbation_curves(alone, rankings, steps, memory, silent)
+        if _is_no(net, question.targets[i]):
+            deletion[i] += 1
+            insertion[i] += 1
         edge_similarity[i] = rank_correlation(heat, edges)
         done += 1
         progress(done, total, "deletion and insertion")
@@ -152,6 +156,11 @@ def _checked(
         scrambled=np.stack(scrambled),
         edges=edges,
     )
+
+
+def _is_no(net: Network, target: Target) -> bool:
+    """Whether a target is the answer no of one sigmoid output p: its score −p is 1 − p, less 1."""
+    return net.head.is_binary and isinstance(target, Class) and net.class_index(target.label) == 0
 
 
 def _on_image(result: Attribution, index: int, otherwise: np.ndarray) -> np.ndarray:
