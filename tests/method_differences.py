@@ -27,6 +27,8 @@ class Subject:
     stride: tuple[int, int]
     few_maps: str
     """A layer with so few maps that Score-CAM of it is soon done, twice."""
+    on_the_way: np.ndarray | None = None
+    """An image to come to from black without a rectifier that is as good as at its kink."""
 
     @property
     def model(self):
@@ -66,6 +68,8 @@ def small():
 
 
 def lite0(photo):
+    import skimage.data
+
     net = og.load("efficientnet-lite0")
     return Subject(
         net=net,
@@ -77,6 +81,7 @@ def lite0(photo):
         patch=(81, 60),
         stride=(60, 80),
         few_maps="block1a_project_bn",
+        on_the_way=net.prepare([skimage.data.coffee()]),
     )
 
 
@@ -258,12 +263,14 @@ def smoothgrad_targets(subject):
 
 
 def integrated_gradients(subject):
-    found = og.integrated_gradients(subject.net, subject.x, steps=4)
-    for i, answer in enumerate(subject.answers):
+    images = subject.x if subject.on_the_way is None else subject.on_the_way
+    found = og.integrated_gradients(subject.net, images, steps=4)
+    for i, image in enumerate(images):
+        answer = int(literal.logits(subject.model, image).argmax())
         gradient_at = literal.gradients(subject.model, one(answer))
-        expected = literal.integrated_gradients(gradient_at, subject.x[i], subject.black, 4)
+        expected = literal.integrated_gradients(gradient_at, image, subject.black, 4)
         yield found.values[i], expected
-        yield found.score[i], literal.logits(subject.model, subject.x[i])[answer]
+        yield found.score[i], literal.logits(subject.model, image)[answer]
         black = literal.logits(subject.model, subject.black)[answer]
         yield found.baseline_score[i], black
 
@@ -403,7 +410,7 @@ ON_A_LARGE_NETWORK = tuple(
 )
 """Those computed on EfficientNet-Lite0 too: each method, and what only a real network shows."""
 
-KINKED = ("smoothgrad_targets", "integrated_gradients")
+KINKED = ("smoothgrad_targets", "integrated_gradients_")
 """Methods of many gradients: at some copy of a large image, a rectifier is as good as at its kink.
 
 There the last bit of a sum, which is taken in another order in a batch than alone, switches that

@@ -62,8 +62,11 @@ def test_equals_its_literal_computation(method, subject, subjects):
     share, bound = 1.0, SCORES if method.__name__.startswith(OF_SCORES) else GRADIENTS
     if is_kinked:
         share, bound = method_differences.MOST, AT_KINKS
-    elif subject == "lite0" and keras.config.backend() == "jax":
-        bound = AT_KINKS  # depthwise convolutions are summed in another order than Keras's are
+    elif subject == "lite0" and (
+        keras.config.backend() == "jax" or method is method_differences.integrated_gradients
+    ):
+        # JAX sums depthwise convolutions in another order than Keras; a path has many gradients.
+        bound = AT_KINKS
     found = method_differences.largest_difference(method, subjects(subject), share)
     print(f"{keras.config.backend():12}{subject:8}{method.__name__:40}{found:.1e}")
     assert found <= bound
