@@ -250,3 +250,19 @@ def test_what_cannot_be_checked(net, x, tmp_path):
             og.check(wrong, steps=2)
     with pytest.raises(InputError, match="steps"):
         og.check(found, steps=1)
+
+
+def test_a_network_without_weights_cannot_be_scrambled():
+    image = keras.Input((6, 6, 3))
+    model = keras.Model(image, keras.layers.GlobalAveragePooling2D()(image * 2))
+    found = og.saliency(og.Network(model, "unit"), np.ones((1, 6, 6, 3), np.float32), 1)
+    with pytest.raises(InputError, match="none to scramble"):
+        og.check(found, steps=2)
+
+
+def test_a_check_of_many_photos_keeps_the_pictures_of_the_first_alone(net, x):
+    first = og.check(og.saliency(net, x[:1]), steps=2)
+    every = og.check((og.saliency(net, image[None]) for image in x), steps=2)
+    for name, picture in first.pictures.items():
+        np.testing.assert_array_equal(every.pictures[name], picture)
+    assert every.values.shape[0] == 3

@@ -1,9 +1,11 @@
 """The options that say which method is asked what, and asking it."""
 
+import functools
 import inspect
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +19,57 @@ if TYPE_CHECKING:
     from optogram.result import Attribution
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What the user asks of photos.
+
+    Attributes
+    ----------
+    methods : list of str
+        Each once.
+    target : list of Target, or None
+        None for each photo's own answer.
+    seed, memory
+        As given.
+    options : mapping
+        What methods are given, those that take it.
+    """
+
+    methods: list[str]
+    target: Any
+    seed: int
+    memory: str | None
+    options: dict[str, Any]
+
+    def ask(self, net: "Network", method: str, image: Any, progress: Progress) -> "Attribution":
+        """The result of ``method``."""
+        import optogram
+
+        function = getattr(optogram, method)
+        taken = inspect.signature(function).parameters
+        given = {name: option for name, option in self.options.items() if name in taken}
+        return function(net, image, self.target, progress=progress, **given)
+
+
 def attribution_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that `Asked` takes."""
+    """Add the options of `Asked`, which the command gets as one argument, ``asked``."""
+
+    @functools.wraps(command)
+    def gathered(
+        *,
+        methods: tuple[str, ...],
+        targets: tuple[str, ...],
+        against: str | None,
+        layer: str | None,
+        score: str,
+        seed: int,
+        memory: str | None,
+        **others: Any,
+    ) -> Any:
+        options = {"layer": layer, "score": score, "seed": seed, "memory": memory}
+        asked = Asked(_methods(methods), _targets(targets, against), seed, memory, options)
+        return command(asked=asked, **others)
+
     for option in reversed(
         (
             click.option(
@@ -59,10 +110,11 @@ def attribution_options(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option(
                 "--seed", default=0, show_default=True, help="Of everything that is drawn."
             ),
+            memory_option,
         )
     ):
-        command = option(command)
-    return command
+        gathered = option(gathered)
+    return gathered
 
 
 def memory_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -75,12 +127,12 @@ def memory_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
-def chosen_methods(names: tuple[str, ...]) -> list[str]:
+def _methods(names: tuple[str, ...]) -> list[str]:
     """The methods named, each once; "all" stands for every one."""
     return list(ATTRIBUTIONS) if "all" in names else list(dict.fromkeys(names))
 
 
-def chosen_targets(targets: tuple[str, ...], against: str | None) -> Any:
+def _targets(targets: tuple[str, ...], against: str | None) -> Any:
     """The targets named; None for each photo's own answer."""
     import optogram
 
@@ -92,23 +144,6 @@ def chosen_targets(targets: tuple[str, ...], against: str | None) -> Any:
     if against is None:
         return classes
     return [target - optogram.Class(_label(against)) for target in classes]
-
-
-def explained(
-    net: "Network",
-    method: str,
-    image: Any,
-    target: Any,
-    progress: Progress,
-    **options: Any,
-) -> "Attribution":
-    """The result of ``method``, given those of the options that it takes."""
-    import optogram
-
-    function = getattr(optogram, method)
-    taken = inspect.signature(function).parameters
-    given = {name: option for name, option in options.items() if name in taken}
-    return function(net, image, target, progress=progress, **given)
 
 
 def warn(who: str, result: Any, told: set[str]) -> None:

@@ -6,11 +6,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from optogram.cli.attribution import (
+    Asked,
     attribution_options,
-    chosen_methods,
-    chosen_targets,
-    explained,
-    memory_option,
     photo_paths,
     warn,
 )
@@ -42,21 +39,14 @@ if TYPE_CHECKING:
     help="Where pictures and results are written.",
 )
 @fit_option
-@memory_option
 @network_options
 def check(
     photos: tuple[str, ...],
     model: str,
-    methods: tuple[str, ...],
-    targets: tuple[str, ...],
-    against: str | None,
-    layer: str | None,
-    score: str,
-    seed: int,
+    asked: Asked,
     steps: int,
     out: str,
     fit: str,
-    memory: str | None,
     **opening: Any,
 ) -> None:
     """Test whether the maps of METHODS for PHOTOS, or the photos of folders, are to be believed.
@@ -71,34 +61,23 @@ def check(
     from optogram.progress import Meter
     from optogram.render import write
 
-    names, target = chosen_methods(methods), chosen_targets(targets, against)
     paths = photo_paths(photos)
     folder = made_folder(out)
     checks: list[Check] = []
     with progress_bar() as progress:
-        meter = Meter(progress, 100 * len(paths) * len(names))
-        for name in names:
+        meter = Meter(progress, 100 * len(paths) * len(asked.methods))
+        for name in asked.methods:
             told = set(net.notes)
 
             def results(name: str = name, told: set[str] = told) -> Iterator["Attribution"]:
                 for path in paths:
                     with meter.part(100, f"{name}: {path}") as within:
                         image = net.prepare([path], fit)
-                        result = explained(
-                            net,
-                            name,
-                            image,
-                            target,
-                            within,
-                            layer=layer,
-                            score=score,
-                            seed=seed,
-                            memory=memory,
-                        )
+                        result = asked.ask(net, name, image, within)
                         warn(f"{path}, {name}", result, told)
                     yield result
 
-            found = optogram.check(results(), steps=steps, seed=seed, memory=memory)
+            found = optogram.check(results(), steps=steps, seed=asked.seed, memory=asked.memory)
             write(found.plot(), folder / f"{name}.png")
             found.save(folder / f"{name}.npz")
             checks.append(found)

@@ -5,11 +5,8 @@ from typing import Any
 import click
 
 from optogram.cli.attribution import (
+    Asked,
     attribution_options,
-    chosen_methods,
-    chosen_targets,
-    explained,
-    memory_option,
     photo_paths,
     unique_stems,
     warn,
@@ -36,20 +33,13 @@ from optogram.cli.progress import progress_bar
     help="Where pictures and results are written.",
 )
 @fit_option
-@memory_option
 @network_options
 def explain(
     photos: tuple[str, ...],
     model: str,
-    methods: tuple[str, ...],
-    targets: tuple[str, ...],
-    against: str | None,
-    layer: str | None,
-    score: str,
-    seed: int,
+    asked: Asked,
     out: str,
     fit: str,
-    memory: str | None,
     **opening: Any,
 ) -> None:
     """Explain PHOTOS, or the photos of folders.
@@ -62,27 +52,16 @@ def explain(
     from optogram.render import write
     from optogram.result import side_by_side
 
-    names, target = chosen_methods(methods), chosen_targets(targets, against)
     paths = photo_paths(photos)
     folder = made_folder(out)
     with progress_bar() as progress:
-        meter = Meter(progress, 100 * len(paths) * len(names))
+        meter = Meter(progress, 100 * len(paths) * len(asked.methods))
         for path, stem in zip(paths, unique_stems(paths), strict=True):
             image, told = net.prepare([path], fit), set(net.notes)
             results = []
-            for name in names:
+            for name in asked.methods:
                 with meter.part(100, f"{stem}: {name}") as within:
-                    result = explained(
-                        net,
-                        name,
-                        image,
-                        target,
-                        within,
-                        layer=layer,
-                        score=score,
-                        seed=seed,
-                        memory=memory,
-                    )
+                    result = asked.ask(net, name, image, within)
                 warn(f"{stem}, {name}", result, told)
                 write(result.plot(), folder / f"{stem}-{name}.png")
                 result.save(folder / f"{stem}-{name}.npz")

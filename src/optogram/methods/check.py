@@ -85,7 +85,9 @@ def check(
                 f"The results come from {parts[0].checked} and {one.method}, or from two layers: "
                 "check one method at a time."
             )
-        parts.append(_checked(one, one.question, steps, seed, memory, progress))
+        part = _checked(one, one.question, steps, seed, memory, progress)
+        # Pictures are kept of the first photo alone: a folder may hold many.
+        parts.append(part if not parts else replace(part, **parts[0].pictures))
     if not parts:
         raise InputError("Expected at least one result to check, got none.")
     return _joined(parts)
@@ -105,13 +107,12 @@ def _checked(
     total, done = len(stage_labels()) + count, 0
     whole = Request(net, question.x, question.which, question.targets, "probability")
     similarity = np.zeros((count, len(stage_labels())), np.float32)
-    scrambled = [result.heatmap[0]]
+    heats = np.nan_to_num(result.heatmap)
+    scrambled = [heats[0]]
     for number, stage in enumerate(cascade(net, whole.scored(), seed)):
         again = np.nan_to_num(question.ask(stage.net, memory).heatmap)
         scrambled.append(again[0])
-        similarity[:, number] = [
-            rank_correlation(*pair) for pair in zip(result.heatmap, again, strict=True)
-        ]
+        similarity[:, number] = [rank_correlation(*pair) for pair in zip(heats, again, strict=True)]
         done += 1
         progress(done, total, "scrambled networks")
     deletion = np.empty((count, 3, steps + 1), np.float32)
@@ -119,7 +120,7 @@ def _checked(
     edge_similarity = np.empty(count, np.float32)
     edges = np.zeros(0)
     for i in reversed(range(count)):
-        heat = np.nan_to_num(result.heatmap[i])
+        heat = heats[i]
         generator = np.random.default_rng(seed)
         edges = _as_coarse(edge_map(pictures[i]), heat.shape)
         maps = np.stack([heat, generator.random(heat.shape, np.float32), edges])

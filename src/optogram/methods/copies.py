@@ -21,29 +21,19 @@ def mean_gradient(
 
     ``offsets`` is given one image (H, W, C) and a slice of ``range(len(shares))``.
     """
-    weights = request.weights()
-    if len(request.x) == 1:
-        return summed_gradient(
-            request.net,
-            request.x,
-            partial(offsets, request.x[0]),
-            shares,
-            weights,
-            memory,
-            progress,
-        )
+    weights, images = request.weights(), len(request.x)
     values = np.empty((len(request.which), *request.x.shape[1:]), np.float32)
     for i, x in enumerate(request.x):
 
         def told(done: int, total: int, what: str, before: int = i) -> None:
-            progress(before * total + done, len(values) * total, what)
+            progress(before * total + done, images * total, what)
 
-        (values[i],) = summed_gradient(
+        values[request.which == i] = summed_gradient(
             request.net,
             x[None],
             partial(offsets, x),
             shares,
-            {value: array[:, i : i + 1] for value, array in weights.items()},
+            request.weights_of(i, weights),
             memory,
             told,
         )

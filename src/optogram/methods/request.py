@@ -94,10 +94,13 @@ class Request:
 
     def answer(self, memory: int | str | None = None) -> "Answer":
         """The scores alone, by a forward pass."""
-        values = self.scored()
-        found = self.net.evaluate(self.x, values, memory)
-        request = self._answered(found[0] if self.targets is None else None)
-        return Answer(request=request, scores=weighted_sums(found, request.weights()).reshape(-1))
+        if self.targets is not None:
+            # Streamed: the maps that filters are read from would pile up.
+            scores = self.scores_of_variants(lambda image, _: self.x[image], 1, memory, silent)
+            return Answer(request=self, scores=scores[:, 0])
+        (outputs,) = self.net.evaluate(self.x, self.scored(), memory)
+        request = self._answered(outputs)
+        return Answer(request, weighted_sums([outputs], request.weights()).reshape(-1))
 
     def scores_of(self, x: np.ndarray, memory: int | str | None = None) -> np.ndarray:
         """(N,): the score of each target, which are known, for another image (1, H, W, C)."""
@@ -128,15 +131,15 @@ class Request:
             image, number = np.divmod(np.arange(part.start, part.stop), count)
             for wanted in np.unique(image):
                 rows = np.flatnonzero(image == wanted)
-                own = self._own(weights, wanted)
+                own = self.weights_of(wanted, weights)
                 explanations = np.flatnonzero(self.which == wanted)
                 scores[np.ix_(explanations, number[rows])] = weighted_sums(
                     [values[rows] for values in found], own
                 )
         return scores
 
-    def _own(self, weights: Weights, image: int) -> Weights:
-        """The ``weights`` of the explanations of one image, (T, 1, ...)."""
+    def weights_of(self, image: int, weights: Weights) -> Weights:
+        """Those of the `weights` that explain one image, (T, 1, ...)."""
         if len(self.x) == 1:
             return weights
         return {value: array[:, image : image + 1] for value, array in weights.items()}

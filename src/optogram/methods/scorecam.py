@@ -63,7 +63,8 @@ def scorecam(
     request = answer.request
     (maps,) = net.evaluate(request.x, [at], memory)
     gains = _gains(request, maps, memory, progress)
-    values = np.einsum("nk,nhwk->nhw", _softmax(gains), maps[request.which])
+    shared = np.broadcast_to(maps, (len(gains), *maps.shape[1:]))
+    values = np.einsum("nk,nhwk->nhw", _softmax(gains), shared)
     return answer.attribution(
         scorecam,
         np.maximum(values, 0).astype(np.float32),

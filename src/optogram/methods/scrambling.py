@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
+from optogram.errors import InputError
 from optogram.network.network import Network
 from optogram.network.steps import Value
 
@@ -44,6 +45,11 @@ def cascade(net: Network, scored: Sequence[Value], seed: int) -> Iterator[Stage]
     Adebayo et al., "Sanity checks for saliency maps" (2018), section 3.1, where weights are drawn
     anew. Here the numbers of each weight array are put into random order instead: whatever the
     layer is, they keep their spread, so that no signal dies out or overflows.
+
+    Raises
+    ------
+    InputError
+        If no layer that the score depends on has weights.
     """
     places = {id(variable): i for i, variable in enumerate(net.variables)}
     layers: dict[int, tuple[str, keras.Layer]] = {}
@@ -52,6 +58,8 @@ def cascade(net: Network, scored: Sequence[Value], seed: int) -> Iterator[Stage]
         if isinstance(step.operation, keras.Layer) and step.operation.weights:
             layers.setdefault(id(step.operation), (step.name.removesuffix(":pre"), step.operation))
     order = list(layers.values())
+    if not order:
+        raise InputError("No layer on the way to the score has weights: there is none to scramble.")
     scrambled: dict[int, np.ndarray] = {}
     done = 0
     for share, label in zip(SHARES, stage_labels(), strict=True):
@@ -63,5 +71,4 @@ def cascade(net: Network, scored: Sequence[Value], seed: int) -> Iterator[Stage]
                 shuffled = generator.permutation(array.ravel()).reshape(array.shape)
                 scrambled[places[id(variable)]] = shuffled
         done = max(done, count)
-        if order:
-            yield Stage(label, order[count - 1][0], net.with_values(scrambled))
+        yield Stage(label, order[count - 1][0], net.with_values(scrambled))

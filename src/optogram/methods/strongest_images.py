@@ -93,7 +93,7 @@ def strongest_images(
     names, sources = _listed(photos)
     chosen = _filters(filters, step.shape[-1] or 0, layer)
     height, width = size or (_SIDE, _SIDE)
-    fitted = (net.size[0] or height, net.size[1] or width)
+    fitted = (net.size[0] or int(height), net.size[1] or int(width))
     value = Value(step.index)
     ledger = _Ledger.begin(len(chosen), top)
     state = None

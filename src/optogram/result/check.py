@@ -1,7 +1,7 @@
 """The result of checking a map: whether it is to be believed."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -55,6 +55,11 @@ class Check(Result):
     image: np.ndarray
     scrambled: np.ndarray
     edges: np.ndarray
+
+    @property
+    def pictures(self) -> dict[str, Any]:
+        """What is kept of the first image alone, by name."""
+        return {"image": self.image, "scrambled": self.scrambled, "edges": self.edges}
 
     @property
     def similarity(self) -> np.ndarray:
@@ -138,9 +143,9 @@ class Check(Result):
                         for rival, curve in zip(_RIVALS, curves.mean(axis=0), strict=True)
                     },
                     title=title,
-                    x_label=label,
+                    x_label=share,
                 )
-                for curves, title, label in (
+                for curves, title, share in (
                     (self.deletion, "Score as pixels go", "share removed, hottest first"),
                     (self.insertion, "Score as pixels come", "share shown, hottest first"),
                 )
