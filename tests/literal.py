@@ -71,6 +71,12 @@ def gradient_of_output(model, x, score):
 
 def gradients_of_output(model, score):
     """`gradient_of_output` as a function of the image, for those who need it at many images."""
+    both = scores_and_gradients(model, score)
+    return lambda x: both(x)[1]
+
+
+def scores_and_gradients(model, score):
+    """(score(output), its gradient) as a function of the image (H, W, C)."""
     if BACKEND == "tensorflow":
         import tensorflow as tf
 
@@ -78,18 +84,24 @@ def gradients_of_output(model, score):
             with tf.GradientTape() as tape:
                 tape.watch(x)
                 value = score(model(x, training=False)[0])
-            return tape.gradient(value, x)
+            return value, tape.gradient(value, x)
     elif BACKEND == "torch":
         import torch
 
         def differentiate(x):
             x.requires_grad_()
-            return torch.autograd.grad(score(model(x, training=False)[0]), x)[0]
+            value = score(model(x, training=False)[0])
+            return value.detach(), torch.autograd.grad(value, x)[0]
     else:
         import jax
 
-        differentiate = jax.jit(jax.grad(lambda x: score(model(x, training=False)[0])))
-    return lambda x: array(differentiate(tensor(x[None])))[0]
+        differentiate = jax.jit(jax.value_and_grad(lambda x: score(model(x, training=False)[0])))
+
+    def both(x):
+        value, found = differentiate(tensor(x[None]))
+        return float(array(value)), array(found)[0]
+
+    return both
 
 
 def gradients(model, score):
@@ -404,3 +416,129 @@ def guided_network(model):
             copy = copies.get(f"{layer.name}_linear") or copies[layer.name]
             copy.set_weights(layer.get_weights())
     return clone
+
+
+# -- gradient ascent -------------------------------------------------------------------------------
+
+
+def up_to(model, layer, size=None):
+    """The model that ends with ``layer``, for images of ``size`` (height, width)."""
+    part = keras.Model(model.input, model.get_layer(layer).output)
+    if size is None:
+        return part
+    copy = keras.models.clone_model(part, input_tensors=keras.Input((*size, part.input_shape[-1])))
+    copy.set_weights(part.get_weights())
+    return copy
+
+
+def with_linear_end(model):
+    """A copy whose last layer, a Dense, has no activation."""
+    copy = keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    copy.layers[-1].activation = keras.activations.linear
+    return copy
+
+
+def slope_of_total_variation(x):
+    """d Σ|differences of neighbouring pixels| / d image, difference by difference."""
+    slope = np.zeros_like(x)
+    down, right = np.sign(x[1:] - x[:-1]), np.sign(x[:, 1:] - x[:, :-1])
+    slope[1:] += down
+    slope[:-1] -= down
+    slope[:, 1:] += right
+    slope[:, :-1] -= right
+    return slope
+
+
+def gradient_ascent(both, start, rule, rate, steps, l2=0.0, tv=0.0):
+    """(scores before each step, images after each step) of one image (H, W, C).
+
+    ``both`` gives (score, gradient) of an image; λ‖x‖²/2 and total variation are taken from the
+    score, their slopes by hand.
+    """
+    x, scores, images = start.astype("float32"), [], []
+    taken = climber(rule, rate, x)
+    for _ in range(steps):
+        score, slope = both(x)
+        slope = slope - np.float32(l2) * x - np.float32(tv) * slope_of_total_variation(x)
+        x = taken(x, slope)
+        scores.append(score)
+        images.append(x)
+    return np.array(scores), np.array(images)
+
+
+def climber(rule, rate, start):
+    """A function of where one is and of the gradient there: one step uphill."""
+    if rule == "rms":  # tutorial row A3
+        return lambda x, g: x + np.float32(rate) * g / (np.sqrt(np.mean(g**2)) + np.float32(1e-5))
+    if rule == "l2":  # row D1: tf.math.l2_normalize, whose epsilon is 1e-12
+        return lambda x, g: x + np.float32(rate) * g / np.sqrt(max(np.sum(g**2), np.float32(1e-12)))
+    variable = keras.Variable(start)
+    optimizer = keras.optimizers.Adam(rate, epsilon=1e-8)
+
+    def adam(x, g):
+        optimizer.apply([tensor(-g)], [variable])
+        return array(variable.value)
+
+    return adam
+
+
+# Lucid, lucid/optvis/param/color.py: color_correlation_svd_sqrt.
+LUCID_COLORS = np.array([[0.26, 0.09, 0.02], [0.27, 0.00, -0.05], [0.27, -0.09, 0.03]])
+
+
+class FourierPicture:
+    """One picture (H, W, 3 or 1) in 0..1 out of frequencies, as in Lucid, and the way back.
+
+    Frequencies are (2, C, H, W // 2 + 1): real and imaginary parts.
+    """
+
+    def __init__(self, size, channels):
+        self.size = size
+        height, width = size
+        rows = [min(k, height - k) / height for k in range(height)]
+        columns = [k / width for k in range(width // 2 + 1)]
+        radius = np.sqrt(np.add.outer(np.square(rows), np.square(columns)))
+        self.scale = np.sqrt(width * height) / np.maximum(radius, 1 / max(width, height))
+        longest = np.linalg.norm(LUCID_COLORS, axis=0).max()
+        self.colors = LUCID_COLORS / longest if channels == 3 else np.eye(channels)
+
+    def picture(self, numbers):
+        spectrum = (numbers[0] + 1j * numbers[1]) * self.scale
+        planes = np.fft.irfft2(spectrum, self.size) / 4
+        return self.shown(planes)
+
+    def shown(self, planes):
+        return 1 / (1 + np.exp(-np.moveaxis(planes, 0, -1) @ self.colors.T))
+
+    def back(self, numbers, slope):
+        """The chain rule by hand: d score / d numbers, of ``slope``, d score / d picture."""
+        height, width = self.size
+        shown = self.picture(numbers)
+        planes = np.moveaxis((slope * shown * (1 - shown)) @ self.colors, -1, 0) / 4
+        # All columns of half a spectrum but the first, and the last of an even width, count twice.
+        twice = np.full(width // 2 + 1, 2.0)
+        twice[0] = 1
+        if width % 2 == 0:
+            twice[-1] = 1
+        spectrum = np.fft.rfft2(planes) * twice * self.scale / (height * width)
+        return np.stack([spectrum.real, spectrum.imag])
+
+
+def view(picture, matrix, size, fill):
+    """One picture (H, W, C) sampled bilinearly, pixel by pixel; outside is ``fill``.
+
+    The point (y, x) of the view, from its centre, comes from ``matrix`` (2, 3) @ (y, x, 1) of the
+    picture, from its centre.
+    """
+    height, width, channels = picture.shape
+    seen = np.zeros((*size, channels))
+    for row, column in np.ndindex(*size):
+        point = [row - (size[0] - 1) / 2, column - (size[1] - 1) / 2, 1]
+        y, x = matrix @ point + [(height - 1) / 2, (width - 1) / 2]
+        top, left = int(np.floor(y)), int(np.floor(x))
+        for i, j in ((top, left), (top, left + 1), (top + 1, left), (top + 1, left + 1)):
+            is_inside = 0 <= i < height and 0 <= j < width
+            share = (1 - abs(y - i)) * (1 - abs(x - j))
+            seen[row, column] += share * (picture[i, j] if is_inside else fill)
+    return seen

@@ -269,6 +269,39 @@ def test_values_stand_in_for_variables_and_leave_them_alone():
 # -- pass_positive ---------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("size", [(6, 8), (5, 8), (6, 7), (5, 7), (1, 2)])
+def test_inverse_fft2_is_that_of_numpy(size):
+    """Also of numbers that are no spectrum of anything real, as a climb makes them."""
+    generator = np.random.default_rng(0)
+    shape = (2, 3, size[0], size[1] // 2 + 1)
+    real, imaginary = (generator.standard_normal(shape, np.float32) for _ in range(2))
+    found = CURRENT.inverse_fft2(*map(CURRENT.to_tensor, (real, imaginary)), size)
+    expected = np.fft.irfft2(real + 1j * imaginary, size)
+    assert tuple(found.shape) == (2, 3, *size)
+    np.testing.assert_allclose(CURRENT.to_array(found), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [(6, 8), (5, 7)])
+def test_inverse_fft2_has_the_gradient_of_a_linear_map(size):
+    generator = np.random.default_rng(0)
+    shape = (1, size[0], size[1] // 2 + 1)
+    parts = generator.standard_normal((2, *shape), np.float32)
+    weights = generator.standard_normal((1, *size), np.float32)
+
+    def function(parts, weights):
+        made = CURRENT.inverse_fft2(parts[0], parts[1], size)
+        return keras.ops.reshape(keras.ops.sum(made * weights), (1, 1)), ()
+
+    program = CURRENT.compile(CURRENT.gradient(function), [])
+    found, _ = program(*map(CURRENT.to_tensor, (parts, weights)))
+    # Of a linear map, the slope along each number is what that number alone gives.
+    for index in np.ndindex(parts.shape):
+        alone = np.zeros_like(parts)
+        alone[index] = 1
+        expected = (np.fft.irfft2(alone[0] + 1j * alone[1], size) * weights).sum()
+        assert CURRENT.to_array(found)[(0, *index)] == pytest.approx(expected, abs=1e-6)
+
+
 @pytest.mark.parametrize("is_compiled", [False, True])
 def test_pass_positive_changes_nothing_but_the_gradient(is_compiled):
     def function(x, factors):

@@ -9,6 +9,7 @@ from keras import layers
 
 import networks
 from optogram import Network, backend
+from optogram.errors import InputError
 from optogram.network import forward
 from optogram.network.geometry import measure, peak_memory, shapes
 from optogram.network.receptive_field import PIXEL
@@ -217,8 +218,8 @@ def test_what_has_no_rule_sees_the_whole_image_and_so_does_all_after_it():
     x = layers.GroupNormalization(2, name="no_rule")(x)
     graph = flatten(keras.Model(image, layers.Conv2D(4, 3, name="after")(x)))
     fields = {
-        step.name: geometry.receptive_field
-        for step, geometry in zip(graph.steps, measure(graph, (1, 8, 8, 3)), strict=True)
+        graph.steps[index].name: geometry.receptive_field
+        for index, geometry in measure(graph, (1, 8, 8, 3)).items()
     }
     assert not fields["before"].is_whole
     assert fields["no_rule"].is_whole
@@ -270,7 +271,7 @@ def test_shapes_of_networks_of_any_size_are_those_of_their_outputs(size):
     x = CURRENT.to_tensor(networks.images_for(model, size=size))
     with keras.StatelessScope():
         outputs = forward.run(graph, x, wanted)
-    assert [tuple(output.shape) for output in outputs] == [shape for (shape,) in found]
+    assert [tuple(output.shape) for output in outputs] == [shape for (shape,) in found.values()]
 
 
 @pytest.mark.parametrize("name", ["strided", "operations", "nested", "masked", "converted"])
@@ -293,6 +294,47 @@ def test_measuring_a_network_of_any_size_leaves_no_trace_in_its_graph():
     before = [(len(op._inbound_nodes), len(op._outbound_nodes)) for op in operations]
     measure(graph, (1, 32, 48, 3))
     assert [(len(op._inbound_nodes), len(op._outbound_nodes)) for op in operations] == before
+
+
+@pytest.mark.parametrize(
+    ("name", "layer", "size"), [("fused", "conv3", (9, 14)), ("strided", "valid", (33, 20))]
+)
+def test_up_to_a_convolution_images_of_other_sizes_go_through(name, layer, size):
+    model = networks.build(name)
+    graph = flatten(model)
+    (wanted,) = (Value(step.index) for step in graph.steps if step.name == layer)
+    steps = graph.ancestors([wanted])
+    found = shapes(graph, (2, *size, 3), steps)
+    assert set(found) == set(steps)
+    x = CURRENT.to_tensor(np.zeros((2, *size, 3), np.float32))
+    with keras.StatelessScope():
+        (output,) = forward.run(graph, x, [wanted])
+    assert found[wanted.step][0] == tuple(output.shape)
+    own = measure(graph, (1, *model.input_shape[1:]), steps)
+    other = measure(graph, (1, *size, 3), steps)
+    assert other.keys() == own.keys()
+    for index in steps:
+        assert other[index].receptive_field == own[index].receptive_field
+        assert other[index].shape != own[index].shape
+    work = {index: other[index].flops for index in steps}
+    per_position = {index: own[index].flops / math.prod(own[index].shape[1:3]) for index in steps}
+    for index in steps:
+        expected = per_position[index] * math.prod(other[index].shape[1:3])
+        assert work[index] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("size", "layer", "given"),
+    [((4, 4), "conv3", (2, 2, 6)), ((20, 20), "hidden", (384,))],
+)
+def test_what_does_not_go_through_is_refused_in_one_sentence(size, layer, given):
+    graph = flatten(networks.build("fused"))
+    with pytest.raises(InputError) as caught:
+        measure(graph, (1, *size, 3))
+    sentence = str(caught.value)
+    assert f"Images of {size[0]}×{size[1]} pixels" in sentence
+    assert f"'{layer}" in sentence and str(given) in sentence
+    assert "\n" not in sentence
 
 
 # -- work ------------------------------------------------------------------------------------------
@@ -412,11 +454,15 @@ def test_half_precision_takes_half():
     image = keras.Input((8, 8, 1))
     half = layers.Conv2D(4, 1, dtype="mixed_float16")(image)
     graph = flatten(keras.Model(image, half))
-    assert [found.memory for found in measure(graph, (1, 8, 8, 1))] == [8 * 8 * 4, 8 * 8 * 4 * 2]
+    assert [found.memory for found in measure(graph, (1, 8, 8, 1)).values()] == [
+        8 * 8 * 4,
+        8 * 8 * 4 * 2,
+    ]
 
 
 @pytest.mark.parametrize("name", [n for n in networks.BUILDERS if n != "any_size"])
 def test_the_peak_is_no_less_than_the_largest_map_and_no_more_than_all_of_them(name):
     model = networks.build(name)
-    memory = [g.memory for g in measure(flatten(model), (1, *model.input_shape[1:]))]
+    measured = measure(flatten(model), (1, *model.input_shape[1:]))
+    memory = [geometry.memory for geometry in measured.values()]
     assert max(memory) <= peak(model) <= sum(memory)

@@ -181,6 +181,20 @@ def test_a_filter_is_the_mean_of_its_map(net, x):
     assert found.score[0] == pytest.approx(literal.array(maps(x[:1]))[0, :, :, 1].mean(), rel=1e-5)
 
 
+def test_a_filter_without_a_border_is_the_mean_of_the_inner_map(net, x):
+    found = og.saliency(net, x[:1], og.Filter("branch3", 1, border=3))
+    maps = keras.Model(net.model.input, net.model.get_layer("branch3").output)
+    inner = slice(3, -3)
+    expected = literal.gradient_of_output(maps, x[0], lambda m: keras.ops.mean(m[inner, inner, 1]))
+    assert_close(found.values[0], expected)
+    inside = literal.array(maps(x[:1]))[0, inner, inner, 1]
+    assert found.score[0] == pytest.approx(inside.mean(), rel=1e-5)
+    several = og.Filter("branch3", range(2), border=3)
+    np.testing.assert_allclose(og.saliency(net, x[:1], several).score[1], found.score[0], rtol=1e-5)
+    assert og.Filter("branch3", 1, border=0) == og.Filter("branch3", 1)
+    assert og.Filter("branch3", 1, border=3) != og.Filter("branch3", 1)
+
+
 def test_a_neuron_is_one_element_of_its_map(net, x):
     found = og.saliency(net, x[:1], og.Neuron("branch3", (4, 9), 1))
     maps = keras.Model(net.model.input, net.model.get_layer("branch3").output)
@@ -252,6 +266,9 @@ def test_without_a_target_each_image_explains_its_own_answer(method, net, x):
         (1.5, "1.5"),
         (og.Filter("nowhere", 0), "'nowhere'"),
         (og.Filter("stem", 4), "4 channels"),
+        (og.Filter("stem", 0, border=7), "(14, 14, 4)"),
+        (og.Filter("stem", 0, border=-1), "border of -1"),
+        (og.Filter("predictions", 0, border=1), "border of 1"),
         (og.Neuron("stem", (14, 0), 0), "14×14"),
         (og.Neuron("predictions", (0, 0), 0), "Filter("),
         (og.Filter("stem", range(2)) + og.Filter("stem", range(3)), "2 targets to 3"),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from optogram.errors import InputError
-from optogram.network.preparation import NAMED, Preparation, preparation
+from optogram.network.preparation import NAMED, Preparation, as_affine, preparation
 
 GREYS = np.arange(256, dtype=np.uint8)
 
@@ -190,3 +190,48 @@ def test_a_callable_that_misbehaves_is_named(broken, words):
 def test_nan_from_the_network_is_not_blamed_on_the_callable():
     x = np.full((2, 2, 3), np.nan)
     assert np.isnan(preparation((halve, double), 3).to_display(x)).all()
+
+
+def assert_is_arithmetic(prepared, channels):
+    matrix, offset = as_affine(prepared, channels)
+    assert matrix.shape == (channels, channels) and offset.shape == (channels,)
+    pixels = every_value(channels).astype(np.float32)
+    expected = prepared.to_network(pixels)
+    # Float32 sums of a few products.
+    atol = 4 * 255 * np.finfo(np.float32).eps * np.abs(matrix).max()
+    np.testing.assert_allclose(pixels @ matrix + offset, expected, rtol=1e-5, atol=atol)
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_every_named_preparation_is_a_matrix_and_an_offset(name):
+    assert_is_arithmetic(preparation(name, 3), 3)
+    if NAMED[name].channels is None and not NAMED[name].is_reversed:
+        assert_is_arithmetic(preparation(name, 1), 1)
+
+
+def test_a_matrix_that_mixes_channels_is_found():
+    mixing = np.array([[0.5, 0.2, 0.0], [0.1, -0.3, 0.4], [0.0, 0.7, 0.9]], np.float32)
+
+    def there(x):
+        return x @ mixing - 7
+
+    matrix, offset = as_affine(preparation((there, lambda x: x), 3), 3)
+    np.testing.assert_allclose(matrix, mixing, atol=1e-5)
+    np.testing.assert_allclose(offset, -7, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "there",
+    [np.sqrt, lambda x: x - x.mean(), lambda x: np.clip(x / 100, 0, 2), lambda x: x * x / 255],
+    ids=["root", "its own mean", "clipped", "square"],
+)
+def test_what_is_no_matrix_is_refused(there):
+    prepared = preparation((there, lambda x: x), 3)
+    with pytest.raises(InputError, match='recipe="tutorial"') as caught:
+        as_affine(prepared, 3)
+    assert "\n" not in str(caught.value)
+
+
+def test_only_caffe_reverses_the_channels():
+    assert [name for name in NAMED if NAMED[name].is_reversed] == ["caffe"]
+    assert not preparation((halve, double), 3).is_reversed

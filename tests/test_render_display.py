@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from optogram.errors import InputError
-from optogram.render import Scale, scale_of, to_picture, to_unit
+from optogram.render import Scale, scale_of, standardized, to_picture, to_unit
 
 RAMP = np.array([[0.0, 1.0], [2.0, 4.0]])
 
@@ -101,3 +101,25 @@ def test_inputs_are_left_as_they_are():
     to_picture(values)
     to_unit(values, scale_of(values))
     np.testing.assert_array_equal(values, before)
+
+
+def test_standardized_pictures_have_their_own_mean_at_grey_and_the_same_contrast():
+    generator = np.random.default_rng(0)
+    pictures = generator.normal([[[[0.0]]], [[[1e3]]]], [[[[1e-2]]], [[[50.0]]]], (2, 30, 40, 3))
+    shown = standardized(pictures, 0.1)
+    assert shown.shape == pictures.shape and shown.dtype == np.uint8
+    for picture, image in zip(pictures, shown, strict=True):
+        expected = ((picture - picture.mean()) / (picture.std() + 1e-5) * 0.1 + 0.5) * 255
+        np.testing.assert_allclose(image, np.clip(expected, 0, 255), atol=0.501)  # rounded
+        assert image.std() / 255 == pytest.approx(0.1, abs=0.002)
+    once, twice = (standardized(pictures, contrast).astype(int) for contrast in (0.1, 0.2))
+    middle = np.abs(once - 127.5) < 50  # nothing clipped
+    np.testing.assert_allclose((twice - 127.5)[middle], 2 * (once - 127.5)[middle], atol=1.51)
+
+
+def test_standardized_pictures_are_clipped_and_a_constant_one_is_grey():
+    outlier = np.zeros((1, 20, 20, 1))
+    outlier[0, 3, 4] = 1e6
+    shown = standardized(outlier, 0.15)
+    assert shown[0, 3, 4] == 255 and shown[0, 5, 5] in (125, 126)  # 127.5 less 0.15 / 20 of 255
+    assert np.unique(standardized(np.full((1, 4, 4, 3), 7.0))).tolist() == [128]

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from optogram.errors import ModelError as ModelError
     from optogram.errors import OptogramError as OptogramError
     from optogram.errors import OutputError as OutputError
+    from optogram.methods.ascent.recipe import RECIPES as RECIPES
+    from optogram.methods.ascent.recipe import Recipe as Recipe
     from optogram.methods.check import check as check
     from optogram.methods.feature_maps import feature_maps as feature_maps
     from optogram.methods.gradcam import gradcam as gradcam
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from optogram.methods.integrated_gradients import integrated_gradients as integrated_gradients
     from optogram.methods.kernels import kernels as kernels
     from optogram.methods.layercam import layercam as layercam
+    from optogram.methods.maximize import maximize as maximize
     from optogram.methods.occlusion import occlusion as occlusion
     from optogram.methods.saliency import saliency as saliency
     from optogram.methods.scorecam import scorecam as scorecam
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
     from optogram.result import GuidedAttribution as GuidedAttribution
     from optogram.result import IntegratedGradients as IntegratedGradients
     from optogram.result import Kernels as Kernels
+    from optogram.result import Maximization as Maximization
     from optogram.result import Occlusion as Occlusion
     from optogram.result import Result as Result
     from optogram.result import StrongestImages as StrongestImages
@@ -63,12 +67,15 @@ _HOMES = {
     "InputError": "optogram.errors",
     "IntegratedGradients": "optogram.result",
     "Kernels": "optogram.result",
+    "Maximization": "optogram.result",
     "ModelError": "optogram.errors",
     "Network": "optogram.network.network",
     "Neuron": "optogram.target",
     "Occlusion": "optogram.result",
     "OptogramError": "optogram.errors",
     "OutputError": "optogram.errors",
+    "RECIPES": "optogram.methods.ascent.recipe",
+    "Recipe": "optogram.methods.ascent.recipe",
     "Result": "optogram.result",
     "StrongestImages": "optogram.result",
     "check": "optogram.methods.check",
@@ -82,6 +89,7 @@ _HOMES = {
     "layercam": "optogram.methods.layercam",
     "load": "optogram.network.opening",
     "load_result": "optogram.result",
+    "maximize": "optogram.methods.maximize",
     "occlusion": "optogram.methods.occlusion",
     "report": "optogram.reporting.report",
     "saliency": "optogram.methods.saliency",

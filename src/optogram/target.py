@@ -38,6 +38,10 @@ class Target(ABC):
     def describe(self, net: Network) -> str:
         """What it is called in captions."""
 
+    @abstractmethod
+    def outputs(self, net: Network, score: str = "logit") -> tuple[Value, ...]:
+        """What the score is read from: the keys of `weights`."""
+
     def each(self) -> "tuple[Target, ...]":
         """The single targets that it stands for: several where a filter names many channels."""
         return (self,)
@@ -87,6 +91,10 @@ class Class(Target):
             return {net.score_value(score): np.array([1.0 if index else -1.0], np.float32)}
         return {net.score_value(score): _one_hot(net.head.outputs, index)}
 
+    def outputs(self, net: Network, score: str = "logit") -> tuple[Value, ...]:
+        """See `Target.outputs`."""
+        return (net.score_value(score),)
+
     def describe(self, net: Network) -> str:
         """Its name and index."""
         index = net.class_index(self.label)
@@ -103,13 +111,17 @@ class Filter(Target):
         The layer's name.
     channel : int or iterable of int
         Which channel, from 0; several stand for several targets, one each.
+    border : int
+        How many elements on each side of the map are left out of the mean.
     """
 
     layer: str
     channel: int | tuple[int, ...]
+    border: int = 0
 
-    def __init__(self, layer: str, channel: int | Iterable[int]) -> None:
+    def __init__(self, layer: str, channel: int | Iterable[int], border: int = 0) -> None:
         object.__setattr__(self, "layer", layer)
+        object.__setattr__(self, "border", int(border))
         channels = tuple(map(int, channel)) if isinstance(channel, Iterable) else int(channel)
         object.__setattr__(self, "channel", channels)
 
@@ -117,14 +129,27 @@ class Filter(Target):
         """One target for each channel."""
         if isinstance(self.channel, int):
             return (self,)
-        return tuple(Filter(self.layer, channel) for channel in self.channel)
+        return tuple(Filter(self.layer, channel, self.border) for channel in self.channel)
 
     def weights(self, net: Network, size: tuple[int, int], score: str = "logit") -> Weights:
         """See `Target.weights`."""
         value, shape = _map(net, self.layer, size)
         vector = _one_hot(shape[-1], _checked_channel(self.channel, shape[-1], self.layer))
-        positions = int(np.prod(shape[:-1]))
-        return {value: vector.reshape((1,) * (len(shape) - 1) + (-1,)) / positions}
+        if not self.border:
+            positions = int(np.prod(shape[:-1]))
+            return {value: vector.reshape((1,) * (len(shape) - 1) + (-1,)) / positions}
+        inner = np.zeros((*shape[:-1], 1), np.float32)
+        inner[(slice(self.border, -self.border),) * (len(shape) - 1)] = 1
+        if self.border < 0 or len(shape) != 3 or not inner.any():
+            raise InputError(
+                f"The output of {self.layer!r} has the shape {shape} here: nothing is left of it "
+                f"without a border of {self.border}."
+            )
+        return {value: inner / inner.sum() * vector}
+
+    def outputs(self, net: Network, score: str = "logit") -> tuple[Value, ...]:
+        """See `Target.outputs`."""
+        return (Value(net.step(self.layer).index),)
 
     def describe(self, net: Network) -> str:
         """The layer's name and the channel."""
@@ -167,6 +192,10 @@ class Neuron(Target):
         weights[y, x, _checked_channel(self.channel, shape[2], self.layer)] = 1
         return {value: weights}
 
+    def outputs(self, net: Network, score: str = "logit") -> tuple[Value, ...]:
+        """See `Target.outputs`."""
+        return (Value(net.step(self.layer).index),)
+
     def describe(self, net: Network) -> str:
         """The layer's name, the channel and the position."""
         y, x = self.position
@@ -194,6 +223,10 @@ class _Sum(Target):
             total[value] = total[value] + array if value in total else array
         return total
 
+    def outputs(self, net: Network, score: str = "logit") -> tuple[Value, ...]:
+        both = (*self.first.outputs(net, score), *self.second.outputs(net, score))
+        return tuple(dict.fromkeys(both))
+
     def describe(self, net: Network) -> str:
         first, second = self.first.describe(net), self.second.describe(net)
         if second.startswith("−"):
@@ -212,6 +245,9 @@ class _Scaled(Target):
     def weights(self, net: Network, size: tuple[int, int], score: str = "logit") -> Weights:
         weights = self.target.weights(net, size, score)
         return {value: array * np.float32(self.factor) for value, array in weights.items()}
+
+    def outputs(self, net: Network, score: str = "logit") -> tuple[Value, ...]:
+        return self.target.outputs(net, score)
 
     def describe(self, net: Network) -> str:
         inner = self.target.describe(net)

@@ -21,6 +21,9 @@ are the backend's own, and every function is called under Keras's current backen
     ``d sum(scores[t]) / d at``. The function is run once, whatever T is; the way back goes from
     the scores to ``at`` and nowhere else; where there is no path, the gradient is zero. To be
     used inside ``compile``.
+``inverse_fft2(real, imaginary, size)``
+    The real arrays (..., height, width) of ``size`` whose spectra, as of ``numpy.fft.rfft2``, are
+    ``real + 1j * imaginary``, both (..., height, width // 2 + 1).
 ``pass_positive(tensor)``
     The same tensor, through which only the positive part of a gradient comes back.
 ``faster(layer)``

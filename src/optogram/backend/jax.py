@@ -59,6 +59,11 @@ def gradient(function: Callable[..., Any]) -> Callable[..., Any]:
     return gradients
 
 
+def inverse_fft2(real: Any, imaginary: Any, size: tuple[int, int]) -> Any:
+    """See the contract."""
+    return jax.numpy.fft.irfft2(jax.lax.complex(real, imaginary), size)
+
+
 @jax.custom_vjp
 def pass_positive(tensor: Any) -> Any:
     """See the contract."""

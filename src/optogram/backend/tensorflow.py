@@ -68,6 +68,11 @@ def gradient(function: Callable[..., Any]) -> Callable[..., Any]:
     return gradients
 
 
+def inverse_fft2(real: Any, imaginary: Any, size: tuple[int, int]) -> Any:
+    """See the contract."""
+    return tf.signal.irfft2d(tf.complex(real, imaginary), size)
+
+
 @tf.custom_gradient
 def pass_positive(tensor: Any) -> Any:
     """See the contract."""

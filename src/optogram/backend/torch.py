@@ -59,6 +59,11 @@ def gradient(function: Callable[..., Any]) -> Callable[..., Any]:
     return gradients
 
 
+def inverse_fft2(real: Any, imaginary: Any, size: tuple[int, int]) -> Any:
+    """See the contract."""
+    return torch.fft.irfft2(torch.complex(real, imaginary), size)
+
+
 class _PassPositive(torch.autograd.Function):
     @staticmethod
     def forward(context: Any, tensor: Any) -> Any:

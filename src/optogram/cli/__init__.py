@@ -7,7 +7,7 @@ import click
 import optogram
 from optogram.errors import OptogramError
 
-_COMMANDS = ("report", "predict", "inspect", "explain", "check", "strongest")
+_COMMANDS = ("report", "predict", "inspect", "explain", "check", "strongest", "maximize")
 
 
 class _Commands(click.Group):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from optogram.cli.parsing import class_label
 from optogram.methods import ATTRIBUTIONS
 from optogram.progress import Progress
 
@@ -140,10 +141,10 @@ def _targets(targets: tuple[str, ...], against: str | None) -> Any:
         if against:
             raise click.UsageError("--against needs a --target that it is taken from.")
         return None
-    classes = [optogram.Class(_label(target)) for target in targets]
+    classes = [optogram.Class(class_label(target)) for target in targets]
     if against is None:
         return classes
-    return [target - optogram.Class(_label(against)) for target in classes]
+    return [target - optogram.Class(class_label(against)) for target in classes]
 
 
 def warn(who: str, result: Any, told: set[str]) -> None:
@@ -173,7 +174,3 @@ def unique_stems(paths: list[str]) -> Iterator[str]:
         seen[stem.casefold()] += 1
         count = seen[stem.casefold()]
         yield stem if count == 1 else f"{stem}-{count}"
-
-
-def _label(text: str) -> int | str:
-    return int(text) if text.isdecimal() else text

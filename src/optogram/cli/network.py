@@ -25,7 +25,7 @@ def network_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 metavar="imagenet|random|FILE",
                 default="imagenet",
                 show_default=True,
-                help="The weights of a network given by name.",
+                help="The weights of a network given by name; random ones are the same each time.",
             ),
             click.option(
                 "--preprocess",
@@ -77,8 +77,12 @@ def open_network(
 ) -> "Network":
     """The network that the options name; what it wants known goes to standard error."""
     start_backend()
+    import keras
+
     import optogram
 
+    if weights == "random":
+        keras.utils.set_random_seed(0)  # the same ones at every call: long work can go on
     net = optogram.load(
         model,
         weights=None if weights == "random" else weights,

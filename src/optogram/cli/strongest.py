@@ -12,6 +12,7 @@ from optogram.cli.network import (
     network_options,
     open_network,
 )
+from optogram.cli.parsing import file_stem, numbers
 from optogram.cli.progress import progress_bar
 
 
@@ -51,9 +52,9 @@ def strongest(
     import optogram
     from optogram.render import write
 
-    chosen = None if filters is None else _numbers(filters)
+    chosen = None if filters is None else numbers(filters)
     place = made_folder(out)
-    stem = layer.replace("/", "-").replace(":", "-")
+    stem = file_stem(layer)
     with progress_bar() as progress:
         result = optogram.strongest_images(
             net,
@@ -72,15 +73,3 @@ def strongest(
     write(result.plot(chosen), place / f"{stem}.png")
     result.save(place / f"{stem}.npz")
     click.echo(f"{len(result.photos)} photos, {len(result.filters)} filters: {place / stem}.png")
-
-
-def _numbers(text: str) -> list[int]:
-    """The numbers that a text such as "0-9,17" names."""
-    found: list[int] = []
-    try:
-        for part in text.split(","):
-            first, _, last = part.partition("-")
-            found += range(int(first), int(last or first) + 1)
-    except ValueError:
-        raise click.BadParameter(f'{text!r} is no list such as "0-9,17".') from None
-    return found

@@ -1,9 +1,6 @@
 """Which photos of a folder fire each filter most, and where in them."""
 
-import hashlib
-import json
 import os
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +10,8 @@ import keras
 import numpy as np
 
 from optogram.errors import InputError
-from optogram.files import replacing
 from optogram.methods.request import source_of
+from optogram.methods.resuming import Ledger, fingerprint
 from optogram.network.images import pictures_in
 from optogram.network.network import Network
 from optogram.network.steps import Value
@@ -23,8 +20,6 @@ from optogram.result import StrongestImages
 
 _SIDE = 224
 """Side of the photos in pixels, for networks that take any."""
-_SAVED_EVERY = 10.0
-"""Seconds after which progress is written down, at most."""
 
 
 def strongest_images(
@@ -95,13 +90,12 @@ def strongest_images(
     height, width = size or (_SIDE, _SIDE)
     fitted = (net.size[0] or int(height), net.size[1] or int(width))
     value = Value(step.index)
-    ledger = _Ledger.begin(len(chosen), top)
-    state = None
+    strongest, ledger = _Strongest.begin(len(chosen), top), None
     if resume is not None:
-        state = Path(resume)
-        mark = _fingerprint(net, value, layer, top, chosen, fit, fitted)
-        ledger = ledger.read(state, mark, names)
-    left = [i for i, name in enumerate(names) if name not in ledger.done]
+        mark = fingerprint(net, [value], layer, top, chosen, fit, fitted)
+        ledger = Ledger(Path(resume), mark, "strongest_images")
+        strongest = strongest.read(ledger, names)
+    left = [i for i, name in enumerate(names) if name not in strongest.done]
     places = {name: i for i, name in enumerate(names)}
     unread: dict[int, str] = {}
 
@@ -114,38 +108,36 @@ def strongest_images(
                 unread[i] = str(error)
         return pictures
 
-    saved = time.monotonic()
     try:
         for part, (peaks,) in net.stream(
             feed, len(left), fitted, [value], memory, silent, then=_peaks
         ):
             read = [row for row, i in enumerate(left[part]) if i not in unread]
             batch = [left[part][row] for row in read]
-            ledger.add(peaks[read][:, chosen], [names[i] for i in batch])
-            ledger.done.update(names[i] for i in left[part])
-            ledger.unread.update({names[i]: unread[i] for i in left[part] if i in unread})
-            if state and time.monotonic() - saved > _SAVED_EVERY:
-                ledger.write(state, mark)
-                saved = time.monotonic()
+            strongest.add(peaks[read][:, chosen], [names[i] for i in batch])
+            strongest.done.update(names[i] for i in left[part])
+            strongest.unread.update({names[i]: unread[i] for i in left[part] if i in unread})
+            if ledger and ledger.is_due:
+                strongest.write(ledger)
             progress(len(names) - len(left) + part.stop, len(names), "photos")
     finally:
-        if state:
-            ledger.write(state, mark)
-    if len(ledger.unread) == len(names):
-        raise InputError(f"None of the {len(names)} photos can be read: {_first(ledger.unread)}")
+        if ledger:
+            strongest.write(ledger)
+    if len(strongest.unread) == len(names):
+        raise InputError(f"None of the {len(names)} photos can be read: {_first(strongest.unread)}")
     columns = net.shape(value, fitted)[1]
-    known = ledger.photos != ""
-    positions = np.where(known[..., None], np.stack(divmod(ledger.places, columns), axis=-1), 0)
+    known = strongest.photos != ""
+    positions = np.where(known[..., None], np.stack(divmod(strongest.places, columns), axis=-1), 0)
     return StrongestImages(
-        values=np.where(known, ledger.values, np.nan).astype(np.float32),
+        values=np.where(known, strongest.values, np.nan).astype(np.float32),
         method="strongest_images",
         parameters={"top": top, "fit": fit, "size": fitted},
         source=source_of(net, (*fitted, net.channels)),
-        warnings=(*net.notes, *_warnings(ledger.unread, len(names))),
+        warnings=(*net.notes, *_warnings(strongest.unread, len(names))),
         layer=layer,
         filters=np.array(chosen),
         photos=names,
-        indices=np.vectorize(lambda name: places.get(name, -1), otypes=[int])(ledger.photos),
+        indices=np.vectorize(lambda name: places.get(name, -1), otypes=[int])(strongest.photos),
         positions=positions,
         windows=_windows(net, step.index, fitted, positions),
         opened=sources,
@@ -153,7 +145,7 @@ def strongest_images(
 
 
 @dataclass
-class _Ledger:
+class _Strongest:
     """The strongest answers so far, and of which photos they are.
 
     Attributes
@@ -175,7 +167,7 @@ class _Ledger:
     unread: dict[str, str]
 
     @classmethod
-    def begin(cls, filters: int, top: int) -> "_Ledger":
+    def begin(cls, filters: int, top: int) -> "_Strongest":
         """Nothing is known."""
         shape = (filters, top)
         nothing = np.full(shape, -np.inf, np.float32)
@@ -192,40 +184,23 @@ class _Ledger:
             np.take_along_axis(array, order, axis=1) for array in (values, places, photos)
         )
 
-    def write(self, path: Path, mark: str) -> None:
-        """Keep all of it in a file, which is whole or as it was before."""
-        texts = {"mark": mark, "done": sorted(self.done), "unread": self.unread}
-        with replacing(path) as part, part.open("wb") as file:
-            np.savez_compressed(
-                file,
-                values=self.values,
-                places=self.places,
-                photos=self.photos.astype(str),
-                texts=np.array(json.dumps(texts)),
-            )
+    def write(self, ledger: Ledger) -> None:
+        """Keep all of it in a file."""
+        ledger.write(
+            {"values": self.values, "places": self.places, "photos": self.photos.astype(str)},
+            {"done": sorted(self.done), "unread": self.unread},
+        )
 
-    def read(self, path: Path, mark: str, names: Sequence[str]) -> "_Ledger":
-        """What `write` kept; the ledger itself where there is no such file yet."""
-        if not path.exists():
+    def read(self, ledger: Ledger, names: Sequence[str]) -> "_Strongest":
+        """What `write` kept; the object itself where there is no such file yet."""
+        kept = ledger.read()
+        if kept is None:
             return self
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                texts = json.loads(str(file["texts"]))
-                kept = {name: file[name] for name in ("values", "places", "photos")}
-            done, unread = set(texts["done"]), dict(texts["unread"])
-        # A damaged or foreign file can fail anywhere inside NumPy, with any exception.
-        except Exception as error:
-            raise InputError(
-                f"{path} does not hold the progress of strongest_images, or is damaged: give "
-                "another name, or delete it to begin anew."
-            ) from error
-        if texts["mark"] != mark or not done <= set(names):
-            raise InputError(
-                f"{path} belongs to another run (network, layer, filters, top, fit or photos "
-                "differ): give another name, or delete it to begin anew."
-            )
-        kept["photos"] = kept["photos"].astype(object)
-        return _Ledger(**kept, done=done, unread=unread)
+        arrays, texts = kept
+        arrays["photos"] = arrays["photos"].astype(object)
+        if not set(texts["done"]) <= set(names):
+            raise ledger.other_run()
+        return _Strongest(**arrays, done=set(texts["done"]), unread=texts["unread"])
 
 
 def _peaks(maps: Any) -> Any:
@@ -261,18 +236,6 @@ def _filters(filters: Iterable[int] | None, count: int, layer: str) -> list[int]
             f"{layer!r} has {count} filters, numbered 0 to {count - 1}: {wrong or 'none'} given."
         )
     return chosen
-
-
-def _fingerprint(net: Network, value: Value, *asked: Any) -> str:
-    """Tells one run from another: what was asked, and of which weights."""
-    digest = hashlib.blake2b(json.dumps([net.name, net.preparation.name, *asked]).encode())
-    operations = {id(net.graph.steps[i].operation): i for i in net.graph.ancestors([value])}
-    for index in sorted(operations.values()):
-        operation = net.graph.steps[index].operation
-        if isinstance(operation, keras.Layer):
-            for weight in operation.weights:
-                digest.update(keras.ops.convert_to_numpy(weight).tobytes())
-    return digest.hexdigest()
 
 
 def _windows(net: Network, index: int, size: tuple[int, int], positions: np.ndarray) -> np.ndarray:

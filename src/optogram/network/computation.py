@@ -55,21 +55,34 @@ class Computation:
         self.variables = tuple(variables)
         self.backend = backend.current()
         self._values: list[Any] | None = None
-        self._measured: dict[tuple[int, int], list[Geometry]] = {}
+        self._measured: dict[Hashable, dict[int, Geometry]] = {}
         self._programs: OrderedDict[Any, Callable[..., Any]] = OrderedDict()
 
-    def geometry(self, size: tuple[int, int]) -> list[Geometry]:
-        """The geometry of every step for an image of ``size`` (height, width), per example."""
-        if size not in self._measured:
+    def geometry(
+        self, size: tuple[int, int], wanted: Sequence[Value] | None = None
+    ) -> dict[int, Geometry]:
+        """The geometry of steps for an image of ``size`` (height, width), per example, by index.
+
+        ``wanted`` limits it to the steps that lead there: up to a convolution, images of sizes go
+        through that the whole network does not take.
+
+        Raises
+        ------
+        InputError
+            If images of that size do not go through a step.
+        """
+        steps = None if wanted is None else self.graph.ancestors(wanted)
+        key = (tuple(size), steps)
+        if key not in self._measured:
             channels = self.graph.steps[self.graph.inputs[0].step].shape[3]
             if len(self._measured) == _KEPT:
                 del self._measured[next(iter(self._measured))]
-            self._measured[size] = measure(self.graph, (1, *size, channels))
-        return self._measured[size]
+            self._measured[key] = measure(self.graph, (1, *size, channels), steps)
+        return self._measured[key]
 
     def shape(self, value: Value, size: tuple[int, int]) -> tuple[int, ...]:
         """The shape of one example of ``value``, the first output of its step."""
-        return tuple(side or 1 for side in self.geometry(size)[value.step].shape[1:])
+        return tuple(side or 1 for side in self.geometry(size, [value])[value.step].shape[1:])
 
     def with_values(self, arrays: Mapping[int, np.ndarray]) -> Self:
         """The same network computing with other weights; the model keeps its own.

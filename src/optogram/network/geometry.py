@@ -1,11 +1,13 @@
 """The geometry interpreter: shape, receptive field, work and memory of every step."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 
+from optogram.errors import InputError
 from optogram.network.receptive_field import ReceptiveField, receptive_field
 from optogram.network.steps import Graph, Shape, Step, Value
 
@@ -35,48 +37,74 @@ class Geometry:
     memory: int
 
 
-def shapes(graph: Graph, input_shape: Shape) -> list[tuple[Shape, ...]]:
-    """The shape of every output of every step when ``input_shape`` (N, H, W, C) is fed."""
-    if None not in graph.steps[graph.inputs[0].step].shape[1:]:
+def shapes(
+    graph: Graph, input_shape: Shape, steps: Collection[int] | None = None
+) -> dict[int, tuple[Shape, ...]]:
+    """The shape of every output when ``input_shape`` (N, H, W, C) is fed, by the step's index.
+
+    Parameters
+    ----------
+    graph : Graph
+        With one input.
+    input_shape : tuple
+        Of the images. It need not be the one that the model was built for.
+    steps : collection of int, optional
+        Which steps, together with all that they depend on; None: every one.
+
+    Raises
+    ------
+    InputError
+        If images of that shape do not go through a step.
+    """
+    run = range(len(graph.steps)) if steps is None else sorted(steps)
+    if input_shape[1:] == graph.steps[graph.inputs[0].step].shape[1:]:
         batch = input_shape[0]
-        return [
-            tuple((batch, *shape[1:]) if shape[:1] == (None,) else shape for shape in step.shapes)
-            for step in graph.steps
-        ]
+        return {
+            index: tuple(
+                (batch, *shape[1:]) if shape[:1] == (None,) else shape
+                for shape in graph.steps[index].shapes
+            )
+            for index in run
+        }
     tensors: dict[Value, keras.KerasTensor] = {}
-    for step in graph.steps:
-        outputs = _specs(step, tensors, input_shape)
-        tensors.update((Value(step.index, i), output) for i, output in enumerate(outputs))
-    return [
-        tuple(tuple(tensors[Value(step.index, i)].shape) for i in range(len(step.shapes)))
-        for step in graph.steps
-    ]
+    for index in run:
+        outputs = _specs(graph.steps[index], tensors, input_shape)
+        tensors.update((Value(index, i), output) for i, output in enumerate(outputs))
+    return {
+        index: tuple(
+            tuple(tensors[Value(index, i)].shape) for i in range(len(graph.steps[index].shapes))
+        )
+        for index in run
+    }
 
 
-def measure(graph: Graph, input_shape: Shape) -> list[Geometry]:
-    """The geometry of every step for an input of ``input_shape`` (N, H, W, C), per example."""
-    all_shapes = shapes(graph, input_shape)
-    measured: list[Geometry] = []
-    for step in graph.steps:
+def measure(
+    graph: Graph, input_shape: Shape, steps: Collection[int] | None = None
+) -> dict[int, Geometry]:
+    """The geometry of steps for an input of ``input_shape`` (N, H, W, C), by index, per example.
+
+    Parameters and errors are those of `shapes`.
+    """
+    all_shapes = shapes(graph, input_shape, steps)
+    measured: dict[int, Geometry] = {}
+    for index, made in all_shapes.items():
+        step = graph.steps[index]
         read = [all_shapes[value.step][value.output] for value in step.inputs]
-        made = all_shapes[step.index]
         seen = [measured[value.step].receptive_field for value in step.inputs]
         memory = sum(
             _elements(shape) * dtype_bytes(dtype)
             for shape, dtype in zip(made, step.dtypes, strict=True)
         )
-        measured.append(
-            Geometry(
-                made[0],
-                receptive_field(step, seen, read, made[0]),
-                _flops(step, read, made[0]),
-                memory,
-            )
+        measured[index] = Geometry(
+            made[0],
+            receptive_field(step, seen, read, made[0]),
+            _flops(step, read, made[0]),
+            memory,
         )
     return measured
 
 
-def peak_memory(graph: Graph, geometry: Sequence[Geometry], wanted: Iterable[Value]) -> int:
+def peak_memory(graph: Graph, geometry: Mapping[int, Geometry], wanted: Iterable[Value]) -> int:
     """Bytes alive at once, at most, in a forward pass of one example up to ``wanted``."""
     wanted = list(wanted)
     indices = sorted(graph.ancestors(wanted))
@@ -101,8 +129,32 @@ def _specs(
         lambda leaf: tensors[leaf] if isinstance(leaf, Value) else leaf,
         (step.args, dict(step.kwargs)),
     )
-    specs = getattr(step.operation, "compute_output_spec", step.run)(*args, **kwargs)
+    try:
+        _check_axes(step, [tensors[value] for value in step.inputs])
+        specs = getattr(step.operation, "compute_output_spec", step.run)(*args, **kwargs)
+    # What a layer says of a shape that it cannot take is of any type.
+    except Exception as error:
+        sides = "×".join(str(side or "any") for side in input_shape[1:3])
+        read = tensors[step.inputs[0]].shape[1:]
+        raise InputError(
+            f"Images of {sides} pixels do not go through the layer {step.name!r}, which would be "
+            f"given {read}: give another size, as a rule a larger one."
+        ) from error
     return keras.tree.flatten(specs)
+
+
+def _check_axes(step: Step, read: list[Any]) -> None:
+    """Raise a ValueError where a layer takes another length along an axis than it would be given.
+
+    A dense layer computes a shape for any input, and fails when it is run.
+    """
+    specs = keras.tree.flatten(getattr(step.operation, "input_spec", None))
+    if len(specs) != len(read):
+        return
+    for spec, tensor in zip(specs, read, strict=True):
+        for axis, length in (getattr(spec, "axes", None) or {}).items():
+            if tensor.shape[axis] not in (None, length):
+                raise ValueError(f"{length} expected along axis {axis}")
 
 
 def _elements(shape: Shape) -> int:
@@ -114,7 +166,7 @@ def dtype_bytes(dtype: str) -> int:
     return next((size for bits, size in _BITS_IN_NAME.items() if dtype.endswith(bits)), 1)
 
 
-def _flops(step: Step, read: Sequence[Shape], made: Shape) -> int:
+def _flops(step: Step, read: list[Shape], made: Shape) -> int:
     """Floating-point operations for one example; 0 for what only moves numbers around."""
     layer, out = step.operation, _elements(made)
     if not read or step.kind in ("Cast", "Reshape"):

@@ -83,7 +83,7 @@ def gradients(
     """
     scored = (net.score_value(score),) if weights is None else tuple(weights)
     given = [] if weights is None else list(weights.values())
-    layouts = tuple(map(_layout, given))
+    layouts = tuple(map(layout_of, given))
     wanted = scored if at is None else (*scored, at)
 
     graph, head = net.graph, net.head  # programs are kept: they shall hold no more than these
@@ -95,9 +95,9 @@ def gradients(
         values = forward.run(graph, fed, wanted, add, replace)
         terms, maps = values[: len(scored)], values[len(scored) :]
         if layouts:
-            total = sum(map(_weighted, terms, weights, layouts))
+            total = sum(map(weighted, terms, weights, layouts))
             return total, (total, [], maps)
-        total = _weighted(terms[0], head.winning_weights_inside(terms[0], score)[None], _OWN)
+        total = weighted(terms[0], head.winning_weights_inside(terms[0], score)[None], _OWN)
         return total, (total, terms, maps)
 
     size = x.shape[1:3]
@@ -161,12 +161,12 @@ def summed_gradient(
     ndarray of shape (T, H, W, C), float32
     """
     scored, given = tuple(weights), list(weights.values())
-    layouts = tuple(map(_layout, given))
+    layouts = tuple(map(layout_of, given))
     graph = net.graph
 
     def function(at: Any, offsets: Any, shares: Any, *weights: Any) -> tuple[Any, Any]:
         terms = forward.run(graph, at + offsets, scored)
-        return sum(map(_weighted, terms, weights, layouts)) * shares, []
+        return sum(map(weighted, terms, weights, layouts)) * shares, []
 
     rows, count, size = len(given[0]), len(shares), x.shape[1:3]
     summed = np.zeros((rows, *x.shape[1:]), np.float64)
@@ -185,18 +185,19 @@ def summed_gradient(
     return summed.astype(np.float32)
 
 
-_Layout = tuple[bool, tuple[int, ...]]
-_OWN: _Layout = (True, ())
+Layout = tuple[bool, tuple[int, ...]]
+"""Whether each image has weights of its own, and the axes of a value that share one weight."""
+_OWN: Layout = (True, ())
 
 
-def _layout(weights: np.ndarray) -> _Layout:
+def layout_of(weights: np.ndarray) -> Layout:
     """Whether each image has weights of its own, and the axes of a value that share one weight."""
     return weights.shape[1] > 1, tuple(
         axis - 1 for axis in range(2, weights.ndim) if weights.shape[axis] == 1
     )
 
 
-def _weighted(values: Any, weights: Any, layout: _Layout) -> Any:
+def weighted(values: Any, weights: Any, layout: Layout) -> Any:
     """Σ values · weights: (N, ...) and (T, N or 1, ...) give (T, N)."""
     is_own, shared = layout
     values = keras.ops.cast(values, "float32")
@@ -213,7 +214,7 @@ def _weighted(values: Any, weights: Any, layout: _Layout) -> Any:
 def _chunks(
     rows: int,
     count: int,
-    geometry: Sequence[Geometry],
+    geometry: Mapping[int, Geometry],
     net: Computation,
     wanted: Sequence[Value],
     memory: int | str | None,

@@ -1,7 +1,7 @@
 """What a user is told of one layer."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,7 +56,7 @@ class Layer:
         return tuple(self.operation.get_weights()) if self.parameters else ()
 
 
-def describe(step: Step, geometry: Sequence[Geometry]) -> Layer:
+def describe(step: Step, geometry: Mapping[int, Geometry]) -> Layer:
     """The layer that ``step`` is or completes; of a ``:pre`` step, the first half alone."""
     operation, measured = step.operation, geometry[step.index]
     flops = measured.flops

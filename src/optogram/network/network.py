@@ -141,7 +141,7 @@ class Network(Computation):
 
     def __getitem__(self, name: str) -> Layer:
         """The layer (or half of a layer, ``conv1:pre``) called ``name``."""
-        return describe(self.step(name), self.geometry(self._nominal_size))
+        return describe(self.step(name), self.geometry(self.nominal_size))
 
     def step(self, name: str) -> Step:
         """The step called ``name``.
@@ -167,7 +167,7 @@ class Network(Computation):
         size : (height, width), optional
             Of the image; None: the size that the network takes, 224×224 where it takes any.
         """
-        geometry = self.geometry(size or self._nominal_size)
+        geometry = self.geometry(size or self.nominal_size)
         found = {}
         for index in sorted(self.graph.ancestors([self.head.logits])):
             step, shape = self.graph.steps[index], geometry[index].shape
@@ -316,7 +316,7 @@ class Network(Computation):
         return int(label)
 
     @property
-    def _nominal_size(self) -> tuple[int, int]:
+    def nominal_size(self) -> tuple[int, int]:
         """(height, width) of the images that the network takes, of some where it takes any."""
         return (self.size[0] or _NOMINAL_SIDE, self.size[1] or _NOMINAL_SIDE)
 

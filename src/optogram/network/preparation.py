@@ -21,6 +21,11 @@ class Preparation(ABC):
 
     name: str
 
+    @property
+    def is_reversed(self) -> bool:
+        """Whether the network's channels are those of the display in reverse: BGR."""
+        return False
+
     @abstractmethod
     def to_network(self, pixels: np.ndarray) -> np.ndarray:
         """Turn display pixels (..., C) into ``float32`` network units of the same shape."""
@@ -58,6 +63,11 @@ class Affine(Preparation):
     shift: tuple[float, ...] = (0.0,)
     scale: tuple[float, ...] = (1.0,)
     reverse: bool = False
+
+    @property
+    def is_reversed(self) -> bool:
+        """See `Preparation.is_reversed`."""
+        return self.reverse
 
     @property
     def channels(self) -> int | None:
@@ -219,3 +229,29 @@ def _call(function: Conversion, role: str, array: np.ndarray) -> np.ndarray:
             "check it for a division by zero or a logarithm."
         )
     return result
+
+
+def as_affine(spec: Preparation, channels: int) -> tuple[np.ndarray, np.ndarray]:
+    """A preparation as arithmetic for compiled programs.
+
+    Returns
+    -------
+    ndarray of shape (channels, channels), ndarray of shape (channels,)
+        Network units of display pixels p (..., channels) are p @ matrix + offset.
+
+    Raises
+    ------
+    InputError
+        If the preparation is no such thing: a pair of callables can be anything.
+    """
+    offset = spec.to_network(np.zeros((1, 1, channels), np.float32))[0, 0]
+    whites = spec.to_network(255 * np.eye(channels, dtype=np.float32)[None])[0]
+    matrix = (whites - offset) / 255
+    probes = np.random.default_rng(0).uniform(0, 255, (4, 4, channels)).astype(np.float32)
+    reach = float(np.abs(255 * matrix).max())
+    if not np.allclose(probes @ matrix + offset, spec.to_network(probes), atol=1e-3 * reach):
+        raise InputError(
+            f"The preparation {spec.name!r} is no matrix and offset on the channels, which colours "
+            'inside a recipe need: choose recipe="tutorial", which climbs in network units.'
+        )
+    return matrix, offset

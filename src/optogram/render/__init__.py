@@ -2,8 +2,8 @@
 
 from optogram.render.chart import chart
 from optogram.render.colors import DIVERGING, GRAY, SEQUENTIAL, ColorMap, colorize
-from optogram.render.display import Scale, scale_of, to_picture, to_unit
-from optogram.render.encode import data_uri, to_bytes, write
+from optogram.render.display import Scale, scale_of, standardized, to_picture, to_unit
+from optogram.render.encode import data_uri, to_bytes, write, write_gif
 from optogram.render.grid import grid
 from optogram.render.heatmap import heatmap
 from optogram.render.mosaic import mosaic
@@ -31,10 +31,12 @@ __all__ = [
     "overlay",
     "scale_of",
     "sheet",
+    "standardized",
     "through_mask",
     "to_bytes",
     "to_picture",
     "to_unit",
     "visible",
     "write",
+    "write_gif",
 ]

@@ -138,3 +138,25 @@ def to_picture(values: ArrayLike, scale: Scale | None = None) -> np.ndarray:
     """
     unit = to_unit(values, scale_of(values) if scale is None else scale)
     return np.rint(np.where(np.isnan(unit), 128, unit * 255)).astype(np.uint8)
+
+
+def standardized(pictures: ArrayLike, contrast: float = 0.15) -> np.ndarray:
+    """Show pictures whose units mean nothing: each with its mean at mid-grey.
+
+    Parameters
+    ----------
+    pictures : array of shape (N, H, W, C)
+        In any units.
+    contrast : float
+        The standard deviation of what is shown, in 0…1; tutorials take 0.1 (row A3) and 0.15 (D1).
+
+    Returns
+    -------
+    uint8 array of the same shape
+        (x − mean) / (standard deviation + 1e-5) · contrast + 0.5, of 255, clipped.
+    """
+    numbers = as_numbers(pictures)
+    axes = tuple(range(1, numbers.ndim))
+    centred = numbers - numbers.mean(axis=axes, keepdims=True)
+    spread = numbers.std(axis=axes, keepdims=True) + 1e-5
+    return np.rint(255 * np.clip(centred / spread * contrast + 0.5, 0, 1)).astype(np.uint8)

@@ -2,6 +2,7 @@
 
 import base64
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -67,6 +68,44 @@ def write(picture: Photo, path: str | Path, *, quality: int = 90) -> Path:
     """
     path = Path(path)
     return _replaced(path, to_bytes(picture, path.suffix.removeprefix("."), quality=quality))
+
+
+def write_gif(frames: Sequence[Photo], path: str | Path, *, fps: float = 5.0) -> Path:
+    """Write pictures as an animation that repeats.
+
+    Parameters
+    ----------
+    frames : sequence of PIL images or uint8 arrays, all of one size
+        In the order of time.
+    path : str or Path
+        Ends in .gif; its folder exists.
+    fps : float, default 5
+        Frames a second, between 0.1 and 50, which is what viewers keep up with.
+
+    Raises
+    ------
+    InputError
+        If there are no frames, or the extension or the rate cannot be used.
+    OutputError
+        If the file cannot be written.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".gif":
+        raise InputError(f"An animation is written as .gif, but got {path.name!r}.")
+    if not 0.1 <= fps <= 50:
+        raise InputError(f"fps is between 0.1 and 50 frames a second, not {fps!r}.")
+    images = [as_image(frame) for frame in frames]
+    if not images:
+        raise InputError("An animation needs at least one frame, but got none.")
+    data = _encoded(
+        images[0],
+        "GIF",
+        save_all=True,
+        append_images=images[1:],
+        duration=round(1000 / fps),
+        loop=0,
+    )
+    return _replaced(path, data)
 
 
 def _name(format: str) -> str:

@@ -9,10 +9,11 @@ from optogram.result.attribution import (
     Occlusion,
     Question,
 )
-from optogram.result.base import Result, load_result
+from optogram.result.base import Result, is_result, load_result
 from optogram.result.check import Check
 from optogram.result.comparison import side_by_side
 from optogram.result.maps import FeatureMaps, Kernels
+from optogram.result.maximization import Maximization
 from optogram.result.strongest import StrongestImages
 
 __all__ = [
@@ -24,10 +25,12 @@ __all__ = [
     "GuidedAttribution",
     "IntegratedGradients",
     "Kernels",
+    "Maximization",
     "Occlusion",
     "Question",
     "Result",
     "StrongestImages",
+    "is_result",
     "load_result",
     "side_by_side",
 ]

@@ -146,6 +146,16 @@ def load_result(path: str | os.PathLike) -> Result:
         raise InputError(f"{path} holds no result that optogram saved, or is damaged.") from error
 
 
+def is_result(path: str | os.PathLike) -> bool:
+    """Whether the file at ``path`` is there and looks like one that `Result.save` wrote."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return _MANIFEST in file.files
+    # A foreign file can fail anywhere inside NumPy, with any exception.
+    except Exception:
+        return False
+
+
 def _with_tuples(texts: dict[str, Any]) -> dict[str, Any]:
     """``texts`` with tuples where JSON has only lists."""
     return {

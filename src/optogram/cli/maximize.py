@@ -1,0 +1,241 @@
+"""`optogram maximize`: the pictures that filters and classes want to see."""
+
+import time
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from optogram.cli.attribution import memory_option, warn
+from optogram.cli.network import made_folder, model_option, network_options, open_network
+from optogram.cli.parsing import class_label, file_stem, numbers, pair, sides
+from optogram.cli.progress import progress_bar
+
+if TYPE_CHECKING:
+    from optogram.network.network import Network
+    from optogram.result import Maximization
+    from optogram.target import Target
+
+_FIRST = 16
+"""How many filters of a layer are shown where none are named."""
+
+
+@click.command()
+@model_option
+@click.option(
+    "--layer",
+    "layers",
+    metavar="NAME",
+    multiple=True,
+    help='Whose filters; may be given several times, or as a pattern such as "block*_conv*".',
+)
+@click.option(
+    "--filters",
+    metavar="NUMBERS|all",
+    help=f'Which ones, as in "0-9,17".  [default: the first {_FIRST}]',
+)
+@click.option(
+    "--border",
+    default=0,
+    show_default=True,
+    help="How many elements on each side of a map are left out of its mean.",
+)
+@click.option(
+    "--target",
+    "classes",
+    metavar="CLASS",
+    multiple=True,
+    help="A class, by number, name or WordNet id; may be given several times.",
+)
+@click.option(
+    "--score",
+    type=click.Choice(["logit", "probability"]),
+    default="logit",
+    show_default=True,
+    help="What is maximized of a class.",
+)
+@click.option(
+    "--recipe",
+    type=click.Choice(["tutorial", "fast", "lucid", "maco"]),
+    default="fast",
+    show_default=True,
+    help="How it is climbed; options below change parts of it.",
+)
+@click.option("--steps", type=int, help="How many steps.")
+@click.option("--rule", type=click.Choice(["rms", "l2", "adam"]), help="What a step is.")
+@click.option("--rate", type=float, help="The size of a step.")
+@click.option(
+    "--units",
+    type=click.Choice(["network", "display"]),
+    help="What rate and noise of pixels count in.",
+)
+@click.option(
+    "--noise",
+    metavar="CENTRE,SPREAD",
+    help="The middle and the width of the uniform noise that pixels start from.",
+)
+@click.option("--l2", type=float, help="λ of λ‖x‖²/2, which is taken from the score.")
+@click.option("--tv", type=float, help="Weight of the total variation, likewise.")
+@click.option("--start", metavar="PHOTO|grey", help="What to start from.  [default: noise]")
+@click.option(
+    "--size",
+    metavar="HEIGHTxWIDTH",
+    help="Of each picture.  [default: the recipe's, or what the network takes]",
+)
+@click.option(
+    "--as-layer",
+    is_flag=True,
+    help="Make each picture as large as the layer's maps of an image of that size.",
+)
+@click.option(
+    "--contrast",
+    type=float,
+    help="Show each picture with its mean at mid-grey and this standard deviation, in 0…1.",
+)
+@click.option("--crop", type=int, help="How many pixels on each side are not shown.")
+@click.option("--seed", default=0, show_default=True, help="Of everything that is drawn.")
+@click.option(
+    "--sheet",
+    metavar="ROWSxCOLUMNS",
+    default="4x4",
+    show_default=True,
+    help="How many pictures a sheet has at most.",
+)
+@click.option("--margin", default=5, show_default=True, help="Pixels between pictures.")
+@click.option("--cell", type=int, help="Longer side of each picture on the sheet, in pixels.")
+@click.option("--bare", is_flag=True, help="Write no words under the pictures.")
+@click.option(
+    "--frames",
+    type=int,
+    help="Also write each picture's way as a GIF, a frame every so many steps.",
+)
+@click.option("--fps", default=5.0, show_default=True, help="Frames a second of the GIF.")
+@click.option(
+    "--out",
+    metavar="DIR",
+    default="maximized",
+    show_default=True,
+    help="Where sheets and results are written; a run that was interrupted goes on there.",
+)
+@memory_option
+@network_options
+def maximize(
+    model: str,
+    layers: tuple[str, ...],
+    filters: str | None,
+    border: int,
+    classes: tuple[str, ...],
+    noise: str | None,
+    size: str | None,
+    sheet: str,
+    margin: int,
+    cell: int | None,
+    bare: bool,
+    fps: float,
+    out: str,
+    memory: str | None,
+    **others: Any,
+) -> None:
+    """Make the picture that each filter of a layer, or a class, answers to most.
+
+    For each sheet NAME.png shows its pictures and NAME.npz holds their numbers, for
+    optogram.load_result. Sheets are written as they are finished; the same command goes on after
+    an interruption.
+    """
+    if not layers and not classes:
+        raise click.UsageError('Name what to maximize: --layer "NAME", or --target CLASS.')
+    opening = {name: others.pop(name) for name in ("weights", "preprocess", "labels", "trust")}
+    rows, columns = sides(sheet)
+    if noise is not None:
+        others["centre"], others["spread"] = pair(noise)
+    asked = {name: value for name, value in others.items() if value is not None}
+    net = open_network(model, **opening)
+    import optogram
+    from optogram.render import write
+
+    sheets = [
+        *_filter_sheets(net, layers, filters, border, rows * columns),
+        *_class_sheets(classes, rows * columns),
+    ]
+    folder, told = made_folder(out), set(net.notes)
+    for number, (stem, targets) in enumerate(sheets, 1):
+        begun = time.monotonic()
+        with progress_bar() as progress:
+
+            def named(
+                done: int, total: int, what: str, name: str = f"{number}/{len(sheets)}: {stem}"
+            ) -> None:
+                progress(done, total, f"{what}, sheet {name}")
+
+            result = optogram.maximize(
+                net,
+                targets,
+                size=None if size is None else sides(size),
+                resume=folder / f"{stem}.npz",
+                memory=memory,
+                progress=named,
+                **asked,
+            )
+        warn(stem, result, told)
+        path = folder / f"{stem}.png"
+        write(result.sheet(columns=columns, margin=margin, labels=not bare, cell=cell), path)
+        _write_gifs(result, folder, stem, fps)
+        seconds = time.monotonic() - begun
+        click.echo(f"{stem}: {len(result.values)} pictures, {seconds:.1f} s: {path}")
+
+
+def _filter_sheets(
+    net: "Network", layers: tuple[str, ...], filters: str | None, border: int, length: int
+) -> "Iterator[tuple[str, list[Target]]]":
+    """The name and the targets of each sheet of filters."""
+    from optogram.target import Filter
+
+    for layer in _matching(net, layers):
+        count = net[layer].output_shape[-1] or 0
+        if filters is None:
+            chosen = list(range(min(_FIRST, count)))
+        else:
+            chosen = list(range(count)) if filters == "all" else numbers(filters)
+        for start in range(0, len(chosen), length):
+            part = chosen[start : start + length]
+            stem = file_stem(layer) + (f"_{part[0]}-{part[-1]}" if len(part) > 1 else f"_{part[0]}")
+            yield stem, [Filter(layer, channel, border) for channel in part]
+
+
+def _matching(net: "Network", layers: tuple[str, ...]) -> list[str]:
+    """The layers named, patterns replaced by those that make maps and match."""
+    found: dict[str, None] = {}
+    for name in layers:
+        if not set("*?[") & set(name):
+            found[name] = None
+            continue
+        matching = [
+            layer.name
+            for layer in net.layers
+            if fnmatchcase(layer.name, name) and len(layer.output_shape) == 4
+        ]
+        if not matching:
+            raise click.BadParameter(f"No layer that makes maps is called {name!r}.")
+        found.update(dict.fromkeys(matching))
+    return list(found)
+
+
+def _class_sheets(classes: tuple[str, ...], length: int) -> "Iterator[tuple[str, list[Target]]]":
+    """The name and the targets of each sheet of classes."""
+    from optogram.target import Class
+
+    for start in range(0, len(classes), length):
+        part = classes[start : start + length]
+        stem = file_stem("class_" + "_".join(part))[:80]
+        yield stem, [Class(class_label(name)) for name in part]
+
+
+def _write_gifs(result: "Maximization", folder: Path, stem: str, fps: float) -> None:
+    """The way of each picture, where frames were kept."""
+    if not result.frames.shape[1]:
+        return
+    for index in range(len(result.frames)):
+        number = "" if len(result.frames) == 1 else f"_{index}"
+        result.gif(folder / f"{stem}{number}.gif", index, fps)

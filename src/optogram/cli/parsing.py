@@ -1,0 +1,44 @@
+"""Reading what options say in short: numbers, sizes, pairs."""
+
+import re
+
+import click
+
+
+def numbers(text: str) -> list[int]:
+    """The numbers that a text such as "0-9,17" names."""
+    found: list[int] = []
+    try:
+        for part in text.split(","):
+            first, _, last = part.partition("-")
+            found += range(int(first), int(last or first) + 1)
+    except ValueError:
+        raise click.BadParameter(f'{text!r} is no list such as "0-9,17".') from None
+    return found
+
+
+def sides(text: str) -> tuple[int, int]:
+    """The two numbers of a text such as "310x400": rows and columns, or height and width."""
+    match = re.fullmatch(r"\s*([1-9]\d*)\s*[x×]\s*([1-9]\d*)\s*", text)
+    if not match:
+        raise click.BadParameter(f'{text!r} is no size such as "310x400", height first.')
+    return int(match[1]), int(match[2])
+
+
+def pair(text: str) -> tuple[float, float]:
+    """The two numbers of a text such as "138,20"."""
+    try:
+        first, second = map(float, text.split(","))
+    except ValueError:
+        raise click.BadParameter(f'{text!r} is no pair of numbers such as "138,20".') from None
+    return first, second
+
+
+def class_label(text: str) -> int | str:
+    """A class as `Class` takes it: its number, or its name."""
+    return int(text) if text.isdecimal() else text
+
+
+def file_stem(text: str) -> str:
+    """``text`` as the name of a file."""
+    return re.sub(r"[^\w.-]+", "-", text).strip("-") or "picture"

@@ -1,0 +1,335 @@
+"""The climb: many targets at a time, in one compiled loop."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import keras
+import numpy as np
+
+from optogram.errors import InputError
+from optogram.methods.ascent.parametrization import Fourier, Parametrization, Phase, Pixels
+from optogram.methods.ascent.recipe import Recipe
+from optogram.methods.ascent.rules import moments, step
+from optogram.methods.ascent.transforms import Size, view, views
+from optogram.network import forward
+from optogram.network.computation import WORKSPACE, lengthened
+from optogram.network.folding import folded
+from optogram.network.gradients import layout_of, weighted
+from optogram.network.network import Network
+from optogram.network.steps import Value
+from optogram.target import Target, stacked_weights
+
+_LONGEST = 64
+"""Steps in one call of the compiled loop, at most."""
+_SECONDS = 2.0
+"""How long one such call shall take: after each there is progress, and it can be interrupted."""
+_PATIENCE = 16
+"""After so many steps without any gradient a batch is given up."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is climbed, and how.
+
+    Attributes
+    ----------
+    net : Network
+        Whose scores.
+    recipe : Recipe
+        How.
+    size : (height, width)
+        Of the pictures.
+    fed : (height, width)
+        Of the views of them that the network is shown.
+    scored : tuple of Value
+        What the scores are read from.
+    score : {"logit", "probability"}
+        How classes are scored.
+    seed : int
+        Of all that is drawn.
+    """
+
+    net: Network
+    recipe: Recipe
+    size: Size
+    fed: Size
+    scored: tuple[Value, ...]
+    score: str
+    seed: int
+
+    @property
+    def parametrization(self) -> Parametrization:
+        """What is climbed by, in network units."""
+        recipe, net = self.recipe, self.net
+        shape = (*self.size, net.channels)
+        if recipe.parametrization != "pixels":
+            kind = Phase if recipe.parametrization == "phase" else Fourier
+            return kind(shape, net.preparation)
+        if recipe.units == "network":
+            return Pixels(shape, recipe.centre, recipe.spread)
+        level = np.full((1, 1, net.channels), recipe.centre, np.float32)
+        return Pixels(shape, net.preparation.to_network(level), recipe.spread * self.unit)
+
+    @property
+    def unit(self) -> float:
+        """What a recipe's unit of pixels is in network units."""
+        if self.recipe.parametrization != "pixels" or self.recipe.units == "network":
+            return 1.0
+        ends = np.zeros((2, 1, self.net.channels), np.float32)
+        ends[1] = 255
+        black, white = self.net.preparation.to_network(ends)
+        return float(np.abs(white - black).mean() / 255)
+
+    def memory_each(self) -> int:
+        """About how many bytes one picture takes while it is climbed."""
+        geometry = self.net.geometry(self.fed, self.scored)
+        maps = self.recipe.views * sum(found.memory for found in geometry.values())
+        return WORKSPACE * maps
+
+
+def plan(
+    net: Network, recipe: Recipe, size: Size, scored: tuple[Value, ...], score: str, seed: int
+) -> Plan:
+    """The plan for pictures of ``size``, whose views have a size that the network takes.
+
+    Raises
+    ------
+    InputError
+        If pictures of that size do not go through the network up to what is scored.
+    """
+    fed, _ = views(recipe.transforms, size, None, 1, seed)
+    if min(fed) < 1:
+        raise InputError(
+            f"Nothing is left of {size[0]}×{size[1]} pixels after the recipe's transforms: give a "
+            "larger size."
+        )
+    try:
+        net.geometry(fed, scored)
+    except InputError:
+        if not recipe.transforms or None in net.size:
+            raise
+        fed = (net.size[0] or fed[0], net.size[1] or fed[1])
+        net.geometry(fed, scored)
+    return Plan(net, recipe, size, fed, scored, score, seed)
+
+
+@dataclass
+class Climb:
+    """A batch of targets on their way.
+
+    Attributes
+    ----------
+    numbers : ndarray of shape (N, ...)
+        What is climbed.
+    kept : list of ndarray
+        What the step rule keeps.
+    history : ndarray of shape (N, steps)
+        The score before each step; NaN where it is still to come.
+    slopes : ndarray of shape (N, steps)
+        The root mean square of the gradient of each step.
+    done : int
+        Steps taken.
+    frames : list of uint8 ndarray of shape (N, h, w, C)
+        Pictures on the way, as they are shown: whoever watches the climb puts them here.
+    """
+
+    numbers: np.ndarray
+    kept: list[np.ndarray]
+    history: np.ndarray
+    slopes: np.ndarray
+    done: int = 0
+    frames: list[np.ndarray] = field(default_factory=list)
+
+    @property
+    def is_dead(self) -> np.ndarray:
+        """(N,): which targets never had a gradient."""
+        return np.logical_not((self.slopes[:, : self.done] > 0).any(axis=1))
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All of it but ``done``, for a file."""
+        arrays = {"numbers": self.numbers, "history": self.history, "slopes": self.slopes}
+        arrays |= {f"kept {i}": array for i, array in enumerate(self.kept)}
+        return arrays | {f"frame {i}": array for i, array in enumerate(self.frames)}
+
+    @classmethod
+    def of(cls, arrays: dict[str, np.ndarray], done: int) -> "Climb":
+        """What `arrays` gave."""
+        kept, frames = (
+            [arrays[f"{name} {i}"] for i in range(sum(key.startswith(name) for key in arrays))]
+            for name in ("kept", "frame")
+        )
+        return cls(arrays["numbers"], kept, arrays["history"], arrays["slopes"], done, frames)
+
+
+def begin(plan: Plan, targets: int, photo: np.ndarray | None) -> Climb:
+    """``targets`` pictures that start from the same noise, from ``photo`` (H, W, C) or from both.
+
+    A ``photo`` with four axes is what each starts from as it is: (1 or N, H, W, C), pixels only.
+    """
+    if photo is not None and photo.ndim == 4:
+        start = photo
+    else:
+        start = plan.parametrization.begin(photo, np.random.default_rng(plan.seed))
+    numbers = np.repeat(start, targets, axis=0) if len(start) == 1 else start
+    return Climb(
+        numbers=numbers,
+        kept=[np.asarray(kept) for kept in moments(plan.recipe.rule, numbers)],
+        history=np.full((targets, plan.recipe.steps), np.nan, np.float32),
+        slopes=np.zeros((targets, plan.recipe.steps), np.float32),
+    )
+
+
+def climb(
+    plan: Plan, state: Climb, targets: tuple[Target, ...], every: int | None = None
+) -> Iterator[Climb]:
+    """Take all steps that are left, yielding ``state`` after some of them, changed in place.
+
+    It is yielded at least ``every`` so many steps.
+
+    Raises
+    ------
+    InputError
+        If a score is not a number any more.
+    """
+    recipe, net = plan.recipe, plan.net
+    weights = stacked_weights(targets, net, plan.fed, plan.score)
+    given = [weights[value][None] for value in plan.scored]
+    _, matrices = views(
+        recipe.transforms, plan.size, plan.fed, recipe.steps * recipe.views, plan.seed
+    )
+    matrices = matrices.reshape(recipe.steps, recipe.views, 2, 3)
+    key = (
+        "climb",
+        *(plan.scored, plan.size, plan.fed, len(targets), tuple(map(layout_of, given))),
+        replace(recipe, steps=1, centre=0.0, spread=0.0, contrast=None, crop=0),
+    )
+    count = 1
+    while state.done < recipe.steps:
+        left = recipe.steps - state.done
+        if every:
+            left = min(left, every - state.done % every)
+        count = max(1, min(count, left, _LONGEST))
+        part = slice(state.done, state.done + count)
+        begun = time.monotonic()
+        numbers, kept, records = net.run(
+            key,
+            lambda: _loop(plan, given),
+            [
+                np.array(count, np.int32),
+                np.array(state.done, np.int32),
+                state.numbers,
+                *state.kept,
+                lengthened(matrices[part], _LONGEST),
+                *given,
+            ],
+        )
+        state.numbers, state.kept, state.done = numbers, kept, part.stop
+        state.history[:, part], state.slopes[:, part] = records[:count].transpose(1, 2, 0)
+        wrong = ~np.isfinite(state.history[:, part]).all(axis=1)
+        if wrong.any():
+            name = targets[int(wrong.argmax())].describe(net)
+            raise InputError(
+                f"The score of {name} is not a number any more after {part.stop} steps: make rate "
+                "smaller, or look at the network's weights."
+            )
+        yield state
+        if state.done >= _PATIENCE and state.is_dead.all():
+            return
+        pace = (time.monotonic() - begun) / count
+        count = int(min(2 * count, _SECONDS / max(pace, 1e-6))) or 1
+
+
+def pictures(plan: Plan, state: Climb) -> np.ndarray:
+    """(N, H, W, C): what the numbers stand for, in network units."""
+    key = ("pictures", plan.recipe.parametrization, plan.size, len(state.numbers))
+    return plan.net.run(key, lambda: plan.parametrization.picture, [state.numbers])
+
+
+def scores(plan: Plan, found: np.ndarray, targets: tuple[Target, ...]) -> np.ndarray:
+    """(N,): the scores of pictures ``found`` (N, H, W, C) as they are, not of views of them.
+
+    Where the network does not take their size they are resized to the one that it takes.
+    """
+    size = plan.size
+    try:
+        plan.net.geometry(size, plan.scored)
+    except InputError:
+        size = plan.fed
+    weights = stacked_weights(targets, plan.net, size, plan.score)
+    given = [weights[value][None] for value in plan.scored]
+    layouts = [layout_of(array) for array in given]
+    graph, scored, own = plan.net.graph, plan.scored, plan.size
+    _, matrices = views((), own, size, 1, 0)
+    fill = np.zeros(plan.net.channels, np.float32)
+
+    def function(pictures: Any, *weights: Any) -> Any:
+        x = pictures if size == own else view(pictures, matrices[0], size, fill)
+        return sum(map(weighted, forward.run(graph, x, scored), weights, layouts))[0]
+
+    key = ("scores", scored, own, size, len(found), tuple(layouts))
+    return plan.net.run(key, lambda: function, [found, *given])
+
+
+def _loop(plan: Plan, given: list[np.ndarray]) -> Callable[..., Any]:
+    """The compiled loop: (count, done, numbers, *kept, matrices, *weights) to the new state.
+
+    The third thing that it returns is (steps, 2, N): score and slope of each step.
+    """
+    scored, fed, recipe = plan.scored, plan.fed, plan.recipe
+    graph = folded(plan.net.graph, scored)
+    rate = recipe.rate * plan.unit
+    layouts = [layout_of(array) for array in given]
+    parametrization, gradient = plan.parametrization, plan.net.backend.gradient
+    grey = np.full((1, 1, plan.net.channels), 127.5, np.float32)
+    fill = plan.net.preparation.to_network(grey)[0, 0]
+    ops = keras.ops
+
+    def objective(numbers: Any, matrices: Any, *weights: Any) -> tuple[Any, Any]:
+        picture = parametrization.picture(numbers)
+        seen = [picture]
+        if recipe.transforms:
+            seen = [view(picture, matrices[i], fed, fill) for i in range(recipe.views)]
+        x = seen[0] if len(seen) == 1 else ops.concatenate(seen)
+        weights = tuple(
+            # Of a single target the weights go with every view as they are.
+            ops.tile(array, (1, len(seen), *[1] * (len(array.shape) - 2))) if is_own else array
+            for array, (is_own, _) in zip(weights, layouts, strict=True)
+        )
+        terms = forward.run(graph, x, scored)
+        scores = sum(map(weighted, terms, weights, layouts))
+        scores = ops.mean(ops.reshape(scores, (1, len(seen), -1)), axis=1)
+        total = scores
+        if recipe.l2:
+            total = total - recipe.l2 / 2 * ops.sum(ops.square(picture), axis=(1, 2, 3))
+        if recipe.tv:
+            total = total - recipe.tv * _total_variation(picture)
+        return total, scores[0]
+
+    def loop(count: Any, done: Any, numbers: Any, *others: Any) -> Any:
+        held = len(moments(recipe.rule, numbers))
+        kept, matrices, weights = list(others[:held]), others[held], others[held + 1 :]
+        records = ops.zeros((_LONGEST, 2, numbers.shape[0]), "float32")
+
+        def body(i: Any, state: Any) -> Any:
+            numbers, kept, records = state
+            gradients, scores = gradient(objective)(numbers, matrices[i], *weights)
+            found = gradients[0]
+            axes = tuple(range(1, len(numbers.shape)))
+            slopes = ops.sqrt(ops.mean(ops.square(found), axis=axes))
+            numbers, kept = step(recipe.rule, rate, numbers, found, list(kept), done + i + 1)
+            record = ops.stack([scores, slopes])[None]
+            return numbers, kept, ops.slice_update(records, (i, 0, 0), record)
+
+        return ops.fori_loop(0, count, body, (numbers, kept, records))
+
+    return loop
+
+
+def _total_variation(pictures: Any) -> Any:
+    """(N,): the sum of the magnitudes of all differences between neighbouring pixels."""
+    ops = keras.ops
+    down = ops.abs(pictures[:, 1:] - pictures[:, :-1])
+    right = ops.abs(pictures[:, :, 1:] - pictures[:, :, :-1])
+    return ops.sum(down, axis=(1, 2, 3)) + ops.sum(right, axis=(1, 2, 3))

@@ -1,0 +1,164 @@
+"""Everything that decides how a picture comes about, and the combinations that have a name."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from math import inf, isfinite
+from typing import Any
+
+import numpy as np
+
+from optogram.errors import InputError, nearest
+from optogram.methods.ascent.rules import RULES
+from optogram.methods.ascent.transforms import Crop, Jitter, Pad, Rotate, Scale, Transform
+
+PARAMETRIZATIONS = ("pixels", "fourier", "phase")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How `maximize` climbs. ``optogram.RECIPES`` holds the named ones.
+
+    Attributes
+    ----------
+    steps : int
+        How many steps.
+    rule : {"rms", "l2", "adam"}
+        What a step is: the gradient over its root mean square, over its L2 norm, or Adam.
+    rate : float
+        The size of a step; of pixels in ``units``.
+    parametrization : {"pixels", "fourier", "phase"}
+        What is changed: pixels in network units; frequencies in decorrelated colours (Olah et al.
+        2017); the phases alone of a natural spectrum (Fel et al. 2023).
+    units : {"network", "display"}
+        What ``rate``, ``centre`` and ``spread`` of pixels count in: the network's units, or the
+        255 levels of a screen.
+    centre, spread : float
+        Of the uniform noise that pixels start from: its middle and its width.
+    transforms : tuple of Transform
+        Other views of the picture, drawn anew at each step, that are scored in its place.
+    views : int
+        How many such views a step.
+    l2 : float
+        λ of λ‖x‖²/2, which is taken from the score; x in network units.
+    tv : float
+        Weight of the total variation, the sum of the differences between neighbouring pixels,
+        which is taken from the score.
+    side : int or None
+        Height and width of the picture where none are asked for; None: what the network takes.
+    contrast : float or None
+        How it is shown: with its mean at mid-grey and this standard deviation, in 0…1; None: the
+        way back of the network's preparation, which is what the network would be shown.
+    crop : int
+        How many pixels on each side are not shown.
+    """
+
+    steps: int
+    rule: str
+    rate: float
+    parametrization: str = "pixels"
+    units: str = "network"
+    centre: float = 0.0
+    spread: float = 0.0
+    transforms: tuple[Transform, ...] = ()
+    views: int = 1
+    l2: float = 0.0
+    tv: float = 0.0
+    side: int | None = None
+    contrast: float | None = None
+    crop: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be climbed by."""
+        for name, known in (
+            ("rule", RULES),
+            ("parametrization", PARAMETRIZATIONS),
+            ("units", ("network", "display")),
+        ):
+            given = getattr(self, name)
+            if given not in known:
+                raise InputError(f"{name} must be one of {', '.join(known)}, not {given!r}.")
+        for name, kind, holds, words in (
+            ("steps", int, lambda n: n >= 1, "a whole number, 1 or more"),
+            ("views", int, lambda n: n >= 1, "a whole number, 1 or more"),
+            ("crop", int, lambda n: n >= 0, "a whole number, 0 or more"),
+            ("side", int | None, lambda n: n is None or n >= 1, "a whole number, or None"),
+            ("rate", float, lambda n: 0 < n < inf, "a number more than 0"),
+            ("centre", float, isfinite, "a number"),
+            ("spread", float, lambda n: 0 <= n < inf, "a number, 0 or more"),
+            ("l2", float, lambda n: 0 <= n < inf, "a number, 0 or more"),
+            ("tv", float, lambda n: 0 <= n < inf, "a number, 0 or more"),
+            ("contrast", float | None, lambda n: n is None or 0 < n < inf, "more than 0, or None"),
+        ):
+            given = _python_number(getattr(self, name))
+            fits = isinstance(given, kind) or (kind is not int and isinstance(given, int))
+            if not fits or not holds(given):
+                raise InputError(f"{name} is {words}, not {given!r}.")
+            object.__setattr__(self, name, given)
+        if not isinstance(self.transforms, tuple) or not all(
+            isinstance(transform, Transform) for transform in self.transforms
+        ):
+            raise InputError(
+                f"transforms is a tuple of Pad, Jitter, Scale, Rotate and Crop, "
+                f"not {self.transforms!r}."
+            )
+
+
+def _python_number(value: Any) -> Any:
+    """A NumPy number as one of Python's, which files can keep; anything else as it is."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+RECIPES: dict[str, Recipe] = {
+    # Tutorial row A3, its numbers in levels of a screen, so that they suit any network.
+    "tutorial": Recipe(
+        steps=50, rule="rms", rate=1.0, units="display", centre=138.0, spread=20.0, contrast=0.1
+    ),
+    "fast": Recipe(
+        steps=96,
+        rule="adam",
+        rate=0.1,
+        parametrization="fourier",
+        transforms=(Jitter(8),),
+        side=128,
+    ),
+    # Olah, Mordvintsev and Schubert (2017), with the parameters published in Lucid.
+    "lucid": Recipe(
+        steps=512,
+        rule="adam",
+        rate=0.05,
+        parametrization="fourier",
+        transforms=(Pad(12), Jitter(8), Scale(0.9, 1.1), Rotate(10), Jitter(4)),
+        side=128,
+    ),
+    "maco": Recipe(
+        steps=256,
+        rule="adam",
+        rate=0.5,
+        parametrization="phase",
+        transforms=(Crop(0.3, 0.9),),
+        views=4,
+    ),
+}
+"""The recipes that have a name."""
+
+
+def recipe_of(recipe: str | Recipe, changes: Mapping[str, Any]) -> Recipe:
+    """The recipe meant, with ``changes`` to its fields.
+
+    Raises
+    ------
+    InputError
+        If there is no such recipe or field, or a value cannot be used.
+    """
+    if isinstance(recipe, str):
+        if recipe not in RECIPES:
+            hint = nearest(recipe, RECIPES) or "or a Recipe"
+            raise InputError(f"recipe is one of {', '.join(RECIPES)}, not {recipe!r}: {hint}.")
+        recipe = RECIPES[recipe]
+    if not isinstance(recipe, Recipe):
+        raise InputError(f"recipe is one of {', '.join(RECIPES)} or a Recipe, not {recipe!r}.")
+    known = [field.name for field in fields(Recipe)]
+    unknown = [name for name in changes if name not in known]
+    if unknown:
+        raise InputError(f"A recipe has no {unknown[0]!r}; it has {', '.join(known)}.")
+    return replace(recipe, **changes)

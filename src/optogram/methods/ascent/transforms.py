@@ -1,0 +1,181 @@
+"""Robustness transforms: other views of a picture that its score shall survive.
+
+All of them are affine, so any sequence is one matrix and the picture is sampled once.
+"""
+
+import itertools
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+Size = tuple[int, int]
+
+
+class Transform(ABC):
+    """One random change of view."""
+
+    def resized(self, size: Size) -> Size:
+        """The (height, width) of what it makes of a picture of ``size``."""
+        return size
+
+    @abstractmethod
+    def draw(self, generator: np.random.Generator, count: int, size: Size) -> np.ndarray:
+        """(count, 2, 3): where each point of the new view comes from in a picture of ``size``.
+
+        Points are (y, x, 1) in pixels from the centre of either.
+        """
+
+
+@dataclass(frozen=True)
+class Pad(Transform):
+    """Grey all around, so many pixels wide."""
+
+    pixels: int
+
+    def resized(self, size: Size) -> Size:
+        """Larger by the margin on both sides."""
+        return size[0] + 2 * self.pixels, size[1] + 2 * self.pixels
+
+    def draw(self, generator: np.random.Generator, count: int, size: Size) -> np.ndarray:
+        """Nothing is drawn."""
+        return _matrices(count)
+
+
+@dataclass(frozen=True)
+class Jitter(Transform):
+    """A window smaller by so many pixels, anywhere in the picture."""
+
+    pixels: int
+
+    def resized(self, size: Size) -> Size:
+        """Smaller by the jitter."""
+        return size[0] - self.pixels, size[1] - self.pixels
+
+    def draw(self, generator: np.random.Generator, count: int, size: Size) -> np.ndarray:
+        """Whole pixels, all equally often."""
+        offsets = generator.integers(0, self.pixels, (count, 2), endpoint=True)
+        return _matrices(count, offsets=offsets - self.pixels / 2)
+
+
+@dataclass(frozen=True)
+class Scale(Transform):
+    """Larger or smaller by a factor between ``low`` and ``high``."""
+
+    low: float
+    high: float
+
+    def draw(self, generator: np.random.Generator, count: int, size: Size) -> np.ndarray:
+        """All factors equally often."""
+        return _matrices(count, 1 / generator.uniform(self.low, self.high, count))
+
+
+@dataclass(frozen=True)
+class Rotate(Transform):
+    """Turned by up to so many degrees to either side."""
+
+    degrees: float
+
+    def draw(self, generator: np.random.Generator, count: int, size: Size) -> np.ndarray:
+        """All angles equally often."""
+        angles = np.radians(generator.uniform(-self.degrees, self.degrees, count))
+        matrices = _matrices(count)
+        matrices[:, 0, 0] = matrices[:, 1, 1] = np.cos(angles)
+        matrices[:, 0, 1], matrices[:, 1, 0] = -np.sin(angles), np.sin(angles)
+        return matrices
+
+
+@dataclass(frozen=True)
+class Crop(Transform):
+    """A window anywhere in the picture, enlarged to its size; its side is a share of the whole."""
+
+    low: float
+    high: float
+
+    def draw(self, generator: np.random.Generator, count: int, size: Size) -> np.ndarray:
+        """All shares and all places equally often."""
+        shares = generator.uniform(self.low, self.high, count)
+        room = (1 - shares)[:, None] * np.array(size)
+        return _matrices(count, shares, generator.uniform(-0.5, 0.5, (count, 2)) * room)
+
+
+def views(
+    transforms: Sequence[Transform], size: Size, fed: Size | None, count: int, seed: int
+) -> tuple[Size, np.ndarray]:
+    """``count`` draws of ``transforms`` one after the other, each as one matrix.
+
+    Parameters
+    ----------
+    transforms : sequence of Transform
+        In the order in which they are applied. What a window leaves out is still there for what
+        comes after it: grey is shown beyond the picture itself alone.
+    size : (height, width)
+        Of the picture.
+    fed : (height, width), optional
+        What the last view is resized to; None: as large as it comes out.
+    count, seed : int
+        How many, and of which generator.
+
+    Returns
+    -------
+    (height, width), ndarray of shape (count, 2, 3)
+        The size of the views, and where their points come from, as in `Transform.draw`.
+    """
+    generator = np.random.default_rng(seed)
+    total = _matrices(count)
+    for transform in transforms:
+        total = _after(total, transform.draw(generator, count, size))
+        size = transform.resized(size)
+    if fed is not None and fed != size:
+        resize = _matrices(count)
+        resize[:, 0, 0], resize[:, 1, 1] = size[0] / fed[0], size[1] / fed[1]
+        total, size = _after(total, resize), fed
+    return size, total.astype(np.float32)
+
+
+def view(pictures: Any, matrix: Any, size: Size, fill: np.ndarray) -> Any:
+    """The view (N, h, w, C) of ``pictures`` (N, H, W, C) that ``matrix`` (2, 3) says, bilinear.
+
+    Outside there is ``fill`` (C,). Tensors in, tensor out.
+    """
+    ops = keras.ops
+    count, height, width, channels = pictures.shape
+    rows, columns = (np.arange(side, dtype=np.float32) - (side - 1) / 2 for side in size)
+    points = np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1).reshape(-1, 2)
+    centre = np.array([(height - 1) / 2, (width - 1) / 2], np.float32)
+    places = ops.add(ops.matmul(points, ops.transpose(matrix[:, :2])) + matrix[:, 2], centre)
+    whole = ops.floor(places)
+    part = places - whole
+    # Pixels first: each of them moves with all pictures and channels in one piece.
+    flat = ops.reshape(ops.transpose(pictures, (1, 2, 0, 3)), (height * width, count * channels))
+    seen: Any = 0
+    covered: Any = 0
+    for down, right in itertools.product((0, 1), repeat=2):
+        y, x = whole[:, 0] + down, whole[:, 1] + right
+        inside = (y >= 0) & (y <= height - 1) & (x >= 0) & (x <= width - 1)
+        share = (part[:, 0] if down else 1 - part[:, 0]) * (part[:, 1] if right else 1 - part[:, 1])
+        share = ops.cast(inside, "float32") * share
+        index = ops.clip(y, 0, height - 1) * width + ops.clip(x, 0, width - 1)
+        seen += ops.take(flat, ops.cast(index, "int32"), axis=0) * share[:, None]
+        covered += share
+    seen += ops.multiply((1 - covered)[:, None], np.tile(fill.astype(np.float32), count))
+    return ops.transpose(ops.reshape(seen, (*size, count, channels)), (2, 0, 1, 3))
+
+
+def _matrices(
+    count: int, factors: np.ndarray | float = 1.0, offsets: np.ndarray | float = 0.0
+) -> np.ndarray:
+    matrices = np.zeros((count, 2, 3))
+    matrices[:, 0, 0] = matrices[:, 1, 1] = factors
+    matrices[:, :, 2] = offsets
+    return matrices
+
+
+def _after(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Where points of the second view come from, through the first."""
+    turned = first[:, :, :2] @ second
+    turned[:, :, 2] += first[:, :, 2]
+    return turned

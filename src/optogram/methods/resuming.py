@@ -1,0 +1,103 @@
+"""Files that keep how far long work has come, so that it can go on after an interruption."""
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from optogram.errors import InputError
+from optogram.files import replacing
+from optogram.network.network import Network
+from optogram.network.steps import Value
+
+_SECONDS = 10.0
+"""Between two writings, at least."""
+_SHARE = 0.02
+"""Of the time that writing may take, at most."""
+
+
+@dataclass
+class Ledger:
+    """What is known so far of a run, in a file that is whole or as it was before.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    mark : str
+        Tells this run from others; see `fingerprint`.
+    who : str
+        The function whose run it is.
+    """
+
+    path: Path
+    mark: str
+    who: str
+    _due: float = field(default_factory=lambda: time.monotonic() + _SECONDS)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to write again."""
+        return time.monotonic() >= self._due
+
+    def write(self, arrays: Mapping[str, np.ndarray], texts: Mapping[str, Any]) -> None:
+        """Keep ``arrays``, and ``texts`` that JSON can hold."""
+        begun = time.monotonic()
+        manifest = np.array(json.dumps({"mark": self.mark, **texts}))
+        with replacing(self.path) as part, part.open("wb") as file:
+            np.savez(file, **{"texts": manifest, **arrays})  # type: ignore[arg-type]
+        now = time.monotonic()
+        self._due = now + max(_SECONDS, (now - begun) / _SHARE)
+
+    def read(self) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
+        """The arrays and texts that `write` kept; None where there is no such file yet.
+
+        Raises
+        ------
+        InputError
+            If the file holds something else, or belongs to another run.
+        """
+        if not self.path.exists():
+            return None
+        try:
+            with np.load(self.path, allow_pickle=False) as file:
+                texts = json.loads(str(file["texts"]))
+                arrays = {name: file[name] for name in file.files if name != "texts"}
+            mark = texts.pop("mark")
+        # A damaged or foreign file can fail anywhere inside NumPy, with any exception.
+        except Exception as error:
+            raise InputError(
+                f"{self.path} does not hold the progress of {self.who}, or is damaged: give "
+                "another name, or delete it to begin anew."
+            ) from error
+        if mark != self.mark:
+            raise self.other_run()
+        return arrays, texts
+
+    def other_run(self) -> InputError:
+        """The error for a file that belongs to another run."""
+        return InputError(
+            f"{self.path} belongs to another run of {self.who}: its network, weights or arguments "
+            "differ. Give another name, or delete it to begin anew."
+        )
+
+
+def fingerprint(net: Network, values: Sequence[Value], *asked: Any) -> str:
+    """Tells one run from another: what was asked, and of which weights up to ``values``."""
+    steps = [net.graph.steps[i] for i in sorted(net.graph.ancestors(values))]
+    # Not by their names: Keras numbers what has none in the order in which it is built.
+    shown = [[step.kind, step.shape] for step in steps]
+    digest = hashlib.blake2b(json.dumps([net.preparation.name, shown, *asked]).encode())
+    operations = {id(step.operation): step.index for step in steps}
+    for index in sorted(operations.values()):
+        operation = net.graph.steps[index].operation
+        if isinstance(operation, keras.Layer):
+            for weight in operation.weights:
+                digest.update(keras.ops.convert_to_numpy(weight).tobytes())
+    return digest.hexdigest()
