@@ -164,7 +164,8 @@ def maximize(
         found = pictures(plans[values], state)
         if not np.isfinite(found).all():
             raise InputError("A picture has NaN or infinite values: make rate smaller.")
-        work.add(batch, found, state, scores(plans[values], found, some))
+        reached = scores(plans[values], found, some)
+        work.add(batch, found, state, reached, state.is_dead(chosen))
 
     for values, members in groups.items():
         if half_way and half_way[0][0] in members:
@@ -232,10 +233,17 @@ class _Work:
             dead=np.zeros(count, bool),
         )
 
-    def add(self, batch: np.ndarray, values: np.ndarray, state: Climb, score: np.ndarray) -> None:
+    def add(
+        self,
+        batch: np.ndarray,
+        values: np.ndarray,
+        state: Climb,
+        score: np.ndarray,
+        dead: np.ndarray,
+    ) -> None:
         """Take in the targets numbered ``batch``, which are finished."""
         self.values[batch], self.history[batch] = values, state.history
-        self.score[batch], self.dead[batch] = score, state.is_dead
+        self.score[batch], self.dead[batch] = score, dead
         if state.frames:
             self.frames[batch, : len(state.frames)] = np.stack(state.frames, axis=1)
         self.finished[batch] = True

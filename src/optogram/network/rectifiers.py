@@ -84,6 +84,17 @@ def guided(pass_positive: Callable[[Any], Any], x: Any, rectified: Any) -> Any:
     return pass_positive(kept)
 
 
+def redirected(share: Any, x: Any, rectified: Any) -> Any:
+    """``rectified``, computed from ``x``, with a ``share`` of the gradient where ``x`` is negative.
+
+    Its values stay as they are. After the redirected rectifiers of Lucid (Olah et al. 2017): a unit
+    that is shut finds its way up.
+    """
+    ops = keras.ops
+    through = ops.where(x < 0, x - ops.stop_gradient(x), ops.zeros_like(x))
+    return rectified + share * through
+
+
 def _is_rectifier(step: Step) -> bool:
     name = _activation_name(step)
     if name is not None:

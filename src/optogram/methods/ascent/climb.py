@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import keras
@@ -15,9 +16,9 @@ from optogram.methods.ascent.rules import moments, step
 from optogram.methods.ascent.transforms import Size, view, views
 from optogram.network import forward
 from optogram.network.computation import WORKSPACE, lengthened
-from optogram.network.folding import folded
 from optogram.network.gradients import layout_of, weighted
 from optogram.network.network import Network
+from optogram.network.rectifiers import find_rectifiers, redirected
 from optogram.network.steps import Value
 from optogram.target import Target, stacked_weights
 
@@ -142,10 +143,10 @@ class Climb:
     done: int = 0
     frames: list[np.ndarray] = field(default_factory=list)
 
-    @property
-    def is_dead(self) -> np.ndarray:
-        """(N,): which targets never had a gradient."""
-        return np.logical_not((self.slopes[:, : self.done] > 0).any(axis=1))
+    def is_dead(self, recipe: Recipe) -> np.ndarray:
+        """(N,): which targets never had a gradient of their own, which is not redirected."""
+        first = min(recipe.redirected, self.done - 1)
+        return np.logical_not((self.slopes[:, first : self.done] > 0).any(axis=1))
 
     def arrays(self) -> dict[str, np.ndarray]:
         """All of it but ``done``, for a file."""
@@ -235,7 +236,7 @@ def climb(
                 "smaller, or look at the network's weights."
             )
         yield state
-        if state.done >= _PATIENCE and state.is_dead.all():
+        if state.done >= recipe.redirected + _PATIENCE and state.is_dead(recipe).all():
             return
         pace = (time.monotonic() - begun) / count
         count = int(min(2 * count, _SECONDS / max(pace, 1e-6))) or 1
@@ -278,7 +279,11 @@ def _loop(plan: Plan, given: list[np.ndarray]) -> Callable[..., Any]:
     The third thing that it returns is (steps, 2, N): score and slope of each step.
     """
     scored, fed, recipe = plan.scored, plan.fed, plan.recipe
-    graph = folded(plan.net.graph, scored)
+    graph = plan.net.graph
+    own = {value.step for value in scored} if recipe.redirected else set()
+    rectifiers = [
+        step.index for step in find_rectifiers(graph, scored).treated if step.index in own
+    ]
     rate = recipe.rate * plan.unit
     layouts = [layout_of(array) for array in given]
     parametrization, gradient = plan.parametrization, plan.net.backend.gradient
@@ -286,7 +291,7 @@ def _loop(plan: Plan, given: list[np.ndarray]) -> Callable[..., Any]:
     fill = plan.net.preparation.to_network(grey)[0, 0]
     ops = keras.ops
 
-    def objective(numbers: Any, matrices: Any, *weights: Any) -> tuple[Any, Any]:
+    def objective(numbers: Any, matrices: Any, share: Any, *weights: Any) -> tuple[Any, Any]:
         picture = parametrization.picture(numbers)
         seen = [picture]
         if recipe.transforms:
@@ -297,7 +302,9 @@ def _loop(plan: Plan, given: list[np.ndarray]) -> Callable[..., Any]:
             ops.tile(array, (1, len(seen), *[1] * (len(array.shape) - 2))) if is_own else array
             for array, (is_own, _) in zip(weights, layouts, strict=True)
         )
-        terms = forward.run(graph, x, scored)
+        terms = forward.run(
+            graph, x, scored, replace=dict.fromkeys(rectifiers, partial(redirected, share))
+        )
         scores = sum(map(weighted, terms, weights, layouts))
         scores = ops.mean(ops.reshape(scores, (1, len(seen), -1)), axis=1)
         total = scores
@@ -314,7 +321,8 @@ def _loop(plan: Plan, given: list[np.ndarray]) -> Callable[..., Any]:
 
         def body(i: Any, state: Any) -> Any:
             numbers, kept, records = state
-            gradients, scores = gradient(objective)(numbers, matrices[i], *weights)
+            share = ops.cast(done + i < recipe.redirected, "float32")
+            gradients, scores = gradient(objective)(numbers, matrices[i], share, *weights)
             found = gradients[0]
             axes = tuple(range(1, len(numbers.shape)))
             slopes = ops.sqrt(ops.mean(ops.square(found), axis=axes))

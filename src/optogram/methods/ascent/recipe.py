@@ -38,6 +38,9 @@ class Recipe:
         Other views of the picture, drawn anew at each step, that are scored in its place.
     views : int
         How many such views a step.
+    redirected : int
+        For so many steps the target's own rectifier lets gradients through where it is shut, as
+        Lucid's do: a filter that does not answer to noise at all would have none.
     l2 : float
         λ of λ‖x‖²/2, which is taken from the score; x in network units.
     tv : float
@@ -61,6 +64,7 @@ class Recipe:
     spread: float = 0.0
     transforms: tuple[Transform, ...] = ()
     views: int = 1
+    redirected: int = 0
     l2: float = 0.0
     tv: float = 0.0
     side: int | None = None
@@ -80,6 +84,7 @@ class Recipe:
         for name, kind, holds, words in (
             ("steps", int, lambda n: n >= 1, "a whole number, 1 or more"),
             ("views", int, lambda n: n >= 1, "a whole number, 1 or more"),
+            ("redirected", int, lambda n: n >= 0, "a whole number, 0 or more"),
             ("crop", int, lambda n: n >= 0, "a whole number, 0 or more"),
             ("side", int | None, lambda n: n is None or n >= 1, "a whole number, or None"),
             ("rate", float, lambda n: 0 < n < inf, "a number more than 0"),
@@ -114,11 +119,12 @@ RECIPES: dict[str, Recipe] = {
         steps=50, rule="rms", rate=1.0, units="display", centre=138.0, spread=20.0, contrast=0.1
     ),
     "fast": Recipe(
-        steps=96,
+        steps=128,
         rule="adam",
-        rate=0.1,
+        rate=0.05,
         parametrization="fourier",
-        transforms=(Jitter(8),),
+        transforms=(Pad(16), Jitter(32), Scale(0.8, 1.2), Rotate(15)),
+        redirected=16,
         side=128,
     ),
     # Olah, Mordvintsev and Schubert (2017), with the parameters published in Lucid.
@@ -128,15 +134,18 @@ RECIPES: dict[str, Recipe] = {
         rate=0.05,
         parametrization="fourier",
         transforms=(Pad(12), Jitter(8), Scale(0.9, 1.1), Rotate(10), Jitter(4)),
+        redirected=16,
         side=128,
     ),
     "maco": Recipe(
-        steps=256,
+        steps=192,
         rule="adam",
-        rate=0.5,
+        rate=0.3,
         parametrization="phase",
-        transforms=(Crop(0.3, 0.9),),
-        views=4,
+        transforms=(Crop(0.35, 0.95),),
+        views=2,
+        redirected=16,
+        side=128,
     ),
 }
 """The recipes that have a name."""
