@@ -19,7 +19,15 @@ from optogram.cli import main
 
 DOCS = Path(__file__).parent
 README = DOCS.parent / "README.md"
-PICTURES = ("why.png", "occlusion.png", "methods.png", "check.png", "maps.png")
+PICTURES = (
+    "why.png",
+    "occlusion.png",
+    "methods.png",
+    "check.png",
+    "maps.png",
+    "classes.png",
+    "filters.png",
+)
 
 
 def api_page() -> str:

@@ -272,3 +272,8 @@ def test_what_is_moved_gets_its_gradient_back(pictures):
         one[y, x] = 1
         expected = (literal.view(one, matrix, (9, 12), 0 * FILL) * weights).sum(axis=(0, 1))
         np.testing.assert_allclose(found[y, x], expected, atol=1e-4)
+
+
+def test_pixels_of_transforms_are_fewer_for_smaller_pictures():
+    assert [t.scaled(0.25) for t in (Pad(12), Jitter(8))] == [Pad(3), Jitter(2)]
+    assert [t.scaled(0.25) for t in (Scale(0.9, 1.1), Rotate(10))] == [Scale(0.9, 1.1), Rotate(10)]

@@ -364,6 +364,79 @@ def test_against_needs_a_target(run):
     assert status == 2 and "--target" in err
 
 
+# -- maximize --------------------------------------------------------------------------------------
+
+
+def test_maximize_writes_sheets_results_and_gifs(run, model_file):
+    status, out, _ = run(
+        "maximize", "--model", model_file, "--preprocess", "unit", "--layer", "conv",
+        "--filters", "0-2", "--sheet", "1x2", "--recipe", "tutorial", "--steps", 4, "--frames", 2,
+        "--rule", "l2", "--rate", 2, "--units", "network", "--noise", "0.5,0.25", "--crop", 3,
+        "--contrast", 0.15, "--border", 1, "--margin", 5, "--bare", "--cell", 26,
+    )  # fmt: skip
+    assert status == 0
+    assert [line.split(":")[0] for line in out.splitlines()] == ["conv_0-1", "conv_2"]
+    with Image.open("maximized/conv_0-1.png") as sheet:
+        assert sheet.size == (2 * 26 + 5, 26)
+    result = og.load_result("maximized/conv_0-1.npz")
+    assert result.targets == ("conv, filter 0", "conv, filter 1")
+    wanted = {"steps": 4, "rule": "l2", "rate": 2.0, "centre": 0.5, "spread": 0.25, "crop": 3}
+    assert wanted.items() <= result.parameters.items()
+    with Image.open("maximized/conv_2.gif") as gif:
+        assert (gif.n_frames, gif.info["duration"]) == (2, 200)
+    assert Path("maximized/conv_0-1_1.gif").exists()
+
+
+def test_maximize_again_computes_nothing_and_other_arguments_are_refused(run, model_file):
+    asked = ["maximize", "--model", model_file, "--preprocess", "unit", "--layer", "con*"]
+    asked += ["--filters", "all", "--recipe", "tutorial", "--sheet", "2x2"]
+    assert run(*asked, "--steps", 2)[0] == 0
+    written = Path("maximized/conv_0-3.npz").stat().st_mtime_ns
+    assert run(*asked, "--steps", 2)[0] == 0
+    assert Path("maximized/conv_0-3.npz").stat().st_mtime_ns == written
+    assert "another run" in refused(run(*asked, "--steps", 3))
+
+
+def test_maximize_classes_from_a_photo(run, model_file):
+    status, _, _ = run(
+        "maximize", "--model", model_file, "--preprocess", "unit", "--target", 1, "--target", 2,
+        "--steps", 2, "--start", CAT, "--score", "probability", "--size", "32x32",
+    )  # fmt: skip
+    assert status == 0
+    result = og.load_result("maximized/class_1_2.npz")
+    assert result.parameters["start"] == str(CAT)
+    photo = og.load(model_file, preprocess="unit").prepare(CAT)
+    assert np.corrcoef(result.values[0].ravel(), photo.ravel())[0, 1] > 0.9
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "--layer"),
+        (("--layer", "no*"), "No layer"),
+        (("--layer", "stem_conv", "--filters", "a-b"), "0-9,17"),
+        (("--layer", "stem_conv", "--noise", "1"), "138,20"),
+        (("--layer", "stem_conv", "--size", "12"), "310x400"),
+    ],
+)
+def test_maximize_says_how_options_are_written(run, arguments, words):
+    status, _, err = run("maximize", *arguments)
+    assert (status, words in err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--layer", "stem"), "the nearest"),
+        (("--layer", "stem_conv", "--filters", "32"), "out of range"),
+        (("--layer", "stem_conv", "--rate", "0"), "rate"),
+        (("--layer", "head_conv", "--start", "gone.jpg"), "gone.jpg"),
+    ],
+)
+def test_maximize_refuses_in_one_sentence(run, arguments, words):
+    assert words in refused(run("maximize", *arguments))
+
+
 def test_every_method_is_on_the_command_line():
     public = {name for name in dir(og) if not name.startswith("_")}
     assert set(ATTRIBUTIONS) <= public

@@ -544,6 +544,31 @@ def test_a_filter_that_never_fires_beside_one_that_does_is_a_warning(half_dead):
     np.testing.assert_allclose(found.values[0], noise(0.25, shape=(16, 16, 3)), atol=1e-6)
 
 
+def test_a_filter_that_is_shut_for_noise_is_opened_by_redirected_gradients():
+    image = keras.Input((16, 16, 1))
+    x = layers.Conv2D(1, 1, activation="relu", name="conv")(image)
+    net = og.Network(keras.Model(image, networks._end(x)), "unit")
+    kernel, bias = net.model.get_layer("conv").weights
+    kernel.assign(np.full(kernel.shape, 1.0))
+    bias.assign([-0.6])  # noise around 0.2 does not reach it
+    climb = {"rule": "rms", "rate": 0.1, "centre": 0.2, "spread": 0.1, "size": (16, 16), "steps": 8}
+    with pytest.raises(InputError, match="zero everywhere"):
+        og.maximize(net, og.Filter("conv", 0), "tutorial", units="network", **climb)
+    found = og.maximize(
+        net, og.Filter("conv", 0), "tutorial", units="network", redirected=6, **climb
+    )
+    # Six steps of 0.1 each from 0.2 ± 0.05, then two by its own gradient; the score is x − 0.6.
+    np.testing.assert_allclose(found.values.mean(), 1.0, atol=0.01)
+    np.testing.assert_allclose(found.score, found.values.mean() - 0.6, atol=1e-5)
+    assert (found.history[0, :3] == 0).all()
+    assert not found.warnings[len(net.notes) :]
+
+
+def test_redirected_gradients_do_not_make_a_dead_filter_alive(half_dead):
+    with pytest.raises(InputError, match="zero everywhere"):
+        og.maximize(half_dead, og.Filter("conv", 0), PLAIN, size=(16, 16), redirected=2)
+
+
 def test_before_its_rectifier_a_dead_filter_can_be_climbed(half_dead):
     found = og.maximize(half_dead, og.Filter("conv:pre", 0), PLAIN, size=(16, 16))
     assert not found.warnings

@@ -123,7 +123,7 @@ def maximize(
         raise InputError(f"Got {len(photo)} starts for {len(targets)} targets: give one, or each.")
     parameters = {
         **{field.name: _plain(getattr(chosen, field.name)) for field in dataclasses.fields(chosen)},
-        "start": start if start is None or isinstance(start, str) else "photo",
+        "start": _named(start),
         "size": canvas,
         "score": score,
         "seed": seed,
@@ -367,6 +367,13 @@ def _doubts(dead: np.ndarray, names: tuple[str, ...]) -> tuple[str, ...]:
     if dead.all():
         raise InputError(words)
     return (words,)
+
+
+def _named(start: Any) -> str | None:
+    """What the result keeps of the start: "grey", the name of a file, or what kind it was."""
+    if start is None or isinstance(start, str | os.PathLike):
+        return None if start is None else os.fspath(start)
+    return "array" if isinstance(start, np.ndarray) else "picture"
 
 
 def _plain(value: Any) -> Any:

@@ -26,6 +26,8 @@ _LONGEST = 64
 """Steps in one call of the compiled loop, at most."""
 _SECONDS = 2.0
 """How long one such call shall take: after each there is progress, and it can be interrupted."""
+_PUBLISHED_SIDE = 128
+"""Pixels a side that Lucid's transforms are published for."""
 _PATIENCE = 16
 """After so many steps without any gradient a batch is given up."""
 
@@ -39,7 +41,7 @@ class Plan:
     net : Network
         Whose scores.
     recipe : Recipe
-        How.
+        How, its transforms fitted to the size.
     size : (height, width)
         Of the pictures.
     fed : (height, width)
@@ -100,7 +102,10 @@ def plan(
     InputError
         If pictures of that size do not go through the network up to what is scored.
     """
-    fed, _ = views(recipe.transforms, size, None, 1, seed)
+    factor = min(1.0, min(size) / _PUBLISHED_SIDE)
+    transforms = tuple(transform.scaled(factor) for transform in recipe.transforms)
+    recipe = replace(recipe, transforms=transforms)
+    fed, _ = views(transforms, size, None, 1, seed)
     if min(fed) < 1:
         raise InputError(
             f"Nothing is left of {size[0]}×{size[1]} pixels after the recipe's transforms: give a "

@@ -35,7 +35,8 @@ class Recipe:
     centre, spread : float
         Of the uniform noise that pixels start from: its middle and its width.
     transforms : tuple of Transform
-        Other views of the picture, drawn anew at each step, that are scored in its place.
+        Other views of the picture, drawn anew at each step, that are scored in its place. Their
+        pixels count at 128 pixels a side and more; of smaller pictures they are fewer.
     views : int
         How many such views a step.
     redirected : int

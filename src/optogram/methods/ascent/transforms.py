@@ -18,6 +18,10 @@ Size = tuple[int, int]
 class Transform(ABC):
     """One random change of view."""
 
+    def scaled(self, factor: float) -> "Transform":
+        """The same for a picture smaller by ``factor``."""
+        return self
+
     def resized(self, size: Size) -> Size:
         """The (height, width) of what it makes of a picture of ``size``."""
         return size
@@ -36,6 +40,10 @@ class Pad(Transform):
 
     pixels: int
 
+    def scaled(self, factor: float) -> "Pad":
+        """A narrower margin."""
+        return Pad(round(self.pixels * factor))
+
     def resized(self, size: Size) -> Size:
         """Larger by the margin on both sides."""
         return size[0] + 2 * self.pixels, size[1] + 2 * self.pixels
@@ -50,6 +58,10 @@ class Jitter(Transform):
     """A window smaller by so many pixels, anywhere in the picture."""
 
     pixels: int
+
+    def scaled(self, factor: float) -> "Jitter":
+        """A smaller jitter."""
+        return Jitter(round(self.pixels * factor))
 
     def resized(self, size: Size) -> Size:
         """Smaller by the jitter."""
