@@ -9,6 +9,7 @@ import inspect
 import re
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,9 @@ def api_page() -> str:
 
 def _entry(name: str, item: Any) -> list[str]:
     """One name; of a class its public members too, of a module its public functions."""
+    if isinstance(item, Mapping):
+        listed = [f"{key}: {value}" for key, value in item.items()]
+        return [f"## {name}", "", "```text", *listed, "```", ""]
     parts = [f"## {name}", "", "```text", name + _parameters(item), "", inspect.getdoc(item) or ""]
     parts += ["```", ""]
     if inspect.isclass(item) or inspect.ismodule(item):

@@ -226,7 +226,7 @@ def test_row_d1_on_resnet50_v2():
 
 
 def test_frequencies_by_adam(resnet):
-    """The recipe "fast" without its jitter; the chain rule through the picture by hand."""
+    """The recipe "fast" without its transforms; the chain rule through the picture by hand."""
     found = og.maximize(
         resnet, og.Filter("block1_out", 1), "fast", transforms=(), steps=STEPS, size=SIZE
     )
@@ -234,7 +234,7 @@ def test_frequencies_by_adam(resnet):
     both = literal.scores_and_gradients(literal.up_to(resnet.model, "block1_out"), mean_of(1))
     shape = (2, 3, SIZE[0], SIZE[1] // 2 + 1)
     numbers = (np.random.default_rng(0).standard_normal(shape) * 0.01).astype("float32")
-    taken, scores = literal.climber("adam", 0.1, numbers), []
+    taken, scores = literal.climber("adam", 0.05, numbers), []
     for _ in range(STEPS):
         score, slope = both(painter.picture(numbers) * 2 - 1)
         numbers = taken(numbers, painter.back(numbers, slope * 2))
@@ -614,7 +614,7 @@ FUSED = {"target": og.Filter("conv1", 0), "recipe": "tutorial"}
         ({"frames": 0}, "frames"),
         ({"frames": 1.5}, "frames"),
         ({"size": (0, 16)}, "size"),
-        ({"size": (16, 16), "crop": 8}, "Nothing of 16×16"),
+        ({"size": (16, 16), "crop": 8}, "Nothing is left of 16×16"),
         ({"size": (16, 16), "start": np.zeros((1, 16, 17, 3))}, r"(N, 16, 16, 3)"),
         ({"size": (16, 16), "start": np.full((1, 16, 16, 3), np.nan)}, "finite"),
         ({"size": (16, 16), "start": np.zeros((2, 16, 16, 3))}, "2 starts for 1 targets"),
@@ -643,7 +643,9 @@ def fused():
         pytest.param({"rate": None}, id="a rate of None"),
         pytest.param({"crop": "all"}, id="a crop that is a word"),
         pytest.param({"size": 16}, id="one number for two sides"),
-        pytest.param({"recipe": "fast", "size": (6, 6)}, id="less than the jitter cuts off"),
+        pytest.param(
+            {"transforms": (og.Jitter(200),), "size": (16, 16)}, id="less than the jitter cuts off"
+        ),
     ],
 )
 def test_what_is_of_another_kind_is_refused_in_one_sentence(arguments, fused):

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from optogram.errors import OutputError as OutputError
     from optogram.methods.ascent.recipe import RECIPES as RECIPES
     from optogram.methods.ascent.recipe import Recipe as Recipe
+    from optogram.methods.ascent.transforms import Crop as Crop
+    from optogram.methods.ascent.transforms import Jitter as Jitter
+    from optogram.methods.ascent.transforms import Pad as Pad
+    from optogram.methods.ascent.transforms import Rotate as Rotate
+    from optogram.methods.ascent.transforms import Scale as Scale
     from optogram.methods.check import check as check
     from optogram.methods.feature_maps import feature_maps as feature_maps
     from optogram.methods.gradcam import gradcam as gradcam
@@ -60,12 +65,14 @@ _HOMES = {
     "BackendError": "optogram.errors",
     "Check": "optogram.result",
     "Class": "optogram.target",
+    "Crop": "optogram.methods.ascent.transforms",
     "FeatureMaps": "optogram.result",
     "Filter": "optogram.target",
     "GradCAM": "optogram.result",
     "GuidedAttribution": "optogram.result",
     "InputError": "optogram.errors",
     "IntegratedGradients": "optogram.result",
+    "Jitter": "optogram.methods.ascent.transforms",
     "Kernels": "optogram.result",
     "Maximization": "optogram.result",
     "ModelError": "optogram.errors",
@@ -74,9 +81,12 @@ _HOMES = {
     "Occlusion": "optogram.result",
     "OptogramError": "optogram.errors",
     "OutputError": "optogram.errors",
+    "Pad": "optogram.methods.ascent.transforms",
     "RECIPES": "optogram.methods.ascent.recipe",
     "Recipe": "optogram.methods.ascent.recipe",
     "Result": "optogram.result",
+    "Rotate": "optogram.methods.ascent.transforms",
+    "Scale": "optogram.methods.ascent.transforms",
     "StrongestImages": "optogram.result",
     "check": "optogram.methods.check",
     "feature_maps": "optogram.methods.feature_maps",

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from optogram.errors import InputError
-from optogram.methods.ascent.climb import Climb, begin, climb, pictures, plan, scores
+from optogram.methods.ascent.climb import Climb, Plan, begin, climb, pictures, plan, scores
 from optogram.methods.ascent.recipe import Recipe, recipe_of
 from optogram.methods.request import source_of
 from optogram.methods.resuming import Ledger, fingerprint
@@ -99,91 +99,24 @@ def maximize(
         steps up to a target, or no target has a gradient at all.
     """
     chosen = recipe_of(recipe, changes)
-    if resume is not None and Path(resume).suffix != ".npz":
-        raise InputError(f"resume is an .npz file, not {Path(resume).name!r}.")
-    if frames is not None and not (isinstance(frames, int | np.integer) and frames >= 1):
-        raise InputError(f"frames is a number of steps, 1 or more, not {frames!r}.")
-    if not (isinstance(seed, int | np.integer) and seed >= 0):
-        raise InputError(f"seed is a whole number, 0 or more, not {seed!r}.")
-    seed, frames = int(seed), None if frames is None else int(frames)
-    net.score_value(score)
-    targets = targets_of(target)
-    if size is None and not as_layer and chosen.side and _are_means(net, targets, score):
-        size = (chosen.side, chosen.side)
-    groups: dict[tuple[Value, ...], list[int]] = {}
-    for i, single in enumerate(targets):
-        groups.setdefault(single.outputs(net, score), []).append(i)
-    canvas = _canvas(net, groups, size, as_layer)
-    if 2 * chosen.crop >= min(canvas):
-        raise InputError(
-            f"Nothing of {canvas[0]}×{canvas[1]} pixels is left without {chosen.crop}."
-        )
-    photo = _photo(net, start, canvas, chosen)
-    if photo is not None and photo.ndim == 4 and len(photo) not in (1, len(targets)):
-        raise InputError(f"Got {len(photo)} starts for {len(targets)} targets: give one, or each.")
-    parameters = {
-        **{field.name: _plain(getattr(chosen, field.name)) for field in dataclasses.fields(chosen)},
-        "start": _named(start),
-        "size": canvas,
-        "score": score,
-        "seed": seed,
-        "frames": frames,
-    }
-    plans = {values: plan(net, chosen, canvas, values, score, seed) for values in groups}
-    for values, members in groups.items():
-        for i in members:
-            targets[i].weights(net, plans[values].fed, score)  # raises where there is no such thing
-    names = tuple(target.describe(net) for target in targets)
-    work = _Work.begin(len(targets), (*canvas, net.channels), chosen, frames)
-    source, ledger = source_of(net, (*canvas, net.channels)), None
+    asked = _read(net, target, chosen, start, size, as_layer, score, seed, frames)
+    source, ledger = source_of(net, (*asked.canvas, net.channels)), None
     if resume is not None:
-        scored = [value for values in groups for value in values]
-        given = "" if photo is None else hashlib.blake2b(photo.tobytes()).hexdigest()
-        mark = fingerprint(net, scored, list(map(repr, targets)), parameters, given)
-        source["run"] = mark
-        ledger = Ledger(Path(resume), mark, "maximize")
-        if is_result(resume):
-            result = load_result(resume)
-            if isinstance(result, Maximization) and result.source.get("run") == mark:
-                return result
-            raise ledger.other_run()
-    half_way = work.read(ledger) if ledger else None
-
-    def told(state: Climb, of: int) -> None:
-        done = int(work.finished.sum()) * chosen.steps + state.done * of
-        progress(min(done, len(targets) * chosen.steps), len(targets) * chosen.steps, "steps")
-
-    def finish(values: tuple[Value, ...], batch: np.ndarray, state: Climb) -> None:
-        some = tuple(targets[i] for i in batch)
-        for _ in climb(plans[values], state, some, frames):
-            if frames and state.done % frames == 0:
-                state.frames.append(_shown(net, chosen, pictures(plans[values], state)))
-            told(state, len(batch))
-            if ledger and ledger.is_due:
-                work.write(ledger, batch, state)
-        found = pictures(plans[values], state)
-        if not np.isfinite(found).all():
-            raise InputError("A picture has NaN or infinite values: make rate smaller.")
-        reached = scores(plans[values], found, some)
-        work.add(batch, found, state, reached, state.is_dead(chosen))
-
-    for values, members in groups.items():
-        if half_way and half_way[0][0] in members:
-            finish(values, *half_way)
-        left = np.array([i for i in members if not work.finished[i]], int)
-        for part in batches(len(left), plans[values].memory_each(), memory):
-            batch = left[part]
-            own = photo if photo is None or len(photo) == 1 or photo.ndim == 3 else photo[batch]
-            finish(values, batch, begin(plans[values], len(batch), own))
-    progress(len(targets) * chosen.steps, len(targets) * chosen.steps, "steps")
+        ledger = _ledger(asked, Path(resume))
+        source["run"] = ledger.mark
+        finished = _finished(ledger)
+        if finished is not None:
+            return finished
+    work = _Work.begin(asked)
+    _climb_all(asked, work, ledger, memory, progress)
     result = Maximization(
         values=work.values,
         method="maximize",
-        parameters=parameters,
+        parameters=asked.parameters,
         source=source,
-        warnings=(*net.notes, *_doubts(work.dead, names)),
+        warnings=(*net.notes, *_doubts(work.dead, asked.names)),
         images=_shown(net, chosen, work.values),
-        targets=names,
+        targets=asked.names,
         history=work.history,
         score=work.score,
         frames=work.frames,
@@ -191,6 +124,168 @@ def maximize(
     if ledger:
         result.save(ledger.path)
     return result
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What `maximize` was asked, read and found to be possible.
+
+    Attributes
+    ----------
+    net : Network
+        Whose scores.
+    targets : tuple of Target
+        One a picture.
+    recipe : Recipe
+        How they are climbed.
+    canvas : (height, width)
+        Of the pictures.
+    plans : list of (Plan, list of int)
+        Which targets are climbed together, by their places, and how.
+    photo : ndarray or None
+        What pictures start from; see `begin`.
+    every : int or None
+        After how many steps a frame is kept.
+    parameters : mapping
+        What is kept in the result.
+    """
+
+    net: Network
+    targets: tuple[Target, ...]
+    recipe: Recipe
+    canvas: tuple[int, int]
+    plans: list[tuple[Plan, list[int]]]
+    photo: np.ndarray | None
+    every: int | None
+    parameters: dict[str, Any]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The targets in words."""
+        return tuple(target.describe(self.net) for target in self.targets)
+
+    @property
+    def steps(self) -> int:
+        """Of all targets together."""
+        return len(self.targets) * self.recipe.steps
+
+    def start_of(self, batch: np.ndarray) -> np.ndarray | None:
+        """What the targets at the places ``batch`` start from."""
+        has_own = self.photo is not None and self.photo.ndim == 4 and len(self.photo) > 1
+        return self.photo[batch] if self.photo is not None and has_own else self.photo
+
+
+def _read(
+    net: Network,
+    target: Any,
+    recipe: Recipe,
+    start: Any,
+    size: tuple[int, int] | None,
+    as_layer: bool,
+    score: str,
+    seed: int,
+    frames: int | None,
+) -> _Asked:
+    """The arguments of `maximize`; InputError where they cannot be used."""
+    for name, given, least in (("seed", seed, 0), ("frames", 1 if frames is None else frames, 1)):
+        if not (isinstance(given, int | np.integer) and given >= least):
+            raise InputError(f"{name} is a whole number, {least} or more, not {given!r}.")
+    net.score_value(score)
+    targets = targets_of(target)
+    if size is None and not as_layer and recipe.side and _are_means(net, targets, score):
+        size = (recipe.side, recipe.side)
+    groups: dict[tuple[Value, ...], list[int]] = {}
+    for i, single in enumerate(targets):
+        groups.setdefault(single.outputs(net, score), []).append(i)
+    canvas = _canvas(net, groups, size, as_layer)
+    if 2 * recipe.crop >= min(canvas):
+        raise InputError(
+            f"Nothing is left of {canvas[0]}×{canvas[1]} pixels when {recipe.crop} on each side "
+            "are not shown: make crop smaller."
+        )
+    photo = _photo(net, start, canvas, recipe)
+    if photo is not None and photo.ndim == 4 and len(photo) not in (1, len(targets)):
+        raise InputError(f"Got {len(photo)} starts for {len(targets)} targets: give one, or each.")
+    plans = []
+    for values, members in groups.items():
+        plans.append((plan(net, recipe, canvas, values, score, int(seed)), members))
+        for i in members:
+            targets[i].weights(net, plans[-1][0].fed, score)  # raises where there is no such thing
+    parameters = {
+        **{field.name: _plain(getattr(recipe, field.name)) for field in dataclasses.fields(recipe)},
+        "start": _named(start),
+        "size": canvas,
+        "score": score,
+        "seed": int(seed),
+        "frames": None if frames is None else int(frames),
+    }
+    every = parameters["frames"]
+    return _Asked(net, targets, recipe, canvas, plans, photo, every, parameters)
+
+
+def _ledger(asked: _Asked, path: Path) -> Ledger:
+    """The file that keeps the progress of this run."""
+    if path.suffix != ".npz":
+        raise InputError(f"resume is an .npz file, not {path.name!r}.")
+    scored = [value for plan, _ in asked.plans for value in plan.scored]
+    photo = "" if asked.photo is None else hashlib.blake2b(asked.photo.tobytes()).hexdigest()
+    targets = list(map(repr, asked.targets))
+    mark = fingerprint(asked.net, scored, targets, asked.parameters, photo)
+    return Ledger(path, mark, "maximize")
+
+
+def _finished(ledger: Ledger) -> Maximization | None:
+    """The result, where the run came to its end before."""
+    if not is_result(ledger.path):
+        return None
+    result = load_result(ledger.path)
+    if isinstance(result, Maximization) and result.source.get("run") == ledger.mark:
+        return result
+    raise ledger.other_run()
+
+
+def _climb_all(
+    asked: _Asked,
+    work: "_Work",
+    ledger: Ledger | None,
+    memory: int | str | None,
+    progress: Progress,
+) -> None:
+    """Bring every target to its end; a batch that was half way goes first in its group."""
+    half_way = work.read(ledger) if ledger else None
+    for own, members in asked.plans:
+        if half_way and half_way[0][0] in members:
+            _climb_batch(asked, own, work, *half_way, ledger, progress)
+        left = np.array([i for i in members if not work.finished[i]], int)
+        for part in batches(len(left), own.memory_each(), memory):
+            batch = left[part]
+            state = begin(own, len(batch), asked.start_of(batch))
+            _climb_batch(asked, own, work, batch, state, ledger, progress)
+    progress(asked.steps, asked.steps, "steps")
+
+
+def _climb_batch(
+    asked: _Asked,
+    plan: Plan,
+    work: "_Work",
+    batch: np.ndarray,
+    state: Climb,
+    ledger: Ledger | None,
+    progress: Progress,
+) -> None:
+    """Bring the targets at the places ``batch`` to their end."""
+    targets, every = tuple(asked.targets[i] for i in batch), asked.every
+    before = int(work.finished.sum()) * asked.recipe.steps
+    for _ in climb(plan, state, targets, every):
+        if every and state.done % every == 0:
+            state.frames.append(_shown(asked.net, asked.recipe, pictures(plan, state)))
+        progress(before + state.done * len(batch), asked.steps, "steps")
+        if ledger and ledger.is_due:
+            work.write(ledger, batch, state)
+    found = pictures(plan, state)
+    if not np.isfinite(found).all():
+        raise InputError("A picture has NaN or infinite values: make rate smaller.")
+    work.add(batch, found, scores(plan, found, targets), state, state.is_dead(asked.recipe))
 
 
 @dataclass
@@ -219,16 +314,16 @@ class _Work:
     dead: np.ndarray
 
     @classmethod
-    def begin(
-        cls, count: int, shape: tuple[int, int, int], recipe: Recipe, every: int | None
-    ) -> "_Work":
+    def begin(cls, asked: _Asked) -> "_Work":
         """Nothing is known."""
-        sides = [side - 2 * recipe.crop for side in shape[:2]]
+        count, recipe = len(asked.targets), asked.recipe
+        shown = [side - 2 * recipe.crop for side in asked.canvas]
+        frames = recipe.steps // asked.every if asked.every else 0
         return cls(
-            values=np.zeros((count, *shape), np.float32),
+            values=np.zeros((count, *asked.canvas, asked.net.channels), np.float32),
             history=np.full((count, recipe.steps), np.nan, np.float32),
             score=np.full(count, np.nan, np.float32),
-            frames=np.zeros((count, recipe.steps // every if every else 0, *sides, shape[2]), "u1"),
+            frames=np.zeros((count, frames, *shown, asked.net.channels), np.uint8),
             finished=np.zeros(count, bool),
             dead=np.zeros(count, bool),
         )
@@ -237,11 +332,11 @@ class _Work:
         self,
         batch: np.ndarray,
         values: np.ndarray,
-        state: Climb,
         score: np.ndarray,
+        state: Climb,
         dead: np.ndarray,
     ) -> None:
-        """Take in the targets numbered ``batch``, which are finished."""
+        """Take in the targets at the places ``batch``, which are finished."""
         self.values[batch], self.history[batch] = values, state.history
         self.score[batch], self.dead[batch] = score, dead
         if state.frames:
