@@ -47,7 +47,7 @@ def test_the_command_line_page_is_what_the_commands_say(make):
 def test_every_parameter_of_a_public_function_is_described(name):
     function = getattr(optogram, name)
     for parameter in inspect.signature(function).parameters:
-        described = re.search(rf"^ *(.*, )?{parameter}\b[^\n]*$\n +\S", function.__doc__, re.M)
+        described = re.search(rf"^ *(\*\*|.*, )?{parameter}\b[^\n]*$\n +\S", function.__doc__, re.M)
         assert described, f"{name}({parameter}) is not in the docstring"
     assert "Returns\n" in function.__doc__
 
