@@ -24,6 +24,8 @@ are the backend's own, and every function is called under Keras's current backen
 ``inverse_fft2(real, imaginary, size)``
     The real arrays (..., height, width) of ``size`` whose spectra, as of ``numpy.fft.rfft2``, are
     ``real + 1j * imaginary``, both (..., height, width // 2 + 1).
+``longest_loop()``
+    How many rounds of a loop one compiled program shall hold, at most.
 ``pass_positive(tensor)``
     The same tensor, through which only the positive part of a gradient comes back.
 ``faster(layer)``

@@ -64,6 +64,11 @@ def inverse_fft2(real: Any, imaginary: Any, size: tuple[int, int]) -> Any:
     return jax.numpy.fft.irfft2(jax.lax.complex(real, imaginary), size)
 
 
+def longest_loop() -> int:
+    """See the contract. XLA runs convolutions inside loops on one thread of a processor."""
+    return 1 if jax.default_backend() == "cpu" else 64
+
+
 @jax.custom_vjp
 def pass_positive(tensor: Any) -> Any:
     """See the contract."""

@@ -22,8 +22,6 @@ from optogram.network.rectifiers import find_rectifiers, redirected
 from optogram.network.steps import Value
 from optogram.target import Target, stacked_weights
 
-_LONGEST = 64
-"""Steps in one call of the compiled loop, at most."""
 _SECONDS = 2.0
 """How long one such call shall take: after each there is progress, and it can be interrupted."""
 _PUBLISHED_SIDE = 128
@@ -211,12 +209,12 @@ def climb(
         *(plan.scored, plan.size, plan.fed, len(targets), tuple(map(layout_of, given))),
         replace(recipe, steps=1, centre=0.0, spread=0.0, contrast=None, crop=0),
     )
-    count = 1
+    count, longest = 1, net.backend.longest_loop()
     while state.done < recipe.steps:
         left = recipe.steps - state.done
         if every:
             left = min(left, every - state.done % every)
-        count = max(1, min(count, left, _LONGEST))
+        count = max(1, min(count, left, longest))
         part = slice(state.done, state.done + count)
         begun = time.monotonic()
         numbers, kept, records = net.run(
@@ -227,7 +225,7 @@ def climb(
                 np.array(state.done, np.int32),
                 state.numbers,
                 *state.kept,
-                lengthened(matrices[part], _LONGEST),
+                lengthened(matrices[part], longest),
                 *given,
             ],
         )
@@ -292,6 +290,7 @@ def _loop(plan: Plan, given: list[np.ndarray]) -> Callable[..., Any]:
     rate = recipe.rate * plan.unit
     layouts = [layout_of(array) for array in given]
     parametrization, gradient = plan.parametrization, plan.net.backend.gradient
+    longest = plan.net.backend.longest_loop()
     grey = np.full((1, 1, plan.net.channels), 127.5, np.float32)
     fill = plan.net.preparation.to_network(grey)[0, 0]
     ops = keras.ops
@@ -322,20 +321,20 @@ def _loop(plan: Plan, given: list[np.ndarray]) -> Callable[..., Any]:
     def loop(count: Any, done: Any, numbers: Any, *others: Any) -> Any:
         held = len(moments(recipe.rule, numbers))
         kept, matrices, weights = list(others[:held]), others[held], others[held + 1 :]
-        records = ops.zeros((_LONGEST, 2, numbers.shape[0]), "float32")
+        records = ops.zeros((longest, 2, numbers.shape[0]), "float32")
 
         def body(i: Any, state: Any) -> Any:
             numbers, kept, records = state
             share = ops.cast(done + i < recipe.redirected, "float32")
             gradients, scores = gradient(objective)(numbers, matrices[i], share, *weights)
-            found = gradients[0]
-            axes = tuple(range(1, len(numbers.shape)))
-            slopes = ops.sqrt(ops.mean(ops.square(found), axis=axes))
-            numbers, kept = step(recipe.rule, rate, numbers, found, list(kept), done + i + 1)
+            numbers, kept, slopes = step(
+                recipe.rule, rate, numbers, gradients[0], list(kept), done + i + 1
+            )
             record = ops.stack([scores, slopes])[None]
             return numbers, kept, ops.slice_update(records, (i, 0, 0), record)
 
-        return ops.fori_loop(0, count, body, (numbers, kept, records))
+        state = numbers, kept, records
+        return body(0, state) if longest == 1 else ops.fori_loop(0, count, body, state)
 
     return loop
 

@@ -1,5 +1,6 @@
 """Step rules: how far to go along a gradient."""
 
+import math
 from typing import Any
 
 import keras
@@ -15,7 +16,7 @@ def moments(rule: str, numbers: Any) -> list[Any]:
 
 def step(
     rule: str, rate: float, numbers: Any, gradient: Any, kept: list[Any], number: Any
-) -> tuple[Any, list[Any]]:
+) -> tuple[Any, list[Any], Any]:
     """One step uphill, each example by its own gradient.
 
     Parameters
@@ -34,18 +35,19 @@ def step(
 
     Returns
     -------
-    (tensor, list of tensor)
-        ``numbers`` and ``kept`` afterwards.
+    (tensor, list of tensor, tensor of shape (N,))
+        ``numbers`` and ``kept`` afterwards, and the root mean square of the gradient.
     """
     ops = keras.ops
     axes = tuple(range(1, len(numbers.shape)))
     squares = ops.square(gradient)
+    total = ops.sum(squares, axis=axes, keepdims=True)
+    slope = ops.sqrt(total / math.prod(numbers.shape[1:]))
+    flat = ops.reshape(slope, (-1,))
     if rule == "rms":
-        size = ops.sqrt(ops.mean(squares, axis=axes, keepdims=True)) + 1e-5
-        return numbers + rate * gradient / size, kept
+        return numbers + rate / (slope + 1e-5) * gradient, kept, flat
     if rule == "l2":
-        size = ops.sqrt(ops.maximum(ops.sum(squares, axis=axes, keepdims=True), 1e-12))
-        return numbers + rate * gradient / size, kept
+        return numbers + rate / ops.sqrt(ops.maximum(total, 1e-12)) * gradient, kept, flat
     first, second = (
         decay * moment + (1 - decay) * new
         for decay, moment, new in zip(_DECAYS, kept, (gradient, squares), strict=True)
@@ -53,4 +55,4 @@ def step(
     number = ops.cast(number, "float32")
     corrections = [1 - ops.power(decay, number) for decay in _DECAYS]
     size = rate * ops.sqrt(corrections[1]) / corrections[0]
-    return numbers + size * first / (ops.sqrt(second) + 1e-8), [first, second]
+    return numbers + size * first / (ops.sqrt(second) + 1e-8), [first, second], flat
