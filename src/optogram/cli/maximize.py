@@ -180,7 +180,12 @@ def maximize(
             )
         warn(stem, result, told)
         path = folder / f"{stem}.png"
-        write(result.sheet(columns=columns, margin=margin, labels=not bare, cell=cell), path)
+        write(
+            result.sheet(
+                columns=min(columns, len(targets)), margin=margin, labels=not bare, cell=cell
+            ),
+            path,
+        )
         _write_gifs(result, folder, stem, fps)
         seconds = time.monotonic() - begun
         click.echo(f"{stem}: {len(result.values)} pictures, {seconds:.1f} s: {path}")

@@ -77,13 +77,13 @@ def open_network(
 ) -> "Network":
     """The network that the options name; what it wants known goes to standard error."""
     start_backend()
-    import keras
-
-    import optogram
+    from optogram import load  # raises where there is no backend
 
     if weights == "random":
+        import keras
+
         keras.utils.set_random_seed(0)  # the same ones at every call: long work can go on
-    net = optogram.load(
+    net = load(
         model,
         weights=None if weights == "random" else weights,
         preprocess=preprocess,
