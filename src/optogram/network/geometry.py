@@ -132,6 +132,10 @@ def _specs(
     try:
         _check_axes(step, [tensors[value] for value in step.inputs])
         specs = getattr(step.operation, "compute_output_spec", step.run)(*args, **kwargs)
+        made = keras.tree.flatten(specs)
+        # Older releases of Keras give convolutions nothing to work on, and fail when they run.
+        if any(side is not None and side < 1 for spec in made for side in spec.shape[1:]):
+            raise ValueError("nothing is left")
     # What a layer says of a shape that it cannot take is of any type.
     except Exception as error:
         sides = "×".join(str(side or "any") for side in input_shape[1:3])
@@ -140,7 +144,7 @@ def _specs(
             f"Images of {sides} pixels do not go through the layer {step.name!r}, which would be "
             f"given {read}: give another size, as a rule a larger one."
         ) from error
-    return keras.tree.flatten(specs)
+    return made
 
 
 def _check_axes(step: Step, read: list[Any]) -> None:
