@@ -1,5 +1,6 @@
 """Pictures that scores want to see."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,13 +64,20 @@ class Maximization(Result):
         """All pictures in a grid, each with what was maximized under it."""
         return self.sheet(labels=True, margin=8, cell=max(160, *self.images.shape[1:3]))
 
-    def trajectories(self) -> "Image":
-        """How the scores went up, as a chart."""
+    def trajectories(self, indices: Sequence[int] | None = None) -> "Image":
+        """How the scores went up, as a chart.
+
+        Parameters
+        ----------
+        indices : sequence of int, optional
+            Of which pictures; None: the first three.
+        """
         from optogram.render import chart
 
+        chosen = range(min(3, len(self.history))) if indices is None else indices
         steps = np.arange(self.history.shape[1])
-        lines = {name: (steps, row) for name, row in zip(self.targets, self.history, strict=True)}
-        return chart(lines, x_label="step", title="score")
+        lines = {self.targets[i]: (steps, self.history[i]) for i in chosen}
+        return chart(lines, x_label="step", title="score before each step")
 
     def gif(self, path: str | Path, index: int = 0, fps: float = 5.0) -> Path:
         """Write picture ``index`` as it evolved, ``fps`` frames a second.
