@@ -23,7 +23,7 @@ from optogram.network.steps import Value
 from optogram.target import Target, stacked_weights
 
 _SECONDS = 2.0
-"""How long one such call shall take: after each there is progress, and it can be interrupted."""
+"""How long one call of the compiled loop shall take, about: after each there is progress."""
 _PUBLISHED_SIDE = 128
 """Pixels a side that Lucid's transforms are published for."""
 _PATIENCE = 16
