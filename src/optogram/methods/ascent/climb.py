@@ -16,7 +16,7 @@ from optogram.methods.ascent.rules import moments, step
 from optogram.methods.ascent.transforms import Size, view, views
 from optogram.network import forward
 from optogram.network.computation import WORKSPACE, lengthened
-from optogram.network.gradients import layout_of, weighted
+from optogram.network.gradients import Layout, layout_of, weighted
 from optogram.network.network import Network
 from optogram.network.rectifiers import find_rectifiers, redirected
 from optogram.network.steps import Value
@@ -200,13 +200,14 @@ def climb(
     recipe, net = plan.recipe, plan.net
     weights = stacked_weights(targets, net, plan.fed, plan.score)
     given = [weights[value][None] for value in plan.scored]
+    layouts = [layout_of(array) for array in given]
     _, matrices = views(
         recipe.transforms, plan.size, plan.fed, recipe.steps * recipe.views, plan.seed
     )
     matrices = matrices.reshape(recipe.steps, recipe.views, 2, 3)
     key = (
         "climb",
-        *(plan.scored, plan.size, plan.fed, len(targets), tuple(map(layout_of, given))),
+        *(plan.scored, plan.size, plan.fed, len(targets), tuple(layouts)),
         replace(recipe, steps=1, centre=0.0, spread=0.0, contrast=None, crop=0),
     )
     count, longest = 1, net.backend.longest_loop()
@@ -219,7 +220,7 @@ def climb(
         begun = time.monotonic()
         numbers, kept, records = net.run(
             key,
-            lambda: _loop(plan, given),
+            lambda: _loop(plan, layouts),
             [
                 np.array(count, np.int32),
                 np.array(state.done, np.int32),
@@ -276,7 +277,7 @@ def scores(plan: Plan, found: np.ndarray, targets: tuple[Target, ...]) -> np.nda
     return plan.net.run(key, lambda: function, [found, *given])
 
 
-def _loop(plan: Plan, given: list[np.ndarray]) -> Callable[..., Any]:
+def _loop(plan: Plan, layouts: list[Layout]) -> Callable[..., Any]:
     """The compiled loop: (count, done, numbers, *kept, matrices, *weights) to the new state.
 
     The third thing that it returns is (steps, 2, N): score and slope of each step.
@@ -288,7 +289,6 @@ def _loop(plan: Plan, given: list[np.ndarray]) -> Callable[..., Any]:
         step.index for step in find_rectifiers(graph, scored).treated if step.index in own
     ]
     rate = recipe.rate * plan.unit
-    layouts = [layout_of(array) for array in given]
     parametrization, gradient = plan.parametrization, plan.net.backend.gradient
     longest = plan.net.backend.longest_loop()
     grey = np.full((1, 1, plan.net.channels), 127.5, np.float32)
