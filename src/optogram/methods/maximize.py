@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,21 +10,16 @@ from typing import Any
 import numpy as np
 
 from optogram.errors import InputError
-from optogram.methods.ascent.climb import Climb, Plan, begin, climb, pictures, plan, scores
+from optogram.methods.ascent.asked import Asked, read
+from optogram.methods.ascent.climb import Climb, Plan, begin, climb, pictures, scores
 from optogram.methods.ascent.recipe import Recipe, recipe_of
 from optogram.methods.request import source_of
 from optogram.methods.resuming import Ledger, fingerprint
-from optogram.network.fitting import fit_picture
-from optogram.network.images import read_picture
 from optogram.network.memory import batches
 from optogram.network.network import Network
-from optogram.network.steps import Value
 from optogram.progress import Progress, silent
 from optogram.render import standardized
 from optogram.result import Maximization, is_result, load_result
-from optogram.target import Target, targets_of
-
-_GREY = 127.5
 
 
 def maximize(
@@ -99,7 +93,7 @@ def maximize(
         steps up to a target, or no target has a gradient at all.
     """
     chosen = recipe_of(recipe, changes)
-    asked = _read(net, target, chosen, start, size, as_layer, score, seed, frames)
+    asked = read(net, target, chosen, start, size, as_layer, score, seed, frames)
     source, ledger = source_of(net, (*asked.canvas, net.channels)), None
     if resume is not None:
         ledger = _ledger(asked, Path(resume))
@@ -126,104 +120,7 @@ def maximize(
     return result
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """What `maximize` was asked, read and found to be possible.
-
-    Attributes
-    ----------
-    net : Network
-        Whose scores.
-    targets : tuple of Target
-        One a picture.
-    recipe : Recipe
-        How they are climbed.
-    canvas : (height, width)
-        Of the pictures.
-    plans : list of (Plan, list of int)
-        Which targets are climbed together, by their places, and how.
-    photo : ndarray or None
-        What pictures start from; see `begin`.
-    every : int or None
-        After how many steps a frame is kept.
-    parameters : mapping
-        What is kept in the result.
-    """
-
-    net: Network
-    targets: tuple[Target, ...]
-    recipe: Recipe
-    canvas: tuple[int, int]
-    plans: list[tuple[Plan, list[int]]]
-    photo: np.ndarray | None
-    every: int | None
-    parameters: dict[str, Any]
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The targets in words."""
-        return tuple(target.describe(self.net) for target in self.targets)
-
-    @property
-    def steps(self) -> int:
-        """Of all targets together."""
-        return len(self.targets) * self.recipe.steps
-
-    def start_of(self, batch: np.ndarray) -> np.ndarray | None:
-        """What the targets at the places ``batch`` start from."""
-        has_own = self.photo is not None and self.photo.ndim == 4 and len(self.photo) > 1
-        return self.photo[batch] if self.photo is not None and has_own else self.photo
-
-
-def _read(
-    net: Network,
-    target: Any,
-    recipe: Recipe,
-    start: Any,
-    size: tuple[int, int] | None,
-    as_layer: bool,
-    score: str,
-    seed: int,
-    frames: int | None,
-) -> _Asked:
-    """The arguments of `maximize`; InputError where they cannot be used."""
-    for name, given, least in (("seed", seed, 0), ("frames", 1 if frames is None else frames, 1)):
-        if not (isinstance(given, int | np.integer) and given >= least):
-            raise InputError(f"{name} is a whole number, {least} or more, not {given!r}.")
-    net.score_value(score)
-    targets = targets_of(target)
-    if size is None and not as_layer and recipe.side and _are_means(net, targets, score):
-        size = (recipe.side, recipe.side)
-    groups: dict[tuple[Value, ...], list[int]] = {}
-    for i, single in enumerate(targets):
-        groups.setdefault(single.outputs(net, score), []).append(i)
-    canvas = _canvas(net, groups, size, as_layer)
-    if 2 * recipe.crop >= min(canvas):
-        raise InputError(
-            f"Nothing is left of {canvas[0]}×{canvas[1]} pixels when {recipe.crop} on each side "
-            "are not shown: make crop smaller."
-        )
-    photo = _photo(net, start, canvas, recipe)
-    if photo is not None and photo.ndim == 4 and len(photo) not in (1, len(targets)):
-        raise InputError(f"Got {len(photo)} starts for {len(targets)} targets: give one, or each.")
-    plans = []
-    for values, members in groups.items():
-        plans.append((plan(net, recipe, canvas, values, score, int(seed)), members))
-        for i in members:
-            targets[i].weights(net, plans[-1][0].fed, score)  # raises where there is no such thing
-    parameters = {
-        **{field.name: _plain(getattr(recipe, field.name)) for field in dataclasses.fields(recipe)},
-        "start": _named(start),
-        "size": canvas,
-        "score": score,
-        "seed": int(seed),
-        "frames": None if frames is None else int(frames),
-    }
-    every = parameters["frames"]
-    return _Asked(net, targets, recipe, canvas, plans, photo, every, parameters)
-
-
-def _ledger(asked: _Asked, path: Path) -> Ledger:
+def _ledger(asked: Asked, path: Path) -> Ledger:
     """The file that keeps the progress of this run."""
     if path.suffix != ".npz":
         raise InputError(f"resume is an .npz file, not {path.name!r}.")
@@ -245,7 +142,7 @@ def _finished(ledger: Ledger) -> Maximization | None:
 
 
 def _climb_all(
-    asked: _Asked,
+    asked: Asked,
     work: "_Work",
     ledger: Ledger | None,
     memory: int | str | None,
@@ -265,7 +162,7 @@ def _climb_all(
 
 
 def _climb_batch(
-    asked: _Asked,
+    asked: Asked,
     plan: Plan,
     work: "_Work",
     batch: np.ndarray,
@@ -314,7 +211,7 @@ class _Work:
     dead: np.ndarray
 
     @classmethod
-    def begin(cls, asked: _Asked) -> "_Work":
+    def begin(cls, asked: Asked) -> "_Work":
         """Nothing is known."""
         count, recipe = len(asked.targets), asked.recipe
         shown = [side - 2 * recipe.crop for side in asked.canvas]
@@ -369,69 +266,6 @@ class _Work:
         return arrays["batch"], Climb.of(half_way, texts["done"])
 
 
-def _are_means(net: Network, targets: tuple[Target, ...], score: str) -> bool:
-    """Whether each target is a mean over maps, which pictures of any size have."""
-    shares = [
-        np.count_nonzero(array.any(axis=-1)) > 1 or array.shape[:-1] == (1, 1)
-        for target in targets
-        for array in target.weights(net, net.nominal_size, score).values()
-        if array.ndim == 3
-    ]
-    maps = [
-        len(net.shape(value, net.nominal_size)) == 3
-        for target in targets
-        for value in target.outputs(net, score)
-    ]
-    return all(maps) and all(shares)
-
-
-def _canvas(
-    net: Network,
-    groups: Iterable[tuple[Value, ...]],
-    size: tuple[int, int] | None,
-    as_layer: bool,
-) -> tuple[int, int]:
-    """(height, width) of the pictures."""
-    sides = net.nominal_size if size is None else size
-    is_pair = isinstance(sides, Sequence) and len(sides) == 2
-    if not is_pair or not all(isinstance(s, int | np.integer) and s >= 1 for s in sides):
-        raise InputError(f"size is (height, width), at least one pixel each, not {size!r}.")
-    height, width = int(sides[0]), int(sides[1])
-    if not as_layer:
-        return height, width
-    layers = {value for values in groups for value in values}
-    shapes = {net.shape(value, (height, width)) for value in layers}
-    if len(shapes) != 1 or len(next(iter(shapes))) != 3:
-        raise InputError(
-            "as_layer makes pictures as large as the maps of one layer: name targets in one layer "
-            "that makes maps."
-        )
-    ((rows, columns, _),) = shapes
-    return rows, columns
-
-
-def _photo(net: Network, start: Any, canvas: tuple[int, int], recipe: Recipe) -> np.ndarray | None:
-    """What pictures start from in network units: (H, W, C) to add noise to, or (N, H, W, C)."""
-    if start is None:
-        return None
-    if isinstance(start, str) and start == "grey":
-        grey = np.full((*canvas, net.channels), _GREY, np.float32)
-        return net.preparation.to_network(grey)
-    if not (isinstance(start, np.ndarray) and start.ndim == 4 and start.dtype.kind == "f"):
-        picture = fit_picture(read_picture(start, net.channels), canvas)
-        return np.asarray(net.preparation.to_network(picture), np.float32)
-    if recipe.parametrization != "pixels":
-        raise InputError(
-            f"The recipe climbs by {recipe.parametrization}, not by pixels: start from a picture."
-        )
-    if start.shape[1:] != (*canvas, net.channels) or not np.isfinite(start).all():
-        raise InputError(
-            f"A start of floats has the shape (N, {canvas[0]}, {canvas[1]}, {net.channels}), all "
-            f"finite, here: got {start.shape}."
-        )
-    return np.ascontiguousarray(start, np.float32)
-
-
 def _shown(net: Network, recipe: Recipe, values: np.ndarray) -> np.ndarray:
     """Pictures (N, H, W, C) as the recipe shows them."""
     if recipe.contrast is None:
@@ -462,15 +296,3 @@ def _doubts(dead: np.ndarray, names: tuple[str, ...]) -> tuple[str, ...]:
     if dead.all():
         raise InputError(words)
     return (words,)
-
-
-def _named(start: Any) -> str | None:
-    """What the result keeps of the start: "grey", the name of a file, or what kind it was."""
-    if start is None or isinstance(start, str | os.PathLike):
-        return None if start is None else os.fspath(start)
-    return "array" if isinstance(start, np.ndarray) else "picture"
-
-
-def _plain(value: Any) -> Any:
-    """A field of a recipe as a file can keep it."""
-    return tuple(map(str, value)) if isinstance(value, tuple) else value

@@ -1,0 +1,192 @@
+"""What `maximize` is asked, read and found to be possible."""
+
+import dataclasses
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from optogram.errors import InputError
+from optogram.methods.ascent.climb import Plan, plan
+from optogram.methods.ascent.recipe import Recipe
+from optogram.network.fitting import fit_picture
+from optogram.network.images import read_picture
+from optogram.network.network import Network
+from optogram.network.steps import Value
+from optogram.target import Target, targets_of
+
+_GREY = 127.5
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What `maximize` was asked, read and found to be possible.
+
+    Attributes
+    ----------
+    net : Network
+        Whose scores.
+    targets : tuple of Target
+        One a picture.
+    recipe : Recipe
+        How they are climbed.
+    canvas : (height, width)
+        Of the pictures.
+    plans : list of (Plan, list of int)
+        Which targets are climbed together, by their places, and how.
+    photo : ndarray or None
+        What pictures start from; see `begin`.
+    every : int or None
+        After how many steps a frame is kept.
+    parameters : mapping
+        What is kept in the result.
+    """
+
+    net: Network
+    targets: tuple[Target, ...]
+    recipe: Recipe
+    canvas: tuple[int, int]
+    plans: list[tuple[Plan, list[int]]]
+    photo: np.ndarray | None
+    every: int | None
+    parameters: dict[str, Any]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The targets in words."""
+        return tuple(target.describe(self.net) for target in self.targets)
+
+    @property
+    def steps(self) -> int:
+        """Of all targets together."""
+        return len(self.targets) * self.recipe.steps
+
+    def start_of(self, batch: np.ndarray) -> np.ndarray | None:
+        """What the targets at the places ``batch`` start from."""
+        has_own = self.photo is not None and self.photo.ndim == 4 and len(self.photo) > 1
+        return self.photo[batch] if self.photo is not None and has_own else self.photo
+
+
+def read(
+    net: Network,
+    target: Any,
+    recipe: Recipe,
+    start: Any,
+    size: tuple[int, int] | None,
+    as_layer: bool,
+    score: str,
+    seed: int,
+    frames: int | None,
+) -> Asked:
+    """The arguments of `maximize`; InputError where they cannot be used."""
+    for name, given, least in (("seed", seed, 0), ("frames", 1 if frames is None else frames, 1)):
+        if not (isinstance(given, int | np.integer) and given >= least):
+            raise InputError(f"{name} is a whole number, {least} or more, not {given!r}.")
+    net.score_value(score)
+    targets = targets_of(target)
+    if size is None and not as_layer and recipe.side and _are_means(net, targets, score):
+        size = (recipe.side, recipe.side)
+    groups: dict[tuple[Value, ...], list[int]] = {}
+    for i, single in enumerate(targets):
+        groups.setdefault(single.outputs(net, score), []).append(i)
+    canvas = _canvas(net, groups, size, as_layer)
+    if 2 * recipe.crop >= min(canvas):
+        raise InputError(
+            f"Nothing is left of {canvas[0]}×{canvas[1]} pixels when {recipe.crop} on each side "
+            "are not shown: make crop smaller."
+        )
+    photo = _photo(net, start, canvas, recipe)
+    if photo is not None and photo.ndim == 4 and len(photo) not in (1, len(targets)):
+        raise InputError(f"Got {len(photo)} starts for {len(targets)} targets: give one, or each.")
+    plans = []
+    for values, members in groups.items():
+        plans.append((plan(net, recipe, canvas, values, score, int(seed)), members))
+        for i in members:
+            targets[i].weights(net, plans[-1][0].fed, score)  # raises where there is no such thing
+    parameters = {
+        **{field.name: _plain(getattr(recipe, field.name)) for field in dataclasses.fields(recipe)},
+        "start": _named(start),
+        "size": canvas,
+        "score": score,
+        "seed": int(seed),
+        "frames": None if frames is None else int(frames),
+    }
+    every = parameters["frames"]
+    return Asked(net, targets, recipe, canvas, plans, photo, every, parameters)
+
+
+def _are_means(net: Network, targets: tuple[Target, ...], score: str) -> bool:
+    """Whether each target is a mean over maps, which pictures of any size have."""
+    shares = [
+        np.count_nonzero(array.any(axis=-1)) > 1 or array.shape[:-1] == (1, 1)
+        for target in targets
+        for array in target.weights(net, net.nominal_size, score).values()
+        if array.ndim == 3
+    ]
+    maps = [
+        len(net.shape(value, net.nominal_size)) == 3
+        for target in targets
+        for value in target.outputs(net, score)
+    ]
+    return all(maps) and all(shares)
+
+
+def _canvas(
+    net: Network,
+    groups: Iterable[tuple[Value, ...]],
+    size: tuple[int, int] | None,
+    as_layer: bool,
+) -> tuple[int, int]:
+    """(height, width) of the pictures."""
+    sides = net.nominal_size if size is None else size
+    is_pair = isinstance(sides, Sequence) and len(sides) == 2
+    if not is_pair or not all(isinstance(s, int | np.integer) and s >= 1 for s in sides):
+        raise InputError(f"size is (height, width), at least one pixel each, not {size!r}.")
+    height, width = int(sides[0]), int(sides[1])
+    if not as_layer:
+        return height, width
+    layers = {value for values in groups for value in values}
+    shapes = {net.shape(value, (height, width)) for value in layers}
+    if len(shapes) != 1 or len(next(iter(shapes))) != 3:
+        raise InputError(
+            "as_layer makes pictures as large as the maps of one layer: name targets in one layer "
+            "that makes maps."
+        )
+    ((rows, columns, _),) = shapes
+    return rows, columns
+
+
+def _photo(net: Network, start: Any, canvas: tuple[int, int], recipe: Recipe) -> np.ndarray | None:
+    """What pictures start from in network units: (H, W, C) to add noise to, or (N, H, W, C)."""
+    if start is None:
+        return None
+    if isinstance(start, str) and start == "grey":
+        grey = np.full((*canvas, net.channels), _GREY, np.float32)
+        return net.preparation.to_network(grey)
+    if not (isinstance(start, np.ndarray) and start.ndim == 4 and start.dtype.kind == "f"):
+        picture = fit_picture(read_picture(start, net.channels), canvas)
+        return np.asarray(net.preparation.to_network(picture), np.float32)
+    if recipe.parametrization != "pixels":
+        raise InputError(
+            f"The recipe climbs by {recipe.parametrization}, not by pixels: start from a picture."
+        )
+    if start.shape[1:] != (*canvas, net.channels) or not np.isfinite(start).all():
+        raise InputError(
+            f"A start of floats has the shape (N, {canvas[0]}, {canvas[1]}, {net.channels}), all "
+            f"finite, here: got {start.shape}."
+        )
+    return np.ascontiguousarray(start, np.float32)
+
+
+def _named(start: Any) -> str | None:
+    """What the result keeps of the start: "grey", the name of a file, or what kind it was."""
+    if start is None or isinstance(start, str | os.PathLike):
+        return None if start is None else os.fspath(start)
+    return "array" if isinstance(start, np.ndarray) else "picture"
+
+
+def _plain(value: Any) -> Any:
+    """A field of a recipe as a file can keep it."""
+    return tuple(map(str, value)) if isinstance(value, tuple) else value
