@@ -37,17 +37,19 @@ def run(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="session")
 def model_file(tmp_path_factory) -> Path:
-    """A small three-class network in a file."""
-    keras.utils.set_random_seed(0)
+    """A small three-class network in a file, with the same weights on every backend."""
     path = tmp_path_factory.mktemp("models") / "small.keras"
-    keras.Sequential(
+    small = keras.Sequential(
         [
             keras.Input((32, 32, 3)),
             keras.layers.Conv2D(4, 3, activation="relu", name="conv"),
             keras.layers.GlobalAveragePooling2D(),
             keras.layers.Dense(3, activation="softmax", name="dense"),
         ]
-    ).save(path)
+    )
+    generator = np.random.default_rng(0)
+    small.set_weights([generator.normal(0.05, 0.2, w.shape) for w in small.get_weights()])
+    small.save(path)
     return path
 
 
@@ -395,6 +397,22 @@ def test_maximize_again_computes_nothing_and_other_arguments_are_refused(run, mo
     assert run(*asked, "--steps", 2)[0] == 0
     assert Path("maximized/conv_0-3.npz").stat().st_mtime_ns == written
     assert "another run" in refused(run(*asked, "--steps", 3))
+
+
+def test_a_sheet_of_filters_that_never_fire_does_not_keep_the_others(run, tmp_path):
+    inputs = keras.Input((16, 16, 3))
+    x = keras.layers.Conv2D(2, 3, activation="relu", name="conv")(inputs)
+    model = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(x))
+    model.get_layer("conv").set_weights(
+        [np.full((3, 3, 3, 2), 0.1), np.array([-100.0, 1.0])]  # the first filter never fires
+    )
+    model.save(tmp_path / "half_dead.keras")
+    asked = ["maximize", "--model", "half_dead.keras", "--preprocess", "unit", "--layer", "conv"]
+    asked += ["--recipe", "tutorial", "--steps", 2, "--sheet", "1x1"]
+    status, out, err = run(*asked, "--filters", "all")
+    assert (status, [line.split(":")[0] for line in out.splitlines()]) == (0, ["conv_1"])
+    assert "Warning: conv_0 is left out: The gradient of conv, filter 0 is zero" in err
+    assert "is zero everywhere" in refused(run(*asked, "--filters", "0", "--seed", 1))
 
 
 def test_maximize_classes_from_a_photo(run, model_file):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from optogram.errors import BackendError as BackendError
     from optogram.errors import InputError as InputError
     from optogram.errors import ModelError as ModelError
+    from optogram.errors import NoGradientError as NoGradientError
     from optogram.errors import OptogramError as OptogramError
     from optogram.errors import OutputError as OutputError
     from optogram.methods.ascent.recipe import RECIPES as RECIPES
@@ -78,6 +79,7 @@ _HOMES = {
     "ModelError": "optogram.errors",
     "Network": "optogram.network.network",
     "Neuron": "optogram.target",
+    "NoGradientError": "optogram.errors",
     "Occlusion": "optogram.result",
     "OptogramError": "optogram.errors",
     "OutputError": "optogram.errors",

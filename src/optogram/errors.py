@@ -12,6 +12,10 @@ class InputError(OptogramError, ValueError):
     """A photo, array, target, layer or option that cannot be used as given."""
 
 
+class NoGradientError(InputError):
+    """Targets whose scores nothing in the picture changes: there is no way up for any of them."""
+
+
 class ModelError(OptogramError, ValueError):
     """A model or model file that cannot be opened or explained."""
 

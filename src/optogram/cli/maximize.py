@@ -12,6 +12,7 @@ from optogram.cli.attribution import memory_option, warn
 from optogram.cli.network import made_folder, model_option, network_options, open_network
 from optogram.cli.parsing import class_label, file_stem, numbers, pair, sides
 from optogram.cli.progress import progress_bar
+from optogram.errors import NoGradientError
 
 if TYPE_CHECKING:
     from optogram.network.network import Network
@@ -159,7 +160,7 @@ def maximize(
         *_filter_sheets(net, layers, filters, border, rows * columns),
         *_class_sheets(classes, rows * columns),
     ]
-    folder, told = made_folder(out), set(net.notes)
+    folder, told, made = made_folder(out), set(net.notes), 0
     for number, (stem, targets) in enumerate(sheets, 1):
         begun = time.monotonic()
         with progress_bar() as progress:
@@ -169,15 +170,23 @@ def maximize(
             ) -> None:
                 progress(done, total, f"{what}, sheet {name}")
 
-            result = optogram.maximize(
-                net,
-                targets,
-                size=None if size is None else sides(size),
-                resume=folder / f"{stem}.npz",
-                memory=memory,
-                progress=named,
-                **asked,
-            )
+            try:
+                result = optogram.maximize(
+                    net,
+                    targets,
+                    size=None if size is None else sides(size),
+                    resume=folder / f"{stem}.npz",
+                    memory=memory,
+                    progress=named,
+                    **asked,
+                )
+            except NoGradientError as error:
+                # A layer may have sheets of filters that never fire: those beside them are made.
+                if not made and number == len(sheets):
+                    raise
+                click.echo(f"Warning: {stem} is left out: {error}", err=True)
+                continue
+        made += 1
         warn(stem, result, told)
         path = folder / f"{stem}.png"
         write(

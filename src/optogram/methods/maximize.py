@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from optogram.errors import InputError
+from optogram.errors import InputError, NoGradientError
 from optogram.methods.ascent.asked import Asked, read
 from optogram.methods.ascent.climb import Climb, Plan, begin, climb, pictures, scores
 from optogram.methods.ascent.recipe import Recipe, recipe_of
@@ -89,8 +89,10 @@ def maximize(
     Raises
     ------
     InputError
-        If a target, the recipe or the start cannot be used, the size does not go through the
-        steps up to a target, or no target has a gradient at all.
+        If a target, the recipe or the start cannot be used, or the size does not go through the
+        steps up to a target.
+    NoGradientError
+        If no target has a gradient at all; where some have, the result warns of the others.
     """
     chosen = recipe_of(recipe, changes)
     asked = read(net, target, chosen, start, size, as_layer, score, seed, frames)
@@ -282,7 +284,7 @@ def _doubts(dead: np.ndarray, names: tuple[str, ...]) -> tuple[str, ...]:
 
     Raises
     ------
-    InputError
+    NoGradientError
         If none had any.
     """
     if not dead.any():
@@ -294,5 +296,5 @@ def _doubts(dead: np.ndarray, names: tuple[str, ...]) -> tuple[str, ...]:
         "rectifier (NAME:pre)."
     )
     if dead.all():
-        raise InputError(words)
+        raise NoGradientError(words)
     return (words,)
