@@ -4,6 +4,7 @@ Every target is a linear function of what some steps return. That makes targets 
 subtract and multiply by a number, and lets one compiled program explain any of them.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from optogram.network.network import Network
 from optogram.network.steps import Value
 
 Weights = dict[Value, np.ndarray]
+
+_RANK_OF_MAPS = 3
 
 
 class Target(ABC):
@@ -70,35 +73,70 @@ class Class(Target):
     """The score of a class: its logit, or its probability where ``score="probability"``.
 
     Of a network with one sigmoid output, class 1 is the answer yes, and class 0 counts negative.
+    Of a network that scores classes at every position (segmentation), it is the mean over a region.
 
     Parameters
     ----------
     label : int or str
         Its index from 0, its name, or its WordNet id.
+    region : (top, left, bottom, right) or bool array of shape (h, w), optional
+        Where, on the output of a segmentation network, in its own pixels; a box ends before its
+        bottom row and right column. ``net.scores(photo)[0].argmax(-1) == 3`` is where the network
+        sees class 3. None: everywhere.
     """
 
     label: int | str
+    region: "tuple[int, int, int, int] | Mask | None" = None
+
+    def __init__(self, label: int | str, region: Any = None) -> None:
+        object.__setattr__(self, "label", label)
+        object.__setattr__(self, "region", None if region is None else _region(region))
 
     def weights(self, net: Network, size: tuple[int, int], score: str = "logit") -> Weights:
         """See `Target.weights`."""
-        if net.head.is_spatial:
-            raise InputError(
-                f"{net.name!r} scores classes at every position: name a Filter or a Neuron of "
-                "its last layer instead of a class."
-            )
-        index = net.class_index(self.label)
+        index, value = net.class_index(self.label), net.score_value(score)
         if net.head.is_binary:
-            return {net.score_value(score): np.array([1.0 if index else -1.0], np.float32)}
-        return {net.score_value(score): _one_hot(net.head.outputs, index)}
+            vector = np.array([1.0 if index else -1.0], np.float32)
+        else:
+            vector = _one_hot(net.head.outputs, index)
+        if not net.head.is_spatial and self.region is None:
+            return {value: vector}
+        shape = net.shape(value, size)
+        if len(shape) != _RANK_OF_MAPS:
+            raise InputError(
+                f"{net.name!r} returns an output of shape {shape}, no map of classes: a region is "
+                "for networks that score classes at every position."
+            )
+        inside = _inside(self.region, (shape[0], shape[1]))
+        return {value: inside / inside.sum() * vector}
 
     def outputs(self, net: Network, score: str = "logit") -> tuple[Value, ...]:
         """See `Target.outputs`."""
         return (net.score_value(score),)
 
     def describe(self, net: Network) -> str:
-        """Its name and index."""
+        """Its name and index, and where."""
         index = net.class_index(self.label)
-        return f"{net.labels.names[index]} ({index})"
+        where = ""
+        if isinstance(self.region, Mask):
+            where = f" in a region of {np.count_nonzero(self.region.array())} pixels"
+        elif self.region:
+            where = " in rows {0} to {2}, columns {1} to {3}".format(*self.region)
+        return f"{net.labels.names[index]} ({index}){where}"
+
+
+@dataclass(frozen=True)
+class Mask:
+    """Which pixels belong to a region, as a value that can be compared and hashed."""
+
+    shape: tuple[int, ...]
+    bits: bytes
+
+    def array(self) -> np.ndarray:
+        """The pixels as a bool array (h, w)."""
+        count = math.prod(self.shape)
+        bits = np.unpackbits(np.frombuffer(self.bits, np.uint8), count=count)
+        return bits.astype(bool).reshape(self.shape)
 
 
 @dataclass(frozen=True)
@@ -292,6 +330,47 @@ def _map(net: Network, layer: str, size: tuple[int, int]) -> tuple[Value, tuple[
     """The output of ``layer`` and the shape of one example of it."""
     value = Value(net.step(layer).index)
     return value, net.shape(value, size)
+
+
+def _region(given: Any) -> tuple[int, int, int, int] | Mask:
+    """A region as a user gives it."""
+    array = np.asarray(given)
+    if array.dtype == bool and array.ndim == 2:
+        return Mask(array.shape, np.packbits(array).tobytes())
+    if array.shape == (4,) and array.dtype.kind in "iu":
+        top, left, bottom, right = map(int, array)
+        return top, left, bottom, right
+    raise InputError(
+        "A region is (top, left, bottom, right) in whole pixels of the network's output, or an "
+        f"array of True and False as large as that, not {type(given).__name__} of shape "
+        f"{array.shape} and type {array.dtype}."
+    )
+
+
+def _inside(region: tuple[int, int, int, int] | Mask | None, size: tuple[int, int]) -> np.ndarray:
+    """1 inside the region and 0 elsewhere, (h, w, 1), for a map of ``size``."""
+    height, width = size
+    inside = np.zeros((*size, 1), np.float32)
+    if region is None:
+        inside[:] = 1
+    elif isinstance(region, Mask):
+        if region.shape != tuple(size):
+            raise InputError(
+                f"The region is a mask of {region.shape[0]}×{region.shape[1]}, the network's "
+                f"output has {height}×{width} here: make it as large as that."
+            )
+        inside[region.array()] = 1
+    else:
+        top, left, bottom, right = region
+        if not (0 <= top < bottom <= height and 0 <= left < right <= width):
+            raise InputError(
+                f"The region {region} is not within the network's output of {height}×{width}: "
+                "give (top, left, bottom, right) with top < bottom and left < right."
+            )
+        inside[top:bottom, left:right] = 1
+    if not inside.any():
+        raise InputError("The region is empty: it must hold at least one pixel of the output.")
+    return inside
 
 
 def _one_hot(length: int, index: int) -> np.ndarray:

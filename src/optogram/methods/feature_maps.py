@@ -42,7 +42,8 @@ def feature_maps(
     image
         Everything that `Network.prepare` takes.
     layers : str or sequence of str, optional
-        Names of layers whose output is maps; None: every convolution and pooling layer.
+        Names of layers whose output is maps; None: every convolution and pooling layer, or where
+        there is none every step that makes maps.
     memory : int or str, optional
         What the call may add to the process, as in ``"2GB"``, beside the maps returned; None: a
         quarter of what is free.
@@ -60,7 +61,9 @@ def feature_maps(
         If the image cannot be used, a layer does not exist, or it makes no maps.
     """
     if layers is None:
-        layers = [step.name for step in net.graph.steps if _is_listed(step)]
+        net.require_layers()
+        listed = [step.name for step in net.graph.steps if _is_listed(step)]
+        layers = listed or list(net.map_layers()) or [net.default_layer]
     names = [layers] if isinstance(layers, str) else list(layers)
     for name in names:
         if len(net.step(name).shape) != 4:

@@ -55,8 +55,9 @@ def guided_backprop(
     Raises
     ------
     InputError
-        If image or target cannot be used.
+        If image or target cannot be used, or the network is code that cannot be seen into.
     """
+    net.require_layers()
     request = ask(net, image, target, score)
     rectifiers = find_rectifiers(net.graph, request.scored())
     answer = guided_gradient(request, rectifiers, memory, progress)
@@ -85,8 +86,8 @@ def treatment(rectifiers: Rectifiers) -> dict[str, Any]:
     warnings = []
     if not treated:
         warnings.append(
-            "No rectifier lies on the way to the score: guided backpropagation is the plain "
-            "gradient here."
+            "No rectifier that can be told apart lies on the way to the score: guided "
+            "backpropagation is the plain gradient here."
         )
     if left_alone:
         warnings.append(

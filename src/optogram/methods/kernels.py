@@ -14,7 +14,12 @@ _KEEP_COLOURS = (
     keras.layers.Rescaling,
     keras.layers.ZeroPadding2D,
 )
-_CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D)
+_CONVOLUTIONS = (
+    keras.layers.Conv2D,
+    keras.layers.Conv2DTranspose,
+    keras.layers.DepthwiseConv2D,
+    keras.layers.SeparableConv2D,
+)
 
 
 def kernels(net: Network, layer: str) -> Kernels:
@@ -27,7 +32,8 @@ def kernels(net: Network, layer: str) -> Kernels:
     net : Network
         What is looked into.
     layer : str
-        A convolution: plain, depthwise, or separable (whose depthwise kernels are returned).
+        A convolution: plain, transposed, depthwise, or separable (whose depthwise kernels are
+        returned).
 
     Returns
     -------
@@ -51,8 +57,11 @@ def kernels(net: Network, layer: str) -> Kernels:
             else "there is none here"
         )
         raise InputError(f"{layer!r} is no convolution but a {found.kind}: {hint}.")
+    values = found.weights[0].astype(np.float32)
+    if isinstance(found.operation, keras.layers.Conv2DTranspose):
+        values = values.swapaxes(2, 3)  # Keras keeps these (kh, kw, out, in)
     return Kernels(
-        values=found.weights[0].astype(np.float32),
+        values=values,
         method="kernels",
         parameters={"input": _colours(net, layer)},
         source=source_of(net, (*net.size, net.channels)),

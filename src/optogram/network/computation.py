@@ -38,7 +38,9 @@ class Computation:
 
     Attributes
     ----------
-    graph, name
+    graph : Graph
+        As handed in, and behind it what scores are read from.
+    name : str
         As handed in.
     head : Head
         How the network ends.
@@ -49,9 +51,8 @@ class Computation:
     """
 
     def __init__(self, graph: Graph, name: str, variables: Sequence[keras.Variable]) -> None:
-        self.graph = graph
+        self.graph, self.head = find_head(graph)
         self.name = name
-        self.head = find_head(graph)
         self.variables = tuple(variables)
         self.backend = backend.current()
         self._values: list[Any] | None = None
@@ -203,8 +204,8 @@ class Computation:
         if self.head.is_spatial:
             raise InputError(
                 f"{self.name!r} returns an output of shape {self.head.shape}, not one score a "
-                "class: name a target, such as Filter(layer, channel) or Neuron(layer, (y, x), "
-                "channel)."
+                "class: name a target, such as Class(3, region=(top, left, bottom, right)), "
+                "Filter(layer, channel) or Neuron(layer, (y, x), channel)."
             )
 
 

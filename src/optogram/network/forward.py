@@ -1,12 +1,17 @@
 """The forward interpreter: run the steps that are asked for, and no others."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
 
+from optogram.errors import ModelError
 from optogram.network import keras_graph
 from optogram.network.steps import Graph, Step, Value
+
+_LENGTH = 200
+"""How much is quoted of what somebody else's code says."""
 
 
 def run(
@@ -69,4 +74,20 @@ def _run_step(step: Step, tensors: Mapping[Value, Any]) -> list[Any]:
         lambda leaf: tensors[leaf] if isinstance(leaf, Value) else leaf,
         (step.args, dict(step.kwargs)),
     )
-    return keras.tree.flatten(step.run(*args, **kwargs))
+    try:
+        return keras.tree.flatten(step.run(*args, **kwargs))
+    except Exception as error:
+        if not step.is_foreign:
+            raise
+        raise ModelError(
+            f"{step.name!r} ({step.kind}) is code of its own, which failed when optogram ran it "
+            f"({_reason(error)}): write it with layers and keras.ops, on which gradients can be "
+            "had."
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, in a line: Keras prints it in bold, among the arguments of the call."""
+    bold = re.search(r"\x1b\[1m(.*?)\x1b\[0m", str(error), re.DOTALL)
+    words = " ".join((bold[1] if bold else str(error)).split())
+    return words[:_LENGTH].rstrip(".") or type(error).__name__

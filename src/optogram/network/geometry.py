@@ -8,8 +8,9 @@ from typing import Any
 import keras
 
 from optogram.errors import InputError
+from optogram.network import keras_graph
 from optogram.network.receptive_field import ReceptiveField, receptive_field
-from optogram.network.steps import Graph, Shape, Step, Value
+from optogram.network.steps import Graph, Returned, Shape, Step, Value
 
 _BITS_IN_NAME = {"8": 1, "16": 2, "32": 4, "64": 8}
 
@@ -57,7 +58,10 @@ def shapes(
         If images of that shape do not go through a step.
     """
     run = range(len(graph.steps)) if steps is None else sorted(steps)
-    if input_shape[1:] == graph.steps[graph.inputs[0].step].shape[1:]:
+    is_own = input_shape[1:] == graph.steps[graph.inputs[0].step].shape[1:]
+    if is_own and None not in (
+        s for i in run for shape in graph.steps[i].shapes for s in shape[1:]
+    ):
         batch = input_shape[0]
         return {
             index: tuple(
@@ -123,6 +127,8 @@ def _specs(
     """The symbolic outputs of ``step``; asking for them leaves no trace in the user's graph."""
     if step.kind == "InputLayer":
         return [keras.KerasTensor(input_shape, step.dtypes[0])]
+    if step.kind == "Held":
+        return [keras.KerasTensor((input_shape[0], *step.shape[1:]), step.dtypes[0])]
     if step.half == "activation":
         return [tensors[step.inputs[0]]]
     args, kwargs = keras.tree.map_structure(
@@ -131,7 +137,8 @@ def _specs(
     )
     try:
         _check_axes(step, [tensors[value] for value in step.inputs])
-        specs = getattr(step.operation, "compute_output_spec", step.run)(*args, **kwargs)
+        kwargs = keras_graph.shape_arguments(step.shaping, kwargs)
+        specs = getattr(step.shaping, "compute_output_spec", step.run)(*args, **kwargs)
         made = keras.tree.flatten(specs)
         # Older releases of Keras give convolutions nothing to work on, and fail when they run.
         if any(side is not None and side < 1 for spec in made for side in spec.shape[1:]):
@@ -152,7 +159,7 @@ def _check_axes(step: Step, read: list[Any]) -> None:
 
     A dense layer computes a shape for any input, and fails when it is run.
     """
-    specs = keras.tree.flatten(getattr(step.operation, "input_spec", None))
+    specs = keras.tree.flatten(getattr(step.shaping, "input_spec", None))
     if len(specs) != len(read):
         return
     for spec, tensor in zip(specs, read, strict=True):
@@ -173,7 +180,7 @@ def dtype_bytes(dtype: str) -> int:
 def _flops(step: Step, read: list[Shape], made: Shape) -> int:
     """Floating-point operations for one example; 0 for what only moves numbers around."""
     layer, out = step.operation, _elements(made)
-    if not read or step.kind in ("Cast", "Reshape"):
+    if not read or step.kind in ("Cast", "Held", "Reshape") or isinstance(layer, Returned):
         return 0
     channels = read[0][-1] or 1
     if step.half == "activation":

@@ -1,12 +1,21 @@
 """How a network ends: where its logits and probabilities are, and how many classes it names."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import keras
 import numpy as np
 
+from optogram.network import forward
 from optogram.network.steps import Graph, Step, Value
+
+_RANK_OF_SCORES = 2
+_NOMINAL_SIDE = 64
+_ROUNDING = 0.01
+"""How far half precision lets probabilities be from adding up to 1."""
+_TINY = float(np.finfo(np.float32).tiny)
 
 
 @dataclass(frozen=True)
@@ -23,12 +32,16 @@ class Head:
         What the network returns.
     shape : tuple
         Of the output, batch first.
+    is_hidden : bool
+        Whether the activation is inside somebody's own code, and logits are logarithms of what
+        that returns.
     """
 
     kind: str
     logits: Value
     output: Value
     shape: tuple[int | None, ...]
+    is_hidden: bool = False
 
     @property
     def is_spatial(self) -> bool:
@@ -86,16 +99,88 @@ class Head:
         return keras.ops.where(outputs >= _threshold(score), ones, -ones)
 
 
-def find_head(graph: Graph) -> Head:
-    """The head of a network with one output: softmax and sigmoid are looked through."""
+def find_head(graph: Graph) -> tuple[Graph, Head]:
+    """The head of a network with one output, and the graph with all that its scores are read from.
+
+    Softmax and sigmoid are looked through. Class scores on maps of 1×1 get a step that drops those
+    axes. Where the last step is somebody's own code and returns probabilities, so that no logits
+    are to be had, a step takes their logarithms: logits but for a number that is the same for all
+    classes of an image.
+    """
     output = graph.outputs[0]
-    shape = graph.steps[output.step].shapes[output.output]
     step = graph.steps[output.step]
     while _passes_on(step):
         step = graph.steps[step.inputs[0].step]
     kind = _final_activation(step)
     logits = step.inputs[0] if kind != "linear" else output
-    return Head(kind, logits, output, shape)
+    if len(graph.steps[output.step].shapes[output.output]) > _RANK_OF_SCORES:
+        graph, logits, output = _flat(graph, logits, output)
+    is_hidden = kind == "linear" and step.is_foreign
+    if is_hidden:
+        kind = _kind_of_answers(graph, output)
+        is_hidden = kind != "linear"
+    if is_hidden:
+        run = _log_odds if kind == "sigmoid" else _logarithm
+        graph, logits = _appended(graph, output, "log", run)
+    shape = graph.steps[output.step].shapes[output.output]
+    return graph, Head(kind, logits, output, shape, is_hidden)
+
+
+def _flat(graph: Graph, logits: Value, output: Value) -> tuple[Graph, Value, Value]:
+    """The graph with scores (N, 1, 1, C) as (N, C), where they are that."""
+    shape = graph.steps[output.step].shapes[output.output]
+    if any(side != 1 for side in shape[1:-1]):
+        return graph, logits, output
+    drop = partial(keras.ops.squeeze, axis=tuple(range(1, len(shape) - 1)))
+    is_output = logits == output
+    graph, logits = _appended(graph, logits, "flat", drop)
+    if is_output:
+        return graph, logits, logits
+    graph, output = _appended(graph, output, "flat", drop)
+    return graph, logits, output
+
+
+def _appended(
+    graph: Graph, value: Value, what: str, run: Callable[[Any], Any]
+) -> tuple[Graph, Value]:
+    """The graph with one more step, ``run`` on ``value``, and what that makes."""
+    read = graph.steps[value.step]
+    symbol = keras.KerasTensor(read.shapes[value.output], read.dtypes[value.output])
+    made = run(symbol)
+    step = Step(
+        index=len(graph.steps),
+        name=f"{read.name}:{what}",
+        kind=what.title(),
+        operation=run,
+        run=run,
+        args=(value,),
+        kwargs={},
+        inputs=(value,),
+        shapes=(tuple(made.shape),),
+        dtypes=(made.dtype,),
+    )
+    return replace(graph, steps=(*graph.steps, step)), Value(step.index)
+
+
+def _kind_of_answers(graph: Graph, output: Value) -> str:
+    """What the numbers that a network returns look like, for two images of noise."""
+    sides = (side or _NOMINAL_SIDE for side in graph.steps[graph.inputs[0].step].shape[1:])
+    noise = np.random.default_rng(0).uniform(0, 1, (2, *sides)).astype(np.float32)
+    (found,) = forward.run(graph, keras.ops.convert_to_tensor(noise), [output])
+    answers = keras.ops.convert_to_numpy(keras.ops.cast(found, "float32"))
+    if answers.min() < 0 or answers.max() > 1:
+        return "linear"
+    if answers.shape[-1] > 1 and np.allclose(answers.sum(axis=-1), 1, atol=_ROUNDING):
+        return "softmax"
+    return "sigmoid"
+
+
+def _logarithm(probabilities: Any) -> Any:
+    return keras.ops.log(keras.ops.maximum(keras.ops.cast(probabilities, "float32"), _TINY))
+
+
+def _log_odds(probabilities: Any) -> Any:
+    return _logarithm(probabilities) - _logarithm(1 - keras.ops.cast(probabilities, "float32"))
 
 
 def _passes_on(step: Step) -> bool:

@@ -5,13 +5,17 @@ a layer without its fused activation, and the mask that Keras pins on a tensor. 
 oldest and the newest Keras that optogram supports.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+import inspect
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import keras
 from keras.src.backend import get_keras_mask, set_keras_mask
+from keras.src.backend.common import global_state
 from keras.src.models.functional import Functional
 
 # Their call() ends with `self.activation(outputs)`: the activation can be split off. Layers like
@@ -30,6 +34,9 @@ _FUSED = (
     keras.layers.Dense,
     keras.layers.EinsumDense,
 )
+
+_NUMBERS = "object_name_uids"
+"""Where Keras counts how many operations of each kind it has named."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,84 @@ def functional(operation: Any) -> Functional | None:
     return None
 
 
+def graph_of(model: keras.Model) -> tuple[Functional | None, bool]:
+    """The graph of any model that was built, and whether it is opaque: one step, the model itself.
+
+    The ``call`` of a subclassed model is followed with symbolic inputs: where it is made of layers
+    and Keras operations alone, those are its graph. None where not even the shape of what it
+    returns can be told. The model keeps no trace of being asked.
+    """
+    own = functional(model)
+    if own is not None:
+        return own, False
+    with losses_kept([model]), _no_trace(model, defaultdict(int)):
+        for call, is_opaque in ((model.call, False), (model, True)):
+            inputs = _symbols(model)
+            # What somebody else's call does with symbols can fail in any way.
+            with suppress(Exception):
+                return keras.Model(inputs, call(inputs), name=model.name), is_opaque
+    return None, True
+
+
+def _symbols(model: keras.Model) -> Any:
+    """New symbolic inputs like those that ``model`` was built with; None where it was not."""
+    if isinstance(model, Functional):
+        return keras.tree.map_structure(
+            lambda tensor: keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=tensor.name),
+            model.input,
+        )
+    shapes = ((model.get_build_config() or {}) if model.built else {}).get("input_shape")
+    numbers = count()
+    return shapes and keras.tree.map_shape_structure(
+        lambda sides: keras.Input(
+            sides[1:], dtype=model.input_dtype, name=f"input_{next(numbers)}"
+        ),
+        shapes,
+    )
+
+
+@contextmanager
+def _no_trace(model: keras.Layer, numbers: defaultdict[str, int]) -> Iterator[None]:
+    """Run the block, then take out what it added to the graphs that the layers are part of.
+
+    Operations made in it are counted in ``numbers``: their names do not depend on what the user
+    made before, nor those of the user's next layers on them.
+    """
+    own = global_state.get_global_attribute(_NUMBERS)
+    global_state.set_global_attribute(_NUMBERS, numbers)
+    kept = [
+        (nodes, len(nodes))
+        for layer in model._flatten_layers()
+        for nodes in (layer._inbound_nodes, layer._outbound_nodes)
+    ]
+    try:
+        yield
+    finally:
+        for nodes, count in kept:
+            del nodes[count:]
+        global_state.set_global_attribute(_NUMBERS, own)
+
+
+def inputs_by_name(model: Functional) -> dict[str, keras.KerasTensor]:
+    """The inputs of ``model`` under the names that its users know."""
+    if isinstance(model.input, dict):
+        return dict(model.input)
+    return {input_layer(tensor).name: tensor for tensor in model.inputs}
+
+
+def outputs_by_name(model: Functional) -> dict[str, keras.KerasTensor]:
+    """The outputs of ``model`` under the names that its users know."""
+    if isinstance(model.output, dict):
+        return dict(model.output)
+    return dict(zip(model.output_names, model.outputs, strict=True))
+
+
+def reads(model: Functional) -> frozenset[int]:
+    """The ids of all tensors that something in ``model`` reads, or that it returns."""
+    read = [leaf for call in calls(model) for leaf in keras.tree.flatten((call.args, call.kwargs))]
+    return frozenset(map(id, (*read, *model.outputs)))
+
+
 def calls(model: Functional) -> Iterator[Call]:
     """The operations that ``model`` runs, inputs left out, in the order in which Keras does."""
     known = {id(tensor) for tensor in model.inputs}
@@ -80,8 +165,60 @@ def flat_inputs(model: Functional, inputs: Any) -> list[Any]:
 
 
 def takes_training(operation: Any) -> bool:
-    """Whether a model hands its own ``training`` on to ``operation``."""
+    """Whether a model hands its own ``training`` on to ``operation``, or to layers inside it."""
     return "training" in getattr(operation, "_call_context_args", ())
+
+
+def asked_to_train(operation: Any, kwargs: Mapping[str, Any]) -> bool:
+    """Whether whoever built a model called ``operation`` with ``training=True``.
+
+    Layers that augment images do so by default, and Keras keeps that as if it had been asked for.
+    """
+    training = inspect.signature(operation.call).parameters.get("training")
+    is_default = training is not None and training.default is True
+    return bool(kwargs.get("training")) and not is_default
+
+
+def shape_arguments(operation: Any, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The ``kwargs`` of a call that ``operation`` also takes when it is asked for shapes alone."""
+    specify = getattr(operation, "compute_output_spec", None)
+    known = inspect.signature(specify).parameters.values() if specify else ()
+    takes = any(each.name == "training" or each.kind is each.VAR_KEYWORD for each in known)
+    if takes and getattr(operation, "_call_has_training_arg", False):
+        return dict(kwargs)
+    return {name: value for name, value in kwargs.items() if name != "training"}
+
+
+def followed(call: Call, numbers: defaultdict[str, int]) -> Functional | None:
+    """The graph inside a call of somebody else's layer that is made of layers, where it has one.
+
+    Its inputs are the tensors that the call reads, in order; ``numbers`` counts its operations. None
+    where it holds no layers, or does more than layers and Keras operations do. The layer keeps no
+    trace of being asked.
+    """
+    layer = call.operation
+    if type(layer).__module__.startswith("keras.") or not isinstance(layer, keras.Layer):
+        return None
+    if not any(True for _ in layer._flatten_layers(include_self=False)):
+        return None
+    places = count()
+    symbols: dict[int, keras.KerasTensor] = {}
+
+    def symbol(leaf: Any) -> Any:
+        if not isinstance(leaf, keras.KerasTensor):
+            return leaf
+        if id(leaf) not in symbols:
+            symbols[id(leaf)] = keras.Input(
+                batch_shape=leaf.shape, dtype=leaf.dtype, name=f"input_{next(places)}"
+            )
+        return symbols[id(leaf)]
+
+    with losses_kept([layer]), _no_trace(layer, numbers), suppress(Exception):
+        args, kwargs = keras.tree.map_structure(symbol, (call.args, dict(call.kwargs)))
+        if not layer._call_has_training_arg:
+            kwargs.pop("training", None)
+        return keras.Model(list(symbols.values()), layer.call(*args, **kwargs))
+    return None
 
 
 def fused_activation(operation: Any) -> Any | None:
@@ -96,11 +233,15 @@ def fused_activation(operation: Any) -> Any | None:
 
 def without_activation(layer: keras.layers.Layer) -> keras.layers.Layer:
     """A view of ``layer`` that shares all it has, its weights too, but applies no activation."""
+    return view(layer, activation=keras.activations.linear)
+
+
+def view(layer: keras.layers.Layer, **other: Any) -> keras.layers.Layer:
+    """A layer that shares all that ``layer`` has, its weights too, but for some attributes."""
     # Layers define copying as saving and loading; their constructors make new weights.
-    view = object.__new__(type(layer))
-    view.__dict__.update(layer.__dict__)
-    view.__dict__["activation"] = keras.activations.linear
-    return view
+    found = object.__new__(type(layer))
+    found.__dict__.update(layer.__dict__, **other)
+    return found
 
 
 @contextmanager

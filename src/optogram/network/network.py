@@ -1,7 +1,7 @@
 """An opened network: what every method, picture and page asks about a model."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -13,8 +13,10 @@ from optogram.network.fitting import fit_picture
 from optogram.network.images import read_picture
 from optogram.network.labels import Labels, numbered, read_labels
 from optogram.network.layer import Layer, describe, summary
+from optogram.network.layout import channels_last
 from optogram.network.preparation import preparation
-from optogram.network.steps import Graph, Step, flatten
+from optogram.network.selection import select
+from optogram.network.steps import Graph, Returned, Step
 
 _NOMINAL_SIDE = 224
 
@@ -24,9 +26,7 @@ _NOT_EXPLAINED_AT = (
     keras.layers.Dropout,
     keras.layers.InputLayer,
     keras.layers.MaxPooling2D,
-    keras.layers.Permute,
     keras.layers.Rescaling,
-    keras.layers.Reshape,
     keras.layers.Resizing,
     keras.layers.SpatialDropout2D,
     keras.layers.UpSampling2D,
@@ -49,7 +49,8 @@ class Network(Computation):
     Parameters
     ----------
     model : keras.Model
-        Functional or sequential, with one image input (N, H, W, C) and one output.
+        Functional, sequential or subclassed; of several inputs one takes images, (N, H, W, C) or
+        channels first.
     preprocess : str, pair of callables or Preparation, optional
         What turns display pixels 0..255 into the units that the model was trained on: "caffe",
         "tf", "torch", "unit" (0..1), "lite", "none", or a pair (there, back) of callables on
@@ -61,6 +62,12 @@ class Network(Computation):
         Where the model came from, kept in every result.
     notes : sequence of str, optional
         What the user should know of how the model was opened.
+    input : str, optional
+        Which of several inputs is the picture; None: the only one that can be.
+    fixed : mapping of str to array, optional
+        What the other inputs are held at, without a batch axis; a number stands for an array of it.
+    output : str, optional
+        Which of several outputs is explained; None: the only one.
 
     Attributes
     ----------
@@ -86,13 +93,15 @@ class Network(Computation):
         Whether the network itself changes the units of its images before the first convolution.
     notes : tuple of str
         Those handed in, and a warning where the preparation is a guess.
+    is_opaque : bool
+        Whether the model is code that optogram cannot see into: one step, without layers.
 
     Raises
     ------
     ModelError
-        If the model has no graph, several inputs or outputs, or no image input.
+        If the model was never built, or takes no images.
     InputError
-        If the preparation or the labels do not fit the model.
+        If the preparation, the labels or the choice of inputs and output do not fit the model.
     BackendError
         If Keras's backend is missing or cannot compute gradients.
     """
@@ -104,18 +113,29 @@ class Network(Computation):
         labels: Sequence[str] | str | os.PathLike | Labels | None = None,
         origin: str = "a model in memory",
         notes: Sequence[str] = (),
+        *,
+        input: str | None = None,
+        fixed: Mapping[str, Any] | None = None,
+        output: str | None = None,
     ) -> None:
         if not isinstance(model, keras.Model):
             raise ModelError(
                 f"Expected a Keras 3 model, got an object of type {type(model).__name__}: "
                 "build or load one with keras, or give optogram.load a name or a file."
             )
-        graph = flatten(model)
+        part = select(model, input, fixed, output)
+        graph = channels_last(part.graph)
         self.size, self.channels = _image_input(graph, model.name)
         super().__init__(graph, model.name, model.variables)
         self.model = model
         self.origin = origin
+        self.is_opaque = part.is_opaque
         self.notes = tuple(notes)
+        if self.head.is_hidden:
+            self.notes += (
+                "The network ends in code that optogram cannot see into, and its answers to noise "
+                "lie in 0…1: they are taken for probabilities, and their logarithms for logits.",
+            )
         self.rescales = _rescales(self.graph)
         if preprocess is None:
             preprocess = "none" if self.rescales else "unit"
@@ -152,6 +172,7 @@ class Network(Computation):
             If there is none; the sentence names the nearest.
         """
         if name not in self._steps:
+            self.require_layers()
             hint = nearest(str(name), self._steps) or "`optogram inspect` lists them all"
             raise InputError(f"{self.name!r} has no layer {name!r}: {hint}.")
         return self._steps[name]
@@ -172,7 +193,7 @@ class Network(Computation):
         for index in sorted(self.graph.ancestors([self.head.logits])):
             step, shape = self.graph.steps[index], geometry[index].shape
             is_map = len(shape) == 4 and shape[1:3] != (1, 1)
-            if is_map and not isinstance(step.operation, _NOT_EXPLAINED_AT):
+            if is_map and not self._only_moves(step):
                 found[step.name] = (shape[1] or 0, shape[2] or 0)
         return found
 
@@ -187,6 +208,7 @@ class Network(Computation):
         InputError
             If no step makes a map.
         """
+        self.require_layers()
         names = list(self.map_layers())
         if not names:
             raise InputError(
@@ -257,8 +279,10 @@ class Network(Computation):
         return self.preparation.display(x)
 
     def scores(self, image: Any, memory: int | str | None = None) -> np.ndarray:
-        """The logits (N, outputs) for everything that `prepare` takes."""
-        self.require_class_scores()
+        """The logits (N, outputs) for everything that `prepare` takes.
+
+        (N, h, w, classes) where the network scores classes at every position.
+        """
         return self.evaluate(self.prepare(image), [self.head.logits], memory=memory)[0]
 
     def predict(self, image: Any, top: int = 5, fit: str = "squash") -> list[list[Prediction]]:
@@ -282,7 +306,11 @@ class Network(Computation):
         """
         if top < 1:
             raise InputError(f"top must be at least 1, not {top}.")
-        self.require_class_scores()
+        if self.head.is_spatial:
+            raise InputError(
+                f"{self.name!r} does not name a picture, it scores classes at every position "
+                f"{self.head.shape}: net.scores(photo) has those scores."
+            )
         x = self.prepare(image, fit)
         return self.ranked(self.evaluate(x, [self.head.logits])[0], top)
 
@@ -320,6 +348,24 @@ class Network(Computation):
         """(height, width) of the images that the network takes, of some where it takes any."""
         return (self.size[0] or _NOMINAL_SIDE, self.size[1] or _NOMINAL_SIDE)
 
+    def require_layers(self) -> None:
+        """Raise an InputError if the inside of the network cannot be seen."""
+        if self.is_opaque:
+            raise InputError(
+                f"{self.name!r} is subclassed ({type(self.model).__name__}), and its call() does "
+                "more than layers and keras.ops, so it has no layers to look into: methods that "
+                "need none (saliency, smoothgrad, integrated_gradients, occlusion) work; for the "
+                "others write call() with layers and keras.ops alone."
+            )
+
+    def _only_moves(self, step: Step) -> bool:
+        """Whether the step makes no maps of its own, but hands on those that it reads."""
+        operation = step.operation
+        if isinstance(operation, keras.layers.Permute | keras.layers.Reshape):
+            read = step.inputs[0]
+            return len(self.graph.steps[read.step].shapes[read.output]) == len(step.shape)
+        return isinstance(operation, (*_NOT_EXPLAINED_AT, Returned))
+
     def _checked(self, x: np.ndarray) -> np.ndarray:
         expected = (*self.size, self.channels)
         fits = all(want in (None, got) for want, got in zip(expected, x.shape[1:], strict=True))
@@ -340,22 +386,11 @@ class Network(Computation):
 
 def _image_input(graph: Graph, name: str) -> tuple[tuple[int | None, int | None], int]:
     """((height, width), channels) of the one image that the network takes."""
-    if len(graph.inputs) != 1 or len(graph.outputs) != 1:
-        raise ModelError(
-            f"The model {name!r} has {len(graph.inputs)} inputs and {len(graph.outputs)} outputs, "
-            "but optogram opens models with one of each: make one with keras.Model(input, output)."
-        )
     shape = graph.steps[graph.inputs[0].step].shape
     if len(shape) != 4 or shape[3] is None:
         raise ModelError(
             f"The model {name!r} takes an input of shape {shape}, not images "
             "(batch, height, width, channels): optogram explains networks that see images."
-        )
-    first = next((s.operation for s in graph.steps if hasattr(s.operation, "data_format")), None)
-    if first is not None and first.data_format == "channels_first":
-        raise ModelError(
-            f"The model {name!r} works on channels_first images, which optogram does not open: "
-            "rebuild it with data_format='channels_last'; the weights are the same."
         )
     return (shape[1], shape[2]), shape[3]
 

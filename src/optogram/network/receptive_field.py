@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import keras
 
-from optogram.network.steps import Shape, Step
+from optogram.network.steps import Returned, Shape, Step
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def receptive_field(
         return PIXEL
     if not seen or len(made) != 4 or any(field.is_whole for field in seen):
         return WHOLE
-    if step.half == "activation":
+    if step.half == "activation" or isinstance(layer, Returned):
         return seen[0]
     if isinstance(layer, _CONVOLUTIONS):
         dilations = _pair(layer.dilation_rate)
@@ -240,7 +240,7 @@ def _is_pointwise(step: Step) -> bool:
     if isinstance(layer, keras.layers.BatchNormalization) and step.kwargs.get("training"):
         return False  # statistics of the batch mix all positions
     if isinstance(layer, _ALONG_CHANNELS):
-        return layer.axis in (-1, 3, [-1], [3])
+        return getattr(step.shaping, "axis", None) in (-1, 3, [-1], [3])
     if isinstance(layer, keras.layers.Layer):
         return isinstance(layer, _POINTWISE_LAYERS)
     return step.kind in _POINTWISE_OPERATIONS

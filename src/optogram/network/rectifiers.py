@@ -41,9 +41,6 @@ _SMOOTH_OPERATIONS = frozenset(
     )
 )
 
-# Layers that run code or layers of somebody else's, which no step of their own stands for.
-_HOLD_OTHERS = (keras.layers.Lambda, keras.layers.Wrapper, keras.layers.RNN)
-
 
 @dataclass(frozen=True)
 class Rectifiers:
@@ -108,10 +105,7 @@ def _is_other_activation(step: Step) -> bool:
     name = _activation_name(step)
     if name is not None:
         return name not in ("linear", *_RECTIFIERS)
-    if step.half == "pre" or not isinstance(step.operation, keras.Layer):
-        return False
-    is_foreign = not type(step.operation).__module__.startswith("keras.")
-    return is_foreign or isinstance(step.operation, _HOLD_OTHERS)
+    return step.is_foreign
 
 
 def _activation_name(step: Step) -> str | None:

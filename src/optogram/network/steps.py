@@ -11,12 +11,16 @@ from functools import partial
 from typing import Any
 
 import keras
+import numpy as np
 
 from optogram import backend
-from optogram.errors import ModelError
 from optogram.network import keras_graph
+from optogram.network.keras_graph import Functional
 
 Shape = tuple[int | None, ...]
+
+# Layers that run code or layers of somebody else's.
+_HOLD_OTHERS = (keras.layers.Lambda, keras.layers.Wrapper, keras.layers.RNN)
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,23 @@ class Step:
         """The shape of the first output."""
         return self.shapes[0]
 
+    @property
+    def shaping(self) -> Any:
+        """What knows the shapes that the step takes and makes: ``run`` where that is a layer."""
+        return self.run if hasattr(self.run, "compute_output_spec") else self.operation
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether it runs code or layers of somebody else's, which no step stands for."""
+        if self.half == "pre" or not isinstance(self.operation, keras.Layer):
+            return False
+        is_own = type(self.operation).__module__.startswith("keras.")
+        return not is_own or isinstance(self.operation, _HOLD_OTHERS)
+
+
+class Returned:
+    """Stands for what a layer of somebody else's returns, whose inside has steps of its own."""
+
 
 @dataclass(frozen=True)
 class Graph:
@@ -108,29 +129,20 @@ class Graph:
         return unneeded
 
 
-def flatten(model: keras.Model) -> Graph:
-    """The list of steps of a functional or sequential Keras model.
+def flatten(model: keras.Model, held: Mapping[int, np.ndarray] | None = None) -> Graph:
+    """The list of steps of a functional or sequential model.
 
-    Raises
-    ------
-    ModelError
-        If the model has no graph: a subclassed model, or one that was never built.
+    ``held`` has what some of its inputs are held at, without the batch axis, by their place; the
+    first input is fed.
     """
-    functional = keras_graph.functional(model)
-    if functional is None:
-        if isinstance(model, keras.Sequential):
-            raise ModelError(
-                f"The Sequential model {model.name!r} has no input shape yet: call "
-                "model.build((None, height, width, channels)) before opening it."
-            )
-        raise ModelError(
-            f"The model {model.name!r} is subclassed ({type(model).__name__}) and has no graph of "
-            "layers to read: rebuild it with the functional API, keras.Model(inputs, outputs)."
-        )
-    builder = _Builder()
-    inputs = [builder.add_input(tensor) for tensor in functional.inputs]
-    outputs = builder.inline(functional, inputs, path=(), training=None)
-    return Graph(builder.steps(), tuple(inputs), tuple(outputs))
+    model, builder, held = keras_graph.functional(model), _Builder(), held or {}
+    inputs: list[Value] = []
+    for place, tensor in enumerate(model.inputs):
+        value = builder.add_held(tensor, held[place], inputs[0]) if place in held else None
+        inputs.append(value or builder.add_input(tensor))
+    outputs = builder.inline(model, inputs, path=(), training=None)
+    fed = [value for place, value in enumerate(inputs) if place not in held]
+    return Graph(builder.steps(), tuple(fed), tuple(outputs))
 
 
 @dataclass(frozen=True)
@@ -159,6 +171,8 @@ class _Builder:
         self._drafts: list[_Draft] = []
         self._uses: Counter[int] = Counter()
         self._conversions: dict[tuple[str, int], _Conversion] = {}
+        self._returned: dict[int, Returned] = {}
+        self._numbers: dict[int, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
 
     def add_input(self, tensor: keras.KerasTensor) -> Value:
         """Add the step that stands for what is fed to the network."""
@@ -166,9 +180,15 @@ class _Builder:
         draft = _Draft((layer.name,), 1, "InputLayer", layer, _never_run, (), {}, [tensor])
         return self._add(draft)[0]
 
+    def add_held(self, tensor: keras.KerasTensor, array: np.ndarray, fed: Value) -> Value:
+        """Add the step that stands for an input held at ``array``, the same for each image."""
+        layer = keras_graph.input_layer(tensor)
+        run = partial(_repeated, array.astype(tensor.dtype))
+        return self._add(_Draft((layer.name,), 1, "Held", layer, run, (fed,), {}, [tensor]))[0]
+
     def inline(
         self,
-        model: keras.Model,
+        model: Functional,
         inputs: Sequence[Value],
         path: tuple[str, ...],
         training: bool | None,
@@ -214,12 +234,18 @@ class _Builder:
         operation = call.operation
         nested = keras_graph.functional(operation)
         if nested is not None:
-            fed, own_training = _nested_arguments(*args, **kwargs)
-            inputs = self._standardize(nested, keras_graph.flat_inputs(nested, fed), path)
+            given, own_training = _nested_arguments(*args, **kwargs)
+            inputs = self._standardize(nested, keras_graph.flat_inputs(nested, given), path)
             return self.inline(nested, inputs, path, own_training if training is None else training)
 
-        if training is not None and keras_graph.takes_training(operation):
-            kwargs["training"] = training
+        fed = _read_by(call, args, kwargs)
+        if keras_graph.takes_training(operation):
+            asked = keras_graph.asked_to_train(operation, kwargs)
+            kwargs["training"] = asked if training is None else training
+        inside = keras_graph.followed(call, self._numbers[id(operation)])
+        if inside is not None:
+            made = self.inline(inside, fed, path, kwargs["training"] or None)
+            return self._add_returned(call, made, path)
         self._uses[id(operation)] += 1
         use, kind = self._uses[id(operation)], type(operation).__name__
         activation = keras_graph.fused_activation(operation)
@@ -235,6 +261,18 @@ class _Builder:
         name = getattr(activation, "__name__", type(activation).__name__)
         return self._add(
             _Draft(path, use, name, operation, apply, tuple(before), {}, call.outputs, "activation")
+        )
+
+    def _add_returned(
+        self, call: keras_graph.Call, outputs: Sequence[Value], path: tuple[str, ...]
+    ) -> list[Value]:
+        """Add the step that stands, under its name, for a layer whose inside has been inlined."""
+        layer = call.operation
+        operation = self._returned.setdefault(id(layer), Returned())
+        self._uses[id(operation)] += 1
+        kind, use = type(layer).__name__, self._uses[id(operation)]
+        return self._add(
+            _Draft(path, use, kind, operation, _as_they_are, tuple(outputs), {}, call.outputs)
         )
 
     def _standardize(
@@ -277,6 +315,24 @@ def _nested_arguments(
 ) -> tuple[Any, bool | None]:
     """The arguments of a nested model's call, however they were given; masks travel on tensors."""
     return inputs, training
+
+
+def _read_by(call: keras_graph.Call, args: tuple, kwargs: dict) -> list[Value]:
+    """What feeds the tensors that a call reads, each once, in their order."""
+    tensors = keras.tree.flatten((call.args, call.kwargs))
+    values = keras.tree.flatten((args, kwargs))
+    pairs = zip(map(id, tensors), values, strict=True)
+    return list({tensor: value for tensor, value in pairs if isinstance(value, Value)}.values())
+
+
+def _as_they_are(*tensors: Any) -> list[Any]:
+    return list(tensors)
+
+
+def _repeated(array: np.ndarray, images: Any) -> Any:
+    """``array`` once for each image."""
+    shape = (keras.ops.shape(images)[0], *array.shape)
+    return keras.ops.broadcast_to(keras.ops.convert_to_tensor(array), shape)
 
 
 def _never_run(*args: Any) -> None:

@@ -1,0 +1,76 @@
+"""Every kind of model that people have, under every method: works, or one sentence says why not."""
+
+import keras
+import numpy as np
+import pytest
+
+import kinds
+import optogram as og
+
+BACKEND = keras.config.backend()
+
+# JAX compiles each program for seconds: there, one method of each sort.
+METHODS = [
+    method
+    for method in kinds.METHODS
+    if BACKEND != "jax" or method in ("predict", "guided_backprop", "gradcam", "maximize, class")
+]
+NOT_FOR = {
+    "segmentation": ({"predict"}, "net.scores(photo)"),
+    "subclassed, of other code": (
+        {
+            "feature_maps",
+            "kernels",
+            "guided_backprop",
+            "gradcam",
+            "gradcam_plus_plus",
+            "layercam",
+            "scorecam",
+            "guided_gradcam",
+            "maximize, filter",
+            "strongest_images",
+        },
+        "has no layers to look into",
+    ),
+}
+
+
+@pytest.fixture(scope="module", params=kinds.KINDS, ids=lambda kind: kind.title)
+def opened(request):
+    return request.param, request.param.open()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_works_or_says_in_one_sentence_why_not(method, opened):
+    kind, net = opened
+    methods, words = NOT_FOR.get(kind.title, ((), ""))
+    found = kinds.try_method(method, kind, net)
+    if method not in methods:
+        assert found == "works"
+    else:
+        assert words in found and "\n" not in found
+
+
+@pytest.mark.parametrize("kind", kinds.KINDS, ids=lambda kind: kind.title)
+def test_scores_are_what_the_model_answers(kind):
+    net = kind.open()
+    x = net.prepare(kinds.photo(net))
+    try:
+        expected = kind.answer(net.model, x)
+    except Exception as error:
+        assert (BACKEND, kind.title) == ("tensorflow", "channels first"), error
+        pytest.skip("TensorFlow cannot run channels first on a processor")
+    (found,) = net.evaluate(x, [net.head.output])
+    is_half = any(word in kind.title for word in ("float16", "int8"))
+    expected = np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(expected, "float32")))
+    np.testing.assert_allclose(
+        found.reshape(expected.shape), expected, atol=(2e-2 if is_half else 1e-5)
+    )
+
+
+def test_a_report_is_made_of_networks_of_every_end(tmp_path):
+    for title in ("channels first", "segmentation", "subclassed, of other code", "several inputs"):
+        kind = next(kind for kind in kinds.KINDS if kind.title == title)
+        net = kind.open()
+        og.report(net, kinds.photo(net), out=tmp_path / title.replace(" ", "_"))
+        assert (tmp_path / title.replace(" ", "_") / "index.html").stat().st_size > 10_000
