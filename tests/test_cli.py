@@ -101,6 +101,38 @@ def test_help_and_version_are_answered_without_a_backend(run):
     assert og.__version__ in run("--version")[1]
 
 
+@pytest.fixture(scope="session")
+def several_file(tmp_path_factory) -> Path:
+    """A network that takes a photo and an age, and returns species and a map of classes."""
+    photo, age = keras.Input((24, 24, 3), name="photo"), keras.Input((1,), name="age")
+    maps = keras.layers.Conv2D(4, 3, activation="relu", name="conv")(photo)
+    both = keras.layers.Concatenate()([keras.layers.GlobalAveragePooling2D()(maps), age])
+    species = keras.layers.Dense(3, activation="softmax", name="species")(both)
+    parts = keras.layers.Conv2D(2, 1, activation="softmax", name="parts")(maps)
+    path = tmp_path_factory.mktemp("models") / "several.keras"
+    keras.Model({"photo": photo, "age": age}, {"species": species, "parts": parts}).save(path)
+    return path
+
+
+def test_one_of_several_inputs_and_outputs_is_explained(run, several_file):
+    asked = ["--model", several_file, "--preprocess", "unit"]
+    status, out, _ = run("predict", CAT, *asked, "--output", "species", "--fixed", "age=40")
+    assert status == 0 and "class" in out
+    np.save("age.npy", np.array([40.0]))
+    again = run("predict", CAT, *asked, "--output", "species", "--fixed", "age=age.npy")[1]
+    assert again == out
+    region = ["--output", "parts", "--target", 1, "--region", "2,2,10,20"]
+    status, out, _ = run("explain", CAT, *asked, *region, "--method", "saliency")
+    assert status == 0 and "rows 2 to 10, columns 2 to 20" in out
+    assert "say which one to explain" in refused(run("predict", CAT, *asked))
+    assert "also takes 'age'" in refused(run("predict", CAT, *asked, "--output", "species"))
+    for given in ("age", "age=", "age=old", "age=none.npy"):
+        answer = run("predict", CAT, *asked, "--output", "species", "--fixed", given)
+        assert "no input with its numbers" in answer[2] and answer[0] == 2
+    answer = run("explain", CAT, *asked, "--output", "parts", "--target", 1, "--region", "1,2")
+    assert "no box such as" in answer[2]
+
+
 # -- bad input -------------------------------------------------------------------------------------
 
 

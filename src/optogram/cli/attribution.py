@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from optogram.cli.parsing import class_label
+from optogram.cli.parsing import box, class_label
 from optogram.methods import ATTRIBUTIONS
 from optogram.progress import Progress
 
@@ -61,6 +61,7 @@ def attribution_options(command: Callable[..., Any]) -> Callable[..., Any]:
         methods: tuple[str, ...],
         targets: tuple[str, ...],
         against: str | None,
+        region: str | None,
         layer: str | None,
         score: str,
         seed: int,
@@ -68,7 +69,7 @@ def attribution_options(command: Callable[..., Any]) -> Callable[..., Any]:
         **others: Any,
     ) -> Any:
         options = {"layer": layer, "score": score, "seed": seed, "memory": memory}
-        asked = Asked(_methods(methods), _targets(targets, against), seed, memory, options)
+        asked = Asked(_methods(methods), _targets(targets, against, region), seed, memory, options)
         return command(asked=asked, **others)
 
     for option in reversed(
@@ -94,6 +95,12 @@ def attribution_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 "--against",
                 metavar="CLASS",
                 help="Explain each target minus this class: why this and not that.",
+            ),
+            click.option(
+                "--region",
+                metavar="TOP,LEFT,BOTTOM,RIGHT",
+                help="Where a class is explained that a network scores at every position, in "
+                "pixels of its output.  [default: everywhere]",
             ),
             click.option(
                 "--layer",
@@ -133,18 +140,19 @@ def _methods(names: tuple[str, ...]) -> list[str]:
     return list(ATTRIBUTIONS) if "all" in names else list(dict.fromkeys(names))
 
 
-def _targets(targets: tuple[str, ...], against: str | None) -> Any:
+def _targets(targets: tuple[str, ...], against: str | None, region: str | None) -> Any:
     """The targets named; None for each photo's own answer."""
     import optogram
 
     if not targets:
-        if against:
-            raise click.UsageError("--against needs a --target that it is taken from.")
+        if against or region:
+            raise click.UsageError("--against and --region need a --target.")
         return None
-    classes = [optogram.Class(class_label(target)) for target in targets]
+    where = None if region is None else box(region)
+    classes = [optogram.Class(class_label(target), where) for target in targets]
     if against is None:
         return classes
-    return [target - optogram.Class(class_label(against)) for target in classes]
+    return [target - optogram.Class(class_label(against), where) for target in classes]
 
 
 def warn(who: str, result: Any, told: set[str]) -> None:

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from optogram.cli.attribution import memory_option, warn
-from optogram.cli.network import made_folder, model_option, network_options, open_network
+from optogram.cli.network import (
+    NETWORK_OPTIONS,
+    made_folder,
+    model_option,
+    network_options,
+    open_network,
+)
 from optogram.cli.parsing import class_label, file_stem, numbers, pair, sides
 from optogram.cli.progress import progress_bar
 from optogram.errors import NoGradientError
@@ -147,7 +153,7 @@ def maximize(
     """
     if not layers and not classes:
         raise click.UsageError('Name what to maximize: --layer "NAME", or --target CLASS.')
-    opening = {name: others.pop(name) for name in ("weights", "preprocess", "labels", "trust")}
+    opening = {name: others.pop(name) for name in NETWORK_OPTIONS}
     rows, columns = sides(sheet)
     if noise is not None:
         others["centre"], others["spread"] = pair(noise)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from optogram.cli.parsing import held_input
+
 if TYPE_CHECKING:
     from optogram.network.network import Network
 
@@ -37,6 +39,23 @@ def network_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 "--labels",
                 metavar="FILE",
                 help="The names of the classes, one a line, or a .json file.",
+            ),
+            click.option(
+                "--input",
+                metavar="NAME",
+                help="Which of several inputs is the picture.",
+            ),
+            click.option(
+                "--fixed",
+                metavar="NAME=NUMBERS|FILE.npy",
+                multiple=True,
+                help="What another input is held at, as in age=40 or box=0.1,0.9; may be given "
+                "several times.",
+            ),
+            click.option(
+                "--output",
+                metavar="NAME",
+                help="Which of several outputs is explained.",
             ),
             click.option(
                 "--trust",
@@ -72,8 +91,19 @@ def fit_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+NETWORK_OPTIONS = ("weights", "preprocess", "labels", "input", "fixed", "output", "trust")
+"""What `network_options` adds, as `open_network` takes it."""
+
+
 def open_network(
-    model: str, weights: str, preprocess: str | None, labels: str | None, trust: bool
+    model: str,
+    weights: str,
+    preprocess: str | None,
+    labels: str | None,
+    input: str | None,
+    fixed: tuple[str, ...],
+    output: str | None,
+    trust: bool,
 ) -> "Network":
     """The network that the options name; what it wants known goes to standard error."""
     start_backend()
@@ -88,6 +118,9 @@ def open_network(
         weights=None if weights == "random" else weights,
         preprocess=preprocess,
         labels=labels,
+        input=input,
+        fixed=dict(map(held_input, fixed)),
+        output=output,
         trust=trust,
     )
     for note in net.notes:

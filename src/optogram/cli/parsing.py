@@ -1,6 +1,7 @@
 """Reading what options say in short: numbers, sizes, pairs."""
 
 import re
+from typing import Any
 
 import click
 
@@ -34,6 +35,17 @@ def pair(text: str) -> tuple[float, float]:
     return first, second
 
 
+def box(text: str) -> tuple[int, int, int, int]:
+    """The four numbers of a text such as "4,4,12,12"."""
+    try:
+        top, left, bottom, right = map(int, text.split(","))
+    except ValueError:
+        raise click.BadParameter(
+            f'{text!r} is no box such as "4,4,12,12": top, left, bottom, right.'
+        ) from None
+    return top, left, bottom, right
+
+
 def class_label(text: str) -> int | str:
     """A class as `Class` takes it: its number, or its name."""
     return int(text) if text.isdecimal() else text
@@ -42,3 +54,20 @@ def class_label(text: str) -> int | str:
 def file_stem(text: str) -> str:
     """``text`` as the name of a file."""
     return re.sub(r"[^\w.-]+", "-", text).strip("-") or "picture"
+
+
+def held_input(text: str) -> tuple[str, Any]:
+    """The name and the numbers of a text such as "age=40", "box=0.1,0.9" or "map=file.npy"."""
+    import numpy as np
+
+    name, _, given = text.partition("=")
+    try:
+        if given.endswith(".npy"):
+            return name, np.load(given, allow_pickle=False)
+        values = [float(number) for number in given.split(",")]
+    except (OSError, ValueError) as error:
+        raise click.BadParameter(
+            f'{text!r} is no input with its numbers, such as "age=40", "box=0.1,0.9" or '
+            f'"map=file.npy" ({error}).'
+        ) from None
+    return name, values if len(values) > 1 else values[0]

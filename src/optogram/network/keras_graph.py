@@ -192,9 +192,9 @@ def shape_arguments(operation: Any, kwargs: Mapping[str, Any]) -> dict[str, Any]
 def followed(call: Call, numbers: defaultdict[str, int]) -> Functional | None:
     """The graph inside a call of somebody else's layer that is made of layers, where it has one.
 
-    Its inputs are the tensors that the call reads, in order; ``numbers`` counts its operations. None
-    where it holds no layers, or does more than layers and Keras operations do. The layer keeps no
-    trace of being asked.
+    Its inputs are the tensors that the call reads, in order; ``numbers`` counts its operations.
+    None where it holds no layers, or does more than layers and Keras operations do. The layer
+    keeps no trace of being asked.
     """
     layer = call.operation
     if type(layer).__module__.startswith("keras.") or not isinstance(layer, keras.Layer):

@@ -4,7 +4,7 @@ import json
 import os
 import re
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,9 @@ def load(
     weights: str | os.PathLike | None = "imagenet",
     preprocess: Any = None,
     labels: Sequence[str] | str | os.PathLike | Labels | None = None,
+    input: str | None = None,
+    fixed: Mapping[str, Any] | None = None,
+    output: str | None = None,
     trust: bool = False,
 ) -> Network:
     """Open a network.
@@ -43,6 +46,9 @@ def load(
         a weights file, or random ones. A model file brings its own.
     preprocess, labels
         See `Network`; None takes what the name asks for.
+    input, fixed, output
+        Which of several inputs is the picture, what the others are held at, and which of several
+        outputs is explained; see `Network`.
     trust : bool
         Also open a file that holds code of its own (``Lambda`` layers), and so let whoever made
         the file run any program on this machine. Off, such a file is refused unread.
@@ -57,13 +63,14 @@ def load(
         If the name is unknown, the file is no whole model or needs code to load, or the weights
         cannot be had.
     InputError
-        If the preparation or the labels do not fit.
+        If the preparation, the labels, or the choice of inputs and output do not fit.
     BackendError
         If Keras's backend is missing.
     """
     backend.current()
+    part: dict[str, Any] = {"input": input, "fixed": fixed, "output": output}
     if _looks_like_file(model):
-        return _from_file(Path(model), preprocess, labels, trust)
+        return _from_file(Path(model), preprocess, labels, trust, part)
     entry = catalogue.find(str(model))
     built = catalogue.build(entry, weights)
     described = "random weights" if weights is None else f"weights {str(weights)!r}"
@@ -74,6 +81,7 @@ def load(
         entry.preprocess if preprocess is None else preprocess,
         imagenet() if labels is None else labels,
         origin=f"{entry.name} with {described}",
+        **part,
     )
 
 
@@ -89,6 +97,7 @@ def _from_file(
     preprocess: Any,
     labels: Sequence[str] | str | os.PathLike | Labels | None,
     trust: bool,
+    part: Mapping[str, Any],
 ) -> Network:
     config = _read_config(path)
     if not trust:
@@ -109,7 +118,7 @@ def _from_file(
             )
         if labels is None:
             labels = imagenet()
-    return Network(model, preprocess, labels, origin=str(path), notes=notes)
+    return Network(model, preprocess, labels, origin=str(path), notes=notes, **part)
 
 
 def _architecture(model: keras.Model) -> catalogue.Entry | None:

@@ -1,0 +1,88 @@
+"""Writes docs/models.md: every kind of model under every method, on three backends.
+
+Run it as ``python docs/models.py`` where all three backends are installed; it takes a quarter of an
+hour. What each cell must say is held by tests/test_kinds.py.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
+HEAD = """# Which models open
+
+Every kind of model that people have, under every method, on TensorFlow, JAX and PyTorch. ✓: works,
+on all three backends. A number: refused, on all three backends, in the sentence below. The table
+is made by `python docs/models.py`, from small networks with random weights; what it says is held by
+the tests.
+
+The networks of keras.applications are in [their own table](catalogue.md).
+"""
+TAIL = """
+Of models with several inputs or outputs say which is meant: `optogram.load(file, input="photo",
+fixed={"age": 40}, output="species")`, on the command line `--input photo --fixed age=40 --output
+species`. In a segmentation network the target is a class within a region:
+`optogram.Class(3, region=(top, left, bottom, right))`, or a mask in place of the box.
+
+Subclassed models and layers are followed with symbolic inputs: where their `call()` is made of
+layers and Keras operations, all that is inside has steps of its own. Where it does more, the model
+is one step, and the methods that need no layers work on it.
+"""
+
+
+def row_of_backend() -> None:
+    """Print what this process's backend says of every kind, as JSON."""
+    sys.path.insert(0, str(HERE.parent / "tests"))
+    import kinds
+
+    table = {}
+    for kind in kinds.KINDS:
+        net = kind.open()
+        table[kind.title] = {m: kinds.try_method(m, kind, net) for m in kinds.METHODS}
+        print(kind.title, file=sys.stderr)
+    print(json.dumps(table))
+
+
+def tables() -> dict[str, dict[str, dict[str, str]]]:
+    """What each backend says of each kind and method."""
+    found = {}
+    for name, title in BACKENDS.items():
+        command = [sys.executable, "-W", "ignore", __file__, "--one-backend"]
+        environment = {**os.environ, "KERAS_BACKEND": name, "TF_CPP_MIN_LOG_LEVEL": "3"}
+        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
+        found[title] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def page(found: dict[str, dict[str, dict[str, str]]]) -> str:
+    """The page, as Markdown."""
+    sentences: list[str] = []
+
+    def cell(kind: str, method: str) -> str:
+        answers = {title: table[kind][method] for title, table in found.items()}
+        shown = {}
+        for title, answer in answers.items():
+            if answer != "works" and answer not in sentences:
+                sentences.append(answer)
+            shown[title] = "✓" if answer == "works" else str(sentences.index(answer) + 1)
+        if len(set(shown.values())) == 1:
+            return shown[title]
+        return ", ".join(f"{title} {mark}" for title, mark in shown.items())
+
+    first = next(iter(found.values()))
+    methods = list(next(iter(first.values())))
+    lines = [HEAD, "| model | " + " | ".join(methods) + " |", "|---" * (len(methods) + 1) + "|"]
+    for kind in first:
+        lines.append(f"| {kind} | " + " | ".join(cell(kind, method) for method in methods) + " |")
+    lines += ["", *(f"{number}. {text}" for number, text in enumerate(sentences, 1)), TAIL]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    if "--one-backend" in sys.argv:
+        row_of_backend()
+    else:
+        (HERE / "models.md").write_text(page(tables()))
