@@ -75,8 +75,10 @@ def page(found: dict[str, dict[str, dict[str, str]]]) -> str:
     first = next(iter(found.values()))
     methods = list(next(iter(first.values())))
     lines = [HEAD, "| model | " + " | ".join(methods) + " |", "|---" * (len(methods) + 1) + "|"]
-    for kind in first:
-        lines.append(f"| {kind} | " + " | ".join(cell(kind, method) for method in methods) + " |")
+    lines += [
+        f"| {kind} | " + " | ".join(cell(kind, method) for method in methods) + " |"
+        for kind in first
+    ]
     lines += ["", *(f"{number}. {text}" for number, text in enumerate(sentences, 1)), TAIL]
     return "\n".join(lines)
 

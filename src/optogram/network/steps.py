@@ -250,10 +250,9 @@ class _Builder:
         use, kind = self._uses[id(operation)], type(operation).__name__
         activation = keras_graph.fused_activation(operation)
         if activation is None:
-            run = backend.current().faster(operation) or operation
+            run, kwargs = _fastest(operation, kwargs)
             return self._add(_Draft(path, use, kind, operation, run, args, kwargs, call.outputs))
-        linear = keras_graph.without_activation(operation)
-        linear = backend.current().faster(linear) or linear
+        linear, kwargs = _fastest(keras_graph.without_activation(operation), kwargs)
         before = self._add(
             _Draft(path, use, kind, operation, linear, args, kwargs, call.outputs, "pre")
         )
@@ -315,6 +314,14 @@ def _nested_arguments(
 ) -> tuple[Any, bool | None]:
     """The arguments of a nested model's call, however they were given; masks travel on tensors."""
     return inputs, training
+
+
+def _fastest(operation: Any, kwargs: dict) -> tuple[Callable[..., Any], dict]:
+    """What runs ``operation`` best on this backend, and the arguments that it takes."""
+    faster = backend.current().faster(operation)
+    if faster is None:
+        return operation, kwargs
+    return faster, {name: value for name, value in kwargs.items() if name != "training"}
 
 
 def _read_by(call: keras_graph.Call, args: tuple, kwargs: dict) -> list[Value]:
