@@ -12,6 +12,7 @@ import argparse
 import contextlib
 import json
 import multiprocessing
+import os
 import resource
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +24,7 @@ from typing import Any
 import numpy as np
 
 import optogram as og
-from optogram.backend import configured
+from optogram.backend import configured, title
 from optogram.files import replacing
 from optogram.network import catalogue
 
@@ -35,16 +36,18 @@ _REPLAYED = 1e-5
 
 
 class Stopwatch:
-    """Keeps how many seconds each part took."""
+    """Keeps how long each part took: seconds on the wall, and of all cores together."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
+        self.processor_seconds: dict[str, float] = {}
 
     def time(self, part: str, work: Callable[[], Any]) -> Any:
         """What ``work`` returns."""
-        begun = time.perf_counter()
+        begun, begun_working = time.perf_counter(), time.process_time()
         result = work()
         self.seconds[part] = round(time.perf_counter() - begun, 2)
+        self.processor_seconds[part] = round(time.process_time() - begun_working, 2)
         return result
 
 
@@ -84,6 +87,7 @@ def look_into(name: str) -> dict[str, Any]:
         "default layer": layer,
         "maps": net.map_layers()[layer],
         "seconds": clock.seconds,
+        "processor seconds": clock.processor_seconds,
         "peak memory": peak,
         "replay difference": difference,
         "filter": number,
@@ -120,7 +124,7 @@ def replay_difference(net: og.Network, x: np.ndarray) -> float:
         if step.operation is last and step.half != "activation"
     )
     model = keras.Model(net.model.input, [last.input, net.model.output])
-    expected = net.run("the model itself", lambda: model, [x])
+    expected = net.run("the model itself", lambda: partial(model, training=False), [x])
     replayed = net.evaluate(x, [read, net.head.output])
     return max(
         float(np.abs(ours - theirs).max() / np.abs(theirs).max())
@@ -191,16 +195,17 @@ def write(path: Path, lines: dict[str, dict[str, Any]]) -> None:
 
 
 def table(lines: dict[str, dict[str, Any]]) -> Iterator[str]:
-    """The lines of a Markdown table."""
+    """The lines of a Markdown table; seconds are the processor's."""
     titles = ["network", "parameters", "image", "steps", "default layer", "its maps"]
     titles += [f"{part}, s" for part in PARTS] + ["total, s", "peak, MB", "remarks"]
     yield f"| {' | '.join(titles)} |"
     yield "|---" * len(titles) + "|"
-    for name, line in lines.items():
+    for name in filter(lines.__contains__, catalogue.names()):
+        line = lines[name]
         if "steps" not in line:
             cells = [*[""] * (len(titles) - 2), line.get("refusal") or line["failure"]]
         else:
-            seconds = line["seconds"]
+            seconds = line["processor seconds"]
             cells = [
                 f"{line['parameters'] / 1e6:.1f} M",
                 "×".join(map(str, line["size"])),
@@ -215,12 +220,37 @@ def table(lines: dict[str, dict[str, Any]]) -> Iterator[str]:
         yield f"| {' | '.join([name, *cells])} |"
 
 
+def page(lines: dict[str, dict[str, Any]]) -> str:
+    """``docs/catalogue.md``."""
+    made_with = next(line for line in lines.values() if "backend" in line)
+    return "\n".join(
+        [
+            "# The networks that open by name",
+            "",
+            f"Made by `benchmarks/catalogue.py` on {os.cpu_count()} cores without a GPU, with "
+            f"{title(made_with['backend'])}, Keras {made_with['keras']} and random weights. Each "
+            "network is opened in a process of its own; then come its geometry, Grad-CAM at its "
+            "default layer, saliency and guided backpropagation of a photo, and "
+            f"{PATTERN_STEPS} steps towards the pattern of a filter of that layer. Seconds are the "
+            "processor's, all cores counted, of a first call, in which the backend compiles; they "
+            "hardly depend on what else the machine does, and what passes on the wall is as a rule "
+            "less. The peak is the resident memory of the whole process. The replay of the steps "
+            "is what the model answers, and every map is finite and not zero, unless a remark says "
+            "otherwise.",
+            "",
+            *table(lines),
+            "",
+        ]
+    )
+
+
 def main() -> None:
     """Look into those that the file lacks, then print the table of all that it has."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="+", metavar="NAME", default=catalogue.names())
     parser.add_argument("--out", type=Path, metavar="FILE")
     parser.add_argument("--limit", type=float, default=600, metavar="SECONDS")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="write the table there too")
     arguments = parser.parse_args()
     out = arguments.out or Path(f"catalogue-{configured()}.jsonl")
     lines = read(out)
@@ -230,6 +260,8 @@ def main() -> None:
             write(out, lines)
             print(json.dumps(lines[name]), flush=True)
     print("\n".join(table(lines)))
+    if arguments.page:
+        arguments.page.write_text(page(lines), encoding="utf-8")
 
 
 if __name__ == "__main__":
