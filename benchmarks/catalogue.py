@@ -223,22 +223,23 @@ def table(lines: dict[str, dict[str, Any]]) -> Iterator[str]:
 def page(lines: dict[str, dict[str, Any]]) -> str:
     """``docs/catalogue.md``."""
     made_with = next(line for line in lines.values() if "backend" in line)
+    missing = [name for name in catalogue.names() if name not in lines]
     return "\n".join(
         [
             "# The networks that open by name",
             "",
             f"Made by `benchmarks/catalogue.py` on {os.cpu_count()} cores without a GPU, with "
-            f"{title(made_with['backend'])}, Keras {made_with['keras']} and random weights. Each "
-            "network is opened in a process of its own; then come its geometry, Grad-CAM at its "
-            "default layer, saliency and guided backpropagation of a photo, and "
-            f"{PATTERN_STEPS} steps towards the pattern of a filter of that layer. Seconds are the "
-            "processor's, all cores counted, of a first call, in which the backend compiles; they "
-            "hardly depend on what else the machine does, and what passes on the wall is as a rule "
-            "less. The peak is the resident memory of the whole process. The replay of the steps "
-            "is what the model answers, and every map is finite and not zero, unless a remark says "
-            "otherwise.",
+            f"{title(made_with['backend'])}, Keras {made_with['keras']} and random weights, batch "
+            "normalizations set to the photo. Each network is opened in a process of its own; then "
+            "come its geometry, Grad-CAM at its default layer, saliency and guided backpropagation "
+            f"of the photo, and {PATTERN_STEPS} steps towards the pattern of a filter of that "
+            "layer. Seconds are the processor's, all cores counted, of a first call, in which the "
+            "backend compiles; they hardly depend on what else the machine does. The peak is the "
+            "resident memory of the whole process. The replay of the steps is what the model "
+            "answers, and every map is finite and not zero, unless a remark says otherwise.",
             "",
             *table(lines),
+            *(["", f"Not run yet: {', '.join(missing)}."] if missing else []),
             "",
         ]
     )
