@@ -33,3 +33,15 @@ def oldest(session: nox.Session) -> None:
     """The tests on the oldest Keras that is supported."""
     session.install(f"keras=={OLDEST_KERAS}", ".[tensorflow,demo,test]")
     session.run("pytest", *session.posargs, env={"KERAS_BACKEND": "tensorflow"})
+
+
+@nox.session
+def kerashub(session: nox.Session) -> None:
+    """KerasHub's image models. Not run by default: keras-hub brings all of TensorFlow."""
+    session.install("keras-hub==0.32.0", ".[demo]")
+    session.run(
+        "python",
+        "benchmarks/kerashub.py",
+        *session.posargs,
+        env={"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )

@@ -69,16 +69,6 @@ def test_replay_equals_the_model(name):
     assert_equal(found, answer(model, x), is_exact)
 
 
-@pytest.mark.skipif(KERAS_BACKEND == "jax", reason="compiles each operation alone: slow")
-def test_replay_equals_a_network_of_keras_applications():
-    keras.utils.set_random_seed(0)
-    model = keras.applications.MobileNetV3Small(weights=None, input_shape=(64, 64, 3))
-    graph = flatten(model)
-    x = networks.images_for(model, count=1)
-    (found,) = answer(lambda t: forward.run(graph, t, graph.outputs), x)
-    assert_equal(found, answer(model, x))
-
-
 @pytest.mark.parametrize("name", ["separate", "branches", "strided", "skips"])
 def test_every_layer_of_the_replay_equals_keras(name):
     model = networks.build(name)
