@@ -7,7 +7,7 @@ from keras import layers
 
 def operations_of(model):
     found = []
-    for operation in model.operations:
+    for operation in getattr(model, "operations", model.layers):
         found.append(operation)
         if isinstance(operation, keras.Model):
             found.extend(operations_of(operation))
