@@ -1,6 +1,7 @@
 """Which pixels have influence on a map, measured by gradients, against the receptive fields."""
 
 import math
+from functools import partial
 
 import keras
 import numpy as np
@@ -32,12 +33,17 @@ def influences(graph, steps, x):
 
     The elements are those of `elements_of`, over all channels and all images of ``x``.
     """
-    wanted = [Value(step.index) for step in steps]
 
-    def summed(at, *chosen):
-        maps = forward.run(graph, at, wanted)
-        sums = [keras.ops.sum(one * mask) for one, mask in zip(maps, chosen, strict=True)]
-        return keras.ops.stack(sums)[:, None], ()
+    def summed(step, at, mask):
+        (maps,) = forward.run(graph, at, [Value(step.index)])
+        return keras.ops.reshape(maps * mask, (1, -1)), ()
+
+    # One row each: TensorFlow's rewriting of rows in a loop can abort the process.
+    def gradients(at, *masks):
+        return [
+            CURRENT.gradient(partial(summed, step))(at, mask)[0]
+            for step, mask in zip(steps, masks, strict=True)
+        ]
 
     elements = [elements_of(step.shape) for step in steps]
     count = len(elements[0])
@@ -49,10 +55,9 @@ def influences(graph, steps, x):
         masks.append(chosen.reshape(-1, *chosen.shape[2:]))
     fed = [np.concatenate([x] * count), *masks]
     with keras.StatelessScope():
-        program = CURRENT.compile(CURRENT.gradient(summed), [])
-        found, _ = program(*map(CURRENT.to_tensor, fed))
-    found = CURRENT.to_array(found).reshape(len(steps), count, *x.shape)
-    return (found != 0).any(axis=(2, 5))
+        found = CURRENT.compile(gradients, [])(*map(CURRENT.to_tensor, fed))
+    found = np.stack([CURRENT.to_array(one) for one in found])
+    return (found.reshape(len(steps), count, *x.shape) != 0).any(axis=(2, 5))
 
 
 def pictures(graph):

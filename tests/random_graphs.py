@@ -129,15 +129,17 @@ def _nested(kind, blocks):
     return st.fixed_dictionaries({"nested": st.just(kind), "blocks": blocks, "back": _BACK})
 
 
-def _lists_of_blocks(depth, most):
+def _lists_of_blocks(depth, least, most):
     block = [_single_layers(), _single_layers(), _MERGES, _MERGES, _OPERATIONS, _USES_AGAIN]
     if depth:
-        in_a_row = st.one_of(_single_layers(), _nested("Model", _lists_of_blocks(0, 3)))
+        in_a_row = st.one_of(_single_layers(), _nested("Model", _lists_of_blocks(0, 1, 3)))
         block += [
-            _nested("Model", _lists_of_blocks(depth - 1, 4)),
+            _nested("Model", _lists_of_blocks(depth - 1, 1, 4)),
             _nested("Sequential", st.lists(in_a_row, min_size=1, max_size=3)),
         ]
-    return st.lists(st.one_of(*block), min_size=1, max_size=most).filter(_multiplies_at_most_once)
+    return st.lists(st.one_of(*block), min_size=least, max_size=most).filter(
+        _multiplies_at_most_once
+    )
 
 
 @st.composite
@@ -146,7 +148,7 @@ def descriptions(draw):
     return {
         "size": draw(st.tuples(st.integers(5, 14), st.integers(5, 14))),
         "channels": draw(st.integers(1, 3)),
-        "blocks": draw(_lists_of_blocks(depth=2, most=8)),
+        "blocks": draw(_lists_of_blocks(depth=2, least=3, most=8)),
     }
 
 

@@ -19,7 +19,7 @@ from random_graphs import build, descriptions
 from replay import KERAS_BACKEND, answer, assert_equal, is_bit_for_bit
 
 # JAX compiles every operation of every network.
-REPLAYS, FIELDS, SHAPES = (6, 4, 4) if KERAS_BACKEND == "jax" else (25, 15, 15)
+REPLAYS, FIELDS, SHAPES = (5, 4, 3) if KERAS_BACKEND == "jax" else (20, 20, 12)
 
 
 def on_networks(count, *more):
