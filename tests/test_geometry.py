@@ -8,6 +8,7 @@ import pytest
 from keras import layers
 
 import networks
+from influence import compare, make_additive
 from optogram import Network, backend
 from optogram.errors import InputError
 from optogram.network import forward
@@ -18,98 +19,6 @@ from optogram.network.steps import Value, flatten
 CURRENT = backend.current()
 
 # -- receptive fields ------------------------------------------------------------------------------
-
-
-def make_additive(model):
-    """Positive weights that average: all activations stay where they pass everything on."""
-    rng = np.random.default_rng(0)
-    for weight in model.weights:
-        if "kernel" in weight.name:
-            values = rng.uniform(0.5, 1.5, weight.shape)
-            values /= values.sum(axis=(0, 1, 2) if values.ndim == 4 else 0)
-        else:
-            values = np.full(weight.shape, weight.name in ("gamma", "moving_variance"))
-        weight.assign(values.astype("float32"))
-    return model
-
-
-def influence(graph, value, x, elements):
-    """(elements, H, W), True where the channels of an element (i, j) of a map have a gradient."""
-
-    def summed(at, chosen):
-        (maps,) = forward.run(graph, at, [value])
-        return keras.ops.reshape(maps * chosen, (1, -1)), ()
-
-    height, width = graph.steps[value.step].shape[1:3]
-    chosen = np.zeros((len(elements), len(x), height, width, 1), "float32")
-    for i, element in enumerate(elements):
-        chosen[i][:, *element] = 1
-    fed = [np.concatenate([x] * len(elements)), chosen.reshape(-1, height, width, 1)]
-    with keras.StatelessScope():
-        program = CURRENT.compile(CURRENT.gradient(summed), [])
-        found, _ = program(*map(CURRENT.to_tensor, fed))
-    found = CURRENT.to_array(found)[0].reshape(len(elements), *x.shape)
-    return (found != 0).any(axis=(1, 4))
-
-
-def pictures(graph):
-    """Images that show all influence: for maxima, one in which each pixel is the brightest."""
-    _, height, width, channels = graph.steps[0].shape
-    if not any(isinstance(step.operation, layers.MaxPooling2D) for step in graph.steps):
-        return np.full((1, height, width, channels), 0.6, "float32")
-    x = np.full((height * width, height, width, channels), 0.6, "float32")
-    x.reshape(height * width, height * width, channels)[np.diag_indices(height * width)] = 0.7
-    return x
-
-
-def window_of(field, element, size):
-    """[(first, last), ...] of rows and of columns that the rule says ``element`` sees."""
-    if field.is_whole:
-        return [(0, side - 1) for side in size]
-    return [
-        (
-            math.ceil(field.start[axis] + element[axis] * field.stride[axis]),
-            math.floor(field.end[axis] + element[axis] * field.stride[axis]),
-        )
-        for axis in range(2)
-    ]
-
-
-def elements_of(shape):
-    _, height, width, _ = shape
-    return [(0, 0), (0, width - 1), (height // 2, width // 2), (height - 1, width - 1)]
-
-
-def compare(model, exact, wanted=None):
-    """Assert that nothing outside the field of each step has influence.
-
-    ``exact``: and that its first and last row and column have, where they are in the image.
-    """
-    graph = flatten(model)
-    geometry = measure(graph, (1, *model.input_shape[1:]))
-    size = model.input_shape[1:3]
-    for step in wanted or maps_of(graph)[1:]:
-        field = geometry[step.index].receptive_field
-        elements = elements_of(step.shape)
-        influences = influence(graph, Value(step.index), pictures(graph), elements)
-        for element, seen in zip(elements, influences, strict=True):
-            window = window_of(field, element, size)
-            places = [
-                {*range(first, last + 1)} & {*range(side)}
-                for (first, last), side in zip(window, size, strict=True)
-            ]
-            if not all(places):
-                places = [set(), set()]  # the element sees nothing but padding
-            for axis, allowed in enumerate(places):
-                where = f"{step.name} {element}, axis {axis}: {window[axis]}"
-                found = {*np.flatnonzero(seen.any(axis=1 - axis)).tolist()}
-                assert found <= allowed, where
-                if exact and not field.is_whole:
-                    assert {*window[axis]} & allowed <= found, where
-
-
-def maps_of(graph):
-    return [step for step in graph.steps if len(step.shape) == 4 and step.half != "pre"]
 
 
 EXACT = [

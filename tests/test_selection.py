@@ -6,11 +6,11 @@ import pytest
 from keras import layers, ops
 
 import optogram as og
+from model_state import state
 from optogram.errors import InputError, ModelError
 from optogram.network.selection import select
 from optogram.network.steps import flatten
-from test_steps import answer, assert_equal
-from test_unchanged import state
+from replay import answer, assert_equal
 
 SIDE = 12
 

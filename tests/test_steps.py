@@ -2,7 +2,6 @@
 
 import gc
 import weakref
-from contextlib import nullcontext
 
 import keras
 import numpy as np
@@ -14,33 +13,7 @@ from optogram import backend
 from optogram.errors import ModelError
 from optogram.network import forward
 from optogram.network.steps import Value, flatten
-
-KERAS_BACKEND = keras.config.backend()
-
-
-def eager():
-    """No writes to variables; on PyTorch no graph for gradients either."""
-    if KERAS_BACKEND == "torch":
-        import torch
-
-        return torch.no_grad()
-    return nullcontext()
-
-
-def answer(function, x):
-    """``function`` of ``x`` as an array; random numbers are the same at every call."""
-    keras.utils.set_random_seed(0)
-    with eager(), keras.StatelessScope():
-        return keras.tree.map_structure(
-            backend.current().to_array, function(backend.current().to_tensor(x))
-        )
-
-
-def assert_equal(found, expected, is_exact=KERAS_BACKEND != "torch"):
-    if not is_exact:
-        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6 * np.abs(expected).max())
-    else:
-        np.testing.assert_array_equal(found, expected)
+from replay import answer, assert_equal, is_bit_for_bit
 
 
 def names(model):
@@ -63,10 +36,7 @@ def test_replay_equals_the_model(name):
     graph = flatten(model)
     x = networks.images_for(model)
     (found,) = answer(lambda t: forward.run(graph, t, graph.outputs), x)
-    # On JAX depthwise convolutions are summed in another order.
-    depthwise = any(isinstance(step.operation, layers.DepthwiseConv2D) for step in graph.steps)
-    is_exact = KERAS_BACKEND == "tensorflow" or (KERAS_BACKEND == "jax" and not depthwise)
-    assert_equal(found, answer(model, x), is_exact)
+    assert_equal(found, answer(model, x), is_bit_for_bit(graph))
 
 
 @pytest.mark.parametrize("name", ["separate", "branches", "strided", "skips"])

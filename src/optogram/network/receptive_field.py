@@ -116,6 +116,7 @@ _POINTWISE_OPERATIONS = frozenset(
         "TrueDivide",
     )
 )
+_OPERATIONS_ALONG_CHANNELS = frozenset(("Concatenate", "Softmax"))
 
 
 def receptive_field(
@@ -239,9 +240,11 @@ def _is_pointwise(step: Step) -> bool:
     layer = step.operation
     if isinstance(layer, keras.layers.BatchNormalization) and step.kwargs.get("training"):
         return False  # statistics of the batch mix all positions
-    if isinstance(layer, _ALONG_CHANNELS):
+    is_layer = isinstance(layer, keras.layers.Layer)
+    is_operation_along_channels = not is_layer and step.kind in _OPERATIONS_ALONG_CHANNELS
+    if isinstance(layer, _ALONG_CHANNELS) or is_operation_along_channels:
         return getattr(step.shaping, "axis", None) in (-1, 3, [-1], [3])
-    if isinstance(layer, keras.layers.Layer):
+    if is_layer:
         return isinstance(layer, _POINTWISE_LAYERS)
     return step.kind in _POINTWISE_OPERATIONS
 
