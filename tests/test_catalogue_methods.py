@@ -1,5 +1,6 @@
-"""The five smallest classifiers of keras.applications, looked into in every way, at full size.
+"""The smallest networks of the catalogue, looked into in every way, at full size.
 
+With EfficientNet-Lite0, which many other tests explain, they are the five smallest.
 ``benchmarks/catalogue.py`` does it for all of them; ``docs/catalogue.md`` is its table.
 """
 
@@ -16,7 +17,6 @@ PUBLISHED = {
     "mobilenetv2": 300,
     "mobilenet": 569,
     "nasnetmobile": 564,
-    "efficientnetb0": 390,
 }
 CONVOLVING = ("Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Dense")
 BACKEND = keras.config.backend()
