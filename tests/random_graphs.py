@@ -176,7 +176,8 @@ def _functional(shape, blocks, name):
             unread = [i for i in unread if i not in read]
             unread += range(len(values), len(values) + len(made))
             values += made
-    ends = [values[i] for i in unread]
+    # Older releases of Keras take no model that does nothing.
+    ends = [values[i] for i in unread if i] or [layers.Identity(name="Identity")(values[0])]
     return keras.Model(values[0], ends[0] if len(ends) == 1 else ends, name=name)
 
 
