@@ -3,9 +3,20 @@
 import difflib
 from collections.abc import Iterable
 
+_LONGEST = 1000
+
 
 class OptogramError(Exception):
-    """Base of every error that optogram raises on purpose; its text is meant for the user."""
+    """Base of every error that optogram raises on purpose; its text is meant for the user.
+
+    It is one line whatever names are in it: what does not print stands as in ``repr``.
+    """
+
+    def __init__(self, text: str = "") -> None:
+        text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+        if len(text) > _LONGEST:
+            text = f"{text[: _LONGEST // 2]} … {text[-_LONGEST // 2 :]}"
+        super().__init__(text)
 
 
 class InputError(OptogramError, ValueError):

@@ -1,9 +1,13 @@
 """Reading what options say in short: numbers, sizes, pairs."""
 
+import hashlib
 import re
 from typing import Any
 
 import click
+
+_LONGEST_STEM = 100  # bytes
+_DEVICES = r"|con|prn|aux|nul|com\d|lpt\d"  # no files on Windows; nor is one of no name
 
 
 def numbers(text: str) -> list[int]:
@@ -52,8 +56,12 @@ def class_label(text: str) -> int | str:
 
 
 def file_stem(text: str) -> str:
-    """``text`` as the name of a file."""
-    return re.sub(r"[^\w.-]+", "-", text).strip("-") or "picture"
+    """``text`` as the name of a file in the folder it is put in, not too long for any system."""
+    stem = re.sub(r"[^\w.-]+", "-", text).strip("-.")
+    if len(stem.encode()) > _LONGEST_STEM:
+        digest = hashlib.blake2b(text.encode(errors="replace"), digest_size=4).hexdigest()
+        stem = stem.encode()[: _LONGEST_STEM - 9].decode(errors="ignore") + f"-{digest}"
+    return f"_{stem}" if re.fullmatch(_DEVICES, stem.partition(".")[0], re.IGNORECASE) else stem
 
 
 def held_input(text: str) -> tuple[str, Any]:

@@ -153,8 +153,13 @@ def _climb_all(
     """Bring every target to its end; a batch that was half way goes first in its group."""
     half_way = work.read(ledger) if ledger else None
     for own, members in asked.plans:
-        if half_way and half_way[0][0] in members:
-            _climb_batch(asked, own, work, *half_way, ledger, progress)
+        if ledger and half_way and half_way[0][0] in members:
+            batch, state = half_way
+            if not set(batch) <= set(members):
+                raise ledger.damaged()
+            if not state.is_like(begin(own, len(batch), asked.start_of(batch))):
+                raise ledger.damaged()
+            _climb_batch(asked, own, work, batch, state, ledger, progress)
         left = np.array([i for i in members if not work.finished[i]], int)
         for part in batches(len(left), own.memory_each(), memory):
             batch = left[part]
@@ -256,16 +261,27 @@ class _Work:
         if kept is None:
             return None
         arrays, texts = kept
-        finished = arrays.pop("finished")
-        for name in ("values", "history", "score", "frames", "dead"):
-            getattr(self, name)[finished] = arrays[name]
-        self.finished[:] = finished
         half_way = {
             name.removeprefix("half way "): array
             for name, array in arrays.items()
             if name.startswith("half way ")
         }
-        return arrays["batch"], Climb.of(half_way, texts["done"])
+        try:
+            finished, batch = arrays["finished"], arrays["batch"]
+            for name in ("values", "history", "score", "frames", "dead"):
+                getattr(self, name)[finished] = arrays[name]
+            self.finished[:] = finished
+            state = Climb.of(half_way, texts["done"])
+        # Whoever changed the file may have left out or reshaped anything.
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            raise ledger.damaged() from error
+        left, frame = np.flatnonzero(~self.finished), (len(batch), *self.frames.shape[2:])
+        is_whole = batch.ndim == 1 and len(batch) and batch.dtype.kind in "iu"
+        if not is_whole or not np.isin(batch, left).all():
+            raise ledger.damaged()
+        if any(array.shape != frame for array in state.frames):
+            raise ledger.damaged()
+        return batch, state
 
 
 def _shown(net: Network, recipe: Recipe, values: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from optogram.errors import InputError
-from optogram.files import replacing
+from optogram.files import read_arrays, replacing
 from optogram.network.network import Network
 from optogram.network.steps import Value
 
@@ -66,19 +66,22 @@ class Ledger:
         if not self.path.exists():
             return None
         try:
-            with np.load(self.path, allow_pickle=False) as file:
-                texts = json.loads(str(file["texts"]))
-                arrays = {name: file[name] for name in file.files if name != "texts"}
+            arrays = read_arrays(self.path)
+            texts = json.loads(str(arrays.pop("texts")))
             mark = texts.pop("mark")
         # A damaged or foreign file can fail anywhere inside NumPy, with any exception.
         except Exception as error:
-            raise InputError(
-                f"{self.path} does not hold the progress of {self.who}, or is damaged: give "
-                "another name, or delete it to begin anew."
-            ) from error
+            raise self.damaged() from error
         if mark != self.mark:
             raise self.other_run()
         return arrays, texts
+
+    def damaged(self) -> InputError:
+        """The error for a file that holds something else."""
+        return InputError(
+            f"{self.path} does not hold the progress of {self.who}, or is damaged: give "
+            "another name, or delete it to begin anew."
+        )
 
     def other_run(self) -> InputError:
         """The error for a file that belongs to another run."""

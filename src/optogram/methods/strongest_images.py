@@ -197,10 +197,18 @@ class _Strongest:
         if kept is None:
             return self
         arrays, texts = kept
-        arrays["photos"] = arrays["photos"].astype(object)
-        if not set(texts["done"]) <= set(names):
+        try:
+            found = _Strongest(**arrays, done=set(texts["done"]), unread=dict(texts["unread"]))
+            found.photos = found.photos.astype(str).astype(object)
+        # Whoever changed the file may have left out or reshaped anything.
+        except (KeyError, TypeError, ValueError) as error:
+            raise ledger.damaged() from error
+        pairs = ((found.values, "f"), (found.places, "i"), (found.photos, "O"))
+        if any(a.shape != self.values.shape or a.dtype.kind != kind for a, kind in pairs):
+            raise ledger.damaged()
+        if not found.done <= set(names):
             raise ledger.other_run()
-        return _Strongest(**arrays, done=set(texts["done"]), unread=texts["unread"])
+        return found
 
 
 def _peaks(maps: Any) -> Any:

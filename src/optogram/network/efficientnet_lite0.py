@@ -16,6 +16,8 @@ import numpy as np
 from keras import layers
 
 from optogram.errors import ModelError
+from optogram.files import kind_at
+from optogram.network.model_file import first_line, require_own_numbers
 from optogram.network.torch_pickle import read_tensors
 
 NAME = "efficientnet-lite0"
@@ -108,16 +110,19 @@ def efficientnet_lite0(weights: str | os.PathLike | None = "imagenet") -> keras.
 def load_weights_file(model: keras.Model, path: str | os.PathLike) -> None:
     """Load a Keras weights file into ``model``; ModelError where it is missing or does not fit."""
     path = Path(path)
-    if not path.is_file():
+    if kind_at(path) != "file":
         raise ModelError(
             f'No weights file {path}; give the path of one, weights="imagenet" or weights=None.'
         )
     try:
+        require_own_numbers(path)
         model.load_weights(path)
-    except (ValueError, OSError, KeyError) as error:
-        reason = str(error).strip().split("\n")[0].rstrip(".")
+    except ModelError:
+        raise
+    # A damaged or foreign file can fail anywhere inside Keras, with any exception.
+    except Exception as error:
         raise ModelError(
-            f"{path.name} does not hold the weights of {model.name} ({reason}); "
+            f"{path.name} does not hold the weights of {model.name} ({first_line(error)}); "
             "give the file that model.save_weights wrote for the same architecture."
         ) from error
 

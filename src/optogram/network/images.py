@@ -16,6 +16,9 @@ from optogram.errors import InputError
 PIXEL_LIMIT = 120_000_000
 """Most pixels (height × width) that a picture may have; its header is asked before decoding."""
 
+_SCANNED_LIMIT = 20 * PIXEL_LIMIT
+"""Most pixels times scans of a progressive JPEG file, which seldom has more than ten."""
+
 # Plain raster formats, decoded in process; EPS, for one, would start Ghostscript.
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000")
 
@@ -81,6 +84,7 @@ def read_picture(source: str | os.PathLike | Image.Image | Any, channels: int = 
         with _open(source, name) as file, _decoding(name):
             formats = [known for known in _FORMATS if known in _installed_formats()]
             with Image.open(file, formats=formats) as image:
+                _check_scans(image, Path(os.fsdecode(source)), name)
                 return _from_image(image, channels, name)
     if isinstance(source, Image.Image):
         name = "The Pillow image"
@@ -202,6 +206,18 @@ def _from_image(image: Image.Image, channels: int, name: str) -> np.ndarray:
     else:
         pixels = _eight_bits(image, channels)
     return _upright(pixels, image)
+
+
+def _check_scans(image: Image.Image, path: Path, name: str) -> None:
+    """Refuse a JPEG file of very many scans: a hundred bytes make the decoder pass over it all."""
+    if image.format not in ("JPEG", "MPO"):
+        return
+    scans = path.read_bytes().count(b"\xff\xda")
+    if scans * image.width * image.height > _SCANNED_LIMIT:
+        raise InputError(
+            f"{name} has {image.width}×{image.height} pixels in {scans} scans, which would take "
+            "very long to decode: save it anew from a picture editor."
+        )
 
 
 def _numbers(image: Image.Image, name: str) -> np.ndarray:

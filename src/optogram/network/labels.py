@@ -2,6 +2,7 @@
 
 import json
 import re
+import reprlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -10,8 +11,10 @@ from os import PathLike
 from pathlib import Path
 
 from optogram.errors import InputError, nearest
+from optogram.files import kind_at
 
 _LARGEST_FILE = 10_000_000  # bytes
+_MOST_NAMES = 500_000
 
 
 @dataclass(frozen=True)
@@ -136,7 +139,7 @@ def _read_file(path: Path) -> Labels:
 
 def _read_text(path: Path) -> str:
     """The UTF-8 text of ``path``, without byte order mark; InputError where there is none."""
-    if not path.is_file():
+    if kind_at(path) != "file":
         raise InputError(f"No labels file {path}; give a text or .json file, or a list of names.")
     try:
         if path.stat().st_size > _LARGEST_FILE:
@@ -178,12 +181,12 @@ def _from_content(content: object, origin: str) -> Labels:
 def _in_order(by_number: Mapping[object, object], origin: str) -> list[object]:
     """The values of ``{"0": ..., "1": ...}`` by number; InputError unless none is left out."""
     by_digits = {str(key): value for key, value in by_number.items()}
-    keys = [str(number) for number in range(len(by_number))]
-    if set(keys) != by_digits.keys():
-        stray = next(key for key in by_digits if key not in keys)
+    keys = dict.fromkeys(str(number) for number in range(len(by_number)))
+    if keys.keys() != by_digits.keys():
+        stray = next((key for key in by_digits if key not in keys), "a key given twice")
         raise InputError(
             f"The keys of {origin} must be the class numbers 0 to {len(keys) - 1}, and "
-            f"{stray!r} is none of them; write each class as number: name."
+            f"{reprlib.repr(stray)} is none of them; write each class as number: name."
         )
     return [by_digits[key] for key in keys]
 
@@ -192,6 +195,8 @@ def _from_entries(entries: Iterable[object], origin: str) -> Labels:
     """Labels out of names, or pairs of WordNet id and name; InputError for anything else."""
     names, ids = [], []
     for number, entry in enumerate(entries):
+        if number == _MOST_NAMES:
+            raise InputError(f"{origin} has over {_MOST_NAMES:,} labels; give one for each output.")
         match entry:
             case str(name) if name.strip():
                 wordnet = ""
@@ -199,7 +204,7 @@ def _from_entries(entries: Iterable[object], origin: str) -> Labels:
                 pass
             case _:
                 raise InputError(
-                    f"Label {number} of {origin} must be a name, got {entry!r}; "
+                    f"Label {number} of {origin} must be a name, got {reprlib.repr(entry)}; "
                     "give one text for each class."
                 )
         names.append(name)

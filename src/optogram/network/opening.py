@@ -1,24 +1,22 @@
 """Opening a network by name or from a file."""
 
-import json
 import os
 import re
-import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import h5py
 import keras
 
 from optogram import backend
 from optogram.errors import ModelError
+from optogram.files import kind_at
 from optogram.network import catalogue
 from optogram.network.labels import Labels, imagenet
+from optogram.network.model_file import first_line, read, refuse_code, weights_limited
 from optogram.network.network import Network
 
 _ENDINGS = (".keras", ".h5", ".hdf5")
-_CONFIG_LIMIT = 100_000_000
 _IMAGENET_CLASSES = 1000
 
 
@@ -89,7 +87,7 @@ def _looks_like_file(model: str | os.PathLike) -> bool:
     text = os.fspath(model)
     if not isinstance(model, str) or text.lower().endswith(_ENDINGS) or os.sep in text:
         return True
-    return text != "" and Path(text).exists() and not catalogue.is_known(text)
+    return kind_at(Path(text)) != "nothing" and not catalogue.is_known(text)
 
 
 def _from_file(
@@ -99,11 +97,14 @@ def _from_file(
     trust: bool,
     part: Mapping[str, Any],
 ) -> Network:
-    config = _read_config(path)
+    content = read(path)
     if not trust:
-        _refuse_code(path, config)
+        refuse_code(path, content.config)
     try:
-        model = keras.saving.load_model(path, compile=False, safe_mode=not trust)
+        with weights_limited(path, content.numbers):
+            model = keras.saving.load_model(path, compile=False, safe_mode=not trust)
+    except ModelError:
+        raise
     # A damaged or foreign file can fail anywhere inside Keras, with any exception.
     except Exception as error:
         raise ModelError(_why_not(path, error)) from error
@@ -132,92 +133,6 @@ def _architecture(model: keras.Model) -> catalogue.Entry | None:
         return None
 
 
-def _read_config(path: Path) -> Any:
-    """The configuration inside a model file, read without building anything of it."""
-    if not path.exists():
-        raise ModelError(f"{path} does not exist: give a .keras or .h5 file, or a network's name.")
-    if path.is_dir():
-        hint = "it is a TensorFlow SavedModel: " if (path / "saved_model.pb").exists() else ""
-        raise ModelError(
-            f"{path} is a folder, not a model file: {hint}save the model with "
-            "model.save('model.keras')."
-        )
-    try:
-        if zipfile.is_zipfile(path):
-            return _config_of_keras_file(path)
-        if h5py.is_hdf5(path):
-            return _config_of_h5_file(path)
-    except ModelError:
-        raise
-    except PermissionError as error:
-        raise ModelError(f"{path} cannot be read: permission denied.") from error
-    # As below: a damaged archive can fail anywhere, with any exception.
-    except Exception as error:
-        raise ModelError(
-            f"{path} is damaged and cannot be read as a model ({_first_line(error)}): "
-            "save it again."
-        ) from error
-    raise ModelError(
-        f"{path} is no Keras model file: expected a .keras or .h5 file made by model.save()."
-    )
-
-
-def _require_ending(path: Path, *endings: str) -> None:
-    """Keras tells the two formats apart by the ending alone."""
-    if path.suffix.lower() not in endings:
-        raise ModelError(
-            f"{path} is a Keras model in the {endings[0]} format under another ending: rename it "
-            f"to {path.stem}{endings[0]}."
-        )
-
-
-def _config_of_keras_file(path: Path) -> Any:
-    with zipfile.ZipFile(path) as archive:
-        if "config.json" not in archive.namelist():
-            raise ModelError(
-                f"{path} is an archive with no Keras model in it: expected a file made by "
-                "model.save('model.keras')."
-            )
-        if archive.getinfo("config.json").file_size > _CONFIG_LIMIT:
-            raise ModelError(f"{path} has a configuration of over 100 MB: no real model has.")
-        _require_ending(path, ".keras")
-        return json.loads(archive.read("config.json"))
-
-
-def _config_of_h5_file(path: Path) -> Any:
-    with h5py.File(path, "r") as file:
-        config = file.attrs.get("model_config")
-    if config is None:
-        raise ModelError(
-            f"{path} holds weights only, no model: save the whole model with "
-            "model.save('model.keras'), or give the network's name and weights=."
-        )
-    _require_ending(path, ".h5", ".hdf5")
-    return json.loads(config)
-
-
-def _refuse_code(path: Path, config: Any) -> None:
-    """Refuse files that hold code of their own; older Keras releases run it from .h5 files."""
-    for node in _nodes(config):
-        if node.get("class_name") in ("Lambda", "__lambda__"):
-            raise ModelError(
-                f"{path} holds code of its own (a Lambda layer), which would run on this machine: "
-                "if you trust whoever made it, say --trust (in Python: trust=True)."
-            )
-
-
-def _nodes(config: Any) -> Iterator[dict]:
-    """Every dictionary inside a configuration, at any depth."""
-    waiting = [config]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, dict):
-            yield node
-            waiting.extend(node.values())
-        elif isinstance(node, list):
-            waiting.extend(node)
-
-
 def _why_not(path: Path, error: Exception) -> str:
     unknown = r"(?:Could not (?:locate|deserialize) (?:class|function)|Unknown \w+:) '([^']+)'"
     custom = re.search(unknown, str(error))
@@ -228,11 +143,6 @@ def _why_not(path: Path, error: Exception) -> str:
             "optogram.Network(model)."
         )
     return (
-        f"{path} could not be loaded by Keras {keras.__version__} ({_first_line(error)}): "
+        f"{path} could not be loaded by Keras {keras.__version__} ({first_line(error)}): "
         "save it again."
     )
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:200].rstrip(".") if lines else type(error).__name__

@@ -87,7 +87,8 @@ def report(
     with meter.part(_NETWORK_UNITS, "the network itself"):
         html = _html(net, sections, anatomy(net), fit)
         with replacing(page) as part:
-            part.write_text(html, encoding="utf-8")
+            # Names of files need not be text: what is none stands there as \udcff.
+            part.write_text(html, encoding="utf-8", errors="backslashreplace")
     meter.finish()
     return page
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -65,6 +65,13 @@ class Attribution(Result):
     question : Question or None
         What `optogram.check` asks again; it is not saved, and None in a result loaded from a file.
     """
+
+    shapes: ClassVar = {
+        "values": "N h w | N H W C",
+        "images": "N H W C",
+        "targets": "N",
+        "score": "N",
+    }
 
     images: np.ndarray
     targets: tuple[str, ...]
@@ -152,6 +159,8 @@ class Occlusion(Attribution):
         The score with the patch there; ``values`` is ``score`` minus these.
     """
 
+    shapes: ClassVar = Attribution.shapes | {"values": "N h w", "scores": "N h w"}
+
     scores: np.ndarray
 
     def mask(self, t: float, of: str = "values") -> np.ndarray:
@@ -213,6 +222,8 @@ class IntegratedGradients(Attribution):
         steps are added.
     """
 
+    shapes: ClassVar = Attribution.shapes | {"baseline_score": "N", "completeness_gap": "N"}
+
     baseline_score: np.ndarray
     completeness_gap: np.ndarray
 
@@ -228,6 +239,11 @@ class GradCAM(Attribution):
     gradients : ndarray of shape (N, h, w, K)
         The gradient of the score at each element of the maps.
     """
+
+    shapes: ClassVar = Attribution.shapes | {
+        "maps": "N a b K | 1 a b K",
+        "gradients": "N a b K",
+    }
 
     maps: np.ndarray
     gradients: np.ndarray

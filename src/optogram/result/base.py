@@ -4,15 +4,16 @@ import dataclasses
 import html
 import json
 import os
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, get_args, get_origin
 
 import numpy as np
 
 from optogram.errors import InputError
-from optogram.files import replacing
+from optogram.files import read_arrays, replacing
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -48,6 +49,8 @@ class Result:
     warnings: tuple[str, ...]
 
     kinds: ClassVar[dict[str, type["Result"]]] = {}
+    shapes: ClassVar[dict[str, str]] = {}
+    """What a file may hold: ``"N h w | N H W C"``, where a letter is the same length throughout."""
 
     def __init_subclass__(cls) -> None:
         """Make the class known to `load_result` by its name."""
@@ -131,14 +134,15 @@ def load_result(path: str | os.PathLike) -> Result:
     """
     path = Path(path)
     try:
-        with np.load(path, allow_pickle=False) as file:
-            texts = json.loads(str(file[_MANIFEST]))
-            if texts.pop("format") != _FORMAT:
-                raise KeyError("format")
-            kind = Result.kinds[texts.pop("kind")]
-            arrays = {name: file[name] for name in file.files if name != _MANIFEST}
+        arrays: dict[str, Any] = dict(read_arrays(path))
+        texts = json.loads(str(arrays.pop(_MANIFEST)))
+        if texts.pop("format") != _FORMAT:
+            raise KeyError("format")
+        kind = Result.kinds[texts.pop("kind")]
         texts["parameters"] = _with_tuples(texts["parameters"])
-        return kind(**_with_tuples(texts), **arrays)
+        result = kind(**_with_tuples(texts), **arrays)
+        _check(result)
+        return result
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist.") from error
     # A damaged or foreign file can fail anywhere inside NumPy, with any exception.
@@ -149,11 +153,51 @@ def load_result(path: str | os.PathLike) -> Result:
 def is_result(path: str | os.PathLike) -> bool:
     """Whether the file at ``path`` is there and looks like one that `Result.save` wrote."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return _MANIFEST in file.files
-    # A foreign file can fail anywhere inside NumPy, with any exception.
+        if not Path(path).is_file():  # opening a pipe would wait for its other end
+            return False
+        with zipfile.ZipFile(path) as file:
+            return f"{_MANIFEST}.npy" in file.namelist()
+    # A foreign file can fail anywhere, with any exception.
     except Exception:
         return False
+
+
+def _check(result: Result) -> None:
+    """Raise what comes first where fields are not of their types, or do not fit each other."""
+    saved = [f for f in dataclasses.fields(result) if f.metadata.get("is_saved") is not False]
+    for item in saved:
+        if not _is_a(getattr(result, item.name), item.type):
+            raise TypeError(item.name)
+    if not result.values.size:
+        raise ValueError("values")
+    lengths: dict[str, int] = {}
+    for name, forms in result.shapes.items():
+        shape = np.shape(getattr(result, name))
+        fitting = (found for form in forms.split("|") if (found := _lengths(form, shape, lengths)))
+        lengths |= next(fitting)
+
+
+def _lengths(form: str, shape: tuple[int, ...], known: dict[str, int]) -> dict[str, int]:
+    """The length that each letter of ``form`` has in ``shape``; none where they do not fit."""
+    found = dict(zip(form.split(), shape, strict=False))
+    fixed = known | {letter: int(letter) for letter in found if letter.isdigit()}
+    is_other = any(fixed.get(letter, length) != length for letter, length in found.items())
+    return {} if len(form.split()) != len(shape) or is_other else found
+
+
+def _is_a(content: Any, kind: Any) -> bool:
+    """Whether ``content`` is what the field of a result says that it is."""
+    of, inner = get_origin(kind), get_args(kind)
+    if kind is np.ndarray:
+        return isinstance(content, np.ndarray) and content.dtype.kind in "biuf"
+    if of is tuple:
+        return isinstance(content, tuple) and all(isinstance(part, inner[0]) for part in content)
+    if of is Mapping:
+        is_any = inner[1] is Any
+        return isinstance(content, dict) and (
+            is_any or all(isinstance(part, inner[1]) for part in content.values())
+        )
+    return isinstance(content, kind)
 
 
 def _with_tuples(texts: dict[str, Any]) -> dict[str, Any]:

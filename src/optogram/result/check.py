@@ -1,7 +1,7 @@
 """The result of checking a map: whether it is to be believed."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -44,6 +44,18 @@ class Check(Result):
     edges : ndarray of shape (h, w)
         Its edge map.
     """
+
+    shapes: ClassVar = {
+        "values": "N S",
+        "targets": "N",
+        "stages": "S",
+        "deletion": "N 3 p",
+        "insertion": "N 3 p",
+        "edge_similarity": "N",
+        "image": "H W C",
+        "scrambled": "m h w",
+        "edges": "h w",
+    }
 
     checked: str
     layer: str | None

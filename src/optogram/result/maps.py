@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -23,6 +23,8 @@ class FeatureMaps(Result):
     layer : str
         The layer's name.
     """
+
+    shapes: ClassVar = {"values": "N h w C", "images": "N H W c"}
 
     images: np.ndarray
     layer: str
@@ -78,6 +80,8 @@ class Kernels(Result):
     layer : str
         The layer's name.
     """
+
+    shapes: ClassVar = {"values": "h w i o"}
 
     layer: str
 

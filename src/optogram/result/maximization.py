@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -31,6 +31,15 @@ class Maximization(Result):
     frames : uint8 ndarray of shape (N, frames, h, w, C)
         The pictures on the way, where frames were asked for.
     """
+
+    shapes: ClassVar = {
+        "values": "N H W C",
+        "images": "N h w C",
+        "targets": "N",
+        "history": "N s",
+        "score": "N",
+        "frames": "N f h w C",
+    }
 
     images: np.ndarray
     targets: tuple[str, ...]

@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -39,6 +39,14 @@ class StrongestImages(Result):
     opened : sequence or None
         The photos as they were given; not saved.
     """
+
+    shapes: ClassVar = {
+        "values": "F T",
+        "filters": "F",
+        "indices": "F T",
+        "positions": "F T 2",
+        "windows": "F T 4",
+    }
 
     layer: str
     filters: np.ndarray

@@ -157,6 +157,13 @@ class Climb:
         arrays |= {f"kept {i}": array for i, array in enumerate(self.kept)}
         return arrays | {f"frame {i}": array for i, array in enumerate(self.frames)}
 
+    def is_like(self, fresh: "Climb") -> bool:
+        """Whether it may go on where ``fresh`` would begin: its arrays are of the same shapes."""
+        mine = {name: array.shape for name, array in self.arrays().items() if "frame" not in name}
+        its = {name: array.shape for name, array in fresh.arrays().items()}
+        steps = self.history.shape[1] if self.history.ndim > 1 else 0
+        return mine == its and isinstance(self.done, int) and 0 <= self.done <= steps
+
     @classmethod
     def of(cls, arrays: dict[str, np.ndarray], done: int) -> "Climb":
         """What `arrays` gave."""
