@@ -383,6 +383,23 @@ def arrays_of_strange_types(folder):
 
 
 @kind
+<<<<<<< HEAD
+=======
+def layers_in_a_circle(folder):
+    def taking(index, source):
+        def change(layer):
+            text = json.dumps(layer["inbound_nodes"])
+            changed = text.replace('["image", 0, 0', f'["{source}", {index}, 0')
+            layer["inbound_nodes"] = json.loads(changed)
+
+        return change
+
+    sources = ((0, "conv"), (0, "dense"), (7, "image"), (0, "x"))
+    yield from changed(folder, *(taking(index, source) for index, source in sources))
+
+
+@kind
+>>>>>>> hostile
 def shared_objects_and_shapes_that_lie(folder):
     yield from changed(
         folder,

@@ -431,6 +431,26 @@ def test_the_inside_of_somebodys_layer_has_steps(training):
     assert [len(block.convolution._inbound_nodes), len(block._inbound_nodes)] == [0, 2]
 
 
+class Unrolling(layers.Layer):
+    """Asks for the size of the batch, which symbols do not know."""
+
+    def __init__(self):
+        super().__init__(name="unrolling")
+        self.dense = layers.Dense(2)
+
+    def call(self, x):
+        return self.dense(ops.reshape(x, (ops.shape(x)[0], 8 * 8 * 3)))
+
+
+def test_what_cannot_be_followed_stays_one_step():
+    keras.utils.set_random_seed(0)
+    image = keras.Input((8, 8, 3))
+    model = keras.Model(image, Unrolling()(image))
+    graph, x = flatten(model), networks.images_for(model)
+    assert [step.name for step in graph.steps[1:]] == ["unrolling"]
+    assert_equal(answer(lambda t: forward.run(graph, t, graph.outputs), x)[0], answer(model, x))
+
+
 class Head(layers.Layer):
     """Resizes, as augmenting layers do, before it normalizes: in training unless told not to."""
 

@@ -14,7 +14,7 @@ from itertools import count
 from typing import Any
 
 import keras
-from keras.src.backend import get_keras_mask, set_keras_mask
+from keras.src.backend import compute_output_spec, get_keras_mask, set_keras_mask
 from keras.src.backend.common import global_state
 from keras.src.models.functional import Functional
 
@@ -78,7 +78,9 @@ def graph_of(model: keras.Model) -> tuple[Functional | None, bool]:
             inputs = _symbols(model)
             # What somebody else's call does with symbols can fail in any way.
             with suppress(Exception):
-                return keras.Model(inputs, call(inputs), name=model.name), is_opaque
+                found = keras.Model(inputs, call(inputs), name=model.name)
+                _try(found)
+                return found, is_opaque
     return None, True
 
 
@@ -217,8 +219,18 @@ def followed(call: Call, numbers: defaultdict[str, int]) -> Functional | None:
         args, kwargs = keras.tree.map_structure(symbol, (call.args, dict(call.kwargs)))
         if not layer._call_has_training_arg:
             kwargs.pop("training", None)
-        return keras.Model(list(symbols.values()), layer.call(*args, **kwargs))
+        found = keras.Model(list(symbols.values()), layer.call(*args, **kwargs))
+        _try(found)
+        return found
     return None
+
+
+def _try(model: Functional) -> None:
+    """Run ``model`` on tensors without numbers, as its backend has them.
+
+    Symbols let pass what tensors do not, such as a shape asked of a batch whose size is not known.
+    """
+    compute_output_spec(lambda *tensors: model(list(tensors)), *model.inputs)
 
 
 def fused_activation(operation: Any) -> Any | None:

@@ -22,6 +22,7 @@ from optogram.network.images import PIXEL_LIMIT
 _CONFIG_LIMIT = 100_000_000  # bytes
 _MOST_OBJECTS = 100_000
 _WEIGHTS = "model.weights.h5"
+_TENSOR = "__keras_tensor__"
 
 # What an archive or its weights may unpack to: so much, and this many times the file's own size.
 _UNPACKED = 1 << 26
@@ -251,13 +252,12 @@ def _numbers_in(path: Path, file: h5py.File) -> int:
     while waiting:
         group = waiting.pop()
         for name in group:
-            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            is_link = not isinstance(group.get(name, getlink=True), h5py.HardLink)
+            if is_link or group[name] in seen:
                 raise ModelError(
                     f"{path} has weights that are only a link to another place: save it again."
                 )
             item = group[name]
-            if item in seen:
-                continue
             seen.add(item)
             if isinstance(item, h5py.Group):
                 waiting.append(item)
@@ -298,10 +298,44 @@ def _require_measure(path: Path, config: Any) -> None:
                     f"{path} takes pictures of the shape {shape}, larger than can be read: save "
                     "a model that takes smaller ones."
                 )
+        if isinstance(node.get("layers"), list) and "input_layers" in node:
+            _require_order(path, node["layers"])
         if node.get("class_name") in ("__numpy__", "__tensor__"):
             keras.backend.standardize_dtype(node["config"]["dtype"])
     if objects > _MOST_OBJECTS:
         raise ModelError(f"{path} describes {objects:,} objects: no real model has so many.")
+
+
+def _require_order(path: Path, layers: list[dict]) -> None:
+    """Refuse layers that wait for each other: Keras 3.12 would try to connect them for ever."""
+    calls = {layer["name"]: [_sources(call) for call in layer["inbound_nodes"]] for layer in layers}
+    # A model among the layers, unlike a layer, was called once when it was made.
+    made = {
+        layer["name"]: int(layer["class_name"] == "InputLayer" or "layers" in layer["config"])
+        for layer in layers
+    }
+    is_moving = True
+    while is_moving:
+        is_moving = False
+        for name, waiting in calls.items():
+            while waiting and all(made.get(source, 0) > index for source, index in waiting[0]):
+                waiting.pop(0)
+                made[name] += 1
+                is_moving = True
+    stuck = next((name for name, waiting in calls.items() if waiting), None)
+    if stuck is not None:
+        raise ModelError(
+            f"{path} has layers in a circle, or unconnected ({stuck!r}): save it again."
+        )
+
+
+def _sources(call: Any) -> list[tuple[str, int]]:
+    """The layers, and which of their calls, whose outputs one call of a layer takes."""
+    if isinstance(call, list):  # as older releases write it, and .h5 files
+        return [(name, int(index)) for name, index, *_ in call]
+    tensors = (node["config"] for node in _nodes(call) if node.get("class_name") == _TENSOR)
+    histories = (tensor.get("keras_history") for tensor in tensors)
+    return [(history[0], int(history[1])) for history in histories if history]
 
 
 def _danger(node: dict) -> str:

@@ -87,7 +87,7 @@ def _looks_like_file(model: str | os.PathLike) -> bool:
     text = os.fspath(model)
     if not isinstance(model, str) or text.lower().endswith(_ENDINGS) or os.sep in text:
         return True
-    return kind_at(Path(text)) != "nothing" and not catalogue.is_known(text)
+    return text != "" and kind_at(Path(text)) != "nothing" and not catalogue.is_known(text)
 
 
 def _from_file(
