@@ -383,8 +383,6 @@ def arrays_of_strange_types(folder):
 
 
 @kind
-<<<<<<< HEAD
-=======
 def layers_in_a_circle(folder):
     def taking(index, source):
         def change(layer):
@@ -399,7 +397,6 @@ def layers_in_a_circle(folder):
 
 
 @kind
->>>>>>> hostile
 def shared_objects_and_shapes_that_lie(folder):
     yield from changed(
         folder,

@@ -15,20 +15,14 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-<<<<<<< HEAD
-=======
 from click.testing import CliRunner
->>>>>>> hostile
 from keras import layers
 from PIL import Image
 
 import hostile_files
 import hostile_models
 import optogram as og
-<<<<<<< HEAD
-=======
 from optogram.cli import main
->>>>>>> hostile
 from optogram.cli.attribution import unique_stems
 from optogram.cli.parsing import file_stem
 from optogram.errors import OptogramError
@@ -88,14 +82,10 @@ def contents(folder):
 def guarded(folder):
     """Nothing may be started, sent or written in the block, and it may not hang or swell."""
 
-<<<<<<< HEAD
-    def end(*_):
-=======
     hung = []
 
     def end(*_):  # whoever catches the exception goes on, but is found out
         hung.append(True)
->>>>>>> hostile
         raise TimeoutError(f"not refused within {_HANG} s")
 
     before, size = contents(folder.parent), largest_size()
@@ -113,10 +103,7 @@ def guarded(folder):
         if usual is not None:
             signal.alarm(0)
             signal.signal(signal.SIGALRM, usual)
-<<<<<<< HEAD
-=======
     assert not hung
->>>>>>> hostile
     assert seen == []
     assert contents(folder.parent) == before
     assert largest_size() - size < _ROOM
@@ -356,21 +343,6 @@ def test_the_command_line_says_one_sentence(folder):
         ["inspect", model],
         ["inspect", huge],
         ["inspect", "two\nlines.keras"],
-<<<<<<< HEAD
-        ["report", photo, "--model", "good.keras", "--preprocess", "unit"],
-        ["predict", *good, "--preprocess", "unit", "--labels", labels],
-        ["predict", "\udcff.png", "--model", "good.keras", "--preprocess", "unit"],
-    ):
-        done = subprocess.run(
-            [sys.executable, "-m", "optogram", *map(os.fspath, arguments)],
-            capture_output=True,
-            check=False,
-            timeout=_HANG,
-        )
-        assert (done.returncode, done.stdout) == (2, b""), (arguments, done)
-        assert done.stderr.count(b"\n") == 1, (arguments, done.stderr)
-        assert done.stderr.startswith(b"optogram: ")
-=======
         ["report", photo, "--model", "good.keras"],
         ["predict", *good, "--labels", labels],
         ["predict", "\udcff.png", "--model", "good.keras"],
@@ -386,4 +358,3 @@ def test_the_command_line_says_one_sentence(folder):
         timeout=3 * _HANG,
     )
     assert (done.returncode, done.stdout, done.stderr.count(b"\n")) == (2, b"", 1), done
->>>>>>> hostile
