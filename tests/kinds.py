@@ -259,7 +259,8 @@ def map_of_one():
 def segmentation():
     image = picture()
     x = layers.UpSampling2D(2)(conv(layers.MaxPooling2D(2)(conv(image)), name="inner"))
-    return keras.Model(image, layers.Conv2D(3, 1, activation="softmax", name="classes")(x))
+    classes = layers.Conv2D(3, 1, activation="softmax", name="classes")(x)
+    return keras.Model(image, classes, name="segmentation")
 
 
 # -- subclassed ------------------------------------------------------------------------------------
