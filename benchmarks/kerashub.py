@@ -10,7 +10,6 @@ refused in one sentence.
 import argparse
 import traceback
 from collections.abc import Callable, Iterator
-from functools import partial
 
 import keras
 import keras_hub
@@ -286,7 +285,8 @@ def questions(net: og.Network) -> dict[str, Callable[[], np.ndarray]]:
 
     def replay() -> np.ndarray:
         (ours,) = net.evaluate(x, [net.head.output])
-        theirs = net.run("the model itself", lambda: partial(net.model, training=False), [x])
+        model = net.model if net.model.input_shape[-1] == x.shape[-1] else twin(net.model)
+        theirs = keras.ops.convert_to_numpy(model(x, training=False))
         if not np.abs(ours - theirs).max() <= _REPLAYED * np.abs(theirs).max():
             worst = np.abs(ours - theirs).max() / np.abs(theirs).max()
             raise AssertionError(f"the replay is {worst:.1e} of the largest value off")
@@ -303,6 +303,13 @@ def questions(net: og.Network) -> dict[str, Callable[[], np.ndarray]]:
         ),
         "maximize": lambda: og.maximize(net, target, steps=3, size=net.nominal_size).values,
     }
+
+
+def twin(channels_first: keras.Model) -> keras.Model:
+    """The same residual network for channels last, which runs on every backend."""
+    found = classifier(resnet())
+    found.set_weights(channels_first.get_weights())
+    return found
 
 
 def opaque_convolutions(net: og.Network) -> tuple[int, int]:

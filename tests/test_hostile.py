@@ -122,7 +122,8 @@ def folder(tmp_path, monkeypatch):
 def assert_refused(folder, files, opening, least=2):
     files = list(files)
     assert len(files) >= least
-    for file in files:
+    # Reading knows no backend, nor does most of loading: two of each kind will do on the others.
+    for file in files if keras.backend.backend() == "tensorflow" else files[:2]:
         with guarded(folder):
             try:
                 opened = opening(file)
@@ -311,6 +312,7 @@ def test_no_text_of_a_result_becomes_markup_in_a_notebook(evil, folder):
         "AUX.x", "nul", "null\0byte", "x" * 100_000, "猫" * 5000, "-rf", "~", "$HOME",
         "a" * 99 + "/..",
     ],
+    ids=lambda name: ascii(name)[:20],
 )  # fmt: skip
 def test_file_names_made_of_names_stay_in_their_folder(name, folder):
     (photo,) = unique_stems([name])
