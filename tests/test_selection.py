@@ -365,3 +365,24 @@ def test_the_replay_of_a_followed_model_is_exact():
 
     found = answer(lambda t: forward.run(graph, t, graph.outputs), x)[0]
     assert_equal(found, answer(model, x))
+
+
+class Failing(Opaque):
+    """Goes wrong once it is run by a program that was compiled."""
+
+    is_broken = False
+
+    def call(self, images, training=None):
+        if self.is_broken:
+            raise ValueError("out of order")
+        return super().call(images, training)
+
+
+def test_opaque_code_that_fails_says_so_in_one_sentence():
+    model = called(Failing)
+    net = og.Network(model, "unit")
+    model.is_broken = True
+    with pytest.raises(ModelError) as error:
+        og.saliency(net, pictures(), 0)
+    assert "'mine' (Failing)" in str(error.value) and "(out of order)" in str(error.value)
+    assert "\n" not in str(error.value)

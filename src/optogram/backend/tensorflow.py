@@ -28,8 +28,9 @@ def compile(
     """See the contract. Variables are read where they stand, unless other values are given."""
     variables = list(variables)
 
-    # Photos of many sizes would otherwise leave one trace each behind.
-    @tf.function(reduce_retracing=True)
+    # Photos of many sizes would otherwise leave one trace each behind. As in Keras, Python is not
+    # rewritten: what is raised inside keeps its type.
+    @tf.function(reduce_retracing=True, autograph=False)
     def traced(values: list[Any], tensors: list[Any]) -> Any:
         given = zip(variables, values, strict=True) if values else None
         with keras.StatelessScope(state_mapping=given):
