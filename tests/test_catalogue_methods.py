@@ -29,6 +29,8 @@ def name(request):
         pytest.skip("compiling takes half a minute for each")
     if BACKEND == "torch" and request.param == "nasnetmobile":
         pytest.skip("Keras does not offer it on PyTorch")
+    if keras.__version__ == "3.12.0" and request.param == "nasnetmobile":
+        pytest.skip("minutes of compiling, spent on the newest Keras")
     return request.param
 
 

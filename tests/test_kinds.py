@@ -9,11 +9,11 @@ import optogram as og
 
 BACKEND = keras.config.backend()
 
-# JAX compiles each program for seconds: there, one method of each sort.
+# JAX compiles each program for seconds: there, one method at the image and one inside.
 METHODS = [
     method
     for method in kinds.METHODS
-    if BACKEND != "jax" or method in ("predict", "guided_backprop", "gradcam", "maximize, class")
+    if BACKEND != "jax" or method in ("guided_backprop", "gradcam")
 ]
 NOT_FOR = {
     "segmentation": ({"predict"}, "net.scores(photo)"),
