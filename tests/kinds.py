@@ -409,5 +409,6 @@ def try_method(method: str, kind: Kind, net: og.Network) -> str:
     for one in found.values() if isinstance(found, dict) else [found]:
         if isinstance(one, og.Result):
             assert one.values.size and np.isfinite(one.values).all(), (kind.title, method)
+            assert one.values.any() or method != "saliency", kind.title
     assert found, (kind.title, method)
     return "works"

@@ -76,6 +76,8 @@ def graph_of(model: keras.Model) -> tuple[Functional | None, bool]:
     with losses_kept([model]), _no_trace(model, defaultdict(int)):
         for call, is_opaque in ((model.call, False), (model, True)):
             inputs = _symbols(model)
+            if inputs is None:
+                return None, True
             # What somebody else's call does with symbols can fail in any way.
             with suppress(Exception):
                 found = keras.Model(inputs, call(inputs), name=model.name)
