@@ -138,6 +138,22 @@ def test_what_does_not_say_enough_is_refused_in_one_sentence(model, options, wor
     assert "\n" not in message
 
 
+def test_outputs_of_one_layer_and_in_nested_structures_can_be_told_apart():
+    image = keras.Input((SIDE, SIDE, 3), name="photo")
+    x = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3, name="conv")(image))
+    first, second = ops.split(x, 2, axis=-1)
+    model = keras.Model([{"inner": {"photo": image}}], {"both": [first, second]}, name="mine")
+    with pytest.raises(InputError, match="2 outputs") as error:
+        og.Network(model, "unit")
+    names = (
+        str(error.value).partition("outputs, ")[2].partition(":")[0].replace("'", "").split(", ")
+    )
+    whole = og.Network(keras.Model(image, x), "unit").scores(pictures())
+    for name, expected in zip(names, np.split(whole, 2, axis=-1), strict=True):
+        found = og.Network(model, "unit", output=name).scores(pictures())
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
 def test_names_given_for_a_model_of_one_input_are_checked():
     image = keras.Input((SIDE, SIDE, 3), name="photo")
     model = keras.Model(image, layers.Dense(2, name="answer")(layers.Flatten()(image)))

@@ -127,16 +127,28 @@ def _no_trace(model: keras.Layer, numbers: defaultdict[str, int]) -> Iterator[No
 
 def inputs_by_name(model: Functional) -> dict[str, keras.KerasTensor]:
     """The inputs of ``model`` under the names that its users know."""
-    if isinstance(model.input, dict):
-        return dict(model.input)
-    return {input_layer(tensor).name: tensor for tensor in model.inputs}
+    names = [input_layer(tensor).name for tensor in model.inputs]
+    return _by_name(model.input, names, model.inputs)
 
 
 def outputs_by_name(model: Functional) -> dict[str, keras.KerasTensor]:
     """The outputs of ``model`` under the names that its users know."""
-    if isinstance(model.output, dict):
-        return dict(model.output)
-    return dict(zip(model.output_names, model.outputs, strict=True))
+    return _by_name(model.output, model.output_names, model.outputs)
+
+
+def _by_name(
+    structure: Any, names: Sequence[str], tensors: Sequence[keras.KerasTensor]
+) -> dict[str, keras.KerasTensor]:
+    """Tensors by their keys in a dictionary; elsewhere by ``names``, of which some may be equal."""
+    if isinstance(structure, dict) and all(
+        isinstance(tensor, keras.KerasTensor) for tensor in structure.values()
+    ):
+        return dict(structure)
+    found: dict[str, keras.KerasTensor] = {}
+    for name, tensor in zip(names, tensors, strict=True):
+        again = sum(other.partition("@")[0] == name for other in found)
+        found[f"{name}@{again + 1}" if again else name] = tensor
+    return found
 
 
 def reads(model: Functional) -> frozenset[int]:
