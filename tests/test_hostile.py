@@ -278,7 +278,6 @@ def test_no_name_becomes_markup_in_a_report(evil, folder):
     assert page.text.count(shown) >= 5  # title, heading, origin, note, labels
 
 
-@pytest.mark.skipif(keras.backend.backend() == "tensorflow", reason="it takes no such names")
 @pytest.mark.parametrize("evil", [evil for evil in EVIL if not {"/", "\udcff"} & set(evil)])
 def test_no_layer_name_becomes_markup_in_a_report(evil, folder):
     photo = np.full((20, 20, 3), 90, np.uint8)

@@ -251,6 +251,19 @@ def test_equal_names_are_told_apart_by_as_little_of_their_path_as_needed():
     assert [name for name in found if name.endswith("relu")] == ["inner/relu", "outer/relu"]
 
 
+def test_a_name_that_a_backend_cannot_take_is_kept_and_run_all_the_same():
+    image = keras.Input((8, 8, 3))
+    x = layers.Conv2D(2, 3, activation="relu", name="my conv <1>")(image)
+    model = keras.Model(image, layers.Flatten(name="_flat")(x))
+    graph, x = flatten(model), networks.images_for(model)
+    assert [step.name for step in graph.steps][1:] == ["my conv <1>:pre", "my conv <1>", "_flat"]
+    program = backend.current().compile(lambda t: forward.run(graph, t, graph.outputs), [])
+    with keras.StatelessScope():
+        (found,) = program(backend.current().to_tensor(x))
+    expected = answer(model, x)
+    np.testing.assert_allclose(backend.current().to_array(found), expected, atol=1e-6)
+
+
 def test_a_nested_layer_whose_name_is_its_own_keeps_it():
     assert {"conv1", "norm", "relu", "dropout"} <= set(names(networks.build("transfer")))
 

@@ -6,6 +6,7 @@ oldest and the newest Keras that optogram supports.
 """
 
 import inspect
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -34,6 +35,9 @@ _FUSED = (
     keras.layers.Dense,
     keras.layers.EinsumDense,
 )
+
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")
+"""What TensorFlow takes as the name of a scope, which Keras makes of a layer's name."""
 
 _NUMBERS = "object_name_uids"
 """Where Keras counts how many operations of each kind it has named."""
@@ -260,6 +264,13 @@ def fused_activation(operation: Any) -> Any | None:
 def without_activation(layer: keras.layers.Layer) -> keras.layers.Layer:
     """A view of ``layer`` that shares all it has, its weights too, but applies no activation."""
     return view(layer, activation=keras.activations.linear)
+
+
+def with_plain_name(operation: Any) -> Any:
+    """A view of a layer under a name that every backend takes, where its own is none."""
+    if not isinstance(operation, keras.Layer) or _PLAIN_NAME.fullmatch(operation.name):
+        return operation
+    return view(operation, name="x" + re.sub(r"[^A-Za-z0-9_.-]", "_", operation.name))
 
 
 def view(layer: keras.layers.Layer, **other: Any) -> keras.layers.Layer:

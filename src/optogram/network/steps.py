@@ -320,7 +320,7 @@ def _fastest(operation: Any, kwargs: dict) -> tuple[Callable[..., Any], dict]:
     """What runs ``operation`` best on this backend, and the arguments that it takes."""
     faster = backend.current().faster(operation)
     if faster is None:
-        return operation, kwargs
+        return keras_graph.with_plain_name(operation), kwargs
     return faster, {name: value for name, value in kwargs.items() if name != "training"}
 
 
