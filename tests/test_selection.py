@@ -333,6 +333,26 @@ def test_activations_inside_somebodys_own_last_layer_are_told_by_their_answers(
         np.testing.assert_allclose(net.scores(x), expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
+def test_activations_inside_a_last_layer_that_is_followed_are_looked_through(activation):
+    class Answers(layers.Layer):
+        def __init__(self):
+            super().__init__(name="answers")
+            self.first, self.second = layers.Dense(2), layers.Dense(3, activation=activation)
+
+        def call(self, x):
+            return self.first(x), self.second(x)
+
+    keras.utils.set_random_seed(0)
+    image = keras.Input((SIDE, SIDE, 3))
+    _, answer = Answers()(layers.Flatten()(image - 0.5))
+    model, x = keras.Model(image, answer), pictures()
+    net = og.Network(model, "unit")
+    assert (net.head.kind, net.head.is_hidden) == (activation, False)
+    expected = ops.convert_to_numpy(model(x))
+    np.testing.assert_allclose(net.head.probabilities(net.scores(x)), expected, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     "make", [Followed, lambda: keras.Sequential([layers.Conv2D(2, 3)], name="mine")]
 )

@@ -73,7 +73,7 @@ def held_input(text: str) -> tuple[str, Any]:
         if given.endswith(".npy"):
             return name, np.load(given, allow_pickle=False)
         values = [float(number) for number in given.split(",")]
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError, MemoryError) as error:
         raise click.BadParameter(
             f'{text!r} is no input with its numbers, such as "age=40", "box=0.1,0.9" or '
             f'"map=file.npy" ({error}).'

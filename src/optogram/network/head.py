@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from optogram.network import forward
-from optogram.network.steps import Graph, Step, Value
+from optogram.network.steps import Graph, Returned, Step, Value
 
 _RANK_OF_SCORES = 2
 _NOMINAL_SIDE = 64
@@ -108,22 +108,29 @@ def find_head(graph: Graph) -> tuple[Graph, Head]:
     classes of an image.
     """
     output = graph.outputs[0]
-    step = graph.steps[output.step]
-    while _passes_on(step):
-        step = graph.steps[step.inputs[0].step]
+    last = _made_by(graph, output)
+    step = graph.steps[last.step]
     kind = _final_activation(step)
     logits = step.inputs[0] if kind != "linear" else output
     if len(graph.steps[output.step].shapes[output.output]) > _RANK_OF_SCORES:
         graph, logits, output = _flat(graph, logits, output)
-    is_hidden = kind == "linear" and step.is_foreign
-    if is_hidden:
-        kind = _kind_of_answers(graph, output)
-        is_hidden = kind != "linear"
-    if is_hidden:
-        run = _log_odds if kind == "sigmoid" else _logarithm
-        graph, logits = _appended(graph, output, "log", run)
     shape = graph.steps[output.step].shapes[output.output]
-    return graph, Head(kind, logits, output, shape, is_hidden)
+    if kind != "linear" or not step.is_foreign:
+        return graph, Head(kind, logits, output, shape)
+    kind = _kind_of_answers(graph, output)
+    if kind == "linear":
+        return graph, Head(kind, logits, output, shape)
+    run = _log_odds if kind == "sigmoid" else _logarithm
+    graph, logits = _appended(graph, output, "log", run)
+    return graph, Head(kind, logits, output, shape, is_hidden=True)
+
+
+def _made_by(graph: Graph, value: Value) -> Value:
+    """Where the numbers of ``value`` are made, behind steps that only hand them on."""
+    step = graph.steps[value.step]
+    if isinstance(step.operation, Returned):
+        return _made_by(graph, step.inputs[value.output])
+    return _made_by(graph, step.inputs[0]) if _passes_on(step) else value
 
 
 def _flat(graph: Graph, logits: Value, output: Value) -> tuple[Graph, Value, Value]:
