@@ -26,11 +26,17 @@ are the backend's own, and every function is called under Keras's current backen
     ``real + 1j * imaginary``, both (..., height, width // 2 + 1).
 ``longest_loop()``
     How many rounds of a loop one compiled program shall hold, at most.
+``most_shapes()``
+    For how many shapes of its arguments it pays to have one program compiled.
+``gather(table, places)``
+    The rows ``table[places]`` of a tensor (rows, C), for int32 places (...), all within it.
 ``pass_positive(tensor)``
     The same tensor, through which only the positive part of a gradient comes back.
 ``faster(layer)``
     A callable that computes what the Keras ``layer`` does, where the backend's own way is slow on
     the machine at hand; None where it is not. It reads the layer's variables when it is called.
+``unpadded(layer)``
+    As ``faster``, for a ``layer`` that pads nothing and is run forwards only.
 """
 
 import importlib

@@ -69,6 +69,16 @@ def longest_loop() -> int:
     return 1 if jax.default_backend() == "cpu" else 64
 
 
+def most_shapes() -> int:
+    """See the contract. XLA compiles each shape anew."""
+    return 4
+
+
+def gather(table: Any, places: Any) -> Any:
+    """See the contract."""
+    return table.at[places].get(mode="promise_in_bounds")
+
+
 @jax.custom_vjp
 def pass_positive(tensor: Any) -> Any:
     """See the contract."""
@@ -86,6 +96,42 @@ def faster(layer: keras.Layer) -> Callable[..., Any] | None:
     if layer.data_format != "channels_last" or jax.default_backend() != "cpu":
         return None
     return functools.partial(_depthwise, layer)
+
+
+def unpadded(layer: keras.Layer) -> Callable[..., Any] | None:
+    """See the contract. XLA is slow on a processor where nothing is padded, and at 1×1 kernels."""
+    if type(layer) is keras.layers.DepthwiseConv2D:
+        return faster(layer)
+    is_plain = type(layer) is keras.layers.Conv2D and layer.groups == 1
+    is_float = getattr(layer, "quantization_mode", None) is None
+    if not (is_plain and is_float) or jax.default_backend() != "cpu":
+        return None
+    return functools.partial(_convolution, layer)
+
+
+def _convolution(layer: keras.layers.Conv2D, x: Any) -> Any:
+    """A convolution without padding and activation."""
+    kernel = jax.numpy.asarray(layer.kernel, layer.compute_dtype)  # (kh, kw, C, filters)
+    x = x.astype(layer.compute_dtype)
+    if (*layer.kernel_size, *layer.strides) == (1, 1, 1, 1):
+        made = x @ kernel[0, 0]
+    else:
+        sides = [
+            (side - (size - 1) * dilation - 1) // stride + 1
+            for side, size, dilation, stride in zip(
+                x.shape[1:3], layer.kernel_size, layer.dilation_rate, layer.strides, strict=True
+            )
+        ]
+        # One row and one column too many are padded, and cut off: two to three times as fast.
+        made = jax.lax.conv_general_dilated(
+            x,
+            kernel,
+            layer.strides,
+            ((0, 1), (0, 1)),
+            rhs_dilation=layer.dilation_rate,
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        )[:, : sides[0], : sides[1]]
+    return made + jax.numpy.asarray(layer.bias.value, made.dtype) if layer.use_bias else made
 
 
 def _depthwise(layer: keras.layers.DepthwiseConv2D, x: Any) -> Any:

@@ -20,6 +20,7 @@ def run(
     wanted: Sequence[Value],
     add: Mapping[int, Any] | None = None,
     replace: Mapping[int, Callable[[Any, Any], Any]] | None = None,
+    known: Mapping[Value, Any] | None = None,
 ) -> list[Any]:
     """The values ``wanted`` for the input ``x``.
 
@@ -40,6 +41,8 @@ def run(
     replace : mapping of int to callable
         What to put in the place of the output of the step with that index, given what the step
         read and what it made: the guided forward pass.
+    known : mapping of Value to tensor
+        Outputs that are there already; steps that lead only to them are not run.
 
     Returns
     -------
@@ -47,13 +50,14 @@ def run(
         In the order of ``wanted``.
     """
     add, replace = add or {}, replace or {}
-    indices = sorted(graph.ancestors(wanted))
+    tensors: dict[Value, Any] = dict(known or {})
+    indices = sorted(graph.ancestors(wanted, tensors))
     let_go = graph.last_uses(indices, keep=wanted)
-    tensors: dict[Value, Any] = {}
     with keras_graph.losses_kept(graph.steps[index].operation for index in indices):
         for index in indices:
             step = graph.steps[index]
-            outputs = [_fed(step, x)] if Value(index) in graph.inputs else _run_step(step, tensors)
+            is_fed = Value(index) in graph.inputs
+            outputs = [_fed(step, x)] if is_fed else run_step(step, tensors)
             if index in replace:
                 outputs = [replace[index](tensors[step.inputs[0]], outputs[0])]
             if index in add:
@@ -69,13 +73,19 @@ def _fed(step: Step, x: Any) -> Any:
     return keras.ops.cast(x, step.dtypes[0])
 
 
-def _run_step(step: Step, tensors: Mapping[Value, Any]) -> list[Any]:
+def run_step(
+    step: Step, tensors: Mapping[Value, Any], run: Callable[..., Any] | None = None
+) -> list[Any]:
+    """What ``step`` makes of ``tensors``, those that it reads among them.
+
+    ``run`` stands in for what the step runs.
+    """
     args, kwargs = keras.tree.map_structure(
         lambda leaf: tensors[leaf] if isinstance(leaf, Value) else leaf,
         (step.args, dict(step.kwargs)),
     )
     try:
-        return keras.tree.flatten(step.run(*args, **kwargs))
+        return keras.tree.flatten((run or step.run)(*args, **kwargs))
     except Exception as error:
         if not isinstance(step.operation, keras.Model):
             raise  # as it is: whoever wrote the layer knows it by that

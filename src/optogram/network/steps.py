@@ -5,7 +5,7 @@ what Keras returns.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -100,15 +100,19 @@ class Graph:
     inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]
 
-    def ancestors(self, values: Iterable[Value]) -> frozenset[int]:
-        """The indices of the steps that ``values`` depend on, their own steps included."""
+    def ancestors(self, values: Iterable[Value], known: Collection[Value] = ()) -> frozenset[int]:
+        """The indices of the steps that ``values`` depend on, their own steps included.
+
+        Behind values that are ``known`` nothing is looked for.
+        """
         found: set[int] = set()
-        waiting = [value.step for value in values]
+        waiting = [value.step for value in values if value not in known]
         while waiting:
             index = waiting.pop()
             if index not in found:
                 found.add(index)
-                waiting.extend(value.step for value in self.steps[index].inputs)
+                read = self.steps[index].inputs
+                waiting.extend(value.step for value in read if value not in known)
         return frozenset(found)
 
     def last_uses(self, indices: Iterable[int], keep: Iterable[Value]) -> dict[int, list[Value]]:

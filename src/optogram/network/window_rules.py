@@ -1,0 +1,92 @@
+"""How each kind of step is run on windows of maps instead of whole ones."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from optogram import backend
+from optogram.network import keras_graph
+from optogram.network.reach import POINT, Reach, reach
+from optogram.network.steps import Shape, Step, Value
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How a step is run on windows.
+
+    Attributes
+    ----------
+    reach : pair of Reach
+        Which elements its output sees, along rows and columns.
+    run : callable, or None
+        What is run on the windows that it reads, already padded; None: it only moves elements.
+    fill : float
+        What stands beyond the border.
+    divides : bool
+        Whether it takes means, to which elements beyond the border do not count.
+    """
+
+    reach: tuple[Reach, Reach]
+    run: Callable[..., Any] | None
+    fill: float = 0.0
+    divides: bool = False
+
+
+def rule(step: Step, read: Sequence[Shape], made: Shape) -> Rule | None:
+    """How ``step`` is run on windows; None where it has to be run on whole maps."""
+    reaches = reach(step, read, made) if len(step.shapes) == 1 else None
+    if reaches is None or _is_somebody_elses(step) or step.kwargs.get("training"):
+        return None
+    layer = step.operation
+    if step.half == "activation":
+        return Rule(POINT, step.run)
+    if isinstance(layer, keras.layers.ZeroPadding2D | keras.layers.Cropping2D):
+        return Rule(reaches, None) if is_channels_last(step) else None
+    if isinstance(layer, keras.layers.UpSampling2D):
+        return Rule(reaches, None) if is_channels_last(step) else None
+    if reaches == POINT and not hasattr(layer, "padding"):
+        return None if _depends_on_place(step) else Rule(POINT, step.run)
+    if isinstance(layer, keras.layers.Conv2DTranspose) or not is_channels_last(step):
+        return None
+    unpadded = keras_graph.view(
+        step.run if isinstance(step.run, keras.Layer) else layer, padding="valid"
+    )
+    run = backend.current().unpadded(unpadded) or unpadded
+    if isinstance(layer, keras.layers.MaxPooling2D):
+        return Rule(reaches, run, fill=-np.inf)
+    if isinstance(layer, keras.layers.AveragePooling2D) and layer.padding == "same":
+        # Backends do not agree on what stands beyond the border where one side has more of it.
+        is_even = all(along.first == -along.last for along in reaches)
+        return Rule(reaches, run, divides=True) if is_even else None
+    return Rule(reaches, run)
+
+
+def _is_somebody_elses(step: Step) -> bool:
+    """Whether it runs code that Keras did not write, which may look anywhere."""
+    code = type(step.operation)
+    codes = (code, getattr(step.operation, "activation", None) or code)
+    return not all(getattr(c, "__module__", type(c).__module__).startswith("keras.") for c in codes)
+
+
+def is_channels_last(step: Step) -> bool:
+    """Whether the step works on channels last, by itself or by what stands in for its layer."""
+    if isinstance(step.run, keras.Layer):
+        return getattr(step.run, "data_format", None) == "channels_last"
+    return getattr(step.operation, "data_format", None) == "channels_last"
+
+
+def _depends_on_place(step: Step) -> bool:
+    """Whether a step that treats each place by itself does not treat all places alike."""
+    layer = step.operation
+    if isinstance(layer, keras.layers.BatchNormalization | keras.layers.Normalization):
+        axis = getattr(step.run, "axis", layer.axis)
+        return axis not in (-1, 3, (3,), [3], (-1,), [-1], None, ())
+    if isinstance(layer, keras.layers.PReLU):
+        return set(layer.shared_axes or ()) != {1, 2}
+    leaves = keras.tree.flatten((step.args, dict(step.kwargs), getattr(layer, "scale", None)))
+    return any(
+        not isinstance(leaf, Value) and len(getattr(leaf, "shape", ())) > 1 for leaf in leaves
+    )
