@@ -14,6 +14,7 @@ fit where it stands is left out. All values that nothing reads are outputs.
 import operator
 
 import keras
+import numpy as np
 from hypothesis import strategies as st
 from keras import layers, ops
 
@@ -264,3 +265,8 @@ def _fits(operation, shape):
         return False
     _, height, width, channels = operation.compute_output_shape(shape)
     return max(height, width) <= LARGEST_SIDE and channels <= MOST_CHANNELS
+
+
+def images(size, channels, count=2):
+    """What a network drawn here may be fed."""
+    return np.random.default_rng(0).uniform(0, 1, (count, *size, channels)).astype("float32")

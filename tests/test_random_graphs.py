@@ -15,7 +15,7 @@ from optogram.errors import InputError
 from optogram.network import forward
 from optogram.network.geometry import measure, shapes
 from optogram.network.steps import Value, flatten
-from random_graphs import build, descriptions
+from random_graphs import build, descriptions, images
 from replay import KERAS_BACKEND, answer, assert_equal, is_bit_for_bit
 
 # JAX compiles every operation of every network.
@@ -39,10 +39,6 @@ def on_networks(count, *more):
 NOT_ADDITIVE = {"MaxPooling2D", "Maximum", "Negative", "tanh", "Tanh"}
 # What would lie beyond the border of these can be in the image: "same" padding hides it.
 BORDER_IN_THE_IMAGE = {"Cropping2D", "Conv2DTranspose"}
-
-
-def images(size, channels, count=2):
-    return np.random.default_rng(0).uniform(0, 1, (count, *size, channels)).astype("float32")
 
 
 def is_strided(step):

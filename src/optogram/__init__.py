@@ -36,6 +36,11 @@ if TYPE_CHECKING:
     from optogram.methods.layercam import layercam as layercam
     from optogram.methods.maximize import maximize as maximize
     from optogram.methods.occlusion import occlusion as occlusion
+    from optogram.methods.probe import Probe as Probe
+    from optogram.methods.probe import probe as probe
+    from optogram.methods.progressive_occlusion import (
+        progressive_occlusion as progressive_occlusion,
+    )
     from optogram.methods.saliency import saliency as saliency
     from optogram.methods.scorecam import scorecam as scorecam
     from optogram.methods.smoothgrad import smoothgrad as smoothgrad
@@ -84,6 +89,7 @@ _HOMES = {
     "OptogramError": "optogram.errors",
     "OutputError": "optogram.errors",
     "Pad": "optogram.methods.ascent.transforms",
+    "Probe": "optogram.methods.probe",
     "RECIPES": "optogram.methods.ascent.recipe",
     "Recipe": "optogram.methods.ascent.recipe",
     "Result": "optogram.result",
@@ -103,6 +109,8 @@ _HOMES = {
     "load_result": "optogram.result",
     "maximize": "optogram.methods.maximize",
     "occlusion": "optogram.methods.occlusion",
+    "probe": "optogram.methods.probe",
+    "progressive_occlusion": "optogram.methods.progressive_occlusion",
     "report": "optogram.reporting.report",
     "saliency": "optogram.methods.saliency",
     "scorecam": "optogram.methods.scorecam",

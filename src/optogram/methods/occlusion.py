@@ -1,15 +1,12 @@
 """Occlusion sensitivity: how far a score falls when a patch covers each place."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from optogram.errors import InputError
-from optogram.methods.painting import paint_for
-from optogram.methods.request import Request, ask
+from optogram.methods.covering import Covering
 from optogram.network.network import Network
-from optogram.progress import Progress, silent
+from optogram.progress import Meter, Progress, silent
 from optogram.result import Occlusion
 
 
@@ -24,13 +21,15 @@ def occlusion(
     fill_space: str = "display",
     margin: int = 0,
     score: str = "logit",
+    incremental: bool = True,
     memory: int | str | None = None,
     progress: Progress = silent,
 ) -> Occlusion:
     """What the score loses when a patch slides over the image: S(x) − S(x with the patch).
 
     Zeiler and Fergus, "Visualizing and understanding convolutional networks" (2014), section 4.2.
-    Several targets for one image cost no more than one.
+    Several targets for one image cost no more than one. Of each map only the part is computed that
+    a patch can change, where that is faster; the scores are the same but for rounding.
 
     Parameters
     ----------
@@ -54,6 +53,8 @@ def occlusion(
         Pixels painted beyond the cell on every side, cut at the image's border.
     score : {"logit", "probability"}
         Whether classes are scored before or after the last softmax or sigmoid.
+    incremental : bool
+        False: every position is a whole forward pass.
     memory : int or str, optional
         What the call may add to the process, as in ``"2GB"``; None: a quarter of what is free.
     progress : callable, optional
@@ -70,68 +71,24 @@ def occlusion(
     InputError
         If image or target cannot be used, or the patch does not fit the image.
     """
-    request = ask(net, image, target, score)
-    patch = _sides("patch", patch, [max(1, round(side / 7)) for side in request.size], request.size)
-    stride = _sides("stride", stride, [max(1, side // 2) for side in patch], request.size)
-    if margin < 0:
-        raise InputError(f"margin must be 0 or more pixels, not {margin}.")
-    tops, lefts = (
-        range(0, side - extent + 1, step)
-        for side, extent, step in zip(request.size, patch, stride, strict=True)
+    covering = Covering(
+        net,
+        image,
+        target,
+        patch=patch,
+        stride=stride,
+        fill=fill,
+        fill_space=fill_space,
+        margin=margin,
+        score=score,
+        incremental=incremental,
+        memory=memory,
     )
-    windows = [
-        (
-            slice(max(0, top - margin), top + patch[0] + margin),
-            slice(max(0, left - margin), left + patch[1] + margin),
-        )
-        for top in tops
-        for left in lefts
-    ]
-    paint = paint_for(net, request.x, fill, fill_space, max(patch) + 2 * margin)
-    answer = request.answer(memory)
-    scores = _scores(answer.request, windows, paint, memory, progress)
-    scores = scores.reshape(-1, len(tops), len(lefts))
-    parameters = {
-        "patch": patch,
-        "stride": stride,
-        "fill": fill,
-        "fill_space": fill_space,
-        "margin": margin,
-        "score": score,
-    }
-    values = answer.scores[:, None, None] - scores
-    return answer.attribution(occlusion, values, parameters, kind=Occlusion, scores=scores)
-
-
-def _scores(
-    request: Request,
-    windows: Sequence[tuple[slice, slice]],
-    paint: np.ndarray,
-    memory: int | str | None,
-    progress: Progress,
-) -> np.ndarray:
-    """(N, windows): the score of each explanation with each window of its image painted."""
-
-    def painted(image: int, number: int) -> np.ndarray:
-        picture = request.x[image].copy()
-        picture[windows[number]] = paint[image][windows[number]]
-        return picture
-
-    return request.scores_of_variants(painted, len(windows), memory, progress)
-
-
-def _sides(
-    name: str, given: int | tuple[int, int] | None, default: Sequence[int], limit: Sequence[int]
-) -> tuple[int, int]:
-    """(height, width) of what was given as one number or two; within 1 … ``limit``."""
-    sides = tuple(default) if given is None else given
-    if not isinstance(sides, tuple | list):
-        sides = (sides, sides)
-    fits = len(sides) == 2 and all(
-        isinstance(side, int) and 1 <= side <= most for side, most in zip(sides, limit, strict=True)
-    )
-    if not fits:
-        raise InputError(
-            f"{name} must be whole pixels within the image of {limit[0]}×{limit[1]}, not {given!r}."
-        )
-    return sides[0], sides[1]
+    request, places = covering.answer.request, covering.patches.places
+    scores = np.empty((len(request.which), len(places)), np.float32)
+    meter = Meter(progress, len(request.x) * len(places))
+    for number in range(len(request.x)):
+        with meter.part(len(places), "positions") as within:
+            scores[request.which == number] = covering.scores(number, places, within)
+    shape = covering.patches.shape
+    return covering.result(occlusion, scores.reshape(-1, *shape), np.ones(shape, bool))

@@ -222,6 +222,8 @@ class Windowed:
         with any columns.
     count : int
         About how many changes there will be.
+    most_sizes : int, optional
+        How many sizes windows may have, rows and columns together; None: as suits the backend.
 
     Attributes
     ----------
@@ -237,6 +239,7 @@ class Windowed:
         rows: np.ndarray,
         columns: np.ndarray,
         count: int,
+        most_sizes: int | None = None,
     ) -> None:
         self._net, self._values, self._graph = net, tuple(values), net.graph
         self._image = net.graph.inputs[0].step
@@ -257,7 +260,8 @@ class Windowed:
         costs = self._costs(ancestors)
         self._steps = list(costs.work)
         self._program = self._programmed(costs.crossing)
-        self._groups, calls = self._grouped(costs.work, count)
+        most_sizes = most_sizes or net.backend.most_shapes()
+        self._groups, calls = self._grouped(costs.work, count, math.isqrt(most_sizes))
         self._layouts: dict[Any, tuple[np.ndarray, np.ndarray]] = {}
         self.cost = (costs.each * count + calls + costs.whole) / (costs.whole * count)
 
@@ -379,18 +383,19 @@ class Windowed:
             gather=self._net.backend.gather,
         )
 
-    def _grouped(self, work: Mapping[int, float], count: int) -> tuple[list[np.ndarray], float]:
+    def _grouped(
+        self, work: Mapping[int, float], count: int, most: int
+    ) -> tuple[list[np.ndarray], float]:
         """The group of each change, for rows and for columns, and what starting them costs."""
         weights = sum(_weight_bytes(self._graph.steps[index]) for index in self._steps)
         call = _CALL * len(self._steps) + 4 * _BYTE * weights
-        most = self._net.backend.most_shapes()
         found = [np.zeros(len(spans.start), int) for spans in self._windows[self._image]]
         maps = {self._key(i): self._windows[i] for i in self._steps if i in self._windows}
         spent = dict.fromkeys(maps, 0.0)
         for index, cost in work.items():
             if index in self._windows:
                 spent[self._key(index)] += cost / self._ratio(index)
-        for axis, limit in ((0, math.isqrt(most)), (1, math.isqrt(most))):
+        for axis in (0, 1):
             across = [spans[1 - axis] for spans in maps.values()]
             shares = [
                 s.lengths.mean() / s.side / t[axis].side
@@ -398,9 +403,8 @@ class Windowed:
             ]
             lengths = np.array([spans[axis].lengths for spans in maps.values()])
             each = np.array(list(spent.values())) * shares * count / lengths.shape[1]
-            found[axis] = grouped(
-                lengths, each, call * (found[0].max() + 1 if axis else _USUAL_GROUPS), limit
-            )
+            others = found[0].max() + 1 if axis else min(most, _USUAL_GROUPS)
+            found[axis] = grouped(lengths, each, call * others, most)
         blocks = (found[0].max() + 1) * (found[1].max() + 1)
         return found, call * max(blocks, count / _TOGETHER)
 

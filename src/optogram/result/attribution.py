@@ -157,11 +157,15 @@ class Occlusion(Attribution):
     ----------
     scores : ndarray of shape (N, rows, cols)
         The score with the patch there; ``values`` is ``score`` minus these.
+    exact : bool ndarray of shape (rows, cols)
+        Which of them were computed; the others are estimated between those
+        (`progressive_occlusion`).
     """
 
-    shapes: ClassVar = Attribution.shapes | {"values": "N h w", "scores": "N h w"}
+    shapes: ClassVar = Attribution.shapes | {"values": "N h w", "scores": "N h w", "exact": "h w"}
 
     scores: np.ndarray
+    exact: np.ndarray
 
     def mask(self, t: float, of: str = "values") -> np.ndarray:
         """(N, rows, cols), True where a place matters.

@@ -1,0 +1,126 @@
+"""One patch on an image, moved at will: what the network answers, at once."""
+
+from typing import Any
+
+import numpy as np
+
+from optogram.errors import InputError
+from optogram.methods.covering import Patches, covered, windows_for
+from optogram.methods.painting import paint_for
+from optogram.network.network import Network
+
+
+class Probe:
+    """What a network answers with a patch on one image; made by `probe`.
+
+    Attributes
+    ----------
+    patch : (height, width)
+        The cell, in pixels of the prepared image.
+    size : (height, width)
+        Of that image.
+    probabilities : ndarray of shape (classes,)
+        Without the patch.
+    """
+
+    def __init__(
+        self,
+        net: Network,
+        x: np.ndarray,
+        paint: np.ndarray,
+        patch: tuple[int, int],
+        margin: int,
+        memory: int | str | None,
+    ) -> None:
+        self._net, self._x, self._paint, self._memory = net, x, paint, memory
+        self.size, self.patch = (x.shape[1], x.shape[2]), patch
+        # From where nothing but its last row or column is on the image, to where its first is.
+        self._spans = tuple(
+            covered(np.arange(1 - extent, side), extent, margin, side)
+            for side, extent in zip(self.size, patch, strict=True)
+        )
+        values = [net.head.logits]
+        # One size of windows everywhere: nothing is compiled again when the patch moves.
+        self._windowed = windows_for(
+            net, values, self.size, self._spans, 1000, memory, most_sizes=1
+        )
+        self._base = self._windowed.base(x, memory) if self._windowed else []
+        (logits,) = net.evaluate(x, values, memory)
+        self.probabilities = net.head.probabilities(logits)[0]
+        self(0, 0)  # compiles
+
+    def __call__(self, y: int, x: int) -> np.ndarray:
+        """The probability of each class, (classes,), with the patch's upper left corner at (y, x).
+
+        The corner may lie off the image as long as some of the patch is on it.
+
+        Raises
+        ------
+        InputError
+            If none of the patch is on the image.
+        """
+        corner = (y, x)
+        is_on = all(
+            1 - extent <= at < side
+            for at, extent, side in zip(corner, self.patch, self.size, strict=True)
+        )
+        if not is_on:
+            raise InputError(
+                f"A patch of {self.patch[0]}×{self.patch[1]} at ({y}, {x}) is off the image of "
+                f"{self.size[0]}×{self.size[1]}: give the (y, x) of its upper left corner."
+            )
+        place = np.array([[at + extent - 1 for at, extent in zip(corner, self.patch, strict=True)]])
+        if self._windowed is not None:
+            found = self._windowed.stream(self._base, self._paint, place, self._memory)
+            logits = next(iter(found))[1][0]
+        else:
+            covered_image = self._x.copy()
+            rows, columns = (slice(*s[i]) for s, i in zip(self._spans, place[0], strict=True))
+            covered_image[:, rows, columns] = self._paint[:, rows, columns]
+            (logits,) = self._net.evaluate(covered_image, [self._net.head.logits], self._memory)
+        return self._net.head.probabilities(logits)[0]
+
+
+def probe(
+    net: Network,
+    image: Any,
+    *,
+    patch: int | tuple[int, int] | None = None,
+    fill: float | str = 127.5,
+    fill_space: str = "display",
+    margin: int = 0,
+    memory: int | str | None = None,
+) -> Probe:
+    """One patch to move over an image, for live use: ``probe(net, image)(y, x)``.
+
+    As in `occlusion`, only what the patch changes is computed, where that is faster.
+
+    Parameters
+    ----------
+    net : Network
+        What is asked; it names a picture.
+    image
+        One image, everything that `Network.prepare` takes.
+    patch, fill, fill_space, margin
+        See `occlusion`.
+    memory : int or str, optional
+        What the call may add to the process, as in ``"2GB"``; None: a quarter of what is free.
+
+    Returns
+    -------
+    Probe
+        Called with the (y, x) of the patch's upper left corner, it returns the probability of each
+        class, (classes,).
+
+    Raises
+    ------
+    InputError
+        If there are several images, the patch does not fit, or the network names no picture.
+    """
+    net.require_class_scores()
+    x = net.prepare(image)
+    if len(x) > 1:
+        raise InputError(f"Expected one image, got {len(x)}: make one probe for each.")
+    patches = Patches((x.shape[1], x.shape[2]), patch, None, margin)
+    paint = paint_for(net, x, fill, fill_space, max(patches.patch) + 2 * margin)
+    return Probe(net, x, paint, patches.patch, margin, memory)

@@ -1,0 +1,100 @@
+"""Occlusion sensitivity at once, and better from moment to moment."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from optogram.errors import InputError
+from optogram.methods.covering import Covering
+from optogram.methods.occlusion import occlusion
+from optogram.methods.refinement import Refinement
+from optogram.network.network import Network
+from optogram.progress import Meter, Progress, silent
+from optogram.result import Occlusion
+
+_TOGETHER = 64
+
+
+def progressive_occlusion(
+    net: Network,
+    image: Any,
+    target: Any = None,
+    *,
+    patch: int | tuple[int, int] | None = None,
+    stride: int | tuple[int, int] | None = None,
+    fill: float | str = 127.5,
+    fill_space: str = "display",
+    margin: int = 0,
+    score: str = "logit",
+    incremental: bool = True,
+    memory: int | str | None = None,
+    progress: Progress = silent,
+) -> Iterator[Occlusion]:
+    """`occlusion` from coarse to fine: maps that come as they get better, the last one exact.
+
+    Positions far apart are computed first, then those between, around which the map changes most.
+    Stop when a map is good enough; each has all that an occlusion map has, and says in ``exact``
+    which cells were computed. The others are interpolated.
+
+    Parameters
+    ----------
+    net : Network
+        What is explained.
+    image
+        One image, everything that `Network.prepare` takes.
+    target : Target, int, str or a list of these, optional
+        What is scored; several get one map each. None: the image's own answer.
+    patch, stride, fill, fill_space, margin, score, incremental
+        See `occlusion`. With a small stride the first maps pay.
+    memory : int or str, optional
+        What the call may add to the process, as in ``"2GB"``; None: a quarter of what is free.
+    progress : callable, optional
+        Called as ``progress(done, total, what)``.
+
+    Returns
+    -------
+    iterator of Occlusion
+        Maps of the same shape, each with about twice as many exact cells as the one before.
+
+    Raises
+    ------
+    InputError
+        If image or target cannot be used, there are several images, or the patch does not fit.
+    """
+    covering = Covering(
+        net,
+        image,
+        target,
+        patch=patch,
+        stride=stride,
+        fill=fill,
+        fill_space=fill_space,
+        margin=margin,
+        score=score,
+        incremental=incremental,
+        memory=memory,
+        together=_TOGETHER,
+    )
+    images = len(covering.answer.request.x)
+    if images > 1:
+        raise InputError(f"Expected one image, got {images}: refine one map at a time.")
+    return _refined(covering, progress)
+
+
+def _refined(covering: Covering, progress: Progress) -> Iterator[Occlusion]:
+    """The maps, one after the other."""
+    shape = covering.patches.shape
+    refinement = Refinement(len(covering.answer.request.which), shape)
+    total = refinement.known.size
+    meter = Meter(progress, total)
+    while len(cells := refinement.next()):
+        with meter.part(len(cells), "positions") as within:
+            refinement.learn(cells, covering.scores(0, cells, within))
+        known = np.count_nonzero(refinement.known)
+        warnings = []
+        if known < total:
+            share = 100 * known // total
+            warnings.append(f"{share} % of the cells are exact, the others lie between them.")
+        # A copy: the next round changes what is known.
+        yield covering.result(occlusion, refinement.estimate(), refinement.known.copy(), warnings)

@@ -1,0 +1,102 @@
+"""A map known at more and more of its cells: which come next, what the others may be."""
+
+import numpy as np
+
+_COARSEST = 6
+"""How many cells the coarsest grid has along a side, at least."""
+
+
+class Refinement:
+    """T maps of one shape, computed from coarse to fine where they change.
+
+    Cells lie on grids of doubling step. What is not known is estimated by interpolation on the
+    next coarser grid; next come the cells around which the estimate changes most, those of coarse
+    grids before those of fine ones.
+
+    Parameters
+    ----------
+    maps : int
+        T.
+    shape : (rows, cols)
+        Of each map.
+
+    Attributes
+    ----------
+    known : bool ndarray of shape (rows, cols)
+        Which cells were computed.
+    """
+
+    def __init__(self, maps: int, shape: tuple[int, int]) -> None:
+        self.known = np.zeros(shape, bool)
+        self._values = np.zeros((maps, *shape), np.float32)
+        steps = 1
+        while min(shape) > _COARSEST * 2 * steps:
+            steps *= 2
+        self._steps = [steps >> level for level in range(steps.bit_length())]
+        # Of which grid each cell is: the coarsest that has it.
+        self._step_of = np.ones(shape, int)
+        for step in reversed(self._steps):
+            self._step_of[np.ix_(*self._grid(step))] = step
+
+    def next(self) -> np.ndarray:
+        """(P, 2): the cells to compute next, as many as are known already; none at the end."""
+        missing = np.argwhere(~self.known)
+        if not self.known.any():
+            return np.argwhere(self._step_of == self._steps[0])
+        changes = self._change()[tuple(missing.T)] * self._step_of[tuple(missing.T)]
+        return missing[np.argsort(-changes, kind="stable")[: np.count_nonzero(self.known)]]
+
+    def learn(self, cells: np.ndarray, values: np.ndarray) -> None:
+        """Take in what was computed: ``values`` (T, P) at ``cells`` (P, 2)."""
+        self.known[tuple(cells.T)] = True
+        self._values[:, cells[:, 0], cells[:, 1]] = values
+
+    def estimate(self) -> np.ndarray:
+        """(T, rows, cols): what is known, and between it what is likely."""
+        rows, columns = self._grid(self._steps[0])
+        found = self._values[:, rows[:, None], columns]
+        for step in self._steps[1:]:
+            finer = self._grid(step)
+            found = _between(_between(found, rows, finer[0], 1), columns, finer[1], 2)
+            rows, columns = finer
+            known = self.known[np.ix_(rows, columns)]
+            found = np.where(known, self._values[:, rows[:, None], columns], found)
+        return found
+
+    def _grid(self, step: int) -> list[np.ndarray]:
+        """The rows and the columns of the grid of that step; the last ones belong to every grid."""
+        return [
+            np.unique(np.append(np.arange(0, side, step), side - 1)) for side in self.known.shape
+        ]
+
+    def _change(self) -> np.ndarray:
+        """(rows, cols): how far the estimate goes up and down around each cell, of the map that
+        changes most there for its range."""
+        maps = self.estimate()
+        ranges = np.ptp(maps, axis=(1, 2), keepdims=True)
+        maps = maps / np.where(ranges > 0, ranges, 1)
+        changes = np.zeros(self.known.shape)
+        for step in self._steps:
+            margins = ((0, 0), (step, step), (step, step))
+            padded = np.pad(maps, margins, mode="edge")
+            height, width = self.known.shape
+            around = [
+                padded[:, y : y + height, x : x + width]
+                for y in (0, step, 2 * step)
+                for x in (0, step, 2 * step)
+            ]
+            change = (np.max(around, axis=0) - np.min(around, axis=0)).max(axis=0)
+            changes = np.where(self._step_of == step, change, changes)
+        return changes
+
+
+def _between(maps: np.ndarray, known: np.ndarray, wanted: np.ndarray, axis: int) -> np.ndarray:
+    """``maps`` interpolated linearly along an axis, from the places ``known`` to ``wanted``."""
+    after = np.clip(np.searchsorted(known, wanted), 1, max(len(known) - 1, 1))
+    after = np.minimum(after, len(known) - 1)
+    before = np.maximum(after - 1, 0)
+    gap = np.maximum(known[after] - known[before], 1)
+    share = ((wanted - known[before]) / gap).astype(np.float32)
+    share = share[:, None] if axis == 1 else share
+    low, high = np.take(maps, before, axis), np.take(maps, after, axis)
+    return low + (high - low) * share

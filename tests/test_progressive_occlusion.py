@@ -1,0 +1,144 @@
+"""Maps that come at once and get better, and one patch moved at will."""
+
+import numpy as np
+import pytest
+
+import literal
+import networks
+import optogram as og
+from optogram.errors import InputError
+from optogram.methods.refinement import Refinement
+
+
+@pytest.fixture(scope="module")
+def net():
+    return og.Network(networks.build("everything"), "none")
+
+
+@pytest.fixture(scope="module")
+def x(net):
+    return networks.images_for(net.model)
+
+
+# -- what comes next, and what the rest may be -----------------------------------------------------
+
+
+def refined(values):
+    """(which cells each round computed, the estimate after it), for maps that are all known."""
+    refinement = Refinement(len(values), values.shape[1:])
+    while len(cells := refinement.next()):
+        refinement.learn(cells, values[:, cells[:, 0], cells[:, 1]])
+        yield cells, refinement.estimate()
+
+
+@pytest.mark.parametrize("shape", [(53, 53), (40, 9), (1, 30), (3, 3), (1, 1)])
+def test_refinement_ends_with_all_that_is_known(shape):
+    values = np.random.default_rng(0).normal(size=(2, *shape)).astype(np.float32)
+    rounds = list(refined(values))
+    cells = np.concatenate([cells for cells, _ in rounds])
+    assert len(np.unique(cells, axis=0)) == len(cells) == values[0].size
+    np.testing.assert_array_equal(rounds[-1][1], values)
+
+
+def test_a_plane_is_known_at_once():
+    rows, columns = np.mgrid[:53, :61]
+    values = (rows * 2.0 - columns)[None].astype(np.float32)
+    cells, estimate = next(refined(values))
+    assert len(cells) < values[0].size / 20
+    np.testing.assert_allclose(estimate, values, atol=1e-4)
+
+
+def test_cells_come_first_where_the_map_changes():
+    values = np.zeros((1, 64, 64), np.float32)
+    values[0, :20, :20] = np.random.default_rng(0).normal(size=(20, 20))
+    found = [cells for cells, _ in refined(values)]
+    early = np.concatenate(found[1:4])
+    assert (early < 28).all(axis=1).mean() > 2 * (28 / 64) ** 2
+
+
+def test_estimates_get_better():
+    rows, columns = np.mgrid[:64, :64] / 64
+    values = np.sin(7 * rows * columns)[None].astype(np.float32)
+    errors = [np.abs(estimate - values).max() for _, estimate in refined(values)]
+    assert errors[-1] == 0
+    assert errors[0] > errors[len(errors) // 2]
+
+
+# -- maps ------------------------------------------------------------------------------------------
+
+
+def test_the_last_map_is_that_of_occlusion(net, x):
+    arguments = {"patch": 2, "stride": 1, "fill": 0.2, "fill_space": "network"}
+    told = []
+    found = list(
+        og.progressive_occlusion(
+            net, x[0][None], [0, 1], **arguments, progress=lambda *done: told.append(done[:2])
+        )
+    )
+    whole = og.occlusion(net, x[0][None], [0, 1], **arguments)
+    assert len(found) > 2
+    np.testing.assert_allclose(found[-1].values, whole.values, atol=1e-5)
+    assert found[-1].exact.all()
+    assert found[-1].warnings == whole.warnings
+    assert told[-1] == (whole.exact.size, whole.exact.size)
+    shares = [result.exact.mean() for result in found]
+    assert shares == sorted(shares)
+    for result in found[:-1]:
+        assert result.values.shape == whole.values.shape
+        np.testing.assert_allclose(
+            result.values[:, result.exact], whole.values[:, result.exact], atol=1e-5
+        )
+        assert any("% of the cells are exact" in warning for warning in result.warnings)
+        assert not result.exact.all()
+
+
+def test_unfinished_maps_are_saved_and_drawn(net, x, tmp_path):
+    first = next(og.progressive_occlusion(net, x[0][None], 1, patch=2, stride=1))
+    first.save(tmp_path / "first.npz")
+    np.testing.assert_array_equal(og.load_result(tmp_path / "first.npz").exact, first.exact)
+    assert first.plot().size[0] > 100
+
+
+def test_several_images_are_not_refined(net, x):
+    with pytest.raises(InputError, match="one image, got 2"):
+        og.progressive_occlusion(net, x, 1)
+    with pytest.raises(InputError, match="patch"):
+        og.progressive_occlusion(net, x[:1], 1, patch=99)  # at once, not at the first map
+
+
+# -- a probe ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["everything", "binary"])
+def test_a_probe_says_what_the_network_says_of_the_covered_image(name):
+    net = og.Network(networks.build(name), "none")
+    x = networks.images_for(net.model)[:1]
+    height, width = x.shape[1:3]
+    probe = og.probe(net, x, patch=(4, 5), fill=0.3, fill_space="network", margin=1)
+    assert (probe.size, probe.patch) == ((height, width), (4, 5))
+    expected = net.head.probabilities(literal.logits(net.model, x[0])[None])[0]
+    np.testing.assert_allclose(probe.probabilities, expected, atol=1e-5)
+    for y, left in ((0, 0), (3, 7), (-3, 2), (height - 1, width - 1), (height - 4, -4)):
+        covered = x[0].copy()
+        covered[max(0, y - 1) : max(0, y + 5), max(0, left - 1) : max(0, left + 6)] = 0.3
+        expected = net.head.probabilities(literal.logits(net.model, covered)[None])[0]
+        np.testing.assert_allclose(probe(y, left), expected, atol=1e-5)
+
+
+def test_a_probe_on_windows(monkeypatch):
+    from optogram.network import windowed
+
+    for name in ("_BYTE", "_CALL", "_SLACK"):
+        monkeypatch.setattr(windowed, name, 0.0)
+    test_a_probe_says_what_the_network_says_of_the_covered_image("everything")
+
+
+def test_probes_that_cannot_be(net, x):
+    with pytest.raises(InputError, match="one image, got 2"):
+        og.probe(net, x)
+    probe = og.probe(net, x[:1], patch=4)
+    for place in ((-4, 0), (0, 999)):
+        with pytest.raises(InputError, match="off the image"):
+            probe(*place)
+    with pytest.raises(InputError, match="patch"):
+        og.probe(net, x[:1], patch=0)

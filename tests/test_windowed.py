@@ -1,0 +1,254 @@
+"""The windowed forward: what it computes of changed images is what whole forward passes compute."""
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from keras import layers
+
+import networks
+import optogram as og
+from model_state import assert_same, state
+from networks import fill
+from optogram.network import windowed
+from optogram.network.computation import Computation
+from optogram.network.reach import Reach
+from optogram.network.steps import Value, flatten
+from optogram.network.windowed import Windowed
+from optogram.network.windows import Spans, grouped
+from random_graphs import build, descriptions, images
+
+KERAS_BACKEND = keras.config.backend()
+EXAMPLES = 5 if KERAS_BACKEND == "jax" else 25
+TOLERANCE = 1e-4
+"""Of the range of what patches take away, as the largest difference of scores."""
+
+
+@pytest.fixture
+def always(monkeypatch):
+    """Windows wherever there is a rule for them: what they cost counts nothing."""
+    for name, value in {"_BYTE": 0.0, "_CALL": 0.0, "_SLACK": 0.0}.items():
+        monkeypatch.setattr(windowed, name, value)
+
+
+def whole(net, x, paint, rows, columns, places, values):
+    changed = np.repeat(x, len(places), axis=0)
+    for picture, (i, j) in zip(changed, places, strict=True):
+        window = slice(*rows[i]), slice(*columns[j])
+        picture[window] = paint[0][window]
+    return net.evaluate(changed, values)
+
+
+def by_windows(net, x, paint, rows, columns, places, values, memory=None, sizes=None):
+    """The outputs, and the names of the steps that ran on windows."""
+    plan = Windowed(net, x.shape[1:3], values, rows, columns, len(places), sizes)
+    found = [np.full((len(places), *net.shape(value, x.shape[1:3])), np.nan) for value in values]
+    seen = np.zeros(len(places), int)
+    for which, outputs in plan.stream(plan.base(x), paint, places, memory):
+        np.add.at(seen, which, 1)
+        for array, output in zip(found, outputs, strict=True):
+            array[which] = output
+    np.testing.assert_array_equal(seen, 1)
+    return found, [net.graph.steps[index].name for index in plan._steps]
+
+
+def spans_within(side, lengths):
+    """Every span of some lengths within a side."""
+    return np.array(
+        [(a, min(side, a + n)) for n in lengths for a in range(0, side, max(1, side // 4))]
+    )
+
+
+def assert_windows_equal_whole(net, x, values, seed=0, **more):
+    rng = np.random.default_rng(seed)
+    paint = rng.uniform(x.min(), x.max() + 1, x.shape).astype(np.float32)
+    rows, columns = spans_within(x.shape[1], (1, 4)), spans_within(x.shape[2], (2, 3))
+    places = rng.permutation(
+        np.stack(np.meshgrid(range(len(rows)), range(len(columns))), -1).reshape(-1, 2)
+    )[:12]
+    expected = whole(net, x, paint, rows, columns, places, values)
+    found, steps = by_windows(net, x, paint, rows, columns, places, values, **more)
+    for ours, theirs in zip(found, expected, strict=True):
+        scale = max(np.ptp(theirs), 1e-3 * np.abs(theirs).max(), 1e-30)
+        assert np.abs(ours - theirs).max() <= TOLERANCE * scale
+    return steps
+
+
+# -- the arithmetic of windows ---------------------------------------------------------------------
+
+
+@given(
+    st.integers(0, 30),
+    st.integers(1, 10),
+    st.integers(-4, 2),
+    st.integers(0, 6),
+    st.integers(1, 3),
+    st.integers(1, 3),
+)
+@settings(max_examples=200, deadline=None)
+def test_what_is_reached_is_what_sees_a_changed_element(start, length, first, span, stride, factor):
+    last = first + span if factor == 1 else 0
+    first = first if factor == 1 else 1 - factor
+    side, stop = 40, start + length
+    reach = Reach(first, last, stride, factor)
+    found = Spans(np.array([start]), np.array([stop]), 41).through(reach, side)
+    seeing = [
+        i
+        for i in range(side)
+        if any(i * stride + first <= j * factor <= i * stride + last for j in range(start, stop))
+    ]
+    if seeing:
+        assert (found.start[0], found.stop[0]) == (seeing[0], seeing[-1] + 1)
+    else:
+        assert found.start[0] == found.stop[0]
+
+
+def test_united_spans_hold_all_and_nothing_where_there_is_nothing():
+    one = Spans(np.array([2, 5, 3]), np.array([4, 5, 3]), 9)
+    other = Spans(np.array([3, 1, 7]), np.array([7, 2, 7]), 9)
+    found = one.united([other])
+    np.testing.assert_array_equal(found.start[:2], [2, 1])
+    np.testing.assert_array_equal(found.stop[:2], [7, 2])
+    assert found.start[2] == found.stop[2]
+
+
+def test_groups_are_those_that_cost_least():
+    lengths = np.array([[2, 9, 2, 9, 3], [1, 5, 1, 5, 1]])
+    work = np.array([1.0, 1.0])
+    np.testing.assert_array_equal(grouped(lengths, work, 1.0, 4)[[0, 2]], 0)
+    free = grouped(lengths, work, 0.0, 4)
+    assert free[1] == free[3] != free[0] == free[2]
+    assert set(grouped(lengths, work, 1e6, 4)) == {0}  # a group costs more than it saves
+    assert set(grouped(lengths, work, 0.0, 1)) == {0}
+    two = grouped(lengths, work, 0.0, 2)
+    assert two[0] == two[2] == two[4] != two[1] == two[3]
+
+
+# -- equal to whole forward passes -----------------------------------------------------------------
+
+KINDS = {
+    "same, stride 2": lambda x: layers.Conv2D(4, 3, 2, padding="same")(x),
+    "valid, stride 3": lambda x: layers.Conv2D(4, 4, 3)(x),
+    "dilated": lambda x: layers.Conv2D(4, 3, dilation_rate=2, padding="same")(x),
+    "grouped": lambda x: layers.Conv2D(6, 3, groups=3, padding="same", activation="relu")(x),
+    "1×1, stride 2": lambda x: layers.Conv2D(4, 1, 2)(x),
+    "depthwise": lambda x: layers.DepthwiseConv2D(3, 2, padding="same", depth_multiplier=2)(x),
+    "separable": lambda x: layers.SeparableConv2D(5, 3, padding="same", activation="elu")(x),
+    "max, same": lambda x: layers.MaxPooling2D(3, 2, padding="same")(x - 10),
+    "max, valid": lambda x: layers.MaxPooling2D(2)(x),
+    "mean, same": lambda x: layers.AveragePooling2D(3, 1, padding="same")(x),
+    "mean, valid": lambda x: layers.AveragePooling2D(2)(x),
+    "normalization": lambda x: layers.BatchNormalization()(x),
+    "zero padding": lambda x: layers.Conv2D(4, 3)(layers.ZeroPadding2D(((2, 0), (1, 3)))(x)),
+    "cropping": lambda x: layers.Cropping2D(((1, 2), (3, 0)))(x),
+    "enlarging": lambda x: layers.Conv2D(2, 3)(layers.UpSampling2D((2, 3))(x)),
+    "branches": lambda x: layers.Concatenate()(
+        [layers.Conv2D(2, 5, padding="same")(x), layers.MaxPooling2D(3, 1, padding="same")(x), x]
+    ),
+    "sum": lambda x: layers.Add()([layers.Conv2D(3, 3, padding="same")(x), x]),
+    "operations": lambda x: keras.ops.relu(x * 2 + 1),
+    "prelu": lambda x: layers.PReLU(shared_axes=[1, 2])(x),
+}
+NO_RULE = {
+    "prelu everywhere its own": lambda x: layers.PReLU()(x),
+    "normalized along rows": lambda x: layers.BatchNormalization(axis=1)(x),
+    "plus a picture": lambda x: x + np.arange(13 * 10 * 3, dtype="float32").reshape(13, 10, 3),
+    "transposed": lambda x: layers.Conv2DTranspose(3, 3, 2)(x),
+    "bilinear": lambda x: layers.UpSampling2D(2, interpolation="bilinear")(x),
+    "softmax of rows": lambda x: layers.Activation(lambda t: keras.ops.softmax(t, axis=1))(x),
+    "squeeze and excite": lambda x: layers.Multiply()(
+        [x, layers.Dense(3, activation="sigmoid")(layers.GlobalAveragePooling2D(keepdims=True)(x))]
+    ),
+}
+
+
+def network_with(make, head):
+    keras.utils.set_random_seed(0)
+    image = keras.Input((14, 11, 3))
+    hidden = make(layers.Conv2D(3, 2, name="first")(layers.Rescaling(0.5)(image)))
+    hidden = layers.Conv2D(3, 2, activation="relu", name="last")(hidden)
+    hidden = layers.Flatten()(hidden) if head == "flat" else layers.GlobalAveragePooling2D()(hidden)
+    model = keras.Model(image, layers.Dense(4, activation="softmax")(hidden))
+    fill(model)
+    return og.Network(model, "none")
+
+
+@pytest.mark.parametrize("head", ["flat", "mean"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_step_on_windows(kind, head, always):
+    if kind == "grouped" and KERAS_BACKEND == "tensorflow" and head == "mean":
+        pytest.skip("compiled anew for each shape: one head is enough")
+    net = network_with(KINDS[kind], head)
+    before = state(net.model)
+    values = [net.head.logits, Value(net.step("first").index)]
+    steps = assert_windows_equal_whole(net, images((14, 11), 3, 1), values)
+    assert "last" in steps  # behind the kind in question
+    assert_same(before, state(net.model))
+
+
+@pytest.mark.parametrize("kind", NO_RULE)
+def test_whole_maps_take_over_where_there_is_no_rule(kind, always):
+    net = network_with(NO_RULE[kind], "mean")
+    steps = assert_windows_equal_whole(net, images((14, 11), 3, 1), [net.head.logits])
+    assert "first" in steps
+    assert "last" not in steps
+
+
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+@given(descriptions(), st.integers(0, 5))
+def test_random_networks(always, description, seed):
+    model = build(description)
+    fill(model)
+    graph = flatten(model)
+    net = Computation(graph, "random", model.variables)
+    values = [value for value in graph.outputs if value.step][:3]
+    if values:
+        x = images(description["size"], description["channels"], 1)
+        assert_windows_equal_whole(net, x, values, seed)
+
+
+def test_batches_are_cut_where_memory_ends(always):
+    net = network_with(KINDS["sum"], "flat")
+    x = images((14, 11), 3, 1)
+    assert_windows_equal_whole(net, x, [net.head.logits], memory=1)
+    assert_windows_equal_whole(net, x, [net.head.logits], sizes=1)
+
+
+# -- what methods make of it -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("image", [0, slice(None)])
+def test_occlusion_is_the_same_either_way(image, always):
+    net = og.Network(networks.build("everything"), "none")
+    x = networks.images_for(net.model)
+    x = x[image : image + 1] if image == 0 else x
+    arguments = {"patch": 5, "stride": 2, "margin": 1, "fill": 3.0, "fill_space": "network"}
+    for target in (None, 1, og.Class(0) - og.Class(1), og.Filter(net.default_layer, 0)):
+        ours = og.occlusion(net, x, target, **arguments)
+        plain = og.occlusion(net, x, target, incremental=False, **arguments)
+        largest = np.abs(ours.scores - plain.scores).max()
+        assert largest <= TOLERANCE * np.ptp(plain.values)
+        assert ours.exact.all()
+        assert plain.parameters["incremental"] is False
+
+
+def test_windows_that_would_be_slower_are_not_used(monkeypatch):
+    net = og.Network(networks.build("everything"), "none")
+    used = []
+    monkeypatch.setattr(Windowed, "stream", lambda *_, **__: used.append(1) or iter(()))
+    og.occlusion(net, networks.images_for(net.model)[:1], 1, patch=14, stride=1)
+    assert not used
+
+
+def test_windows_that_do_not_fit_into_memory_are_not_used(always):
+    net = network_with(KINDS["sum"], "flat")
+    rows, columns = spans_within(14, (3,)), spans_within(11, (3,))
+    plan = Windowed(net, (14, 11), [net.head.logits], rows, columns, 9)
+    assert plan.fits("1GB")
+    assert not plan.fits(1000)
