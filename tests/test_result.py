@@ -355,7 +355,7 @@ def test_the_mask_keeps_what_reaches_a_share_of_its_own_images_maximum():
 
 def test_the_mask_of_an_occlusion_can_be_of_the_scores():
     scores = np.array([[[8.0, 3.0, 4.0]]], np.float32)
-    result = attribution(10 - scores, scores=scores)
+    result = attribution(10 - scores, scores=scores, exact=np.ones(scores.shape[1:], bool))
     np.testing.assert_array_equal(result.mask(0.5, of="scores"), [[[False, True, False]]])
     np.testing.assert_array_equal(result.mask(0.9), [[[False, True, False]]])
     with pytest.raises(InputError, match="'score'"):
@@ -374,6 +374,7 @@ def test_occlusion_values_stand_at_the_centres_of_their_patches(net):
     result = attribution(
         4 - scores,
         scores=scores,
+        exact=np.ones(scores.shape[1:], bool),
         parameters={"patch": (3, 3), "stride": (3, 3)},
         images=np.zeros((1, 6, 6, 3), np.uint8),
     )
@@ -415,6 +416,7 @@ def test_results_say_what_was_asked(results):
         "fill_space": "display",
         "margin": 1,
         "score": "logit",
+        "incremental": True,
     }
 
 

@@ -11,6 +11,15 @@ def silent(done: int, total: int, what: str) -> None:
     """Report nothing: what stands in where the caller gave no ``progress``."""
 
 
+def continued(progress: Progress, before: int, total: int) -> Progress:
+    """What is told of the progress of a part of ``total`` units, ``before`` of which are done."""
+
+    def told(done: int, _: int, what: str) -> None:
+        progress(before + done, total, what)
+
+    return told
+
+
 class Meter:
     """Turns the progress of parts into the progress of the whole, which never goes back.
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from optogram.methods.covering import Covering
 from optogram.network.network import Network
-from optogram.progress import Meter, Progress, silent
+from optogram.progress import Progress, continued, silent
 from optogram.result import Occlusion
 
 
@@ -86,9 +86,8 @@ def occlusion(
     )
     request, places = covering.answer.request, covering.patches.places
     scores = np.empty((len(request.which), len(places)), np.float32)
-    meter = Meter(progress, len(request.x) * len(places))
     for number in range(len(request.x)):
-        with meter.part(len(places), "positions") as within:
-            scores[request.which == number] = covering.scores(number, places, within)
+        told = continued(progress, number * len(places), len(request.x) * len(places))
+        scores[request.which == number] = covering.scores(number, places, told)
     shape = covering.patches.shape
     return covering.result(occlusion, scores.reshape(-1, *shape), np.ones(shape, bool))

@@ -3,14 +3,12 @@
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
 from optogram.errors import InputError
 from optogram.methods.covering import Covering
 from optogram.methods.occlusion import occlusion
 from optogram.methods.refinement import Refinement
 from optogram.network.network import Network
-from optogram.progress import Meter, Progress, silent
+from optogram.progress import Progress, continued, silent
 from optogram.result import Occlusion
 
 _TOGETHER = 64
@@ -87,11 +85,11 @@ def _refined(covering: Covering, progress: Progress) -> Iterator[Occlusion]:
     shape = covering.patches.shape
     refinement = Refinement(len(covering.answer.request.which), shape)
     total = refinement.known.size
-    meter = Meter(progress, total)
+    known = 0
     while len(cells := refinement.next()):
-        with meter.part(len(cells), "positions") as within:
-            refinement.learn(cells, covering.scores(0, cells, within))
-        known = np.count_nonzero(refinement.known)
+        told = continued(progress, known, total)
+        refinement.learn(cells, covering.scores(0, cells, told))
+        known += len(cells)
         warnings = []
         if known < total:
             share = 100 * known // total

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import keras
@@ -54,7 +55,8 @@ def rule(step: Step, read: Sequence[Shape], made: Shape) -> Rule | None:
     unpadded = keras_graph.view(
         step.run if isinstance(step.run, keras.Layer) else layer, padding="valid"
     )
-    run = backend.current().unpadded(unpadded) or unpadded
+    faster = backend.current().unpadded(unpadded)
+    run = unpadded if faster is None else partial(_outside_training, faster)
     if isinstance(layer, keras.layers.MaxPooling2D):
         return Rule(reaches, run, fill=-np.inf)
     if isinstance(layer, keras.layers.AveragePooling2D) and layer.padding == "same":
@@ -62,6 +64,10 @@ def rule(step: Step, read: Sequence[Shape], made: Shape) -> Rule | None:
         is_even = all(along.first == -along.last for along in reaches)
         return Rule(reaches, run, divides=True) if is_even else None
     return Rule(reaches, run)
+
+
+def _outside_training(run: Callable[[Any], Any], x: Any, training: bool | None = None) -> Any:
+    return run(x)
 
 
 def _is_somebody_elses(step: Step) -> bool:

@@ -200,10 +200,9 @@ def _sum(window: Any) -> Any:
 
 def _averaged(old: Any, change: Any, maps: Any) -> Any:
     """A mean (1, C) or (1, 1, 1, C) of ``maps`` after sums changed by ``change`` (N, C)."""
-    shape = (-1, *old.shape[1:])
-    return old + keras.ops.cast(
-        keras.ops.reshape(change / (maps.shape[1] * maps.shape[2]), shape), old.dtype
-    )
+    _, height, width, _ = keras.ops.shape(maps)
+    change = change / keras.ops.cast(height * width, "float32")
+    return old + keras.ops.cast(keras.ops.reshape(change, (-1, *old.shape[1:])), old.dtype)
 
 
 class Windowed:
@@ -314,7 +313,8 @@ class Windowed:
         for here, index in enumerate(ancestors):
             step, size = self._graph.steps[index], self._geometry[index].memory
             for value in step.inputs:
-                ends[place[value.step]] = here if self._is_windowed(index) else count
+                end = here if self._is_windowed(index) else count
+                ends[place[value.step]] = max(end, ends[place[value.step]])
             read = sum(self._geometry[value.step].memory for value in step.inputs)
             whole[here] = self._geometry[index].flops + _BYTE * (read + size) + _CALL / _TOGETHER
             put[here] = 3 * _BYTE * size
