@@ -6,9 +6,10 @@ Each round times `og.occlusion` at all positions, then whole forward passes in b
 sample of the positions (their time is scaled up to all), then, with ``--document``, one `predict`
 a position over a smaller sample. Normalizations are set to the photo, so that random weights let
 something through. ``bound`` is what counting operations alone would allow, with windows clipped at
-the border; ``differ`` the largest difference of scores over the range of the map. ``--probe`` times
-single probes, ``--progressive`` how long maps take that come one after the other, and how like the
-exact one they are (scikit-image's SSIM, window 7, data range of the exact map).
+the border, ``share`` how much of that is reached in processor time, ``differ`` the largest
+difference of scores over the range of the map. ``--probe`` times single probes, ``--progressive``
+how long maps take that come one after the other, and how like the exact one they are
+(scikit-image's SSIM, window 7, data range of the exact map).
 """
 
 import argparse
@@ -16,7 +17,7 @@ import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -27,7 +28,7 @@ from optogram.methods.covering import Patches
 from optogram.network.reach import reach
 from optogram.network.windows import Spans
 
-SAMPLE, DOCUMENT_SAMPLE, PROBES = 96, 12, 60
+SAMPLE, DOCUMENT_SAMPLE, PROBES = 64, 8, 60
 
 
 def network(name: str) -> og.Network:
@@ -69,11 +70,23 @@ def bound(net: og.Network, patches: Patches) -> float:
     return whole / windowed
 
 
-def seconds(work: Callable[[], Any]) -> float:
-    """How long ``work`` takes."""
-    start = time.perf_counter()
+class Taken(NamedTuple):
+    """How long something took: on the wall, and of all cores together."""
+
+    wall: float
+    processor: float
+
+
+def seconds(work: Callable[[], Any], times: float = 1) -> Taken:
+    """How long ``work`` takes, ``times`` as often as it is done."""
+    start, busy = time.perf_counter(), time.process_time()
     work()
-    return time.perf_counter() - start
+    return Taken(times * (time.perf_counter() - start), times * (time.process_time() - busy))
+
+
+def median(taken: list[Taken]) -> Taken:
+    """Of both, each by itself."""
+    return Taken(*(statistics.median(column) for column in zip(*taken, strict=True)))
 
 
 def compare(net: og.Network, x: np.ndarray, arguments: argparse.Namespace) -> str:
@@ -107,25 +120,28 @@ def compare(net: og.Network, x: np.ndarray, arguments: argparse.Namespace) -> st
     logits = net.evaluate(pictures, [net.head.logits], arguments.memory)[0]
     scores = logits[:, target.label]
     differ = np.abs(found.scores.reshape(-1)[sample] - scores).max() / np.ptp(found.values)
-    times: dict[str, list[float]] = {"windows": [], "whole": [], "document": []}
+    times: dict[str, list[Taken]] = {"windows": [], "whole": [], "document": []}
+    more = len(places) / len(sample)
     for _ in range(arguments.rounds):
         times["windows"].append(seconds(lambda: og.occlusion(net, x, **options)))
-        each = seconds(lambda: net.evaluate(pictures, [net.head.logits], arguments.memory))
-        times["whole"].append(each * len(places) / len(sample))
+        work = lambda: net.evaluate(pictures, [net.head.logits], arguments.memory)  # noqa: E731
+        times["whole"].append(seconds(work, more))
         if arguments.document:
-            each = seconds(one_by_one)
-            times["document"].append(each * len(places) / DOCUMENT_SAMPLE)
-    medians = {name: statistics.median(found) for name, found in times.items() if found}
-    faster = medians["whole"] / medians["windows"]
-    limit = bound(net, patches)
-    more = ""
-    if arguments.document:
-        more = f" {medians['document'] / medians['windows']:7.2f}× the document's loop"
-    return (
-        f"{net.name:20} {len(places):5} positions {medians['windows']:8.2f} s, whole "
-        f"{medians['whole']:8.2f} s: {faster:6.2f}×, bound {limit:5.2f}×, share "
-        f"{faster / limit:4.2f}, differ {differ:.1e}{more}"
+            times["document"].append(seconds(one_by_one, len(places) / DOCUMENT_SAMPLE))
+    medians = {name: median(taken) for name, taken in times.items() if taken}
+
+    def faster(name: str) -> Taken:
+        return Taken(*(a / b for a, b in zip(medians[name], medians["windows"], strict=True)))
+
+    limit, gain = bound(net, patches), faster("whole")
+    row = (
+        f"{net.name:20} {len(places):5} positions {medians['windows'].wall:7.2f} s, whole "
+        f"{medians['whole'].wall:7.2f} s: {gain.wall:5.2f}× ({gain.processor:5.2f}× in processor "
+        f"time), bound {limit:5.2f}×, share {gain.processor / limit:4.2f}, differ {differ:.1e}"
     )
+    if arguments.document:
+        row += f", {faster('document').wall:6.2f}× the document's loop"
+    return row
 
 
 def probes(net: og.Network, x: np.ndarray, arguments: argparse.Namespace) -> str:
@@ -137,8 +153,8 @@ def probes(net: og.Network, x: np.ndarray, arguments: argparse.Namespace) -> str
     net.scores(x)
     taken, whole = [], []
     for y, left in zip(*places, strict=True):
-        taken.append(1000 * seconds(lambda y=y, left=left: probe(int(y), int(left))))
-        whole.append(1000 * seconds(lambda: net.scores(x)))
+        taken.append(1000 * seconds(lambda y=y, left=left: probe(int(y), int(left))).wall)
+        whole.append(1000 * seconds(lambda: net.scores(x)).wall)
     return (
         f"{net.name:20} one probe {statistics.median(taken):6.1f} ms (95th percentile "
         f"{np.percentile(taken, 95):6.1f}), a whole forward pass {statistics.median(whole):6.1f} ms"
@@ -155,7 +171,7 @@ def progressive(net: og.Network, photo: str, arguments: argparse.Namespace) -> s
         pass  # compiles
     batch = np.repeat(x, 32, axis=0)
     net.scores(batch)
-    each = statistics.median(seconds(lambda: net.scores(batch)) for _ in range(3)) / len(batch)
+    each = median([seconds(lambda: net.scores(batch)) for _ in range(3)]).wall / len(batch)
     times, maps = [], []
     start = time.perf_counter()
     for result in og.progressive_occlusion(net, x, **options):

@@ -325,6 +325,27 @@ def test_explain_against_another_class_and_at_a_layer(run, model_file, photos):
     assert og.load_result("explained/cat-gradcam.npz").layer == "conv:pre"
 
 
+def test_explain_covers_what_it_is_told_to(run, model_file, photos):
+    status, _, _ = run(
+        "explain", photos / "cat.png", "--model", model_file, "--preprocess", "unit",
+        "--method", "occlusion", "--target", 1, "--score", "probability", "--patch", 3,
+        "--stride", 2, "--margin", 1, "--fill", 0.5, "--fill-space", "network",
+    )  # fmt: skip
+    assert status == 0
+    found = og.load_result("explained/cat-occlusion.npz")
+    net = og.load(model_file, preprocess="unit")
+    expected = og.occlusion(
+        net, photos / "cat.png", 1, patch=3, stride=2, margin=1, fill=0.5, fill_space="network",
+        score="probability",
+    )  # fmt: skip
+    assert found.parameters == expected.parameters
+    np.testing.assert_allclose(found.scores, expected.scores, atol=1e-6)
+    words = ("--method", "occlusion", "--fill", "median")
+    assert "'median'" in refused(
+        run("explain", photos / "cat.png", "--model", model_file, "--preprocess", "unit", *words)
+    )
+
+
 def test_explain_says_the_warnings_of_results(run, tmp_path, photos):
     keras.utils.set_random_seed(0)
     model = keras.Sequential(

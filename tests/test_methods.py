@@ -593,6 +593,7 @@ def test_positions_of_occlusion(net, x):
         ({"stride": (1, 2, 3)}, "stride"),
         ({"margin": -1}, "margin"),
         ({"fill": 300}, "fill_space"),
+        ({"fill": float("nan"), "fill_space": "network"}, "nan"),
         ({"fill": "median"}, "'median'"),
         ({"fill_space": "pixels"}, "'pixels'"),
     ],

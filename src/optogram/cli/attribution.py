@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from optogram.cli.parsing import box, class_label
+from optogram.cli.parsing import box, class_label, number_or_word
 from optogram.methods import ATTRIBUTIONS
 from optogram.progress import Progress
 
@@ -66,9 +66,24 @@ def attribution_options(command: Callable[..., Any]) -> Callable[..., Any]:
         score: str,
         seed: int,
         memory: str | None,
+        patch: int | None,
+        stride: int | None,
+        margin: int,
+        fill: str,
+        fill_space: str,
         **others: Any,
     ) -> Any:
-        options = {"layer": layer, "score": score, "seed": seed, "memory": memory}
+        options = {
+            "layer": layer,
+            "score": score,
+            "seed": seed,
+            "memory": memory,
+            "patch": patch,
+            "stride": stride,
+            "margin": margin,
+            "fill": number_or_word(fill),
+            "fill_space": fill_space,
+        }
         asked = Asked(_methods(methods), _targets(targets, against, region), seed, memory, options)
         return command(asked=asked, **others)
 
@@ -114,6 +129,36 @@ def attribution_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 default="logit",
                 show_default=True,
                 help="What is explained of a class.",
+            ),
+            click.option(
+                "--patch",
+                type=int,
+                help="How many pixels of a side occlusion covers.  [default: a seventh]",
+            ),
+            click.option(
+                "--stride",
+                type=int,
+                help="How far the patch moves, in pixels.  [default: half of it]",
+            ),
+            click.option(
+                "--margin",
+                default=0,
+                show_default=True,
+                help="Pixels covered beyond the patch on every side.",
+            ),
+            click.option(
+                "--fill",
+                metavar="COLOUR",
+                default="127.5",
+                show_default=True,
+                help='What covers: a grey in 0..255, "mean" or "blur".',
+            ),
+            click.option(
+                "--fill-space",
+                type=click.Choice(["display", "network"]),
+                default="display",
+                show_default=True,
+                help="Whether a number given as --fill is a grey, or in units of the network.",
             ),
             click.option(
                 "--seed", default=0, show_default=True, help="Of everything that is drawn."

@@ -79,3 +79,11 @@ def held_input(text: str) -> tuple[str, Any]:
             f'"map=file.npy" ({error}).'
         ) from None
     return name, values if len(values) > 1 else values[0]
+
+
+def number_or_word(text: str) -> float | str:
+    """A number where the text is one, else the text."""
+    try:
+        return float(text)
+    except ValueError:
+        return text

@@ -18,6 +18,8 @@ def paint_for(
         return np.broadcast_to(x.mean(axis=(1, 2), keepdims=True), x.shape)
     if isinstance(fill, str):
         raise InputError(f'fill must be a number, "mean" or "blur", not {fill!r}.')
+    if not np.isfinite(fill):
+        raise InputError(f"fill must be a number that can be painted, not {fill}.")
     colour = np.full((1, 1, 1, x.shape[3]), fill, np.float32)
     if fill_space == "display":
         if not 0 <= fill <= 255:
