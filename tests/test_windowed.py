@@ -40,9 +40,9 @@ def whole(net, x, paint, rows, columns, places, values):
     return net.evaluate(changed, values)
 
 
-def by_windows(net, x, paint, rows, columns, places, values, memory=None, sizes=None):
+def by_windows(net, x, paint, rows, columns, places, values, memory=None, one_at_a_time=False):
     """The outputs, and the names of the steps that ran on windows."""
-    plan = Windowed(net, x.shape[1:3], values, rows, columns, len(places), sizes)
+    plan = Windowed(net, x.shape[1:3], values, rows, columns, len(places), one_at_a_time)
     found = [np.full((len(places), *net.shape(value, x.shape[1:3])), np.nan) for value in values]
     seen = np.zeros(len(places), int)
     for which, outputs in plan.stream(plan.base(x), paint, places, memory):
@@ -220,7 +220,7 @@ def test_batches_are_cut_where_memory_ends(always):
     net = network_with(KINDS["sum"], "flat")
     x = images((14, 11), 3, 1)
     assert_windows_equal_whole(net, x, [net.head.logits], memory=1)
-    assert_windows_equal_whole(net, x, [net.head.logits], sizes=1)
+    assert_windows_equal_whole(net, x, [net.head.logits], one_at_a_time=True)
 
 
 # -- what methods make of it -----------------------------------------------------------------------

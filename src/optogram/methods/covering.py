@@ -84,14 +84,14 @@ def windows_for(
     patches: Sequence[np.ndarray],
     count: int,
     memory: int | str | None,
-    most_sizes: int | None = None,
+    one_at_a_time: bool = False,
 ) -> Windowed | None:
     """How only what patches change is computed; None where that would be no faster, or not fit.
 
     ``patches`` are the rows and the columns that each covers; for the others see `Windowed`.
     """
     rows, columns = patches
-    found = Windowed(net, size, values, rows, columns, count, most_sizes)
+    found = Windowed(net, size, values, rows, columns, count, one_at_a_time)
     return found if _GAIN * found.cost < 1 and found.fits(memory) else None
 
 

@@ -40,9 +40,8 @@ class Probe:
             for side, extent in zip(self.size, patch, strict=True)
         )
         values = [net.head.logits]
-        # One size of windows everywhere: nothing is compiled again when the patch moves.
         self._windowed = windows_for(
-            net, values, self.size, self._spans, 1000, memory, most_sizes=1
+            net, values, self.size, self._spans, 1000, memory, one_at_a_time=True
         )
         self._base = self._windowed.base(x, memory) if self._windowed else []
         (logits,) = net.evaluate(x, values, memory)

@@ -11,6 +11,7 @@ together, and whole maps take over where they are cheaper.
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import keras
@@ -30,6 +31,8 @@ _BYTE = 30.0
 """Floating-point operations of a convolution in the time in which one byte is moved."""
 _CALL = 1e7
 """The same, for starting one step on one batch."""
+_MOVE = 8
+"""In how many steps elements are brought together."""
 _SLACK = 1.15
 """How much more an element of a small window costs than one of a whole map."""
 _TOGETHER = 64
@@ -102,6 +105,9 @@ class _Program:
         comes.
     puts : mapping of int to int, or None
         The steps whose output leaves, and which move makes a whole map of it; None: it is no map.
+    copies_nothing : bool
+        Whether maps as they are stay apart from windows when elements are brought together:
+        better for one change, where they are much larger, and worse for many.
     gather : callable
         The backend's.
     """
@@ -113,12 +119,14 @@ class _Program:
     moves: tuple[_Move, ...]
     reads: Mapping[int, tuple[int | None, ...]]
     puts: Mapping[int, int | None]
+    copies_nothing: bool
     gather: Callable[[Any, Any], Any]
 
     @property
     def key(self) -> Any:
         """Equal for programs that compute the same of one graph."""
-        return self.moves, tuple(self.reads.items()), tuple(self.puts.items())
+        structure = self.moves, tuple(self.reads.items()), tuple(self.puts.items())
+        return *structure, self.copies_nothing
 
     @property
     def bases(self) -> list[int]:
@@ -156,10 +164,14 @@ class _Program:
         def moved(number: int) -> Any:
             move = self.moves[number]
             new = tensors[Value(move.source)]
-            parts = [_flat(keras.ops.cast(old[move.source], new.dtype))]
-            if not move.is_old:
-                parts += [keras.ops.full_like(parts[0][:1], move.fill), _flat(new)]
-            return self.gather(keras.ops.concatenate(parts, axis=0), indices[number])
+            as_it_is, places = _flat(keras.ops.cast(old[move.source], new.dtype)), indices[number]
+            if move.is_old:
+                return self.gather(as_it_is, places)
+            if self.copies_nothing:
+                return self._chosen(as_it_is, _flat(new), move.fill, places)
+            beyond = keras.ops.full_like(as_it_is[:1], move.fill)
+            table = keras.ops.concatenate([as_it_is, beyond, _flat(new)], axis=0)
+            return self.gather(table, places)
 
         with keras_graph.losses_kept(graph.steps[index].operation for index in self.rules):
             for index in sorted([*self.rules, *self.means]):
@@ -186,6 +198,15 @@ class _Program:
         }
         run = self.rules[step.index].run
         return read[step.inputs[0]] if run is None else forward.run_step(step, read, run)[0]
+
+    def _chosen(self, old: Any, new: Any, fill: float, places: Any) -> Any:
+        """The rows of old, of the border and of new behind one another, without a copy of them."""
+        count = keras.ops.shape(old)[0]
+        from_old = self.gather(old, keras.ops.minimum(places, count - 1))
+        from_new = self.gather(new, keras.ops.maximum(places - count - 1, 0))
+        beyond = keras.ops.full_like(from_old[:1, :1, :1], fill)
+        found = keras.ops.where((places == count)[..., None], beyond, from_old)
+        return keras.ops.where((places > count)[..., None], from_new, found)
 
 
 def _flat(maps: Any) -> Any:
@@ -221,8 +242,9 @@ class Windowed:
         with any columns.
     count : int
         About how many changes there will be.
-    most_sizes : int, optional
-        How many sizes windows may have, rows and columns together; None: as suits the backend.
+    one_at_a_time : bool
+        Whether each change is asked for alone: all windows of a map then have one size, so that
+        nothing is compiled again, and no map is copied.
 
     Attributes
     ----------
@@ -238,7 +260,7 @@ class Windowed:
         rows: np.ndarray,
         columns: np.ndarray,
         count: int,
-        most_sizes: int | None = None,
+        one_at_a_time: bool = False,
     ) -> None:
         self._net, self._values, self._graph = net, tuple(values), net.graph
         self._image = net.graph.inputs[0].step
@@ -256,12 +278,13 @@ class Windowed:
             for places, side in zip((rows, columns), size, strict=True)
         )
         self._windows = windows(net.graph, shapes, (height, width), self._rules)
-        costs = self._costs(ancestors)
+        costs = self._costs(ancestors, 1 if one_at_a_time else _TOGETHER)
         self._steps = list(costs.work)
-        self._program = self._programmed(costs.crossing)
-        most_sizes = most_sizes or net.backend.most_shapes()
-        self._groups, calls = self._grouped(costs.work, count, math.isqrt(most_sizes))
+        self._program = self._programmed(costs.crossing, one_at_a_time)
+        most = 1 if one_at_a_time else math.isqrt(net.backend.most_shapes())
+        self._groups, calls = self._grouped(costs.work, count, most)
         self._layouts: dict[Any, tuple[np.ndarray, np.ndarray]] = {}
+        self._sizes: dict[tuple[int, int], int] = {}
         self.cost = (costs.each * count + calls + costs.whole) / (costs.whole * count)
 
     # -- planning ----------------------------------------------------------------------------------
@@ -304,30 +327,35 @@ class Windowed:
             and self._ratio(step.inputs[0].step) < 1 / 3
         )
 
-    def _costs(self, ancestors: Sequence[int]) -> "_Costs":
-        """What steps cost on windows, and from which one on whole maps are cheaper."""
+    def _costs(self, ancestors: Sequence[int], together: int) -> "_Costs":
+        """What steps cost on windows, and from which one on whole maps are cheaper.
+
+        ``together`` changes are computed at a time.
+        """
         count = len(ancestors)
         place = {index: place for place, index in enumerate(ancestors)}
         whole, windowed, ends = np.zeros(count), np.zeros(count), np.zeros(count, int)
-        put = np.zeros(count)
+        put, call = np.zeros(count), _CALL / together
         for here, index in enumerate(ancestors):
             step, size = self._graph.steps[index], self._geometry[index].memory
             for value in step.inputs:
                 end = here if self._is_windowed(index) else count
                 ends[place[value.step]] = max(end, ends[place[value.step]])
             read = sum(self._geometry[value.step].memory for value in step.inputs)
-            whole[here] = self._geometry[index].flops + _BYTE * (read + size) + _CALL / _TOGETHER
+            work = self._geometry[index].flops + _BYTE * (read + size)
+            whole[here] = work + call
             put[here] = 3 * _BYTE * size
             if index == self._image:
                 windowed[here] = 2 * _BYTE * size * self._ratio(index)
             elif index in self._windows:
+                moves = [move for move in self._moves(index) if move]
                 moved = sum(
                     self._geometry[move.source].memory
                     * (self._ratio(index, move) + self._ratio(move.source))
-                    for move in self._moves(index)
-                    if move
+                    for move in moves
                 )
-                windowed[here] = _SLACK * whole[here] * self._ratio(index) + 2 * _BYTE * moved
+                windowed[here] = _SLACK * work * self._ratio(index) + 2 * _BYTE * moved
+                windowed[here] += call * (1 + _MOVE * len(moves))
             elif self._is_mean(index):
                 windowed[here], put[here] = 3 * whole[here] * self._ratio(step.inputs[0].step), 0
             else:
@@ -351,7 +379,7 @@ class Windowed:
             whole=float(whole.sum()),
         )
 
-    def _programmed(self, crossing: Sequence[int]) -> _Program:
+    def _programmed(self, crossing: Sequence[int], copies_nothing: bool) -> _Program:
         """What is compiled."""
         numbers: dict[_Move, int] = {}
         moves: list[_Move] = []
@@ -380,6 +408,7 @@ class Windowed:
             },
             puts={i: number(_Move(i, None)) if i in self._windows else None for i in crossing},
             moves=tuple(moves),
+            copies_nothing=copies_nothing,
             gather=self._net.backend.gather,
         )
 
@@ -413,7 +442,7 @@ class Windowed:
     def fits(self, memory: int | str | None) -> bool:
         """Whether one change at a time goes into ``memory``."""
         largest = max(
-            self._bytes_each((rows, columns))
+            self._bytes_each(rows, columns)
             for rows in np.unique(self._groups[0])
             for columns in np.unique(self._groups[1])
         )
@@ -473,7 +502,7 @@ class Windowed:
         blocks = np.stack([labels[places[:, axis]] for axis, labels in enumerate(self._groups)], 1)
         for block in np.unique(blocks, axis=0):
             members = np.flatnonzero((blocks == block).all(axis=1))
-            fit = max(1, min(_TOGETHER, free // self._bytes_each(tuple(block))))
+            fit = max(1, min(_TOGETHER, free // self._bytes_each(*block)))
             parts = math.ceil(len(members) / fit)
             length = math.ceil(len(members) / parts)
             for part in np.array_split(members, parts):
@@ -567,18 +596,24 @@ class Windowed:
 
     # -- memory ------------------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def _held(self) -> int:
         """Bytes of the maps as they are, and of the tables that they are copied into."""
         return 2 * sum(self._geometry[index].memory for index in self._program.bases)
 
-    @property
+    @cached_property
     def _tail_bytes(self) -> int:
         """Bytes that a change takes behind the windows, at most."""
         return WORKSPACE * peak_memory(self._graph, self._geometry, self._values)
 
-    def _bytes_each(self, block: tuple[int, ...]) -> int:
+    def _bytes_each(self, rows: int, columns: int) -> int:
         """Bytes that a change of a group of rows and a group of columns takes on windows."""
+        block = (rows, columns)
+        if block not in self._sizes:
+            self._sizes[block] = self._measured(block)
+        return self._sizes[block]
+
+    def _measured(self, block: tuple[int, int]) -> int:
         first = [
             int(np.flatnonzero(labels == label)[0])
             for labels, label in zip(self._groups, block, strict=True)
