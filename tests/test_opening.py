@@ -136,6 +136,34 @@ def test_labels_come_from_a_file(saved, tmp_path):
         og.load(saved[".keras"], labels=tmp_path / "labels.txt")
 
 
+@pytest.mark.parametrize("ending", [".keras", ".h5"])
+def test_labels_beside_a_file_are_taken_where_no_others_are_given(ending, saved, tmp_path):
+    path = shutil.copy(saved[ending], tmp_path / f"pets{ending}")
+    assert og.load(path).labels.names[0] == "class 0"
+    beside = tmp_path / "pets.labels.txt"
+    beside.write_text("ant\nbee\ncat\ndog\nemu\n")
+    assert og.load(path).labels.names == ("ant", "bee", "cat", "dog", "emu")
+    assert og.load(path, labels=list("abcde")).labels.names == tuple("abcde")
+    beside.write_text("ant\nbee\n")
+    expected = r"Expected 5 labels.*; pets\.labels\.txt has 2: correct it, or .*--labels"
+    with pytest.raises(InputError, match=expected):
+        og.load(path)
+    beside.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match=r"pets\.labels\.txt is not UTF-8 text"):
+        og.load(path)
+    beside.unlink()
+    beside.mkdir()
+    assert og.load(path).labels.names[0] == "class 0"
+
+
+def test_labels_beside_a_file_go_before_what_its_model_is_called(tmp_path):
+    imagenet_like("vgg16").save(tmp_path / "mine.keras")
+    assert og.load(tmp_path / "mine.keras").labels.names[285] == "Egyptian cat"
+    names = [f"thing {i}" for i in range(1000)]
+    (tmp_path / "mine.labels.txt").write_text("\n".join(names))
+    assert og.load(tmp_path / "mine.keras").labels.names == tuple(names)
+
+
 def imagenet_like(name, classes=1000):
     keras.utils.set_random_seed(0)
     image = x = keras.Input((32, 32, 3))
