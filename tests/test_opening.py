@@ -372,6 +372,25 @@ def test_trust_is_asked_for_by_keras_too(tmp_path, monkeypatch):
     assert not proof.exists()
 
 
+@pytest.mark.parametrize("backend", [keras.config.backend(), "torch", "jax"])
+def test_a_trained_model_opens_whatever_optimizer_it_names(backend, tmp_path):
+    """On PyTorch the module of Adam is one of Keras's own for PyTorch."""
+    model = imagenet_like("small", classes=3)
+    model.compile("adam", "categorical_crossentropy")
+    model.train_on_batch(np.ones((2, 32, 32, 3)), np.eye(3)[:2])
+    model.save(tmp_path / "trained.keras")
+    with zipfile.ZipFile(tmp_path / "trained.keras") as archive:
+        config = json.loads(archive.read("config.json"))
+    if backend != keras.config.backend():
+        adam = config["compile_config"]["optimizer"]
+        adam["module"] = f"keras.src.backend.{backend}.optimizers.{backend}_adam"
+    path = replaced(tmp_path / "trained.keras", tmp_path / "named.keras", config=json.dumps(config))
+    assert og.load(path, preprocess="none").head.outputs == 3
+    config["compile_config"]["optimizer"]["module"] = "keras.src.backend.torch.trainer"
+    path = replaced(tmp_path / "trained.keras", tmp_path / "odd.keras", config=json.dumps(config))
+    assert "keras.src.backend.torch.trainer.Adam" in refusal(path)
+
+
 class Doubling(layers.Layer):
     """A layer of the user's own, which Keras cannot find by itself."""
 
