@@ -40,7 +40,7 @@ def api_page() -> str:
 
 
 def _entry(name: str, item: Any) -> list[str]:
-    """One name; of a class its public members too, of a module its public functions."""
+    """One name; of a class its public members too, of a module its functions and classes."""
     if isinstance(item, Mapping):
         listed = [f"{key}: {value}" for key, value in item.items()]
         return [f"## {name}", "", "```text", *listed, "```", ""]
@@ -48,7 +48,11 @@ def _entry(name: str, item: Any) -> list[str]:
     parts += ["```", ""]
     if inspect.isclass(item) or inspect.ismodule(item):
         for member, value in vars(item).items():
-            if not member.startswith("_") and _is_own(item, value):
+            if member.startswith("_") or not _is_own(item, value):
+                continue
+            if inspect.isclass(value):
+                parts += _entry(f"{name}.{member}", value)
+            else:
                 parts += [f"### {name}.{member}", "", "```text"]
                 parts += [member + _parameters(value), "", inspect.getdoc(value) or "", "```", ""]
     return parts
@@ -70,7 +74,8 @@ def _parameters(item: Any) -> str:
 
 def _is_own(owner: Any, value: Any) -> bool:
     if inspect.ismodule(owner):
-        return inspect.isfunction(value) and value.__module__ == owner.__name__
+        is_documented = inspect.isfunction(value) or inspect.isclass(value)
+        return is_documented and value.__module__ == owner.__name__
     return inspect.isfunction(value) or isinstance(value, property)
 
 

@@ -136,6 +136,34 @@ def test_labels_come_from_a_file(saved, tmp_path):
         og.load(saved[".keras"], labels=tmp_path / "labels.txt")
 
 
+@pytest.mark.parametrize("ending", [".keras", ".h5"])
+def test_labels_beside_a_file_are_taken_where_no_others_are_given(ending, saved, tmp_path):
+    path = shutil.copy(saved[ending], tmp_path / f"pets{ending}")
+    assert og.load(path).labels.names[0] == "class 0"
+    beside = tmp_path / "pets.labels.txt"
+    beside.write_text("ant\nbee\ncat\ndog\nemu\n")
+    assert og.load(path).labels.names == ("ant", "bee", "cat", "dog", "emu")
+    assert og.load(path, labels=list("abcde")).labels.names == tuple("abcde")
+    beside.write_text("ant\nbee\n")
+    expected = r"Expected 5 labels.*; pets\.labels\.txt has 2: correct it, or .*--labels"
+    with pytest.raises(InputError, match=expected):
+        og.load(path)
+    beside.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match=r"pets\.labels\.txt is not UTF-8 text"):
+        og.load(path)
+    beside.unlink()
+    beside.mkdir()
+    assert og.load(path).labels.names[0] == "class 0"
+
+
+def test_labels_beside_a_file_go_before_what_its_model_is_called(tmp_path):
+    imagenet_like("vgg16").save(tmp_path / "mine.keras")
+    assert og.load(tmp_path / "mine.keras").labels.names[285] == "Egyptian cat"
+    names = [f"thing {i}" for i in range(1000)]
+    (tmp_path / "mine.labels.txt").write_text("\n".join(names))
+    assert og.load(tmp_path / "mine.keras").labels.names == tuple(names)
+
+
 def imagenet_like(name, classes=1000):
     keras.utils.set_random_seed(0)
     image = x = keras.Input((32, 32, 3))
@@ -342,6 +370,25 @@ def test_trust_is_asked_for_by_keras_too(tmp_path, monkeypatch):
     path, proof = with_lambda(tmp_path, ".keras")
     refusal(path)
     assert not proof.exists()
+
+
+@pytest.mark.parametrize("backend", [keras.config.backend(), "torch", "jax"])
+def test_a_trained_model_opens_whatever_optimizer_it_names(backend, tmp_path):
+    """On PyTorch the module of Adam is one of Keras's own for PyTorch."""
+    model = imagenet_like("small", classes=3)
+    model.compile("adam", "categorical_crossentropy")
+    model.train_on_batch(np.ones((2, 32, 32, 3)), np.eye(3)[:2])
+    model.save(tmp_path / "trained.keras")
+    with zipfile.ZipFile(tmp_path / "trained.keras") as archive:
+        config = json.loads(archive.read("config.json"))
+    if backend != keras.config.backend():
+        adam = config["compile_config"]["optimizer"]
+        adam["module"] = f"keras.src.backend.{backend}.optimizers.{backend}_adam"
+    path = replaced(tmp_path / "trained.keras", tmp_path / "named.keras", config=json.dumps(config))
+    assert og.load(path, preprocess="none").head.outputs == 3
+    config["compile_config"]["optimizer"]["module"] = "keras.src.backend.torch.trainer"
+    path = replaced(tmp_path / "trained.keras", tmp_path / "odd.keras", config=json.dumps(config))
+    assert "keras.src.backend.torch.trainer.Adam" in refusal(path)
 
 
 class Doubling(layers.Layer):

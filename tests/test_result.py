@@ -14,7 +14,7 @@ import pytest
 import networks
 import optogram as og
 from optogram.errors import InputError, OutputError
-from optogram.result import Attribution, FeatureMaps, Kernels, Occlusion, load_result
+from optogram.result import Attribution, FeatureMaps, GradCAM, Kernels, Occlusion, load_result
 
 SOURCE = {"network": "tiny", "origin": "a test", "backend": "none"}
 
@@ -360,6 +360,20 @@ def test_the_mask_of_an_occlusion_can_be_of_the_scores():
     np.testing.assert_array_equal(result.mask(0.9), [[[False, True, False]]])
     with pytest.raises(InputError, match="'score'"):
         result.mask(0.5, of="score")
+
+
+@pytest.mark.parametrize("draw", [Attribution.plot, lambda result: result.steps.plot()])
+def test_small_images_are_drawn_large(draw):
+    """As large as the same image with each pixel repeated, so that words beside fit."""
+    generator = np.random.default_rng(0)
+    images = generator.integers(256, size=(1, 28, 28, 1)).astype(np.uint8)
+    maps = generator.random((1, 4, 4, 3), np.float32)
+    values = maps.sum(axis=-1)
+    sizes = set()
+    for shown in (images, images.repeat(8, 1).repeat(8, 2)):
+        made = attribution(values, images=shown)
+        sizes.add(draw(GradCAM(**vars(made), maps=maps, gradients=maps)).size)
+    assert len(sizes) == 1
 
 
 def test_strongest_maps_come_first():

@@ -12,6 +12,7 @@ from optogram.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from optogram import datasets as datasets
+    from optogram import training as training
     from optogram.errors import BackendError as BackendError
     from optogram.errors import InputError as InputError
     from optogram.errors import ModelError as ModelError
@@ -118,22 +119,23 @@ _HOMES = {
     "smoothgrad": "optogram.methods.smoothgrad",
     "strongest_images": "optogram.methods.strongest_images",
 }
-_ROOMS = ("datasets",)
+_ROOMS = ("datasets", "training")
 _NEED_KERAS = frozenset(
-    name for name, home in _HOMES.items() if home.split(".")[1] not in ("errors", "result")
+    ["training"]
+    + [name for name, home in _HOMES.items() if home.split(".")[1] not in ("errors", "result")]
 )
 
 __all__ = sorted([*_HOMES, *_ROOMS])
 
 
 def __getattr__(name: str) -> Any:
-    if name in _ROOMS:
-        return importlib.import_module(f"optogram.{name}")
-    if name not in _HOMES:
+    if name not in __all__:
         raise AttributeError(f"module 'optogram' has no attribute {name!r}")
     if name in _NEED_KERAS:
         # Before Keras is imported: it would fail on a missing backend in its own words.
         importlib.import_module("optogram.backend").current()
+    if name in _ROOMS:
+        return importlib.import_module(f"optogram.{name}")
     found = getattr(importlib.import_module(_HOMES[name]), name)
     globals()[name] = found
     return found

@@ -1,8 +1,19 @@
-"""Photos to try things on."""
+"""Photos to try things on, and the pictures of Fashion-MNIST."""
 
+import gzip
+import math
+import os
+import zlib
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from optogram import backend
 from optogram.errors import InputError
+from optogram.files import kind_at
+
+if TYPE_CHECKING:
+    import numpy as np
 
 # Photographs that scikit-image ships with its package, so that nothing is downloaded.
 _SAMPLES = {
@@ -11,6 +22,55 @@ _SAMPLES = {
     "astronaut": "astronaut.png",
     "rocket": "rocket.jpg",
 }
+
+_FASHION_CLASSES = (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
+_FASHION_SIDE = 28
+
+# Where Debian's package dataset-fashion-mnist puts it.
+_DEBIAN = Path("/usr/share/datasets/fashion-mnist")
+
+_IDX_UINT8 = 0x08
+_MOST_BYTES = 1 << 28
+_HOW_TO_GET_IT = (
+    "give a folder that holds its four files (source=…, --data), or install Debian's package "
+    "dataset-fashion-mnist"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class FashionMNIST:
+    """Grey pictures of clothes in ten classes (Xiao, Rasul and Vollgraf, 2017).
+
+    Attributes
+    ----------
+    train_images : uint8 ndarray of shape (N, 28, 28)
+        Light clothes on black; N is 60 000.
+    train_labels : int64 ndarray of shape (N,)
+        The class of each, an index into ``classes``.
+    test_images : uint8 ndarray of shape (M, 28, 28)
+        Those kept for testing; M is 10 000.
+    test_labels : int64 ndarray of shape (M,)
+        Their classes.
+    classes : tuple of str
+        The ten names.
+    """
+
+    train_images: "np.ndarray"
+    train_labels: "np.ndarray"
+    test_images: "np.ndarray"
+    test_labels: "np.ndarray"
+    classes: tuple[str, ...] = _FASHION_CLASSES
 
 
 def sample_photo(name: str = "chelsea") -> Path:
@@ -30,3 +90,114 @@ def sample_photo(name: str = "chelsea") -> Path:
             'The sample photos come with scikit-image: run pip install "optogram[demo]".'
         ) from error
     return Path(skimage.data.__file__).parent / _SAMPLES[name]
+
+
+def fashion_mnist(source: str | os.PathLike | None = None) -> FashionMNIST:
+    """Fashion-MNIST: 60 000 pictures to learn from and 10 000 to test on.
+
+    Parameters
+    ----------
+    source : str or path, optional
+        A folder with the set's four files, such as ``train-images-idx3-ubyte.gz``, packed or not.
+        None: where Debian's package dataset-fashion-mnist puts them, else Keras's own copy, which
+        Keras downloads once.
+
+    Returns
+    -------
+    FashionMNIST
+
+    Raises
+    ------
+    InputError
+        If a file is missing or damaged, or the set cannot be downloaded.
+    BackendError
+        If Keras shall download it, and its backend is missing.
+    """
+    if source is not None:
+        return _fashion_in(Path(source))
+    if kind_at(_DEBIAN) == "folder":
+        return _fashion_in(_DEBIAN)
+    backend.current()
+    import keras
+
+    try:
+        (train_images, train_labels), (test_images, test_labels) = (
+            keras.datasets.fashion_mnist.load_data()
+        )
+    # Downloading can fail anywhere inside Keras, with any exception.
+    except Exception as error:
+        raise InputError(
+            f"Fashion-MNIST could not be downloaded ({_first_line(error)}): {_HOW_TO_GET_IT}."
+        ) from error
+    return FashionMNIST(
+        train_images, train_labels.astype("int64"), test_images, test_labels.astype("int64")
+    )
+
+
+def _fashion_in(folder: Path) -> FashionMNIST:
+    if kind_at(folder) != "folder":
+        raise InputError(f"{folder} is no folder with Fashion-MNIST: {_HOW_TO_GET_IT}.")
+    return FashionMNIST(*_labelled(folder, "train"), *_labelled(folder, "t10k"))
+
+
+def _labelled(folder: Path, part: str) -> "tuple[np.ndarray, np.ndarray]":
+    """The pictures and labels of a part of the set, "train" or "t10k"."""
+    images = _read_idx(_named(folder, f"{part}-images-idx3-ubyte"), dimensions=3)
+    labels = _read_idx(_named(folder, f"{part}-labels-idx1-ubyte"), dimensions=1)
+    if images.shape[1:] != (_FASHION_SIDE, _FASHION_SIDE) or not len(images):
+        raise InputError(
+            f"The pictures of Fashion-MNIST are 28×28, but {part}-images-idx3-ubyte in {folder} "
+            f"holds {images.shape}: {_HOW_TO_GET_IT}."
+        )
+    if len(labels) != len(images) or labels.max() >= len(_FASHION_CLASSES):
+        raise InputError(
+            f"Each of the {len(images)} pictures of {part}-images-idx3-ubyte in {folder} needs a "
+            f"label from 0 to 9, but {part}-labels-idx1-ubyte holds {len(labels)} labels up to "
+            f"{labels.max(initial=0)}: {_HOW_TO_GET_IT}."
+        )
+    return images, labels.astype("int64")
+
+
+def _named(folder: Path, name: str) -> Path:
+    for path in (folder / name, folder / f"{name}.gz"):
+        if kind_at(path) == "file":
+            return path
+    raise InputError(f"{folder} has no file {name} or {name}.gz: {_HOW_TO_GET_IT}.")
+
+
+def _read_idx(path: Path, dimensions: int) -> "np.ndarray":
+    """The array of an IDX file of bytes: two zeros, type, dimensions, sizes, then the values."""
+    import numpy as np
+
+    try:
+        with path.open("rb") as file:
+            is_packed = file.read(2) == b"\x1f\x8b"
+        with gzip.open(path) if is_packed else path.open("rb") as file:
+            shape = _idx_shape(file, dimensions)
+            # One byte more, to see that nothing follows.
+            content = file.read(math.prod(shape) + 1)
+        if len(content) != math.prod(shape):
+            raise ValueError(f"it holds not the {math.prod(shape)} values that it should")
+    except PermissionError as error:
+        raise InputError(f"{path} cannot be read: permission denied.") from error
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise InputError(f"{path} is damaged ({_first_line(error)}): {_HOW_TO_GET_IT}.") from error
+    return np.frombuffer(content, np.uint8).reshape(shape)
+
+
+def _idx_shape(file: Any, dimensions: int) -> list[int]:
+    """The sizes that the head of an IDX file says."""
+    if file.read(4) != bytes([0, 0, _IDX_UINT8, dimensions]):
+        raise ValueError(f"it does not begin as an IDX file of bytes in {dimensions} dimensions")
+    sizes = file.read(4 * dimensions)
+    if len(sizes) < 4 * dimensions:
+        raise ValueError("it ends before its sizes")
+    shape = [int.from_bytes(sizes[4 * i : 4 * i + 4], "big") for i in range(dimensions)]
+    if math.prod(shape) > _MOST_BYTES:
+        raise ValueError(f"it claims {math.prod(shape):,} values")
+    return shape
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:200].rstrip(".") if lines else type(error).__name__

@@ -40,15 +40,21 @@ def replacing(path: Path) -> Iterator[Path]:
     OutputError
         If the file cannot be written.
     """
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    # The ending stays: Keras, for one, writes by it.
+    part = path.with_name(f".{path.stem}.{uuid.uuid4().hex}.part{path.suffix}")
     try:
         yield part
         part.replace(path)
     except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror}.") from error
+        raise OutputError(f"{path} cannot be written: {error.strerror or error}.") from error
     finally:
         with contextlib.suppress(OSError):
             part.unlink()
+
+
+def labels_beside(model: Path) -> Path:
+    """Where the names of a model file's classes are looked for: a text file beside it."""
+    return model.with_suffix(".labels.txt")
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:

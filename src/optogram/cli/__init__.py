@@ -7,7 +7,7 @@ import click
 import optogram
 from optogram.errors import OptogramError
 
-_COMMANDS = ("report", "predict", "inspect", "explain", "check", "strongest", "maximize")
+_COMMANDS = ("report", "predict", "inspect", "explain", "check", "strongest", "maximize", "train")
 
 
 class _Commands(click.Group):

@@ -125,7 +125,8 @@ def read_labels(
         labels = _from_content(source, origin)
     if count is not None and len(labels) != count:
         raise InputError(
-            f"Expected {count} labels, one for each output; {origin} has {len(labels)}."
+            f"Expected {count} labels, one for each output; {origin} has {len(labels)}: correct "
+            "it, or give others (labels=…, --labels)."
         )
     return labels
 

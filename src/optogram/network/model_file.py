@@ -349,7 +349,10 @@ def _danger(node: dict) -> str:
         return f"holds code of its own (a {kind} layer), which would run on this machine"
     if asked[:1] != ["keras"]:
         return ""
-    folder = next((part for part in asked[1:-1] if part not in ("src", "api")), None)
+    inner = [part for part in asked[1:-1] if part not in ("src", "api")]
+    if inner[:1] == ["backend"] and inner[2:3] == ["optimizers"]:
+        inner = inner[2:]  # a model that was trained on PyTorch names its own kind of Adam
+    folder = inner[0] if inner else None
     is_function = not name[:1].isupper()
     if folder in (_FUNCTIONS if is_function else _CLASSES | {None}):
         return ""

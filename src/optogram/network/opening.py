@@ -10,7 +10,7 @@ import keras
 
 from optogram import backend
 from optogram.errors import ModelError
-from optogram.files import kind_at
+from optogram.files import kind_at, labels_beside
 from optogram.network import catalogue
 from optogram.network.labels import Labels, imagenet
 from optogram.network.model_file import first_line, read, refuse_code, weights_limited
@@ -43,7 +43,9 @@ def load(
         For a name: the trained weights (downloaded by Keras once, where they are not embedded),
         a weights file, or random ones. A model file brings its own.
     preprocess, labels
-        See `Network`; None takes what the name asks for.
+        See `Network`; None takes what the name asks for. Of a model file's labels None takes the
+        text file that stands beside it, ``flowers.labels.txt`` for ``flowers.keras``, one name a
+        line, where there is one.
     input, fixed, output
         Which of several inputs is the picture, what the others are held at, and which of several
         outputs is explained; see `Network`.
@@ -109,6 +111,8 @@ def _from_file(
     except Exception as error:
         raise ModelError(_why_not(path, error)) from error
     notes: tuple[str, ...] = ()
+    if labels is None and kind_at(labels_beside(path)) == "file":
+        labels = labels_beside(path)
     entry = _architecture(model)
     if entry is not None:
         if preprocess is None:

@@ -8,7 +8,7 @@ from optogram.render.grid import grid
 from optogram.render.heatmap import heatmap
 from optogram.render.mosaic import mosaic
 from optogram.render.overlay import overlay, through_mask
-from optogram.render.resample import Photo, as_image, visible
+from optogram.render.resample import Photo, as_image, legible, visible
 from optogram.render.sheet import sheet
 from optogram.render.text import compact, label
 
@@ -27,6 +27,7 @@ __all__ = [
     "grid",
     "heatmap",
     "label",
+    "legible",
     "mosaic",
     "overlay",
     "scale_of",

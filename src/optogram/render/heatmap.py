@@ -6,7 +6,7 @@ from PIL import Image
 from optogram.render.colors import ColorMap, color_table, paint
 from optogram.render.display import Scale, scale_of, to_unit
 from optogram.render.frame import framed, scale_bar
-from optogram.render.resample import Interpolation, as_map, enlargement, stretch
+from optogram.render.resample import Interpolation, as_map, legible, stretch
 
 
 def heatmap(
@@ -51,9 +51,7 @@ def heatmap(
     """
     values = as_map(values)
     scale = scale_of(values) if scale is None else scale
-    if size is None:
-        factor = enlargement(values.shape[0])
-        size = (values.shape[0] * factor, values.shape[1] * factor)
+    size = legible(values.shape) if size is None else size
     table = color_table(scale, cmap)
     unit = stretch(to_unit(values, scale), size, interpolation)
     picture = Image.fromarray(paint(unit, table))

@@ -98,6 +98,12 @@ def enlargement(height: int) -> int:
     return max(1, -(-_LEGIBLE // height))
 
 
+def legible(size: tuple[int, int]) -> tuple[int, int]:
+    """``size`` (height, width), times the whole number that makes it high enough to be read."""
+    factor = enlargement(size[0])
+    return size[0] * factor, size[1] * factor
+
+
 def enlarged(photo: Photo) -> Image.Image:
     """``photo`` in RGB, each pixel repeated in both directions where the photo is small."""
     image = as_image(photo)

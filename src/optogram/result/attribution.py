@@ -134,12 +134,13 @@ class Attribution(Result):
 
     def plot(self) -> "Image":
         """Each image, its map and both together, side by side, one image a row."""
-        from optogram.render import heatmap, sheet, visible
+        from optogram.render import heatmap, legible, sheet, visible
 
+        size = legible(self.images.shape[1:3])
         rows = [
             [
                 visible(self.images[i]),
-                heatmap(self.map_on_image(i), size=self.images.shape[1:3], scale=self.scale(i)),
+                heatmap(self.map_on_image(i), size=size, scale=self.scale(i)),
                 self.overlay(i),
             ]
             for i in range(len(self.images))
@@ -292,13 +293,13 @@ class GradCAMSteps:
 
     def plot(self, index: int = 0, top: int = 5) -> "Image":
         """The stages of image ``index`` for the ``top`` maps that add most, and the sum of all."""
-        from optogram.render import compact, heatmap, scale_of, sheet, visible
+        from optogram.render import compact, heatmap, legible, scale_of, sheet, visible
 
         maps = self.maps[index if len(self.maps) > 1 else 0]
         gradients, weights = self.gradients[index], self.weights[index]
         parts = maps * weights
         strongest = np.argsort(-np.abs(parts).sum(axis=(0, 1)), kind="stable")[:top]
-        size = self.images.shape[1:3]
+        size = legible(self.images.shape[1:3])
 
         def drawn(stage: np.ndarray) -> list["Image"]:
             scale = scale_of(stage[..., strongest])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from optogram.errors import InputError
 from optogram.result.base import Result
 
 if TYPE_CHECKING:
@@ -50,8 +51,7 @@ class FeatureMaps(Result):
         """
         from optogram.render import mosaic
 
-        maps = self.values[index]
-        return mosaic(maps if channels is None else maps[..., list(channels)], **style)
+        return mosaic(_chosen(self.values[index], channels, self.layer), **style)
 
     def overlay(
         self, channel: int | None = None, index: int = 0, photo: Any = None, **style: Any
@@ -85,8 +85,13 @@ class Kernels(Result):
 
     layer: str
 
-    def mosaic(self, channel: int | None = None, **style: Any) -> "Image":
-        """All kernels in one near-square grid.
+    def mosaic(
+        self,
+        channel: int | None = None,
+        filters: Sequence[int] | None = None,
+        **style: Any,
+    ) -> "Image":
+        """The kernels in one near-square grid, on the scale of all of them.
 
         Parameters
         ----------
@@ -94,6 +99,8 @@ class Kernels(Result):
             The input channel shown, grey, on the scale from the smallest weight to the largest.
             None: kernels on the colours of the image are shown in colour, others by their
             first channel.
+        filters : sequence of int, optional
+            Which kernels, in which order; None: all of them.
         **style
             See `optogram.render.mosaic`, or `optogram.render.grid` for kernels in colour.
         """
@@ -101,12 +108,26 @@ class Kernels(Result):
 
         if channel is None and self.parameters["input"] in ("RGB", "BGR"):
             step = -1 if self.parameters["input"] == "BGR" else 1
-            pictures = np.moveaxis(to_picture(self.values), -1, 0)[..., ::step]
-            return grid(list(pictures), **style)
+            pictures = _chosen(to_picture(self.values)[:, :, ::step], filters, self.layer)
+            return grid(list(np.moveaxis(pictures, -1, 0)), **style)
         shown = self.values[:, :, channel or 0]
         style = {"scale": scale_of(shown, signed=False), "cmap": "gray", **style}
-        return mosaic(shown, **style)
+        return mosaic(_chosen(shown, filters, self.layer), **style)
 
     def plot(self) -> "Image":
         """The mosaic."""
         return self.mosaic()
+
+
+def _chosen(arrays: np.ndarray, numbers: Sequence[int] | None, layer: str) -> np.ndarray:
+    """Those of ``arrays``, counted along their last axis, that ``numbers`` name; None: all."""
+    if numbers is None:
+        return arrays
+    count = arrays.shape[-1]
+    beyond = [number for number in numbers if not -count <= number < count]
+    if beyond:
+        raise InputError(
+            f"{layer!r} has {count} filters, numbered 0 to {count - 1}: {beyond[0]} is out of "
+            "range."
+        )
+    return arrays[..., list(numbers)]

@@ -1,0 +1,56 @@
+"""`optogram train`: a small network of one's own to look into."""
+
+import click
+
+from optogram.cli.network import start_backend
+from optogram.cli.progress import progress_bar
+
+_SHOWN = 25
+
+
+@click.command()
+@click.option(
+    "--out",
+    metavar="FILE",
+    default="fashion.keras",
+    show_default=True,
+    help="Where the network is saved; the names of its classes go beside it.",
+)
+@click.option(
+    "--data",
+    metavar="DIR",
+    help="A folder with the four files of Fashion-MNIST.  [default: Debian's package "
+    "dataset-fashion-mnist, else Keras downloads it]",
+)
+@click.option(
+    "--epochs", default=20, show_default=True, help="How often it sees every training picture."
+)
+@click.option("--batch", default=128, show_default=True, help="How many pictures make a step.")
+@click.option("--seed", default=0, show_default=True, help="Of everything that is drawn.")
+@click.option(
+    "--pictures",
+    metavar="FILE",
+    help=f"Also draw the first {_SHOWN} training pictures with their classes.",
+)
+def train(
+    out: str, data: str | None, epochs: int, batch: int, seed: int, pictures: str | None
+) -> None:
+    """Train a small network to tell clothes apart, on the pictures of Fashion-MNIST.
+
+    It opens with no further options: optogram explain PHOTO --model fashion.keras. Files are
+    written at the end; interrupted, everything is as it was before.
+    """
+    start_backend()
+    from optogram import datasets, training
+    from optogram.render import grid, write
+
+    path = training.place_to_save(out)
+    clothes = datasets.fashion_mnist(data)
+    if pictures is not None:
+        labels = [clothes.classes[number] for number in clothes.train_labels[:_SHOWN]]
+        write(grid(list(clothes.train_images[:_SHOWN]), columns=5, labels=labels), pictures)
+        click.echo(f"The first training pictures are in {pictures}.")
+    with progress_bar() as progress:
+        trained = training.train(clothes, epochs=epochs, batch=batch, seed=seed, progress=progress)
+    trained.save(path)
+    click.echo(f"Test accuracy: {trained.accuracy:.2%}\nThe network is in {path}.")
