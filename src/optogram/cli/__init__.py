@@ -7,7 +7,17 @@ import click
 import optogram
 from optogram.errors import OptogramError
 
-_COMMANDS = ("report", "predict", "inspect", "explain", "check", "strongest", "maximize")
+_COMMANDS = (
+    "report",
+    "predict",
+    "inspect",
+    "maps",
+    "kernels",
+    "explain",
+    "check",
+    "strongest",
+    "maximize",
+)
 
 
 class _Commands(click.Group):
