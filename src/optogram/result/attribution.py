@@ -229,15 +229,15 @@ class Occlusion(Attribution):
         style.setdefault("scale", scale_of(scores))
         return self._laid_over(photo, index, self._on_image(scores), style)
 
-    def heat(self, index: int = 0, of: str = "scores", **style: Any) -> "Image":
+    def heat(self, index: int = 0, of: str = "values", **style: Any) -> "Image":
         """The map of image ``index`` alone, each value in the middle of its patch.
 
         Parameters
         ----------
         index : int
             Which image.
-        of : {"scores", "values"}
-            The scores with the patch there (tutorial row B5), or what they lose.
+        of : {"values", "scores"}
+            What scores lose, or the scores with the patch there (tutorial row B5).
         **style
             See `optogram.render.heatmap`: ``size``, ``scale``, ``cmap``, ``bar``, ``title``.
         """

@@ -165,13 +165,7 @@ class FeatureMaps(Result):
         return sheet([[self.mosaic(i)] for i in range(len(self.values))], titles=[self.layer])
 
     def _check(self, channels: Sequence[int]) -> None:
-        count = self.values.shape[-1]
-        missing = [channel for channel in channels if not 0 <= channel < count]
-        if missing:
-            raise InputError(
-                f"{self.layer!r} has {count} maps, numbered 0 to {count - 1}: "
-                f"there is none numbered {missing[0]}."
-            )
+        _require(self.layer, "maps", channels, self.values.shape[-1])
 
 
 def layer_by_layer(
@@ -268,8 +262,8 @@ class Kernels(Result):
 
         *_, inputs, outputs = self.values.shape
         chosen = list(range(outputs) if filters is None else filters)
-        self._check("kernels", chosen, outputs)
-        self._check("input channels", [channel or 0], inputs)
+        _require(self.layer, "kernels", chosen, outputs)
+        _require(self.layer, "input channels", [channel or 0], inputs)
         if channel is None and self.is_colour:
             step = -1 if self.parameters["input"] == "BGR" else 1
             pictures = np.moveaxis(to_picture(self.values), -1, 0)[chosen][..., ::step]
@@ -287,10 +281,12 @@ class Kernels(Result):
         """The mosaic."""
         return self.mosaic()
 
-    def _check(self, what: str, numbers: Sequence[int], count: int) -> None:
-        missing = [number for number in numbers if not 0 <= number < count]
-        if missing:
-            raise InputError(
-                f"{self.layer!r} has {count} {what}, numbered 0 to {count - 1}: "
-                f"there is none numbered {missing[0]}."
-            )
+
+def _require(layer: str, what: str, numbers: Sequence[int], count: int) -> None:
+    """Raise an InputError if the layer has no such ``numbers`` among ``count``."""
+    missing = [number for number in numbers if not 0 <= number < count]
+    if missing:
+        raise InputError(
+            f"{layer!r} has {count} {what}, numbered 0 to {count - 1}: "
+            f"there is none numbered {missing[0]}."
+        )
