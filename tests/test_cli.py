@@ -419,6 +419,86 @@ def test_against_needs_a_target(run):
     assert status == 2 and "--target" in err
 
 
+def test_explain_also_draws_overlays_and_masks_where_asked(run, model_file):
+    asked = ["explain", CAT, "--model", model_file, "--preprocess", "unit", "--out", "out"]
+    asked += ["--target", 0, "--target", 1]
+    assert run(*asked, "--overlay", "added", "--mask", 0.5)[0] == 0
+    made = {path.name for path in Path("out").iterdir()}
+    extra = {f"chelsea-gradcam-{what}-{n}.png" for what in ("overlay", "mask") for n in (0, 1)}
+    assert made == extra | {"chelsea.png", "chelsea-gradcam.png", "chelsea-gradcam.npz"}
+    with Image.open("out/chelsea-gradcam-mask-0.png") as mask:
+        assert mask.size == (451, 300), "as large as the photo"
+
+
+# -- maps and kernels ------------------------------------------------------------------------------
+
+
+def test_maps_writes_pages_files_and_overlays(run, model_file):
+    status, out, _ = run(
+        "maps", CAT, "--model", model_file, "--preprocess", "unit", "--layer", "con*",
+        "--grid", "2x1", "--first", 3, "--cell", 30, "--each", "--strongest", 2, "--over-photo",
+        "--together", "--colors", "topo.colors(12)", "--scale", "range",
+    )  # fmt: skip
+    assert status == 0 and "1 conv: 30×30×4, strongest " in out
+    net = og.load(model_file, preprocess="unit")
+    maps = og.feature_maps(net, CAT, "conv")["conv"]
+    first, second = maps.strongest(2)[0]
+    folder = Path("maps/chelsea")
+    assert {str(path.relative_to(folder)) for path in folder.rglob("*.png")} == {
+        "1_conv_4_0-1.png", "1_conv_4_2-2.png", "1_conv_4_strongest.png", "layers.png",
+        f"1_conv_4_over_{first}.png", f"1_conv_4_over_{second}.png",
+        "1_conv_4/0.png", "1_conv_4/1.png", "1_conv_4/2.png",
+    }  # fmt: skip
+    expected = maps.mosaic(
+        channels=[0, 1], cell=30, columns=2, cmap="topo.colors(12)", per_map="range"
+    )
+    np.testing.assert_array_equal(Image.open(folder / "1_conv_4_0-1.png"), expected)
+    expected = maps.overlay(int(first), photo=CAT, cmap="topo.colors(12)")
+    np.testing.assert_array_equal(Image.open(folder / f"1_conv_4_over_{first}.png"), expected)
+
+
+def test_maps_of_all_layers_at_the_proportions_of_the_photo(run, model_file):
+    asked = ["maps", CAT, "--model", model_file, "--preprocess", "unit", "--layer", "all"]
+    status, out, _ = run(*asked, "--size", "x60", "--out", "out")
+    assert status == 0 and "conv: 38×58×4" in out
+    assert [path.name for path in Path("out/chelsea").iterdir()] == ["1_conv_4.png"]
+
+
+def test_kernels_writes_one_picture_of_all_layers_named(run, model_file):
+    status, out, _ = run("kernels", "--model", model_file, "--layer", "conv", "--out", "a/k.png")
+    assert status == 0 and "conv: 3×3×3×4, 4 shown" in out
+    net = og.load(model_file, preprocess="unit")
+    expected = og.kernels(net, "conv").mosaic()
+    np.testing.assert_array_equal(Image.open("a/k.png"), expected)
+    grey = ["--input-channel", 1, "--first", 3, "--columns", 3, "--cell", 12]
+    assert run("kernels", "--model", model_file, "--layer", "conv", *grey)[0] == 0
+    expected = og.kernels(net, "conv").mosaic(1, range(3), columns=3, cell=12)
+    np.testing.assert_array_equal(Image.open("kernels.png"), expected)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("maps", "gone.png"), "'gone.png' does not exist"),
+        (("maps", CAT, "--layer", "nowhere"), "no layer 'nowhere'"),
+        (("maps", CAT, "--layer", "stem_conv", "--colors", "infernoo"), "infernoo"),
+        (("kernels", "--layer", "block2b_add"), "no convolution"),
+        (("kernels", "--layer", "stem_conv", "--input-channel", 3), "3 input channels"),
+        (("kernels", "--layer", "stem_conv", "--out", "kernels.txt"), "txt"),
+    ],
+)
+def test_maps_and_kernels_refuse_in_one_sentence(arguments, words, run):
+    status, _, err = run(*arguments)
+    sentence = err.splitlines()[-1]
+    assert status == 2 and sentence.startswith("optogram: ") and words in sentence
+
+
+@pytest.mark.parametrize("size", ["x", "300", "0x4", "axb"])
+def test_a_size_that_says_nothing_is_a_usage_error(size, run, model_file):
+    status, _, err = run("maps", CAT, "--model", model_file, "--size", size)
+    assert status == 2 and "x400" in err
+
+
 # -- maximize --------------------------------------------------------------------------------------
 
 

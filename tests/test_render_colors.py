@@ -66,3 +66,22 @@ def test_an_unknown_name_is_answered_with_the_nearest():
 def test_colors_that_make_no_map_are_refused(cmap):
     with pytest.raises(InputError):
         colorize(np.ones(2), cmap=cmap)
+
+
+def test_the_colors_of_r():
+    ten = "4C00FF 0019FF 0080FF 00E5FF 00FF4D 4DFF00 E6FF00 FFFF00 FFDE59 FFE0B3"  # as R prints
+    found = colorize((np.arange(10) + 0.5) / 10, Scale(0, 1), "topo.colors(10)")
+    assert " ".join(bytes(color).hex().upper() for color in found) == ten
+    ramp = colorize(np.linspace(0, 1, 1200), Scale(0, 1), "topo.colors(12)")
+    colors, counts = np.unique(ramp, axis=0, return_counts=True)
+    assert len(colors) == 12 and abs(counts - 100).max() <= 5
+    assert [bytes(ramp[0]).hex(), bytes(ramp[-1]).hex()] == ["4c00ff", "ffe0b3"]
+    with pytest.raises(InputError, match="2 to 257"):
+        colorize(np.ones(2), cmap="topo.colors(1)")
+
+
+def test_jet_of_opencv_is_three_trapezoids():
+    middle, eighth = colorize([4, 1], Scale(0, 8), "opencv:jet")
+    assert middle.tolist() == [128, 255, 128]
+    assert eighth.tolist() == [0, 0, 255]
+    assert colorize([0, 8], Scale(0, 8), "opencv:jet").tolist() == [[0, 0, 128], [128, 0, 0]]

@@ -113,3 +113,14 @@ def test_the_input_is_left_as_it_is():
 def test_what_makes_no_mosaic_is_refused(maps, options):
     with pytest.raises(InputError):
         mosaic(maps, **options)
+
+
+def test_each_map_from_its_lowest_to_its_highest():
+    maps = np.stack([[[5.0, 6.0]], [[-3.0, -1.0]], [[2.0, 2.0]]], axis=-1)
+    image = mosaic(maps, cell=8, columns=3, per_map="range", cmap="gray")
+    for cell, ends in zip(cells(image, 3, 3, (4, 8)), ([0, 255], [0, 255], [0, 0]), strict=True):
+        assert (cell[:, :4] == ends[0]).all() and (cell[:, 4:] == ends[1]).all()
+    with pytest.raises(InputError, match="'all'"):
+        mosaic(maps, per_map="all")
+    with pytest.raises(InputError, match="not both"):
+        mosaic(maps, per_map="range", scale=Scale(0, 1))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from optogram.errors import InputError
-from optogram.render import overlay, through_mask
+from optogram.render import Scale, colorize, overlay, through_mask
 
 GREY = np.full((240, 320, 3), 90, np.uint8)
 NOISE = np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
@@ -94,7 +94,66 @@ def test_inputs_are_left_as_they_are():
     assert np.array_equal(values, spot((1, 1), -1.0))
 
 
+def test_alpha_is_the_blend_of_the_tutorial():
+    steps = np.arange(20) / 19
+    values = np.repeat(-3 + (np.arange(20) + 0.5) / 20, 16)[None].repeat(240, 0)  # middles of steps
+    values[0, 0], values[0, -1] = -3, -2
+    image = pixels(overlay(NOISE, values, style="alpha", bar=False))
+    viridis = colorize(steps, Scale(0, 1), "viridis").astype(float)
+    alpha = np.floor(np.linspace(0, 255, 20)) / 255
+    on_paper = alpha[:, None] * viridis + (1 - alpha[:, None]) * 255
+    expected = 0.3 * NOISE + 0.7 * on_paper.repeat(16, axis=0)
+    assert np.abs(image - expected).max() <= 0.51
+    assert np.array_equal(overlay(NOISE, values, style="alpha", opacity=0, bar=False), NOISE)
+
+
+def test_added_is_the_photo_plus_jet_and_clipped():
+    values = np.repeat([-5.0, 0, 1, 2, 3, 4, 4, 2], 40)[None].repeat(240, 0)
+    blue, cyan, green, orange, red = (
+        [0, 0, 127.5], [0, 127.5, 255], [127.5, 255, 127.5], [255, 127.5, 0], [127.5, 0, 0]
+    )  # fmt: skip
+    jet = np.array([blue, blue, cyan, green, orange, red, red, green]).repeat(40, axis=0)
+    for factor in (0.4, 0.7):
+        image = pixels(overlay(NOISE, values, style="added", opacity=factor, bar=False))
+        assert np.abs(image - np.clip(NOISE + factor * jet, 0, 255)).max() <= 1
+    by_default = overlay(NOISE, values, style="added", bar=False)
+    assert np.array_equal(by_default, overlay(NOISE, values, style="added", opacity=0.4, bar=False))
+
+
+def test_a_picture_of_the_size_asked_for():
+    small = np.zeros((28, 28, 1), np.uint8)
+    for style in ("even", "alpha", "added"):
+        assert overlay(small, np.ones((7, 7)), style=style, size=(540, 530), bar=False).size == (
+            530,
+            540,
+        )
+
+
+@pytest.mark.parametrize("style", ["even", "alpha", "added"])
+def test_the_unknown_and_the_constant_are_drawn_in_every_style(style):
+    values = np.ones((6, 8))
+    values[4, 2] = np.nan
+    known = pixels(overlay(GREY, np.ones((6, 8)), style=style, bar=False))
+    image = pixels(overlay(GREY, values, style=style))
+    assert (np.ptp(known, axis=(0, 1)) == 0).all()
+    assert (image[165:195, 85:115] != known[0, 0]).any(axis=-1).all()
+    assert np.array_equal(image[200:, :320], known[200:])
+    overlay(GREY, np.full((2, 2), np.nan), style=style)
+
+
+def test_the_light_that_a_mask_leaves():
+    mask = np.array([[True, False]])
+    image = pixels(through_mask(NOISE, mask, light=0))
+    assert np.array_equal(image[:, :160], NOISE[:, :160]) and not image[:, 160:].any()
+    with pytest.raises(InputError, match="light"):
+        through_mask(NOISE, mask, light=2)
+
+
 def test_unusable_options_are_refused():
+    with pytest.raises(InputError, match="'even', 'alpha', 'added', but got 'odd'"):
+        overlay(GREY, np.ones((2, 2)), style="odd")
+    with pytest.raises(InputError, match="at least 1"):
+        overlay(GREY, np.ones((2, 2)), size=(0, 5))
     with pytest.raises(InputError, match="opacity"):
         overlay(GREY, np.ones((2, 2)), opacity=1.5)
     with pytest.raises(InputError, match="True and False"):

@@ -418,6 +418,59 @@ def test_results_say_where_they_came_from(kind, results, net):
     assert all(isinstance(value, str) for value in source.values())
 
 
+@pytest.fixture
+def covered():
+    """An occlusion by cells of 3×3 without gaps, whose scores fall most at the lower left."""
+    scores = np.array([[[8.0, 6.0], [2.0, 7.0]]], np.float32)
+    return attribution(
+        8 - scores,
+        scores=scores,
+        exact=np.ones((2, 2), bool),
+        parameters={"patch": (3, 3), "stride": (3, 3)},
+        images=np.full((1, 6, 6, 3), 200, np.uint8),
+    )
+
+
+def test_the_photo_seen_through_the_mask_of_an_occlusion(covered):
+    photo = np.full((300, 600, 3), 200, np.uint8)
+    seen = np.asarray(covered.through_mask(0.85, photo=photo, of="scores", light=0))
+    kept = np.zeros((300, 600), bool)  # of the largest score, 0.85 is 6.8
+    kept[:150, 300:] = kept[150:, :300] = True
+    np.testing.assert_array_equal(seen, np.where(kept[..., None], photo, 0))
+    seen = np.asarray(covered.through_mask(0.5, photo=photo, light=0))  # by what is lost: 6 of 6
+    assert (seen > 0).all(-1).sum() == 150 * 300 and seen[299, 0, 0] == 200
+    assert np.asarray(covered.through_mask(0.5)).shape == (228, 228, 3), "what the network saw"
+    with pytest.raises(InputError, match='"scores"'):
+        covered.through_mask(0.5, of="score")
+
+
+def test_the_heat_of_an_occlusion_can_be_of_the_scores(covered):
+    heat = np.asarray(covered.heat(of="scores", cmap="gray", bar=False)).astype(int)[..., 0]
+    assert heat.shape == (6, 6)
+    assert [heat[1, 1], heat[1, 4], heat[4, 1], heat[4, 4]] == [255, 191, 64, 223]
+    lost = np.asarray(covered.heat(cmap="gray", bar=False))[..., 0]
+    assert [lost[1, 1], lost[4, 1]] == [0, 255]
+    over = np.asarray(covered.overlay(of="scores", style="added", opacity=1, bar=False))
+    assert not np.array_equal(over, np.asarray(covered.overlay(style="added", bar=False)))
+    with pytest.raises(InputError, match='"scores"'):
+        covered.overlay(of="score")
+
+
+def test_any_attribution_opens_the_photo_where_it_is_strong():
+    result = attribution([[[0.0, 1.0], [3.0, 4.0]]], images=np.full((1, 240, 240, 3), 90, np.uint8))
+    seen = np.asarray(result.through_mask(0.75, light=0))
+    assert (seen[120:] == 90).all() and not seen[:120].any()
+
+
+def test_only_the_even_style_takes_the_scale_of_the_attribution():
+    result = attribution([[[1.0, 2.0], [3.0, -1.0]]])
+    from optogram.render import overlay, visible
+
+    for style in ("alpha", "added"):
+        expected = overlay(visible(result.images[0]), result.values[0], style=style)
+        np.testing.assert_array_equal(result.overlay(style=style), expected)
+
+
 def test_results_say_what_was_asked(results):
     assert results["Attribution"].method == "layercam"
     assert results["Attribution"].targets == ("bee (1)", "dog (3)")

@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from optogram.result import Occlusion as Occlusion
     from optogram.result import Result as Result
     from optogram.result import StrongestImages as StrongestImages
+    from optogram.result import layer_by_layer as layer_by_layer
     from optogram.result import load_result as load_result
     from optogram.result import side_by_side as side_by_side
     from optogram.target import Class as Class
@@ -105,6 +106,7 @@ _HOMES = {
     "guided_gradcam": "optogram.methods.guided_gradcam",
     "integrated_gradients": "optogram.methods.integrated_gradients",
     "kernels": "optogram.methods.kernels",
+    "layer_by_layer": "optogram.result",
     "layercam": "optogram.methods.layercam",
     "load": "optogram.network.opening",
     "load_result": "optogram.result",

@@ -7,7 +7,18 @@ import click
 import optogram
 from optogram.errors import OptogramError
 
-_COMMANDS = ("report", "predict", "inspect", "explain", "check", "strongest", "maximize", "train")
+_COMMANDS = (
+    "report",
+    "predict",
+    "inspect",
+    "maps",
+    "kernels",
+    "explain",
+    "check",
+    "strongest",
+    "maximize",
+    "train",
+)
 
 
 class _Commands(click.Group):

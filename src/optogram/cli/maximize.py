@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from optogram.cli.attribution import memory_option, warn
 from optogram.cli.network import (
     NETWORK_OPTIONS,
     made_folder,
+    matching_layers,
     model_option,
     network_options,
     open_network,
@@ -212,7 +212,7 @@ def _filter_sheets(
     """The name and the targets of each sheet of filters."""
     from optogram.target import Filter
 
-    for layer in _matching(net, layers):
+    for layer in matching_layers(net, layers):
         count = net[layer].output_shape[-1] or 0
         if filters is None:
             chosen = list(range(min(_FIRST, count)))
@@ -222,24 +222,6 @@ def _filter_sheets(
             part = chosen[start : start + length]
             stem = file_stem(layer) + (f"_{part[0]}-{part[-1]}" if len(part) > 1 else f"_{part[0]}")
             yield stem, [Filter(layer, channel, border) for channel in part]
-
-
-def _matching(net: "Network", layers: tuple[str, ...]) -> list[str]:
-    """The layers named, patterns replaced by those that make maps and match."""
-    found: dict[str, None] = {}
-    for name in layers:
-        if not set("*?[") & set(name):
-            found[name] = None
-            continue
-        matching = [
-            layer.name
-            for layer in net.layers
-            if fnmatchcase(layer.name, name) and len(layer.output_shape) == 4
-        ]
-        if not matching:
-            raise click.BadParameter(f"No layer that makes maps is called {name!r}.")
-        found.update(dict.fromkeys(matching))
-    return list(found)
 
 
 def _class_sheets(classes: tuple[str, ...], length: int) -> "Iterator[tuple[str, list[Target]]]":

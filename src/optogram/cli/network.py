@@ -5,6 +5,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -126,6 +127,24 @@ def open_network(
     for note in net.notes:
         click.echo(f"Note: {note}", err=True)
     return net
+
+
+def matching_layers(net: "Network", layers: tuple[str, ...]) -> list[str]:
+    """The layers named, patterns replaced by those that make maps and match."""
+    found: dict[str, None] = {}
+    for name in layers:
+        if not set("*?[") & set(name):
+            found[name] = None
+            continue
+        matching = [
+            layer.name
+            for layer in net.layers
+            if fnmatchcase(layer.name, name) and len(layer.output_shape) == 4
+        ]
+        if not matching:
+            raise click.BadParameter(f"No layer that makes maps is called {name!r}.")
+        found.update(dict.fromkeys(matching))
+    return list(found)
 
 
 def made_folder(name: str) -> Path:

@@ -30,6 +30,14 @@ def sides(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
+def open_sides(text: str) -> tuple[int | None, int | None]:
+    """`sides`, of which one may be left out, as in "x400": it follows from the other."""
+    match = re.fullmatch(r"\s*([1-9]\d*)?\s*[x×]\s*([1-9]\d*)?\s*", text)
+    if not match or not (match[1] or match[2]):
+        raise click.BadParameter(f'{text!r} is no size such as "310x400" or "x400", height first.')
+    return int(match[1]) if match[1] else None, int(match[2]) if match[2] else None
+
+
 def pair(text: str) -> tuple[float, float]:
     """The two numbers of a text such as "138,20"."""
     try:

@@ -4,10 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 from optogram.errors import InputError
 from optogram.methods.diagnosis import doubts_about_images, doubts_about_maps
 from optogram.methods.request import source_of
+from optogram.network import forward
+from optogram.network.fitting import fit_picture
+from optogram.network.images import read_picture
 from optogram.network.network import Network
 from optogram.network.steps import Step, Value
 from optogram.progress import Progress, silent
@@ -28,6 +32,8 @@ def feature_maps(
     image: Any,
     layers: str | Sequence[str] | None = None,
     *,
+    fit: str = "squash",
+    size: tuple[int | None, int | None] | None = None,
     memory: int | str | None = None,
     progress: Progress = silent,
 ) -> dict[str, FeatureMaps]:
@@ -44,9 +50,15 @@ def feature_maps(
     layers : str or sequence of str, optional
         Names of layers whose output is maps; None: every convolution and pooling layer, or where
         there is none every step that makes maps.
+    fit : {"squash", "crop", "pad"}
+        See `Network.prepare`.
+    size : (height, width), optional
+        Of the photos when they are fed; None in one place keeps a photo's proportions, as in
+        (None, 400), row A1. Convolutions and poolings take photos of any size also where the whole
+        network does not.
     memory : int or str, optional
         What the call may add to the process, as in ``"2GB"``, beside the maps returned; None: a
-        quarter of what is free.
+        quarter of what is free. Images of a ``size`` are fed one at a time.
     progress : callable, optional
         Called as ``progress(done, total, what)``.
 
@@ -58,7 +70,8 @@ def feature_maps(
     Raises
     ------
     InputError
-        If the image cannot be used, a layer does not exist, or it makes no maps.
+        If the image cannot be used, a layer does not exist, it makes no maps, or images of the
+        size do not go through it.
     """
     if layers is None:
         net.require_layers()
@@ -71,16 +84,19 @@ def feature_maps(
                 f"{name!r} makes no maps, its output has the shape {net.step(name).shape}: "
                 "name layers before the maps are flattened or averaged."
             )
-    x = net.prepare(image)
+    x = net.prepare(image, fit) if size is None else _prepared(net, image, fit, size)
     values = [Value(net.step(name).index) for name in names]
-    found = net.evaluate(x, values, memory, progress)
+    if size is None:
+        found = net.evaluate(x, values, memory, progress)
+    else:
+        found = _evaluated(net, x, values, progress)
     doubts = (*net.notes, *doubts_about_images(net, image, x))
     pictures, source = net.display(x), source_of(net, x.shape[1:])
     return {
         name: FeatureMaps(
             values=maps,
             method="feature_maps",
-            parameters={},
+            parameters={"fit": fit, "size": x.shape[1:3]},
             source=source,
             warnings=(*doubts, *doubts_about_maps(maps, [f"image {i}" for i in range(len(maps))])),
             images=pictures,
@@ -88,6 +104,40 @@ def feature_maps(
         )
         for name, maps in zip(names, found, strict=True)
     }
+
+
+def _prepared(
+    net: Network, image: Any, fit: str, size: tuple[int | None, int | None]
+) -> np.ndarray:
+    """Images (N, H, W, C) in network units, of another size than the network's own."""
+    is_batch = isinstance(image, np.ndarray) and image.ndim == 4
+    if is_batch and image.dtype.kind == "f":
+        raise InputError("The images are prepared already, so give no size with them.")
+    pictures = list(image) if is_batch or isinstance(image, list | tuple) else [image]
+    if not pictures:
+        raise InputError("Expected at least one image, got an empty list.")
+    fitted = [fit_picture(read_picture(one, net.channels), size, fit) for one in pictures]
+    if len({picture.shape for picture in fitted}) > 1:
+        raise InputError(
+            "Expected images of one size: give size=(height, width), or one image at a time."
+        )
+    return np.ascontiguousarray(net.preparation.to_network(np.stack(fitted)), np.float32)
+
+
+def _evaluated(
+    net: Network, x: np.ndarray, values: Sequence[Value], progress: Progress
+) -> list[np.ndarray]:
+    """`Network.evaluate` for images that the whole network may not take, one at a time."""
+    net.geometry(x.shape[1:3], values)  # says at which layer they stop
+
+    def function(image: Any) -> list[Any]:
+        return forward.run(net.graph, image, values)
+
+    found = []
+    for number in range(len(x)):
+        progress(number, len(x), "images")
+        found.append(net.run(("maps", *values), lambda: function, [x[number : number + 1]]))
+    return [np.concatenate(column) for column in zip(*found, strict=True)]
 
 
 def _is_listed(step: Step) -> bool:

@@ -1,13 +1,13 @@
 """Arrays to pixels: the only place that makes a colour or writes an image."""
 
 from optogram.render.chart import chart
-from optogram.render.colors import DIVERGING, GRAY, SEQUENTIAL, ColorMap, colorize
-from optogram.render.display import Scale, scale_of, standardized, to_picture, to_unit
+from optogram.render.colors import DIVERGING, GRAY, OPENCV_JET, SEQUENTIAL, ColorMap, colorize
+from optogram.render.display import Scale, range_of, scale_of, standardized, to_picture, to_unit
 from optogram.render.encode import data_uri, to_bytes, write, write_gif
 from optogram.render.grid import grid
 from optogram.render.heatmap import heatmap
 from optogram.render.mosaic import mosaic
-from optogram.render.overlay import overlay, through_mask
+from optogram.render.overlay import OverlayStyle, overlay, through_mask
 from optogram.render.resample import Photo, as_image, legible, visible
 from optogram.render.sheet import sheet
 from optogram.render.text import compact, label
@@ -15,8 +15,10 @@ from optogram.render.text import compact, label
 __all__ = [
     "DIVERGING",
     "GRAY",
+    "OPENCV_JET",
     "SEQUENTIAL",
     "ColorMap",
+    "OverlayStyle",
     "Photo",
     "Scale",
     "as_image",
@@ -30,6 +32,7 @@ __all__ = [
     "legible",
     "mosaic",
     "overlay",
+    "range_of",
     "scale_of",
     "sheet",
     "standardized",

@@ -1,5 +1,7 @@
-"""Numbers to colours, by any colour map that the ``cmap`` library knows."""
+"""Numbers to colours, by any colour map that the ``cmap`` library knows, and two more."""
 
+import colorsys
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -14,10 +16,17 @@ SEQUENTIAL = "bids:inferno"
 DIVERGING = "colorbrewer:RdBu_r"
 GRAY = "matlab:gray"
 
+OPENCV_JET = "opencv:jet"
+
 ColorMap = str | Sequence[str]
-"""A colour map's name, or the colours of a new one from its bottom to its top."""
+"""A colour map's name, or the colours of a new one from its bottom to its top.
+
+Beside the names of ``cmap``, such as "viridis", "jet" or "rocket" (seaborn's): "topo.colors(12)",
+R's, in so many bands of one colour (tutorial row A1), and "opencv:jet" (rows C4, C5).
+"""
 
 _STEPS = 257  # odd, so that zero on a signed scale has the middle colour itself
+_TOPO = re.compile(r"topo\.colors\((\d{1,3})\)")
 _UNKNOWN = np.array([128, 128, 128], np.uint8)
 _UNKNOWN_AMONG_GREYS = np.array([190, 80, 150], np.uint8)
 
@@ -65,19 +74,65 @@ def paint(unit: np.ndarray, table: np.ndarray) -> np.ndarray:
     return np.where(known[..., None], table[index], _unknown_color(table))
 
 
+def banded(unit: np.ndarray, count: int) -> np.ndarray:
+    """Which of ``count`` equal parts of [0, 1] each place lies in, its upper end included."""
+    return np.clip(np.ceil(unit * count) - 1, 0, count - 1)
+
+
+def topo_colors(count: int) -> np.ndarray:
+    """R's ``topo.colors(count)`` as floats (count, 3) in [0, 1].
+
+    Computed as the manual of R's package grDevices describes the palette, in HSV: hues from 43 to
+    31 sixtieths, from 23 to 11, and from 10 to 6, the last third fading to a saturation of 0.3.
+    """
+    third = count // 3
+    first = count - 2 * third
+    hues = [
+        *np.linspace(43 / 60, 31 / 60, first),
+        *np.linspace(23 / 60, 11 / 60, third),
+        *np.linspace(10 / 60, 6 / 60, third),
+    ]
+    saturations = [*np.ones(first + third), *np.linspace(1.0, 0.3, third)]
+    return np.array([colorsys.hsv_to_rgb(*hs, 1.0) for hs in zip(hues, saturations, strict=True)])
+
+
+def _opencv_jet(unit: np.ndarray) -> np.ndarray:
+    """OpenCV's COLORMAP_JET: three trapezoids of slope 4, for red, green and blue."""
+    return np.clip(1.5 - np.abs(4 * unit[:, None] - np.array([3, 2, 1])), 0, 1)
+
+
 @lru_cache(maxsize=32)
 def _table(cmap: str | tuple[str, ...]) -> np.ndarray:
-    colormap = _named(cmap) if isinstance(cmap, str) else _mixed(cmap)
-    table = np.rint(colormap.lut(_STEPS)[:, :3] * 255).astype(np.uint8)
+    places = np.linspace(0, 1, _STEPS)
+    if not isinstance(cmap, str):
+        colors = _mixed(cmap).lut(_STEPS)[:, :3]
+    elif cmap == OPENCV_JET:
+        colors = _opencv_jet(places)
+    elif topo := _TOPO.fullmatch(cmap):
+        colors = _topo_bands(int(topo[1]), places)
+    else:
+        colors = _named(cmap).lut(_STEPS)[:, :3]
+    table = np.rint(colors * 255).astype(np.uint8)
     table.flags.writeable = False
     return table
+
+
+def _topo_bands(count: int, places: np.ndarray) -> np.ndarray:
+    if not 2 <= count <= _STEPS:
+        raise InputError(f"topo.colors takes 2 to {_STEPS} colours, but got {count}.")
+    # R rounds halves up.
+    colors = np.floor(topo_colors(count) * 255 + 0.5) / 255
+    return colors[banded(places, count).astype(int)]
 
 
 def _named(name: str) -> Colormap:
     try:
         return Colormap(name)
     except ValueError:
-        hint = nearest(name, Catalog()) or "try 'inferno', 'viridis', 'jet' or 'gray'."
+        hint = (
+            nearest(name, [*Catalog(), OPENCV_JET, "topo.colors(12)"])
+            or "try 'inferno', 'viridis', 'jet' or 'gray'."
+        )
         raise InputError(f"No colour map is called {name!r}; {hint}") from None
 
 

@@ -96,6 +96,19 @@ def scale_of(
     return Scale(low=-reach, high=reach, signed=True)
 
 
+def range_of(values: ArrayLike) -> Scale:
+    """The scale from the lowest finite of ``values`` to the highest, wherever zero lies.
+
+    Raises
+    ------
+    InputError
+        If the values are no real numbers.
+    """
+    numbers = as_numbers(values)
+    finite = numbers[np.isfinite(numbers)]
+    return Scale(float(finite.min()), float(finite.max())) if finite.size else Scale(0.0, 0.0)
+
+
 def to_unit(values: ArrayLike, scale: Scale) -> np.ndarray:
     """Place values on a scale.
 

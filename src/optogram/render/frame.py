@@ -17,7 +17,8 @@ def scale_bar(
     Parameters
     ----------
     scale : Scale
-        Its high end is at the top. The ends, and zero where it lies between, are written beside.
+        Its high end is at the top. The ends, and zero where it lies well between, are written
+        beside.
     height : int
         Height of the picture in pixels; the bar is higher where its numbers need it.
     painted : callable
@@ -31,9 +32,11 @@ def scale_bar(
     """
     size = text_size(height)
     numbers = {end: _number(end, size) for end in (scale.high, scale.low)}
-    if scale.low < 0 < scale.high:
-        numbers[0.0] = _number(0.0, size)
-    height = max(height, 2 * sum(number.height for number in numbers.values()))
+    zero = _number(0.0, size)
+    height = max(height, 2 * (zero.height + sum(number.height for number in numbers.values())))
+    # Nearer to an end it would lie on that end's number.
+    if min(scale.high, -scale.low) * height > 1.5 * zero.height * (scale.high - scale.low):
+        numbers[0.0] = zero
     colors = painted(to_unit(np.linspace(scale.high, scale.low, height)[:, None], scale))
     strip = Image.fromarray(colors).resize((size, height))
     gap, tick = size // 3, size // 4

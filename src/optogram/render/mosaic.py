@@ -1,13 +1,14 @@
 """All maps of a layer in one picture."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from PIL import Image
 
 from optogram.errors import InputError
 from optogram.render.colors import ColorMap, color_table, paint
-from optogram.render.display import Scale, as_numbers, scale_of, to_unit
+from optogram.render.display import Scale, as_numbers, range_of, scale_of, to_unit
 from optogram.render.frame import framed, scale_bar
 from optogram.render.grid import arrange, cell_size, column_count, fit
 from optogram.render.resample import as_map, stretch
@@ -20,7 +21,7 @@ def mosaic(
     cell: int | None = None,
     margin: int = 2,
     scale: Scale | None = None,
-    per_map: bool = False,
+    per_map: bool | Literal["range"] = False,
     cmap: ColorMap | None = None,
     labels: Sequence[str] | None = None,
     bar: bool = True,
@@ -41,8 +42,10 @@ def mosaic(
         White pixels between cells.
     scale : Scale, optional
         What the ends of the bar mean; `scale_of` all maps together by default.
-    per_map : bool, default False
+    per_map : bool or "range", default False
         Give each map its own scale; colours then tell nothing between maps, and there is no bar.
+        "range": from the map's lowest value to its highest, wherever zero lies, as R's ``image``
+        and matplotlib's ``imshow`` do (tutorial rows A1, B8).
     cmap : str or sequence of str, optional
         Colour map; see `colorize`.
     labels : sequence of str, optional
@@ -62,17 +65,23 @@ def mosaic(
     InputError
         If there is no map, one cannot be used, or options contradict each other.
     """
+    if per_map not in (False, True, "range"):
+        raise InputError(f'per_map is True, False or "range", but got {per_map!r}.')
     if per_map and scale is not None:
-        raise InputError("A mosaic has one scale, or per_map=True, but not both.")
+        raise InputError(f"A mosaic has one scale, or per_map={per_map!r}, but not both.")
     tiles = _tiles(maps)
     columns = column_count(len(tiles), columns)
     room = cell_size([tile.shape for tile in tiles], columns, cell, labels is not None)
     if scale is None:
-        scale = scale_of(np.concatenate([tile.ravel() for tile in tiles]))
+        everything = np.concatenate([tile.ravel() for tile in tiles])
+        scale = range_of(everything) if per_map == "range" else scale_of(everything)
     table = color_table(scale, cmap)
     pictures = []
     for tile in tiles:
-        own = scale_of(tile, signed=scale.signed) if per_map else scale
+        if per_map == "range":
+            own = range_of(tile)
+        else:
+            own = scale_of(tile, signed=scale.signed) if per_map else scale
         unit = stretch(to_unit(tile, own), fit(tile.shape, room), "nearest")
         pictures.append(Image.fromarray(paint(unit, table)))
     picture = arrange(pictures, room, columns=columns, margin=margin, labels=labels)

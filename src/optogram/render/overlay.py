@@ -1,35 +1,56 @@
 """A map laid over its photo, and a photo seen through a mask."""
 
+from collections.abc import Callable
+from typing import Literal, get_args
+
 import numpy as np
 from PIL import Image
 
 from optogram.errors import InputError
-from optogram.render.colors import ColorMap, color_table, paint
-from optogram.render.display import Scale, scale_of, to_unit
+from optogram.render.colors import OPENCV_JET, ColorMap, banded, color_table, paint
+from optogram.render.display import Scale, range_of, scale_of, to_unit
 from optogram.render.frame import framed, scale_bar
-from optogram.render.resample import Interpolation, Photo, as_map, enlarged, stretch
+from optogram.render.resample import (
+    Interpolation,
+    Photo,
+    as_image,
+    as_map,
+    enlarged,
+    resized,
+    stretch,
+)
+
+OverlayStyle = Literal["even", "alpha", "added"]
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _COLOR_KEPT = 0.2
-_DARKNESS = 0.12
 _MID_GREY = np.full(3, 128, np.float32)
+_WHITE = 255.0
+_ALPHA_STEPS = 20
+
+_OPACITY = {"even": 0.7, "alpha": 0.7, "added": 0.4}
+_COLORS = {"even": None, "alpha": "viridis", "added": OPENCV_JET}
+
+_Blend = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""From places on the scale (...) and pixels below them (..., 3) to pixels (..., 3), float."""
 
 
 def overlay(
     photo: Photo,
     values: np.ndarray,
     *,
+    style: OverlayStyle = "even",
     scale: Scale | None = None,
     cmap: ColorMap | None = None,
-    opacity: float = 0.7,
+    opacity: float | None = None,
+    size: tuple[int, int] | None = None,
     bar: bool = True,
     interpolation: Interpolation = "bilinear",
     title: str | None = None,
 ) -> Image.Image:
-    """Lay a map over its photo, the more opaque the farther its values are from neutral.
+    """Lay a map over its photo.
 
-    The photo loses most of its colour, so that the colours seen are those of the map. The scale
-    bar is blended in the same way over mid-grey.
+    The scale bar is blended over mid-grey in the way in which the map is over the photo.
 
     Parameters
     ----------
@@ -37,12 +58,22 @@ def overlay(
         Enlarged by a whole number where it is lower than 224 pixels.
     values : array (h, w)
         Stretched to the size of the photo; grey where not finite.
+    style : {"even", "alpha", "added"}
+        "even": more opaque the farther a value is from neutral, over a photo that loses most of
+        its colour, so that the colours seen are those of the map.
+        "alpha" (tutorial row A4): in 20 steps from the lowest value to the highest, step i of 0…19
+        in colour i and i/19 opaque on white paper; of that ``opacity``, of the photo the rest.
+        "added" (rows C4, C5): photo + ``opacity`` × colour, clipped; negative values count as 0.
     scale : Scale, optional
-        What the ends of the bar mean; `scale_of` the values by default.
+        What the ends of the bar mean. Default: `scale_of` the values; "alpha": from the lowest to
+        the highest; "added": from 0 to the highest.
     cmap : str or sequence of str, optional
-        Colour map; see `colorize`.
-    opacity : float, default 0.7
-        In [0, 1]: how much of the photo the strongest values hide.
+        Colour map; see `colorize`. Default of "alpha": "viridis"; of "added": "opencv:jet".
+    opacity : float, optional
+        In [0, 1]: how much of the photo the strongest values hide, or the factor of "added".
+        Default: 0.7; "added": 0.4.
+    size : (int, int), optional
+        Height and width of the picture, to which the photo is resized first.
     bar : bool, default True
         Draw the scale bar at the right.
     interpolation : "bilinear" or "nearest"
@@ -53,31 +84,39 @@ def overlay(
     Returns
     -------
     PIL.Image.Image
-        RGB; as large as the (enlarged) photo without bar and title.
+        RGB; without bar and title as large as the (enlarged) photo, or as ``size`` says.
 
     Raises
     ------
     InputError
-        If the photo, the map, the opacity, the colour map or the interpolation cannot be used.
+        If the photo, the map, the style, the opacity, the size, the colour map or the
+        interpolation cannot be used.
     """
+    if style not in _OPACITY:
+        names = ", ".join(map(repr, get_args(OverlayStyle)))
+        raise InputError(f"The style of an overlay is one of {names}, but got {style!r}.")
+    opacity = _OPACITY[style] if opacity is None else opacity
     if not 0 <= opacity <= 1:
         raise InputError(f"The opacity lies in 0 to 1, but got {opacity}.")
+    if size is not None and min(size) < 1:
+        raise InputError(f"A size is a height and a width of at least 1, but got {size}.")
     values = as_map(values)
-    scale = scale_of(values) if scale is None else scale
-    table = color_table(scale, cmap)
+    scale = _default_scale(style, values) if scale is None else scale
+    table = color_table(scale, cmap or _COLORS[style])
+    blend = _BLENDS[style](scale, table, opacity)
 
     def blended(unit: np.ndarray, below: np.ndarray) -> np.ndarray:
-        alpha = opacity * _strength(unit, scale)[..., None]
-        return np.rint(below + alpha * (paint(unit, table) - below)).astype(np.uint8)
+        return np.rint(blend(unit, below)).astype(np.uint8)
 
-    below = _desaturated(np.asarray(enlarged(photo), np.float32))
+    shown = enlarged(photo) if size is None else resized(as_image(photo), size)
+    below = np.asarray(shown, np.float32)
     unit = stretch(to_unit(values, scale), below.shape[:2], interpolation)
     picture = Image.fromarray(blended(unit, below))
     drawn = scale_bar(scale, picture.height, lambda unit: blended(unit, _MID_GREY)) if bar else None
     return framed(picture, bar=drawn, title=title)
 
 
-def through_mask(photo: Photo, mask: np.ndarray) -> Image.Image:
+def through_mask(photo: Photo, mask: np.ndarray, *, light: float = 0.12) -> Image.Image:
     """Show a photo only where a mask is True, and darkness elsewhere.
 
     Parameters
@@ -86,6 +125,9 @@ def through_mask(photo: Photo, mask: np.ndarray) -> Image.Image:
         Enlarged by a whole number where it is lower than 224 pixels.
     mask : bool array (h, w)
         Stretched to the size of the photo, each cell as a block.
+    light : float, default 0.12
+        In [0, 1]: how much of the photo's light is left where the mask is False; 0, black, in
+        tutorial row B5.
 
     Returns
     -------
@@ -95,15 +137,56 @@ def through_mask(photo: Photo, mask: np.ndarray) -> Image.Image:
     Raises
     ------
     InputError
-        If the photo cannot be used, or the mask is not boolean or not of two dimensions.
+        If the photo or the light cannot be used, or the mask is not boolean or not of two
+        dimensions.
     """
+    if not 0 <= light <= 1:
+        raise InputError(f"The light lies in 0 to 1, but got {light}.")
     mask = as_map(mask)
     if mask.dtype != bool:
         raise InputError(f"A mask holds True and False, but got {mask.dtype}; compare it first.")
     pixels = np.asarray(enlarged(photo), np.float32)
     seen = stretch(mask.astype(np.float32), pixels.shape[:2], "nearest") >= 0.5
-    light = np.where(seen, 1, _DARKNESS)[..., None]
-    return Image.fromarray(np.rint(pixels * light).astype(np.uint8))
+    kept = np.where(seen, 1, light)[..., None]
+    return Image.fromarray(np.rint(pixels * kept).astype(np.uint8))
+
+
+def _default_scale(style: OverlayStyle, values: np.ndarray) -> Scale:
+    if style == "alpha":
+        return range_of(values)
+    if style == "added":
+        return Scale(0.0, max(0.0, range_of(values).high))
+    return scale_of(values)
+
+
+def _even(scale: Scale, table: np.ndarray, opacity: float) -> _Blend:
+    def blend(unit: np.ndarray, below: np.ndarray) -> np.ndarray:
+        alpha = opacity * _strength(unit, scale)[..., None]
+        below = _desaturated(below)
+        return below + alpha * (paint(unit, table) - below)
+
+    return blend
+
+
+def _alpha(scale: Scale, table: np.ndarray, opacity: float) -> _Blend:
+    def blend(unit: np.ndarray, below: np.ndarray) -> np.ndarray:
+        step = banded(unit, _ALPHA_STEPS) / (_ALPHA_STEPS - 1)
+        # Whole numbers of 255, as the tutorial has them.
+        alpha = np.where(np.isnan(step), 1, np.floor(step * 255) / 255)[..., None]
+        heat = _WHITE + alpha * (paint(step, table) - _WHITE)
+        return below + opacity * (heat - below)
+
+    return blend
+
+
+def _added(scale: Scale, table: np.ndarray, opacity: float) -> _Blend:
+    def blend(unit: np.ndarray, below: np.ndarray) -> np.ndarray:
+        return np.clip(below + opacity * paint(unit, table), 0, 255)
+
+    return blend
+
+
+_BLENDS = {"even": _even, "alpha": _alpha, "added": _added}
 
 
 def _desaturated(pixels: np.ndarray) -> np.ndarray:

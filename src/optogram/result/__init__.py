@@ -12,7 +12,7 @@ from optogram.result.attribution import (
 from optogram.result.base import Result, is_result, load_result
 from optogram.result.check import Check
 from optogram.result.comparison import side_by_side
-from optogram.result.maps import FeatureMaps, Kernels
+from optogram.result.maps import FeatureMaps, Kernels, layer_by_layer
 from optogram.result.maximization import Maximization
 from optogram.result.strongest import StrongestImages
 
@@ -31,6 +31,7 @@ __all__ = [
     "Result",
     "StrongestImages",
     "is_result",
+    "layer_by_layer",
     "load_result",
     "side_by_side",
 ]

@@ -8,6 +8,7 @@ import numpy as np
 
 from optogram.errors import InputError
 from optogram.result.base import Result
+from optogram.result.photo import photo_below
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -96,16 +97,35 @@ class Attribution(Result):
         ----------
         index : int
             Which image.
-        photo : PIL image or uint8 array, optional
+        photo : path, PIL image or array, optional
             The photo at its full size, where it was squashed to fit; None: as the network saw it.
         **style
-            See `optogram.render.overlay`: ``scale``, ``cmap``, ``opacity``, ``bar``, ``title``.
+            See `optogram.render.overlay`: ``style``, ``scale``, ``cmap``, ``opacity``, ``size``,
+            ``bar``, ``title``.
         """
-        from optogram.render import overlay, visible
+        return self._laid_over(photo, index, self.map_on_image(index), style)
 
-        below = visible(self.images[index]) if photo is None else photo
-        style.setdefault("scale", self.scale(index))
-        return overlay(below, self.map_on_image(index), **style)
+    def through_mask(
+        self, t: float, index: int = 0, photo: Any = None, light: float = 0.12
+    ) -> "Image":
+        """Image ``index``, dark where `mask` leaves it out.
+
+        Parameters
+        ----------
+        t : float
+            The share of the maximum that is kept; see `mask`.
+        index : int
+            Which image.
+        photo : path, PIL image or array, optional
+            As in `overlay`.
+        light : float
+            In [0, 1]: how much light is left elsewhere.
+        """
+        from optogram.render import through_mask
+
+        return through_mask(
+            photo_below(photo, self.images[index]), self.mask(t)[index], light=light
+        )
 
     def picture(self, index: int = 0) -> "Image":
         """Image ``index`` as it is seen best, no words: coarse maps over it, fine ones alone."""
@@ -131,6 +151,16 @@ class Attribution(Result):
     def map_on_image(self, index: int = 0) -> np.ndarray:
         """The heatmap of image ``index`` as a grid that covers the whole image evenly."""
         return self.heatmap[index]
+
+    def _laid_over(
+        self, photo: Any, index: int, heat: np.ndarray, style: dict[str, Any]
+    ) -> "Image":
+        from optogram.render import overlay
+
+        # The other styles have ends of their own; those of fine maps are cut in all of them.
+        if style.get("style", "even") == "even" or self.values.ndim == 4:
+            style.setdefault("scale", self.scale(index))
+        return overlay(photo_below(photo, self.images[index]), heat, **style)
 
     def plot(self) -> "Image":
         """Each image, its map and both together, side by side, one image a row."""
@@ -179,20 +209,90 @@ class Occlusion(Attribution):
             "values": where the fall reaches ``t`` times its maximum. "scores": where the score
             with the patch stays below ``t`` times the largest such score (tutorial row B5).
         """
+        shown = self._shown(of)
         if of == "scores":
-            return self.scores < t * self.scores.max(axis=(1, 2), keepdims=True)
-        if of != "values":
-            raise InputError(f'of must be "values" or "scores", not {of!r}.')
+            return shown < t * shown.max(axis=(1, 2), keepdims=True)
         return super().mask(t)
+
+    def overlay(
+        self, index: int = 0, photo: Any = None, of: str = "values", **style: Any
+    ) -> "Image":
+        """The map of image ``index`` over that image; see `Attribution.overlay`.
+
+        ``of="scores"`` shows the scores with the patch there in place of what they lose: low where
+        a place matters (tutorial row B5). Their scale begins at zero.
+        """
+        from optogram.render import scale_of
+
+        if of == "values":
+            return super().overlay(index, photo, **style)
+        scores = self._shown(of)[index]
+        style.setdefault("scale", scale_of(scores))
+        return self._laid_over(photo, index, self._on_image(scores), style)
+
+    def heat(self, index: int = 0, of: str = "values", **style: Any) -> "Image":
+        """The map of image ``index`` alone, each value in the middle of its patch.
+
+        Parameters
+        ----------
+        index : int
+            Which image.
+        of : {"values", "scores"}
+            What scores lose, or the scores with the patch there (tutorial row B5).
+        **style
+            See `optogram.render.heatmap`: ``size``, ``scale``, ``cmap``, ``bar``, ``title``.
+        """
+        from optogram.render import heatmap, scale_of
+
+        shown = self._shown(of)[index]
+        style = {"scale": scale_of(shown), "size": self.images.shape[1:3], **style}
+        return heatmap(self._on_image(shown), **style)
+
+    def through_mask(
+        self,
+        t: float,
+        index: int = 0,
+        photo: Any = None,
+        light: float = 0.12,
+        of: str = "values",
+    ) -> "Image":
+        """Image ``index``, dark where `mask` (``t``, ``of``) leaves it out.
+
+        Each pixel belongs to the patch whose centre is nearest. See `Attribution.through_mask`.
+        """
+        from optogram.render import through_mask
+
+        mask = self.mask(t, of)[index]
+        (rows, columns) = (
+            np.abs(np.arange(side)[:, None] - centres).argmin(axis=1)
+            for side, centres in zip(self.images.shape[1:3], self._centres(), strict=True)
+        )
+        wide = mask[np.ix_(rows, columns)]
+        return through_mask(photo_below(photo, self.images[index]), wide, light=light)
 
     def map_on_image(self, index: int = 0) -> np.ndarray:
         """The map with each value at the centre of its patch, in pixels of the image."""
+        return self._on_image(self.values[index])
+
+    def _shown(self, of: str) -> np.ndarray:
+        if of not in ("values", "scores"):
+            raise InputError(f'of must be "values" or "scores", not {of!r}.')
+        return self.scores if of == "scores" else self.values
+
+    def _centres(self) -> tuple[np.ndarray, np.ndarray]:
+        """The rows and the columns of the image where the middles of patches lie."""
+        counts, patch = self.values.shape[1:], self.parameters["patch"]
+        rows, columns = (
+            np.arange(count) * step + (side - 1) / 2
+            for count, side, step in zip(counts, patch, self.parameters["stride"], strict=True)
+        )
+        return rows, columns
+
+    def _on_image(self, cells: np.ndarray) -> np.ndarray:
+        """(H, W): ``cells`` (rows, cols) with each value at the centre of its patch."""
         height, width = self.images.shape[1:3]
-        rows, columns = self.values.shape[1:]
-        (patch_y, patch_x), (step_y, step_x) = self.parameters["patch"], self.parameters["stride"]
-        centres_y = np.arange(rows) * step_y + (patch_y - 1) / 2
-        centres_x = np.arange(columns) * step_x + (patch_x - 1) / 2
-        wide = np.stack([np.interp(np.arange(width), centres_x, row) for row in self.values[index]])
+        centres_y, centres_x = self._centres()
+        wide = np.stack([np.interp(np.arange(width), centres_x, row) for row in cells])
         return np.stack(
             [np.interp(np.arange(height), centres_y, column) for column in wide.T], axis=1
         ).astype(np.float32)

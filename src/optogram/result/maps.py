@@ -1,16 +1,22 @@
 """Results about layers: what they answer, and the weights they answer with."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from optogram.errors import InputError
+from optogram.progress import Progress, silent
 from optogram.result.base import Result
+from optogram.result.photo import photo_below
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from optogram.render import Scale
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +41,25 @@ class FeatureMaps(Result):
         means = self.values.mean(axis=(1, 2))
         return np.argsort(-means, axis=1, kind="stable")[:, :count]
 
+    def matrix(self, channel: int | None = None, index: int = 0) -> np.ndarray:
+        """(h, w): one map of image ``index``; None: its strongest (tutorial row E2).
+
+        Raises
+        ------
+        InputError
+            If the layer has no such map.
+        """
+        if channel is None:
+            channel = int(self.strongest(1)[index, 0])
+        self._check([channel])
+        return self.values[index, ..., channel]
+
+    def scale(self, index: int = 0) -> "Scale":
+        """The common scale of all maps of image ``index``: 0…max where none is negative."""
+        from optogram.render import scale_of
+
+        return scale_of(self.values[index])
+
     def mosaic(
         self, index: int = 0, channels: Sequence[int] | None = None, **style: Any
     ) -> "Image":
@@ -48,27 +73,151 @@ class FeatureMaps(Result):
             Which maps, in which order; None: all of them.
         **style
             See `optogram.render.mosaic`.
+
+        Raises
+        ------
+        InputError
+            If the layer has no such map, or they cannot be drawn so.
         """
         from optogram.render import mosaic
 
-        return mosaic(_chosen(self.values[index], channels, self.layer), **style)
+        maps = self.values[index]
+        if channels is not None:
+            self._check(channels)
+            maps = maps[..., list(channels)]
+        return mosaic(maps, **style)
 
     def overlay(
         self, channel: int | None = None, index: int = 0, photo: Any = None, **style: Any
     ) -> "Image":
-        """One map over image ``index``; None: its strongest. ``photo`` as in `Attribution`."""
-        from optogram.render import overlay, visible
+        """One map over image ``index``; None: its strongest.
 
-        if channel is None:
-            channel = int(self.strongest(1)[index, 0])
-        below = visible(self.images[index]) if photo is None else photo
-        return overlay(below, self.values[index, ..., channel], **style)
+        ``photo`` and ``style`` as in `Attribution.overlay`.
+        """
+        from optogram.render import overlay
+
+        below = photo_below(photo, self.images[index])
+        return overlay(below, self.matrix(channel, index), **style)
+
+    def write_each(
+        self,
+        folder: str | os.PathLike,
+        index: int = 0,
+        channels: Sequence[int] | None = None,
+        *,
+        cell: int | None = None,
+        progress: Progress = silent,
+        **style: Any,
+    ) -> list[Path]:
+        """Write each map of image ``index`` into a file of its own, all on one scale.
+
+        Tutorial row E3.
+
+        Parameters
+        ----------
+        folder : path
+            It exists; the files are called by their channels, such as 007.png.
+        index : int
+            Which image.
+        channels : sequence of int, optional
+            Which maps; None: all of them.
+        cell : int, optional
+            Longer side of a map in its picture, in pixels; None: legible.
+        progress : callable, optional
+            Called as ``progress(done, total, what)``.
+        **style
+            See `optogram.render.heatmap`. By default ``scale`` is the `scale` of the layer, and
+            each cell of a map is a block.
+
+        Returns
+        -------
+        list of Path
+            The files.
+
+        Raises
+        ------
+        InputError
+            If the layer has no such map, or it cannot be drawn so.
+        OutputError
+            If a file cannot be written.
+        """
+        from optogram.render import heatmap, write
+
+        *_, height, width, count = self.values.shape
+        chosen = list(range(count) if channels is None else channels)
+        self._check(chosen)
+        style = {"scale": self.scale(index), "interpolation": "nearest", **style}
+        if cell is not None:
+            factor = cell / max(height, width)
+            style["size"] = (max(1, round(height * factor)), max(1, round(width * factor)))
+        digits, files = len(str(count - 1)), []
+        for done, channel in enumerate(chosen):
+            progress(done, len(chosen), f"maps of {self.layer}")
+            picture = heatmap(self.values[index, ..., channel], **style)
+            files.append(write(picture, Path(folder) / f"{channel:0{digits}}.png"))
+        progress(len(chosen), len(chosen), f"maps of {self.layer}")
+        return files
 
     def plot(self) -> "Image":
         """The mosaic of each image, one below the other."""
         from optogram.render import sheet
 
         return sheet([[self.mosaic(i)] for i in range(len(self.values))], titles=[self.layer])
+
+    def _check(self, channels: Sequence[int]) -> None:
+        _require(self.layer, "maps", channels, self.values.shape[-1])
+
+
+def layer_by_layer(
+    maps: Mapping[str, FeatureMaps],
+    channels: Sequence[int] = range(5),
+    index: int = 0,
+    *,
+    cell: int = 160,
+    **style: Any,
+) -> "Image":
+    """Some maps of several layers as one picture, a layer a row.
+
+    Tutorial row B8.
+
+    Parameters
+    ----------
+    maps : mapping of str to FeatureMaps
+        As `feature_maps` returns them.
+    channels : sequence of int
+        Which maps of each layer.
+    index : int
+        Which image.
+    cell : int
+        Longer side of each map in the picture, in pixels.
+    **style
+        See `optogram.render.mosaic`. By default each map has a scale of its own, from its lowest
+        value to its highest.
+
+    Returns
+    -------
+    PIL.Image.Image
+
+    Raises
+    ------
+    InputError
+        If there is no layer, or one has no such map.
+    """
+    from optogram.render import sheet
+
+    if not maps:
+        raise InputError("Expected the maps of at least one layer, got none.")
+    style = {"columns": len(channels), "cell": cell, **style}
+    if "scale" not in style:
+        style.setdefault("per_map", "range")
+    labels = [str(channel) for channel in channels]
+    rows = [[layer.mosaic(index, channels, labels=labels, **style)] for layer in maps.values()]
+    captions = [f"{name}\n{_shape_in_words(layer)}" for name, layer in maps.items()]
+    return sheet(rows, captions=captions)
+
+
+def _shape_in_words(maps: FeatureMaps) -> str:
+    return "×".join(map(str, maps.values.shape[1:]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +240,7 @@ class Kernels(Result):
         filters: Sequence[int] | None = None,
         **style: Any,
     ) -> "Image":
-        """The kernels in one near-square grid, on the scale of all of them.
+        """Kernels in one near-square grid.
 
         Parameters
         ----------
@@ -100,34 +249,44 @@ class Kernels(Result):
             None: kernels on the colours of the image are shown in colour, others by their
             first channel.
         filters : sequence of int, optional
-            Which kernels, in which order; None: all of them.
+            Which kernels, by the number of their output channel; None: all of them.
         **style
             See `optogram.render.mosaic`, or `optogram.render.grid` for kernels in colour.
-        """
-        from optogram.render import grid, mosaic, scale_of, to_picture
 
-        if channel is None and self.parameters["input"] in ("RGB", "BGR"):
+        Raises
+        ------
+        InputError
+            If there is no such channel or kernel.
+        """
+        from optogram.render import grid, mosaic, range_of, to_picture
+
+        *_, inputs, outputs = self.values.shape
+        chosen = list(range(outputs) if filters is None else filters)
+        _require(self.layer, "kernels", chosen, outputs)
+        _require(self.layer, "input channels", [channel or 0], inputs)
+        if channel is None and self.is_colour:
             step = -1 if self.parameters["input"] == "BGR" else 1
-            pictures = _chosen(to_picture(self.values)[:, :, ::step], filters, self.layer)
-            return grid(list(np.moveaxis(pictures, -1, 0)), **style)
+            pictures = np.moveaxis(to_picture(self.values), -1, 0)[chosen][..., ::step]
+            return grid(list(pictures), **style)
         shown = self.values[:, :, channel or 0]
-        style = {"scale": scale_of(shown, signed=False), "cmap": "gray", **style}
-        return mosaic(_chosen(shown, filters, self.layer), **style)
+        style = {"scale": range_of(shown), "cmap": "gray", **style}
+        return mosaic(shown[..., chosen], **style)
+
+    @property
+    def is_colour(self) -> bool:
+        """Whether the kernels lie on the colours of the image."""
+        return self.parameters["input"] in ("RGB", "BGR")
 
     def plot(self) -> "Image":
         """The mosaic."""
         return self.mosaic()
 
 
-def _chosen(arrays: np.ndarray, numbers: Sequence[int] | None, layer: str) -> np.ndarray:
-    """Those of ``arrays``, counted along their last axis, that ``numbers`` name; None: all."""
-    if numbers is None:
-        return arrays
-    count = arrays.shape[-1]
-    beyond = [number for number in numbers if not -count <= number < count]
-    if beyond:
+def _require(layer: str, what: str, numbers: Sequence[int], count: int) -> None:
+    """Raise an InputError if the layer has no such ``numbers`` among ``count``."""
+    missing = [number for number in numbers if not 0 <= number < count]
+    if missing:
         raise InputError(
-            f"{layer!r} has {count} filters, numbered 0 to {count - 1}: {beyond[0]} is out of "
-            "range."
+            f"{layer!r} has {count} {what}, numbered 0 to {count - 1}: "
+            f"there is none numbered {missing[0]}."
         )
-    return arrays[..., list(numbers)]

@@ -1,0 +1,77 @@
+"""`optogram kernels`: the weights that convolutions slide over their input."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from optogram.cli.network import (
+    made_folder,
+    matching_layers,
+    model_option,
+    network_options,
+    open_network,
+)
+
+
+@click.command()
+@model_option
+@click.option(
+    "--layer",
+    "layers",
+    metavar="NAME",
+    multiple=True,
+    required=True,
+    help='Whose kernels; may be given several times, or as a pattern such as "block*_conv1": a row '
+    "each.",
+)
+@click.option(
+    "--input-channel",
+    type=click.IntRange(0),
+    help="Which channel of the input they are shown for, grey.  [default: all three where they lie "
+    "on the colours of the photo, else 0]",
+)
+@click.option("--first", type=click.IntRange(1), help="How many kernels.  [default: all]")
+@click.option(
+    "--columns", type=click.IntRange(1), help="How many stand in a row.  [default: near square]"
+)
+@click.option("--cell", type=click.IntRange(1), help="Longer side of a kernel, in pixels.")
+@click.option(
+    "--colors", metavar="NAME", help="A colour map, for kernels that are not shown in colour."
+)
+@click.option(
+    "--out", metavar="FILE", default="kernels.png", show_default=True, help="The picture."
+)
+@network_options
+def kernels(
+    model: str,
+    layers: tuple[str, ...],
+    input_channel: int | None,
+    first: int | None,
+    columns: int | None,
+    cell: int | None,
+    colors: str | None,
+    out: str,
+    **opening: Any,
+) -> None:
+    """Show the kernels of convolutions, on a scale from the smallest weight to the largest."""
+    net = open_network(model, **opening)
+    import optogram
+    from optogram.render import sheet, write
+
+    found = [optogram.kernels(net, layer) for layer in matching_layers(net, layers)]
+    pictures = []
+    for result in found:
+        count = result.values.shape[-1]
+        style: dict[str, Any] = {"columns": columns, "cell": cell}
+        if input_channel is not None or not result.is_colour:
+            style["cmap"] = colors or "gray"
+        filters = range(min(first or count, count))
+        pictures.append(result.mosaic(input_channel, filters, **style))
+        shape = "×".join(map(str, result.values.shape))
+        click.echo(f"{result.layer}: {shape}, {len(filters)} shown")
+    captions = [result.layer for result in found]
+    picture = pictures[0] if len(found) == 1 else sheet([[p] for p in pictures], captions=captions)
+    path = Path(out)
+    made_folder(str(path.parent))
+    click.echo(write(picture, path))

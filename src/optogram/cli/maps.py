@@ -1,0 +1,207 @@
+"""`optogram maps`: what layers answer to photos."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from optogram.cli.attribution import memory_option, photo_paths, unique_stems, warn
+from optogram.cli.network import (
+    NETWORK_OPTIONS,
+    fit_option,
+    made_folder,
+    matching_layers,
+    model_option,
+    network_options,
+    open_network,
+)
+from optogram.cli.parsing import file_stem, open_sides, sides
+from optogram.cli.progress import progress_bar
+
+if TYPE_CHECKING:
+    from optogram.progress import Progress
+    from optogram.result import FeatureMaps
+
+_PER_MAP = {"layer": False, "map": True, "range": "range"}
+
+
+@click.command()
+@click.argument("photos", nargs=-1, required=True)
+@model_option
+@click.option(
+    "--layer",
+    "layers",
+    metavar="NAME|all",
+    multiple=True,
+    help='Whose maps; may be given several times, or as a pattern such as "block*_pool".  '
+    "[default: all convolutions and poolings]",
+)
+@click.option(
+    "--size",
+    metavar="HEIGHTxWIDTH",
+    help='Of the photos when they are fed, as in "310x400", or "x400", the height in proportion.  '
+    "[default: what the network takes]",
+)
+@click.option("--first", type=click.IntRange(1), help="How many maps of a layer.  [default: all]")
+@click.option(
+    "--grid",
+    metavar="COLUMNSxROWS",
+    callback=lambda context, option, value: None if value is None else sides(value),
+    help="How many maps a picture has, such as 8x5; more maps make more pictures.  [default: near "
+    "square, all in one]",
+)
+@click.option("--cell", type=int, help="Longer side of a map in pictures, in pixels.")
+@click.option(
+    "--colors",
+    metavar="NAME",
+    help="A colour map: viridis, rocket, topo.colors(12), gray …  [default: what suits the values]",
+)
+@click.option(
+    "--scale",
+    type=click.Choice(list(_PER_MAP)),
+    default="layer",
+    show_default=True,
+    help="What the colours span: all values of the layer, each map by itself, or each map from its "
+    "lowest to its highest value.",
+)
+@click.option(
+    "--each", is_flag=True, help="Also write each map into a file of its own, on the layer's scale."
+)
+@click.option(
+    "--strongest",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Also show the N maps with the highest means.",
+)
+@click.option(
+    "--over-photo",
+    is_flag=True,
+    help="Also lay the strongest map, or as many as --strongest says, over the photo at its size.",
+)
+@click.option(
+    "--together",
+    is_flag=True,
+    help="Also show the first maps of all layers in one picture, a layer a row: as many as --first "
+    "says, or 5.",
+)
+@click.option(
+    "--out",
+    metavar="DIR",
+    default="maps",
+    show_default=True,
+    help="Where a folder for each photo is written.",
+)
+@fit_option
+@memory_option
+@network_options
+def maps(
+    photos: tuple[str, ...],
+    model: str,
+    layers: tuple[str, ...],
+    size: str | None,
+    together: bool,
+    out: str,
+    fit: str,
+    memory: str | None,
+    **others: Any,
+) -> None:
+    """Show what the layers of a network answer to PHOTOS, or to the photos of folders.
+
+    For each layer DIR/PHOTO/NUMBER_LAYER_CHANNELS.png shows its maps, all of them and on one scale
+    unless asked otherwise.
+    """
+    opening = {name: others.pop(name) for name in NETWORK_OPTIONS}
+    asked = _Asked(**others)
+    fed = None if size is None else open_sides(size)
+    net = open_network(model, **opening)
+    import optogram
+    from optogram.progress import Meter
+    from optogram.render import write
+
+    names = None if not layers or "all" in layers else matching_layers(net, layers)
+    paths, told = photo_paths(photos), set(net.notes)
+    for path, stem in zip(paths, unique_stems(paths), strict=True):
+        begun, folder = time.monotonic(), made_folder(str(Path(out) / stem))
+        with progress_bar() as progress:
+            found = optogram.feature_maps(
+                net, [path], names, fit=fit, size=fed, memory=memory, progress=progress
+            )
+            click.echo(f"{path}: {len(found)} layers, {time.monotonic() - begun:.1f} s")
+            meter = Meter(progress, sum(result.values.shape[-1] for result in found.values()))
+            for number, (layer, result) in enumerate(found.items(), 1):
+                begun, (*_, height, width, count) = time.monotonic(), result.values.shape
+                warn(f"{stem}, {layer}", result, told)
+                start = folder / f"{number:0{len(str(len(found)))}}_{file_stem(layer)}_{count}"
+                with meter.part(count, f"{stem}: {layer}") as within:
+                    strongest = asked.write(
+                        result, start, path if fit == "squash" else None, within
+                    )
+                click.echo(
+                    f"{number:3} {layer}: {height}×{width}×{count}, strongest "
+                    f"{', '.join(map(str, strongest))}, {time.monotonic() - begun:.2f} s: "
+                    f"{start}.png"
+                )
+            if together:
+                least = min(result.values.shape[-1] for result in found.values())
+                shown = range(min(asked.first or 5, least))
+                picture = optogram.layer_by_layer(
+                    found, shown, cell=asked.cell or 160, cmap=asked.colors
+                )
+                click.echo(write(picture, folder / "layers.png"))
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The options that say what is drawn of a layer, as the user gave them."""
+
+    first: int | None
+    grid: tuple[int, int] | None
+    cell: int | None
+    colors: str | None
+    scale: str
+    each: bool
+    strongest: int | None
+    over_photo: bool
+
+    def write(
+        self, result: "FeatureMaps", start: Path, photo: str | None, progress: "Progress"
+    ) -> list[int]:
+        """Write the pictures of a layer, whose paths begin with ``start``.
+
+        ``photo`` is what maps are laid over; None: what the network saw. Returns the channels of
+        the strongest maps.
+        """
+        from optogram.render import write
+
+        count = result.values.shape[-1]
+        shown = range(min(self.first or count, count))
+        columns, rows = self.grid or (None, None)
+        length = columns * rows if columns and rows else len(shown)
+        style: dict[str, Any] = {"cell": self.cell, "cmap": self.colors}
+        for first in range(0, len(shown), length):
+            part = shown[first : first + length]
+            suffix = f"_{part[0]}-{part[-1]}" if len(part) < len(shown) else ""
+            own: dict[str, Any] = {"per_map": _PER_MAP[self.scale]}
+            if self.scale == "layer":
+                own = {"scale": result.scale()}
+            picture = result.mosaic(channels=part, columns=columns, **own, **style)
+            write(picture, start.with_name(f"{start.name}{suffix}.png"))
+        if self.each:
+            result.write_each(made_folder(str(start)), channels=shown, progress=progress, **style)
+        ranked = [int(channel) for channel in result.strongest(self.strongest or 1)[0]]
+        if self.strongest:
+            labels = [str(channel) for channel in ranked]
+            picture = result.mosaic(
+                channels=ranked,
+                columns=len(ranked),
+                labels=labels,
+                scale=result.scale(),
+                **style,
+            )
+            write(picture, start.with_name(f"{start.name}_strongest.png"))
+        for channel in ranked if self.over_photo else ():
+            picture = result.overlay(channel, photo=photo, cmap=self.colors)
+            write(picture, start.with_name(f"{start.name}_over_{channel}.png"))
+        return ranked
