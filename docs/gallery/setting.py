@@ -9,6 +9,7 @@ import io
 import os
 
 import keras
+import numpy as np
 
 import optogram as og
 
@@ -33,3 +34,30 @@ def network(name: str) -> og.Network:
     print(f"{name} with random weights: its pictures mean nothing.")
     keras.utils.set_random_seed(0)
     return og.load(name, weights=None)
+
+
+def fashion_mnist(most: int) -> "og.datasets.FashionMNIST":
+    """Fashion-MNIST, at most so many of its training pictures; squares where it is not at hand.
+
+    ``OPTOGRAM_FASHION`` names a folder with its four files.
+    """
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            full = og.datasets.fashion_mnist(os.environ.get("OPTOGRAM_FASHION"))
+    except og.InputError:
+        print("Fashion-MNIST is not at hand: bright squares on noise, whose place is the class.")
+        full = og.datasets.FashionMNIST(*_squares(2000, seed=0), *_squares(500, seed=1))
+    return og.datasets.FashionMNIST(
+        full.train_images[:most], full.train_labels[:most], full.test_images, full.test_labels
+    )
+
+
+def _squares(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Pictures (count, 28, 28) and their classes."""
+    generator = np.random.default_rng(seed)
+    labels = generator.integers(10, size=count)
+    pictures = generator.integers(100, size=(count, 28, 28)).astype("uint8")
+    for picture, label in zip(pictures, labels, strict=True):
+        top, left = 2 + 14 * (label // 5), 5 * (label % 5)
+        picture[top : top + 10, left : left + 5] = 255
+    return pictures, labels
