@@ -108,7 +108,7 @@ redshank = og.maximize(
 print(redshank.targets[0], redshank.frames.shape, f"probability {redshank.score[0]:.4f}")
 
 # %% [markdown]
-# By the default recipe the embedded network paints a bird, by the tutorial's noise:
+# By the default recipe, in the embedded network:
 
 # %%
 steps = either(128, 48, "steps")
