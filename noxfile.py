@@ -45,3 +45,16 @@ def kerashub(session: nox.Session) -> None:
         *session.posargs,
         env={"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"},
     )
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation, each page executed; ``nox -s docs -- --quick`` with smaller counts."""
+    session.install(".[tensorflow,demo,docs]")
+    quick = "--quick" in session.posargs
+    site = "build/site"
+    session.run(
+        *["sphinx-build", "-W", "--keep-going", "-n", "-E", "-q", "-b", "html", "docs", site],
+        env={"KERAS_BACKEND": "tensorflow", "OPTOGRAM_GALLERY": "quick" if quick else "full"},
+    )
+    session.run("python", "docs/check_links.py", site)

@@ -1,0 +1,104 @@
+# %% [markdown]
+# # A small network that tells clothes apart
+#
+# After the third document (Russian): a small network is trained on Fashion-MNIST, and its kernels,
+# its maps and its reasons are looked at; then VGG16's maps and reasons for a photo.
+#
+# Where Fashion-MNIST is not at hand, bright squares take its place, and where ImageNet's weights of
+# VGG16 are not, random ones; the page says so. The embedded network makes the pictures then.
+
+# %%
+import numpy as np
+from PIL import Image
+from setting import either, fashion_mnist, network
+
+import optogram as og
+from optogram.render import grid, heatmap, sheet
+
+# %% [markdown]
+# ## Training
+#
+# Two blocks of convolution, batch normalization, leaky rectifier and pooling, a dense block with
+# dropout; Adam, batches of 128, 20 epochs.
+
+# %%
+clothes = fashion_mnist(most=either(60_000, 6_000, "training pictures, at most"))
+names = [clothes.classes[number] for number in clothes.train_labels[:25]]
+grid(list(clothes.train_images[:25]), columns=5, cell=84, labels=names)
+
+# %%
+trained = og.training.train(clothes, epochs=either(20, 2, "epochs"), batch=128)
+print(f"test accuracy {trained.accuracy:.4f}")
+net = og.Network(trained.model, labels=trained.classes)
+print(net.summary())
+
+# %% [markdown]
+# ## The kernels of its first layer
+#
+# The first 15, on the scale from the smallest weight of all to the largest.
+
+# %%
+og.kernels(net, "conv1").mosaic(filters=range(15), columns=5, cell=84)
+
+# %% [markdown]
+# ## Its maps
+#
+# Test picture 4, after the two convolutional rectifiers, the first 32 of each.
+
+# %%
+maps = og.feature_maps(net, clothes.test_images[4], ["leaky1", "leaky2"])
+rows = [[one.mosaic(channels=range(32), columns=8, cell=78, cmap="gray")] for one in maps.values()]
+sheet(rows, captions=list(maps))
+
+# %% [markdown]
+# ## Why it named this class
+#
+# Grad-CAM of test picture 18 at the last rectifier before pooling (the document names a layer that
+# its network does not have). The class score is the softmax output, the sum over maps is cut below
+# zero and divided by its maximum; "jet" is added to the picture at 0.7.
+
+
+# %%
+def jet_added(net, picture, layer, factor, size):
+    """Grad-CAM of the network's answer, its colours added to the picture."""
+    seen = og.gradcam(net, picture, layer=layer, score="probability")
+    print(seen.targets[0], seen.layer, seen.values.shape)
+    width, height = size
+    jet = heatmap(seen.values[0], cmap="jet", size=(height, width), bar=False)
+    below = picture if isinstance(picture, np.ndarray) else Image.open(picture)
+    below = below if isinstance(below, Image.Image) else Image.fromarray(below)
+    below = np.asarray(below.convert("RGB").resize(size), float)
+    return Image.fromarray(np.clip(factor * np.asarray(jet) + below, 0, 255).astype("uint8"))
+
+
+jet_added(net, clothes.test_images[18], "leaky2", 0.7, (540, 540))
+
+# %% [markdown]
+# ## VGG16
+#
+# The first 64 maps, 8×8, of the last convolution of each block; here the second block's.
+
+# %%
+photo = og.datasets.sample_photo("chelsea")
+vgg16 = network("vgg16")
+ends = [vgg16.model.layers[number].name for number in (2, 5, 9, 13, 17)]
+maps = og.feature_maps(vgg16, photo, ends)
+for name, one in maps.items():
+    one.mosaic(channels=range(64), columns=8, cmap="gray").save(f"{name}.png")
+    print(name, one.values.shape)
+maps[ends[1]].mosaic(channels=range(64), columns=8, cell=112, cmap="gray")
+
+# %% [markdown]
+# What they name, and where: "jet" is added to the photo at its full size, at 0.4.
+
+# %%
+embedded = og.load("efficientnet-lite0")
+for title, one in {"VGG16": vgg16, "the embedded network": embedded}.items():
+    guess = one.predict(photo, top=1)[0][0]
+    print(f"{title}: {guess.label} {guess.probability:.3f}")
+
+# %%
+jet_added(vgg16, photo, "block5_conv3", 0.4, Image.open(photo).size)
+
+# %%
+jet_added(embedded, photo, None, 0.4, Image.open(photo).size)

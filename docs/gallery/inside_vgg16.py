@@ -1,0 +1,138 @@
+# %% [markdown]
+# # Inside VGG16: layers, weights, and five ways to ask why
+#
+# After the second document (Chinese): the network as a table, its kernels, the picture of a class,
+# occlusion, saliency, Grad-CAM and the outputs of layers.
+#
+# Where ImageNet's weights of VGG16 are not at hand, it runs with random weights for shapes and
+# numbers, and the embedded network makes the pictures.
+
+# %%
+from PIL import Image
+from setting import either, network
+
+import optogram as og
+from optogram.render import heatmap, mosaic, sheet, through_mask
+
+photo = og.datasets.sample_photo("chelsea")
+embedded = og.load("efficientnet-lite0")
+vgg16 = network("vgg16")
+
+# %% [markdown]
+# ## The network as a table
+
+# %%
+print(vgg16.summary())
+
+# %% [markdown]
+# ## Each layer's settings and weights
+
+# %%
+settings = {layer.name: layer.config for layer in vgg16.layers}
+weights = {layer.name: layer.weights for layer in vgg16.layers}
+for key in ("filters", "kernel_size", "padding", "activation"):
+    print(key, settings["block5_conv1"][key])
+print([part.shape for part in weights["block5_conv1"]], vgg16["block5_conv1"].trainable)
+
+# %% [markdown]
+# ## Kernels
+#
+# Of the first convolution of each block: the first filter, its first input channel.
+
+# %%
+names = [f"block{block}_conv1" for block in range(1, 6)]
+kernels = [og.kernels(vgg16, name).values[:, :, 0, 0] for name in names]
+mosaic(kernels, columns=5, cell=120, cmap="gray", labels=names)
+
+# %%
+og.kernels(embedded, "stem_conv").mosaic(columns=8, cell=64)
+
+# %% [markdown]
+# ## What an Indian elephant looks like to the network
+#
+# The softmax is looked through: the score is the logit of class 385.
+
+# %%
+steps = either(5000, 64, "iterations")
+
+
+def say(done, total, what):
+    """Verbose progress, at each quarter."""
+    if done % (total // 4) == 0:
+        print(f"{done} of {total} {what}")
+
+
+elephant = og.maximize(embedded, 385, steps=steps, progress=say)
+elephant.plot()
+
+# %%
+elephant.trajectories()
+
+# %% [markdown]
+# ## Occlusion
+#
+# Cells of 14 pixels, 16×16 of them; painted is the cell and 28 pixels around it, with 0.5 in the
+# units that the network is fed. The mask keeps where the probability with the patch there stays
+# below 0.85 of its maximum.
+
+# %%
+occlusion = og.occlusion(
+    embedded,
+    photo,
+    patch=14,
+    stride=14,
+    margin=28,
+    fill=0.5,
+    fill_space="network",
+    score="probability",
+)
+print(occlusion.targets[0], occlusion.scores.shape, f"{occlusion.score[0]:.2f} without a patch")
+heatmap(occlusion.scores[0], size=(224, 224), title="probability with the patch there")
+
+# %%
+through_mask(Image.open(photo), occlusion.mask(0.85, of="scores")[0])
+
+# %% [markdown]
+# ## Saliency, and guided backpropagation
+#
+# Of the winning class, linear output, the largest magnitude over channels, in "jet".
+
+# %%
+methods = (og.saliency, og.guided_backprop)
+for method in methods:
+    print(method.__name__, method(vgg16, photo).values.shape, "of VGG16")
+found = [method(embedded, photo) for method in methods]
+drawn = [heatmap(one.heatmap[0], scale=one.scale(), cmap="jet") for one in found]
+sheet([drawn], titles=[one.method for one in found])
+
+# %% [markdown]
+# ## Grad-CAM in its four steps
+
+# %%
+stages = og.gradcam(vgg16, photo, layer="block5_conv3").steps
+print("1 maps", stages.maps.shape)
+print("2 gradients", stages.gradients.shape)
+print("3 weights, the mean of each map's gradients", stages.weights.shape)
+print("4 weights × maps, summed", stages.sum.shape)
+
+# %%
+og.gradcam(embedded, photo).steps.plot()
+
+# %% [markdown]
+# ## What four layers answer
+#
+# Five channels each, in one figure; each layer on a scale of its own.
+
+
+# %%
+def figure(net, layers):
+    """The first five maps of each layer, a layer a row."""
+    maps = og.feature_maps(net, photo, layers)
+    rows = [[one.mosaic(channels=range(5), columns=5, cell=112)] for one in maps.values()]
+    return sheet(rows, captions=list(maps))
+
+
+figure(vgg16, ["block1_conv1", "block2_conv1", "block3_conv1", "block4_conv2"])
+
+# %%
+figure(embedded, ["stem_relu6", "block2b_expand_relu6", "block3b_add", "block4b_add"])

@@ -1,0 +1,132 @@
+# %% [markdown]
+# # What thirteen layers answer, and what they answer to
+#
+# After the first document (R): the outputs of all convolutions of VGG16 for one photo of any
+# proportions, the patterns that their filters answer to, and Grad-CAM of the winning class.
+#
+# Where ImageNet's weights of VGG16 are not at hand, it runs with random weights for shapes and
+# numbers, and the embedded network makes the pictures.
+
+# %%
+import colorsys
+import time
+
+import keras
+import numpy as np
+from PIL import Image
+from setting import either, network
+
+import optogram as og
+from optogram.render import overlay
+
+photo = og.datasets.sample_photo("chelsea")
+embedded = og.load("efficientnet-lite0")
+vgg16 = network("vgg16")
+
+# %% [markdown]
+# ## A network for photos of any size
+#
+# Without its dense layers VGG16 takes any photo: here 400 pixels wide, the height in proportion.
+
+# %%
+headless = keras.applications.VGG16(include_top=False, weights=None)
+for layer in filter(keras.layers.Layer.count_params, headless.layers):
+    layer.set_weights(vgg16.model.get_layer(layer.name).get_weights())
+anysize = og.Network(headless, preprocess="caffe")
+x = anysize.prepare(photo, size=(None, 400))
+print("prepared (BGR minus the means of ImageNet):", x.shape, f"{x.min():.0f} … {x.max():.0f}")
+
+# %%
+Image.fromarray(anysize.display(x)[0])  # and the way back
+
+# %% [markdown]
+# ## All 13 convolutions
+#
+# The first 40 channels of each layer, 8 in a row, in the 12 colours of R's `topo.colors`.
+
+# %%
+hues = [(43, 31, 1.0, 1.0), (23, 11, 1.0, 1.0), (10, 6, 1.0, 0.3)]
+topo = []
+for first, last, full, pale in hues:
+    for hue, shade in zip(np.linspace(first, last, 4), np.linspace(full, pale, 4), strict=True):
+        red, green, blue = (round(255 * part) for part in colorsys.hsv_to_rgb(hue / 60, shade, 1))
+        topo.append(f"#{red:02x}{green:02x}{blue:02x}")
+
+convolutions = [layer.name for layer in headless.layers if isinstance(layer, keras.layers.Conv2D)]
+channels = either(40, 16, "channels a layer")
+for name in convolutions:
+    began = time.perf_counter()
+    maps = og.feature_maps(anysize, x, name)[name]
+    sheet = maps.mosaic(channels=range(channels), columns=8, cell=100, cmap=topo)
+    sheet.save(f"{name}_{channels}.png")
+    print(f"{name}: {maps.values.shape}, {time.perf_counter() - began:.2f} s")
+
+# %%
+sheet  # the last of them
+
+# %% [markdown]
+# The same of the embedded network, an early layer:
+
+# %%
+maps = og.feature_maps(embedded, photo, "block2b_expand_relu6")["block2b_expand_relu6"]
+maps.mosaic(channels=range(channels), columns=8, cell=100, cmap=topo)
+
+# %% [markdown]
+# ## The pattern of each filter
+#
+# Gradient ascent on the mean of a channel, as the document does it: from noise around mid-grey, 50
+# steps of size 1 along the gradient over its root mean square. The canvas is as large as the
+# layer's own output, which keeps deep layers cheap.
+
+# %%
+layers = convolutions[:: either(1, 6, "every n-th layer")]
+filters = range(either(40, 8, "filters a layer"))
+steps = either(50, 10, "steps")
+for name in layers:
+    began = time.perf_counter()
+    patterns = og.maximize(
+        anysize,
+        og.Filter(name, filters),
+        "tutorial",
+        size=x.shape[1:3],
+        as_layer=True,
+        steps=steps,
+    )
+    patterns.sheet(8).save(f"{name}_patterns.png")
+    seconds = time.perf_counter() - began
+    print(
+        f"{name}: {patterns.values.shape}, mean score {patterns.score.mean():.2f}, {seconds:.1f} s"
+    )
+
+# %%
+og.maximize(
+    embedded, og.Filter("block3b_add", filters), "tutorial", size=(96, 96), steps=steps
+).sheet(8)
+
+# %% [markdown]
+# ## The three most probable classes, and Grad-CAM of the first
+#
+# The class score is the softmax output, negative places stay (no ReLU), then the map is brought to
+# 0…1. Drawn over the photo at its own size, in viridis, the more opaque the higher; heat 70 %.
+
+# %%
+for name, net in {"VGG16": vgg16, "the embedded network": embedded}.items():
+    print(name)
+    for guess in net.predict(photo, top=3)[0]:
+        print(f"  {guess.id}  {guess.label:20} {guess.probability:.3f}")
+
+
+# %%
+def heat_over_photo(net, layer=None):
+    """Grad-CAM as the document draws it."""
+    seen = og.gradcam(net, photo, layer=layer, rectify=False, score="probability")
+    heat = seen.values[0]
+    print(seen.targets[0], seen.layer, heat.shape)
+    heat = (heat - heat.min()) / (heat.max() - heat.min())
+    return overlay(Image.open(photo), heat, cmap="viridis", opacity=0.7)
+
+
+heat_over_photo(vgg16, "block5_conv3")
+
+# %%
+heat_over_photo(embedded)

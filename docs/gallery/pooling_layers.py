@@ -1,0 +1,97 @@
+# %% [markdown]
+# # From outlines to points: the pooling layers of VGG16
+#
+# After the fifth document (Japanese): all convolution and pooling layers of VGG16 listed, the
+# strongest map laid over the photo, every map of the pooling layers as a picture of its own, and
+# all maps of a layer in one mosaic.
+#
+# Where ImageNet's weights of VGG16 are not at hand, it runs with random weights for shapes and
+# numbers, and the embedded network makes the pictures.
+
+# %%
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from setting import either, network
+
+import optogram as og
+from optogram.render import heatmap, scale_of, sheet
+
+photo = og.datasets.sample_photo("chelsea")
+embedded = og.load("efficientnet-lite0")
+vgg16 = network("vgg16")
+
+# %% [markdown]
+# ## All 18 layers
+
+# %%
+maps = og.feature_maps(vgg16, photo)
+for number, (name, one) in enumerate(maps.items(), 1):
+    print(f"{number:2} {name:14} {one.values.shape}")
+
+# %% [markdown]
+# ## The strongest map of the last layer
+#
+# The one with the highest mean, as numbers, and over the photo at its full size.
+
+
+# %%
+def strongest_over_photo(maps):
+    """The numbers of the strongest map, and the map over the photo."""
+    channel = maps.strongest(1)[0, 0]
+    print(maps.layer, "channel", channel)
+    print(np.array2string(maps.values[0, ..., channel], precision=2, suppress_small=True))
+    return maps.overlay(channel, photo=Image.open(photo))
+
+
+strongest_over_photo(maps["block5_pool"])
+
+# %%
+ends = ["stem_relu6", "block2b_add", "block3b_add", "block4b_add", "head_relu6"]
+own = og.feature_maps(embedded, photo, ends)
+strongest_over_photo(own["head_relu6"])
+
+# %% [markdown]
+# ## Every map of each pooling layer
+#
+# One file a map, each layer on one scale from 0 to its maximum: 1 472 files.
+
+# %%
+most = either(512, 16, "maps a layer, at most")
+folder = Path("maps")
+folder.mkdir()
+for block in range(1, 6):
+    layer = maps[f"block{block}_pool"]
+    scale = scale_of(layer.values[0])
+    for channel in range(min(most, layer.values.shape[-1])):
+        picture = heatmap(layer.values[0, ..., channel], scale=scale, bar=False)
+        picture.save(folder / f"{block}_{channel + 1}.png")
+print(len(list(folder.iterdir())), "files")
+
+# %% [markdown]
+# The five strongest maps a layer, of VGG16 and, at five depths, of the embedded network:
+
+
+# %%
+def five_strongest(found):
+    """A layer a row, each on its scale."""
+    rows = [[one.mosaic(channels=one.strongest(5)[0], columns=5, cell=112)] for one in found]
+    return sheet(rows, captions=[one.layer for one in found])
+
+
+five_strongest([maps[f"block{block}_pool"] for block in range(1, 6)])
+
+# %%
+five_strongest(own.values())
+
+# %% [markdown]
+# ## All maps of a layer in one mosaic
+#
+# Near square, empty cells blank: all of them, 128 of 128 and 512 of 512.
+
+# %%
+maps["block2_pool"].mosaic(cell=64)
+
+# %%
+own["block4b_add"].mosaic(cell=64)

@@ -1,0 +1,63 @@
+"""What the scripts of the gallery share: how much they do, and whose weights they take.
+
+``OPTOGRAM_GALLERY=quick`` makes them do less. ``OPTOGRAM_WEIGHTS`` says which weights the networks
+of keras.applications get: "imagenet" (downloaded by Keras once) unless it is set to "random".
+"""
+
+import contextlib
+import io
+import os
+
+import keras
+import numpy as np
+
+import optogram as og
+
+QUICK = os.environ.get("OPTOGRAM_GALLERY") == "quick"
+WEIGHTS = os.environ.get("OPTOGRAM_WEIGHTS", "imagenet")
+
+
+def either(full, quick, what: str):
+    """``full``, or ``quick`` where the gallery is to be quick; says which."""
+    chosen = quick if QUICK else full
+    print(f"{what}: {chosen}" + (f" (quick; in full {full})" if QUICK else ""))
+    return chosen
+
+
+def network(name: str) -> og.Network:
+    """A network of keras.applications, with random weights where ImageNet's cannot be had."""
+    if WEIGHTS == "imagenet":
+        # Keras prints what it downloads.
+        with contextlib.suppress(og.ModelError), contextlib.redirect_stdout(io.StringIO()):
+            return og.load(name)
+        print(f"The ImageNet weights of {name} are not at hand.")
+    print(f"{name} with random weights: its pictures mean nothing.")
+    keras.utils.set_random_seed(0)
+    return og.load(name, weights=None)
+
+
+def fashion_mnist(most: int) -> "og.datasets.FashionMNIST":
+    """Fashion-MNIST, at most so many of its training pictures; squares where it is not at hand.
+
+    ``OPTOGRAM_FASHION`` names a folder with its four files.
+    """
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            full = og.datasets.fashion_mnist(os.environ.get("OPTOGRAM_FASHION"))
+    except og.InputError:
+        print("Fashion-MNIST is not at hand: bright squares on noise, whose place is the class.")
+        full = og.datasets.FashionMNIST(*_squares(2000, seed=0), *_squares(500, seed=1))
+    return og.datasets.FashionMNIST(
+        full.train_images[:most], full.train_labels[:most], full.test_images, full.test_labels
+    )
+
+
+def _squares(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Pictures (count, 28, 28) and their classes."""
+    generator = np.random.default_rng(seed)
+    labels = generator.integers(10, size=count)
+    pictures = generator.integers(100, size=(count, 28, 28)).astype("uint8")
+    for picture, label in zip(pictures, labels, strict=True):
+        top, left = 2 + 14 * (label // 5), 5 * (label % 5)
+        picture[top : top + 10, left : left + 5] = 255
+    return pictures, labels
