@@ -20,7 +20,7 @@ from optogram.network.windows import Spans, grouped
 from random_graphs import build, descriptions, images
 
 KERAS_BACKEND = keras.config.backend()
-EXAMPLES = 5 if KERAS_BACKEND == "jax" else 25
+EXAMPLES = 4 if KERAS_BACKEND == "jax" else 25
 TOLERANCE = 1e-4
 """Of the range of what patches take away, as the largest difference of scores."""
 
@@ -166,6 +166,16 @@ NO_RULE = {
 }
 
 
+# JAX compiles every network twice: there, one kind of each sort.
+ON_JAX = {"same, stride 2", "grouped", "depthwise", "max, same", "mean, same", "enlarging"}
+ON_JAX |= {"branches", "read by both", "squeeze and excite"}
+HEADS = ("mean",) if KERAS_BACKEND == "jax" else ("flat", "mean")
+
+
+def tried(kinds):
+    return [kind for kind in kinds if KERAS_BACKEND != "jax" or kind in ON_JAX]
+
+
 def network_with(make, head):
     keras.utils.set_random_seed(0)
     image = keras.Input((14, 11, 3))
@@ -177,8 +187,8 @@ def network_with(make, head):
     return og.Network(model, "none")
 
 
-@pytest.mark.parametrize("head", ["flat", "mean"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("kind", tried(KINDS))
 def test_every_kind_of_step_on_windows(kind, head, always):
     if kind == "grouped" and KERAS_BACKEND == "tensorflow" and head == "mean":
         pytest.skip("compiled anew for each shape: one head is enough")
@@ -190,7 +200,7 @@ def test_every_kind_of_step_on_windows(kind, head, always):
     assert_same(before, state(net.model))
 
 
-@pytest.mark.parametrize("kind", NO_RULE)
+@pytest.mark.parametrize("kind", tried(NO_RULE))
 def test_whole_maps_take_over_where_there_is_no_rule(kind, always):
     net = network_with(NO_RULE[kind], "mean")
     steps = assert_windows_equal_whole(net, images((14, 11), 3, 1), [net.head.logits])
@@ -226,7 +236,7 @@ def test_batches_are_cut_where_memory_ends(always):
 # -- what methods make of it -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("image", [0, slice(None)])
+@pytest.mark.parametrize("image", [0] if KERAS_BACKEND == "jax" else [0, slice(None)])
 def test_occlusion_is_the_same_either_way(image, always):
     net = og.Network(networks.build("everything"), "none")
     x = networks.images_for(net.model)
