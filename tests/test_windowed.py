@@ -208,6 +208,17 @@ def test_whole_maps_take_over_where_there_is_no_rule(kind, always):
     assert "last" not in steps
 
 
+@pytest.mark.parametrize("keeps", [False, True])
+def test_a_mean_is_corrected_where_little_of_its_map_changes(keeps, always):
+    keras.utils.set_random_seed(0)
+    image = keras.Input((24, 24, 3))
+    hidden = layers.Conv2D(4, 3, activation="relu")(image)
+    hidden = layers.GlobalAveragePooling2D(keepdims=keeps, name="mean")(hidden)
+    net = og.Network(keras.Model(image, layers.Dense(3)(layers.Flatten()(hidden))), "none")
+    steps = assert_windows_equal_whole(net, images((24, 24), 3, 1), [net.head.logits])
+    assert "mean" in steps
+
+
 @settings(
     max_examples=EXAMPLES,
     deadline=None,
