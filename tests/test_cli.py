@@ -340,6 +340,16 @@ def test_explain_covers_what_it_is_told_to(run, model_file, photos):
     )  # fmt: skip
     assert found.parameters == expected.parameters
     np.testing.assert_allclose(found.scores, expected.scores, atol=1e-6)
+    status, _, _ = run(
+        "explain", photos / "cat.png", "--model", model_file, "--preprocess", "unit", "--method",
+        "occlusion", "--of", "scores", "--overlay", "added", "--opacity", 0.7, "--mask", 0.85,
+        "--out", "scores",
+    )  # fmt: skip
+    assert status == 0
+    written = {path.name for path in Path("scores").iterdir()}
+    assert {f"cat-occlusion-{end}.png" for end in ("heat", "overlay", "mask")} <= written
+    status, _, err = run("explain", photos / "cat.png", "--model", model_file, "--of", "scores")
+    assert status == 2 and "--method occlusion alone" in err
     words = ("--method", "occlusion", "--fill", "median")
     assert "'median'" in refused(
         run("explain", photos / "cat.png", "--model", model_file, "--preprocess", "unit", *words)

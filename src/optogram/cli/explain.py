@@ -38,11 +38,25 @@ if TYPE_CHECKING:
     "opaque in 20 steps, on white paper; or the colours of OpenCV's JET added to the photo.",
 )
 @click.option(
+    "--opacity",
+    type=click.FloatRange(0, 1),
+    metavar="SHARE",
+    help="How much of an --overlay is map; of an added one, the factor.  [default: as suits it]",
+)
+@click.option(
     "--mask",
     type=click.FloatRange(0, 1),
     metavar="SHARE",
     help="Also show the photo where a map reaches this share of its maximum, and darkness "
     "elsewhere.",
+)
+@click.option(
+    "--of",
+    type=click.Choice(["values", "scores"]),
+    default="values",
+    show_default=True,
+    help="What --overlay and --mask show of an occlusion: what scores lose, or the scores with the "
+    "patch there, and then PHOTO-occlusion-heat.png is written too.",
 )
 @click.option(
     "--out",
@@ -58,7 +72,9 @@ def explain(
     model: str,
     asked: Asked,
     overlay: str | None,
+    opacity: float | None,
     mask: float | None,
+    of: str,
     out: str,
     fit: str,
     **opening: Any,
@@ -70,6 +86,8 @@ def explain(
     PHOTO-METHOD-overlay.png and PHOTO-METHOD-mask.png are written where asked for, numbered where
     there are several targets.
     """
+    if of == "scores" and asked.methods != ["occlusion"]:
+        raise click.UsageError("--of scores goes with --method occlusion alone.")
     net = open_network(model, **opening)
     from optogram.progress import Meter
     from optogram.render import write
@@ -89,7 +107,8 @@ def explain(
                 write(result.plot(), folder / f"{stem}-{name}.png")
                 result.save(folder / f"{stem}-{name}.npz")
                 below = path if fit == "squash" else None
-                for suffix, picture in _pictures(result, below, overlay, mask):
+                style = {} if opacity is None else {"opacity": opacity}
+                for suffix, picture in _pictures(result, below, overlay, style, mask, of):
                     write(picture, folder / f"{stem}-{name}-{suffix}.png")
                 results.append(result)
             write(side_by_side(results), folder / f"{stem}.png")
@@ -98,16 +117,30 @@ def explain(
 
 
 def _pictures(
-    result: "Attribution", photo: str | None, overlay: str | None, mask: float | None
+    result: "Attribution",
+    photo: str | None,
+    overlay: str | None,
+    style: dict[str, float],
+    mask: float | None,
+    of: str,
 ) -> "Iterator[tuple[str, Image]]":
     """What is asked for beside the plot, and how its file's name ends.
 
     ``photo`` is what maps are laid over; None: what the network saw.
     """
+    from optogram.result import Occlusion
+
     count = len(result.targets)
+    shown: dict[str, Any] = {"of": of} if isinstance(result, Occlusion) else {}
     for index in range(count):
         number = f"-{index}" if count > 1 else ""
+        if isinstance(result, Occlusion) and of == "scores":
+            size = result.images.shape[1:3]
+            yield f"heat{number}", result.heat(index, of, size=(size[0], size[1]))
         if overlay is not None:
-            yield f"overlay{number}", result.overlay(index, photo, style=overlay)
+            yield (
+                f"overlay{number}",
+                result.overlay(index, photo, style=overlay, **style, **shown),
+            )
         if mask is not None:
-            yield f"mask{number}", result.through_mask(mask, index, photo)
+            yield f"mask{number}", result.through_mask(mask, index, photo, **shown)
