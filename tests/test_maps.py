@@ -41,7 +41,9 @@ def test_chosen_kernels_in_colour_are_as_among_all():
 
 @pytest.mark.parametrize("number", [12, -13])
 def test_a_number_beyond_the_last(number):
-    with pytest.raises(InputError, match=rf"'conv' has 12 filters.*0 to 11: {number} is out"):
+    with pytest.raises(
+        InputError, match=rf"'conv' has 12 kernels, numbered 0 to 11: {number} is out of"
+    ):
         kernels(GREY).mosaic(filters=[0, number])
     maps = FeatureMaps(
         np.zeros((1, 2, 2, 12), np.float32),

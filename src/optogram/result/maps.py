@@ -288,5 +288,5 @@ def _require(layer: str, what: str, numbers: Sequence[int], count: int) -> None:
     if missing:
         raise InputError(
             f"{layer!r} has {count} {what}, numbered 0 to {count - 1}: "
-            f"there is none numbered {missing[0]}."
+            f"{missing[0]} is out of range."
         )
