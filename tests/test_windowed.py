@@ -158,7 +158,10 @@ NO_RULE = {
     "bilinear": lambda x: layers.UpSampling2D(2, interpolation="bilinear")(x),
     "softmax of rows": lambda x: layers.Activation(lambda t: keras.ops.softmax(t, axis=1))(x),
     "read by both": lambda x: layers.Add()(
-        [layers.LayerNormalization(axis=1)(x), layers.Conv2D(3, 3, padding="same")(x)]
+        [
+            layers.Activation(lambda t: keras.ops.softmax(t, axis=1))(x),
+            layers.Conv2D(3, 3, padding="same")(x),
+        ]
     ),
     "squeeze and excite": lambda x: layers.Multiply()(
         [x, layers.Dense(3, activation="sigmoid")(layers.GlobalAveragePooling2D(keepdims=True)(x))]

@@ -8,12 +8,10 @@
 # VGG16 are not, random ones; the page says so. The embedded network makes the pictures then.
 
 # %%
-import numpy as np
-from PIL import Image
 from setting import either, fashion_mnist, network
 
 import optogram as og
-from optogram.render import grid, heatmap, sheet
+from optogram.render import grid, sheet
 
 # %% [markdown]
 # ## Training
@@ -59,16 +57,11 @@ sheet(rows, captions=list(maps))
 
 
 # %%
-def jet_added(net, picture, layer, factor, size):
+def jet_added(net, picture, layer, factor, size=None):
     """Grad-CAM of the network's answer, its colours added to the picture."""
     seen = og.gradcam(net, picture, layer=layer, score="probability")
     print(seen.targets[0], seen.layer, seen.values.shape)
-    width, height = size
-    jet = heatmap(seen.values[0], cmap="jet", size=(height, width), bar=False)
-    below = picture if isinstance(picture, np.ndarray) else Image.open(picture)
-    below = below if isinstance(below, Image.Image) else Image.fromarray(below)
-    below = np.asarray(below.convert("RGB").resize(size), float)
-    return Image.fromarray(np.clip(factor * np.asarray(jet) + below, 0, 255).astype("uint8"))
+    return seen.overlay(photo=picture, style="added", opacity=factor, size=size, bar=False)
 
 
 jet_added(net, clothes.test_images[18], "leaky2", 0.7, (540, 540))
@@ -98,7 +91,7 @@ for title, one in {"VGG16": vgg16, "the embedded network": embedded}.items():
     print(f"{title}: {guess.label} {guess.probability:.3f}")
 
 # %%
-jet_added(vgg16, photo, "block5_conv3", 0.4, Image.open(photo).size)
+jet_added(vgg16, photo, "block5_conv3", 0.4)
 
 # %%
-jet_added(embedded, photo, None, 0.4, Image.open(photo).size)
+jet_added(embedded, photo, None, 0.4)

@@ -8,11 +8,10 @@
 # numbers, and the embedded network makes the pictures.
 
 # %%
-from PIL import Image
 from setting import either, network
 
 import optogram as og
-from optogram.render import heatmap, mosaic, sheet, through_mask
+from optogram.render import heatmap, mosaic, sheet
 
 photo = og.datasets.sample_photo("chelsea")
 embedded = og.load("efficientnet-lite0")
@@ -87,10 +86,10 @@ occlusion = og.occlusion(
     score="probability",
 )
 print(occlusion.targets[0], occlusion.scores.shape, f"{occlusion.score[0]:.2f} without a patch")
-heatmap(occlusion.scores[0], size=(224, 224), title="probability with the patch there")
+occlusion.heat(of="scores", size=(224, 224), title="probability with the patch there")
 
 # %%
-through_mask(Image.open(photo), occlusion.mask(0.85, of="scores")[0])
+occlusion.through_mask(0.85, photo=photo, of="scores")
 
 # %% [markdown]
 # ## Saliency, and guided backpropagation
@@ -121,15 +120,13 @@ og.gradcam(embedded, photo).steps.plot()
 # %% [markdown]
 # ## What four layers answer
 #
-# Five channels each, in one figure; each layer on a scale of its own.
+# Five channels each, in one figure, each map from its lowest value to its highest.
 
 
 # %%
 def figure(net, layers):
     """The first five maps of each layer, a layer a row."""
-    maps = og.feature_maps(net, photo, layers)
-    rows = [[one.mosaic(channels=range(5), columns=5, cell=112)] for one in maps.values()]
-    return sheet(rows, captions=list(maps))
+    return og.layer_by_layer(og.feature_maps(net, photo, layers), range(5))
 
 
 figure(vgg16, ["block1_conv1", "block2_conv1", "block3_conv1", "block4_conv2"])

@@ -8,16 +8,13 @@
 # numbers, and the embedded network makes the pictures.
 
 # %%
-import colorsys
 import time
 
 import keras
-import numpy as np
 from PIL import Image
 from setting import either, network
 
 import optogram as og
-from optogram.render import overlay
 
 photo = og.datasets.sample_photo("chelsea")
 embedded = og.load("efficientnet-lite0")
@@ -45,19 +42,13 @@ Image.fromarray(anysize.display(x)[0])  # and the way back
 # The first 40 channels of each layer, 8 in a row, in the 12 colours of R's `topo.colors`.
 
 # %%
-hues = [(43, 31, 1.0, 1.0), (23, 11, 1.0, 1.0), (10, 6, 1.0, 0.3)]
-topo = []
-for first, last, full, pale in hues:
-    for hue, shade in zip(np.linspace(first, last, 4), np.linspace(full, pale, 4), strict=True):
-        red, green, blue = (round(255 * part) for part in colorsys.hsv_to_rgb(hue / 60, shade, 1))
-        topo.append(f"#{red:02x}{green:02x}{blue:02x}")
-
+topo = "topo.colors(12)"
 convolutions = [layer.name for layer in headless.layers if isinstance(layer, keras.layers.Conv2D)]
 channels = either(40, 16, "channels a layer")
 for name in convolutions:
     began = time.perf_counter()
     maps = og.feature_maps(anysize, x, name)[name]
-    sheet = maps.mosaic(channels=range(channels), columns=8, cell=100, cmap=topo)
+    sheet = maps.mosaic(channels=range(channels), columns=8, cell=100, cmap=topo, per_map="range")
     sheet.save(f"{name}_{channels}.png")
     print(f"{name}: {maps.values.shape}, {time.perf_counter() - began:.2f} s")
 
@@ -69,7 +60,7 @@ sheet  # the last of them
 
 # %%
 maps = og.feature_maps(embedded, photo, "block2b_expand_relu6")["block2b_expand_relu6"]
-maps.mosaic(channels=range(channels), columns=8, cell=100, cmap=topo)
+maps.mosaic(channels=range(channels), columns=8, cell=100, cmap=topo, per_map="range")
 
 # %% [markdown]
 # ## The pattern of each filter
@@ -107,7 +98,7 @@ og.maximize(
 # ## The three most probable classes, and Grad-CAM of the first
 #
 # The class score is the softmax output, negative places stay (no ReLU), then the map is brought to
-# 0…1. Drawn over the photo at its own size, in viridis, the more opaque the higher; heat 70 %.
+# 0…1. Drawn over the photo at its own size, in viridis, opaque in 20 steps; heat 70 %.
 
 # %%
 for name, net in {"VGG16": vgg16, "the embedded network": embedded}.items():
@@ -120,10 +111,8 @@ for name, net in {"VGG16": vgg16, "the embedded network": embedded}.items():
 def heat_over_photo(net, layer=None):
     """Grad-CAM as the document draws it."""
     seen = og.gradcam(net, photo, layer=layer, rectify=False, score="probability")
-    heat = seen.values[0]
-    print(seen.targets[0], seen.layer, heat.shape)
-    heat = (heat - heat.min()) / (heat.max() - heat.min())
-    return overlay(Image.open(photo), heat, cmap="viridis", opacity=0.7)
+    print(seen.targets[0], seen.layer, seen.values.shape)
+    return seen.overlay(photo=photo, style="alpha", opacity=0.7)
 
 
 heat_over_photo(vgg16, "block5_conv3")

@@ -16,7 +16,7 @@ from PIL import Image
 from setting import either, network
 
 import optogram as og
-from optogram.render import heatmap, scale_of, sheet
+from optogram.render import sheet
 
 photo = og.datasets.sample_photo("chelsea")
 embedded = og.load("efficientnet-lite0")
@@ -60,14 +60,12 @@ strongest_over_photo(own["head_relu6"])
 # %%
 most = either(512, 16, "maps a layer, at most")
 folder = Path("maps")
-folder.mkdir()
 for block in range(1, 6):
     layer = maps[f"block{block}_pool"]
-    scale = scale_of(layer.values[0])
-    for channel in range(min(most, layer.values.shape[-1])):
-        picture = heatmap(layer.values[0, ..., channel], scale=scale, bar=False)
-        picture.save(folder / f"{block}_{channel + 1}.png")
-print(len(list(folder.iterdir())), "files")
+    count = min(most, layer.values.shape[-1])
+    (folder / layer.layer).mkdir(parents=True)
+    layer.write_each(folder / layer.layer, channels=range(count), cmap="rocket")
+print(len(list(folder.glob("*/*.png"))), "files")
 
 # %% [markdown]
 # The five strongest maps a layer, of VGG16 and, at five depths, of the embedded network:
