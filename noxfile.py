@@ -3,7 +3,7 @@
 import nox
 
 nox.options.default_venv_backend = "venv"
-nox.options.sessions = ["lint", "tests", "oldest"]
+nox.options.sessions = ["lint", "tests", "oldest", "docs"]
 
 OLDEST_KERAS = "3.12.0"
 # Pinned: an open range would take whatever GPU build of PyTorch was released last.
@@ -49,12 +49,12 @@ def kerashub(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """The documentation, each page executed; ``nox -s docs -- --quick`` with smaller counts."""
+    """The documentation, each page executed; ``nox -s docs -- --full`` with the full counts."""
     session.install(".[tensorflow,demo,docs]")
-    quick = "--quick" in session.posargs
+    full = "--full" in session.posargs
     site = "build/site"
     session.run(
         *["sphinx-build", "-W", "--keep-going", "-n", "-E", "-q", "-b", "html", "docs", site],
-        env={"KERAS_BACKEND": "tensorflow", "OPTOGRAM_GALLERY": "quick" if quick else "full"},
+        env={"KERAS_BACKEND": "tensorflow", "OPTOGRAM_GALLERY": "full" if full else "quick"},
     )
     session.run("python", "docs/check_links.py", site)

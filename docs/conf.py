@@ -1,4 +1,4 @@
-"""How Sphinx makes the site: ``nox -s docs``, or ``nox -s docs -- --quick`` for smaller counts.
+"""How Sphinx makes the site: ``nox -s docs``, or ``nox -s docs -- --full`` for full counts.
 
 Every page is executed as it is built: the scripts of the gallery, the code in the pages, the
 notebook. A page that raises, warns or leads nowhere stops the build.
