@@ -7,7 +7,6 @@ import re
 from pathlib import Path
 
 import click
-import keras
 import pytest
 
 import optogram
@@ -88,9 +87,6 @@ def test_the_ci_runs_the_line_of_the_readme():
     assert line in read(".ci/run").splitlines()
 
 
-@pytest.mark.skipif(
-    keras.config.backend() == "jax", reason="compiles for minutes what other tests run on JAX"
-)
 def test_the_example_of_the_readme_runs(make, tmp_path, capsys):
     with contextlib.chdir(tmp_path):
         exec(compile(make.readme_example(), "README.md", "exec"), {})
