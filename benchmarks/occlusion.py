@@ -111,21 +111,23 @@ def compare(net: og.Network, x: np.ndarray, arguments: argparse.Namespace) -> st
 
     pictures = covered(sample)
 
+    def whole_passes() -> np.ndarray:
+        return net.evaluate(pictures, [net.head.logits], arguments.memory)[0]
+
     def one_by_one() -> None:
         for picture in pictures[:DOCUMENT_SAMPLE]:
             net.model.predict(picture[None], verbose=0)
 
     found = og.occlusion(net, x, **options)  # compiles
     target = og.Class(int(net.scores(x).argmax()))
-    logits = net.evaluate(pictures, [net.head.logits], arguments.memory)[0]
+    logits = whole_passes()
     scores = logits[:, target.label]
     differ = np.abs(found.scores.reshape(-1)[sample] - scores).max() / np.ptp(found.values)
     times: dict[str, list[Taken]] = {"windows": [], "whole": [], "document": []}
     more = len(places) / len(sample)
     for _ in range(arguments.rounds):
         times["windows"].append(seconds(lambda: og.occlusion(net, x, **options)))
-        work = lambda: net.evaluate(pictures, [net.head.logits], arguments.memory)  # noqa: E731
-        times["whole"].append(seconds(work, more))
+        times["whole"].append(seconds(whole_passes, more))
         if arguments.document:
             times["document"].append(seconds(one_by_one, len(places) / DOCUMENT_SAMPLE))
     medians = {name: median(taken) for name, taken in times.items() if taken}

@@ -114,7 +114,10 @@ def second_document(net, x, answer):
             covered[:, max(0, top - 28) : top + 42, max(0, left - 28) : left + 42] = 0.5
             scores.append(model.predict(covered, verbose=0)[0, answer])
     yield "B5", "256 scores, one by one", apart(found.scores[0].ravel(), scores)
-    score = lambda logits: logits[answer]  # noqa: E731
+
+    def score(logits):
+        return logits[answer]
+
     yield (
         "B6",
         "gradient at the image",

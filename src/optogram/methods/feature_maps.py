@@ -9,7 +9,6 @@ import numpy as np
 from optogram.errors import InputError
 from optogram.methods.diagnosis import doubts_about_images, doubts_about_maps
 from optogram.methods.request import source_of
-from optogram.network import forward
 from optogram.network.fitting import fit_picture
 from optogram.network.images import read_picture
 from optogram.network.network import Network
@@ -86,10 +85,7 @@ def feature_maps(
             )
     x = net.prepare(image, fit) if size is None else _prepared(net, image, fit, size)
     values = [Value(net.step(name).index) for name in names]
-    if size is None:
-        found = net.evaluate(x, values, memory, progress)
-    else:
-        found = _evaluated(net, x, values, progress)
+    found = net.evaluate(x, values, memory, progress)
     doubts = (*net.notes, *doubts_about_images(net, image, x))
     pictures, source = net.display(x), source_of(net, x.shape[1:])
     return {
@@ -122,22 +118,6 @@ def _prepared(
             "Expected images of one size: give size=(height, width), or one image at a time."
         )
     return np.ascontiguousarray(net.preparation.to_network(np.stack(fitted)), np.float32)
-
-
-def _evaluated(
-    net: Network, x: np.ndarray, values: Sequence[Value], progress: Progress
-) -> list[np.ndarray]:
-    """`Network.evaluate` for images that the whole network may not take, one at a time."""
-    net.geometry(x.shape[1:3], values)  # says at which layer they stop
-
-    def function(image: Any) -> list[Any]:
-        return forward.run(net.graph, image, values)
-
-    found = []
-    for number in range(len(x)):
-        progress(number, len(x), "images")
-        found.append(net.run(("maps", *values), lambda: function, [x[number : number + 1]]))
-    return [np.concatenate(column) for column in zip(*found, strict=True)]
 
 
 def _is_listed(step: Step) -> bool:

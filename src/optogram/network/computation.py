@@ -166,7 +166,7 @@ class Computation:
             made = forward.run(graph, x, values)
             return [then(value) for value in made] if then else made
 
-        each = WORKSPACE * peak_memory(self.graph, self.geometry(size), values)
+        each = WORKSPACE * peak_memory(self.graph, self.geometry(size, values), values)
         length = 0
         for part in batches(count, each, memory):
             taken = part.stop - part.start
