@@ -126,10 +126,10 @@ def test_a_probe_says_what_the_network_says_of_the_covered_image(name):
 
 
 def test_a_probe_on_windows(monkeypatch):
-    from optogram.network import windowed
+    from optogram.network import window_plan
 
     for name in ("_BYTE", "_CALL", "_SLACK"):
-        monkeypatch.setattr(windowed, name, 0.0)
+        monkeypatch.setattr(window_plan, name, 0.0)
     test_a_probe_says_what_the_network_says_of_the_covered_image("everything")
 
 

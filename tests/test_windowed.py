@@ -11,7 +11,7 @@ import networks
 import optogram as og
 from model_state import assert_same, state
 from networks import fill
-from optogram.network import windowed
+from optogram.network import window_plan
 from optogram.network.computation import Computation
 from optogram.network.reach import Reach
 from optogram.network.steps import Value, flatten
@@ -29,7 +29,7 @@ TOLERANCE = 1e-4
 def always(monkeypatch):
     """Windows wherever there is a rule for them: what they cost counts nothing."""
     for name, value in {"_BYTE": 0.0, "_CALL": 0.0, "_SLACK": 0.0}.items():
-        monkeypatch.setattr(windowed, name, value)
+        monkeypatch.setattr(window_plan, name, value)
 
 
 def whole(net, x, paint, rows, columns, places, values):
@@ -50,7 +50,7 @@ def by_windows(net, x, paint, rows, columns, places, values, memory=None, one_at
         for array, output in zip(found, outputs, strict=True):
             array[which] = output
     np.testing.assert_array_equal(seen, 1)
-    return found, [net.graph.steps[index].name for index in plan._steps]
+    return found, plan.steps
 
 
 def spans_within(side, lengths):
