@@ -1,5 +1,7 @@
 """Every check of the project, each in an environment of its own: ``nox`` runs them all."""
 
+from pathlib import Path
+
 import nox
 
 nox.options.default_venv_backend = "venv"
@@ -49,12 +51,18 @@ def kerashub(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """The documentation, each page executed; ``nox -s docs -- --full`` with the full counts."""
+    """The documentation, each page executed.
+
+    ``nox -s docs -- --full`` does so with the full counts, and renews the README's pictures.
+    """
     session.install(".[tensorflow,demo,docs]")
-    full = "--full" in session.posargs
+    env = {"KERAS_BACKEND": "tensorflow", "OPTOGRAM_GALLERY": "quick"}
+    if "--full" in session.posargs:
+        pictures = Path(__file__).parent / "docs" / "images"
+        env |= {"OPTOGRAM_GALLERY": "full", "OPTOGRAM_PICTURES": str(pictures)}
     site = "build/site"
     session.run(
         *["sphinx-build", "-W", "--keep-going", "-n", "-E", "-q", "-b", "html", "docs", site],
-        env={"KERAS_BACKEND": "tensorflow", "OPTOGRAM_GALLERY": "full" if full else "quick"},
+        env=env,
     )
     session.run("python", "docs/check_links.py", site)

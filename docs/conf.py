@@ -14,7 +14,7 @@ VERSION = DOCS.parent / "src" / "optogram" / "version.py"
 # What the kernels that run the pages find around them.
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-helpers = [str(DOCS / "gallery"), os.environ.get("PYTHONPATH", "")]
+helpers = [str(DOCS / "gallery"), str(DOCS), os.environ.get("PYTHONPATH", "")]
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, helpers))
 
 project = "optogram"

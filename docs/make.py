@@ -1,14 +1,11 @@
 """Write what the documentation takes from the code: ``python docs/make.py``.
 
-api.md and cli.md come from docstrings and from the command line; the pictures in images/ are made
-by the example in the README, run as it stands there.
+api.md comes from docstrings, cli.md from the command line. The pictures in images/ are made by the
+README's example, which the page readme.md runs as it stands there.
 """
 
-import contextlib
 import inspect
 import re
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -98,13 +95,9 @@ def readme_example() -> str:
 
 
 def write() -> None:
-    """Write the pages and the pictures."""
+    """Write the pages."""
     (DOCS / "api.md").write_text(api_page(), encoding="utf-8")
     (DOCS / "cli.md").write_text(cli_page(), encoding="utf-8")
-    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-        exec(compile(readme_example(), str(README), "exec"), {})
-        for picture in PICTURES:
-            shutil.move(picture, DOCS / "images" / picture)
 
 
 if __name__ == "__main__":

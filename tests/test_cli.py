@@ -85,7 +85,9 @@ def test_inspect_lists_layers_and_one_layer(run, model_file):
     assert status == 0
     assert "30×30×4" in out and "124 parameters" not in out and "127 parameters" in out
     status, out, _ = run("inspect", model_file, "--layer", "conv")
-    assert "parameters: 112" in out and "config filters: 4" in out
+    assert (
+        "parameters: 112" in out and "weights: 3×3×3×4, 4\n" in out and "config filters: 4" in out
+    )
 
 
 def test_report_writes_the_page(run, model_file):
@@ -429,15 +431,32 @@ def test_against_needs_a_target(run):
     assert status == 2 and "--target" in err
 
 
-def test_explain_also_draws_overlays_and_masks_where_asked(run, model_file):
+def test_explain_also_draws_overlays_masks_and_steps_where_asked(run, model_file):
     asked = ["explain", CAT, "--model", model_file, "--preprocess", "unit", "--out", "out"]
     asked += ["--target", 0, "--target", 1]
-    assert run(*asked, "--overlay", "added", "--mask", 0.5)[0] == 0
+    assert run(*asked, "--overlay", "added", "--mask", 0.5, "--steps")[0] == 0
     made = {path.name for path in Path("out").iterdir()}
-    extra = {f"chelsea-gradcam-{what}-{n}.png" for what in ("overlay", "mask") for n in (0, 1)}
+    extra = {f"chelsea-gradcam-{w}-{n}.png" for w in ("overlay", "mask", "steps") for n in (0, 1)}
     assert made == extra | {"chelsea.png", "chelsea-gradcam.png", "chelsea-gradcam.npz"}
     with Image.open("out/chelsea-gradcam-mask-0.png") as mask:
         assert mask.size == (451, 300), "as large as the photo"
+    steps = og.gradcam(og.load(model_file, preprocess="unit"), CAT, [0, 1]).steps
+    np.testing.assert_array_equal(Image.open("out/chelsea-gradcam-steps-1.png"), steps.plot(1))
+    status, _, err = run(*asked, "--method", "saliency", "--steps")
+    assert status == 2 and "--method gradcam" in err
+
+
+def test_explain_keeps_what_speaks_against_the_target_where_asked(run, model_file):
+    asked = ["explain", CAT, "--model", model_file, "--preprocess", "unit"]
+    asked += ["--target", 2, "--against", 1]
+    net, least = og.load(model_file, preprocess="unit"), []
+    target = og.Class(2) - og.Class(1)
+    for option, rectify in (("--rectify", True), ("--no-rectify", False)):
+        assert run(*asked, option)[0] == 0
+        found = og.load_result("explained/chelsea-gradcam.npz").values
+        np.testing.assert_allclose(found, og.gradcam(net, CAT, target, rectify=rectify).values)
+        least.append(found.min())
+    assert least[1] < 0 <= least[0]
 
 
 # -- maps and kernels ------------------------------------------------------------------------------
@@ -447,7 +466,7 @@ def test_maps_writes_pages_files_and_overlays(run, model_file):
     status, out, _ = run(
         "maps", CAT, "--model", model_file, "--preprocess", "unit", "--layer", "con*",
         "--grid", "2x1", "--first", 3, "--cell", 30, "--each", "--strongest", 2, "--over-photo",
-        "--together", "--colors", "topo.colors(12)", "--scale", "range",
+        "--together", "--colors", "topo.colors(12)", "--scale", "range", "--numbers",
     )  # fmt: skip
     assert status == 0 and "1 conv: 30×30×4, strongest " in out
     net = og.load(model_file, preprocess="unit")
@@ -459,6 +478,8 @@ def test_maps_writes_pages_files_and_overlays(run, model_file):
         f"1_conv_4_over_{first}.png", f"1_conv_4_over_{second}.png",
         "1_conv_4/0.png", "1_conv_4/1.png", "1_conv_4/2.png",
     }  # fmt: skip
+    table = np.loadtxt(folder / f"1_conv_4_{second}.csv", np.float32, delimiter=",")
+    np.testing.assert_array_equal(table, maps.matrix(int(second)))
     expected = maps.mosaic(
         channels=[0, 1], cell=30, columns=2, cmap="topo.colors(12)", per_map="range"
     )

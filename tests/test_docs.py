@@ -4,6 +4,7 @@ import contextlib
 import importlib.util
 import inspect
 import re
+import shlex
 from pathlib import Path
 
 import click
@@ -71,6 +72,28 @@ def test_the_readme_names_every_command_and_every_method():
         assert f"optogram {name}" in readme
     for name in PUBLIC_FUNCTIONS:
         assert f"og.{name}" in readme, name
+
+
+PAGES = ["README.md", *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "docs").rglob("*.md"))]
+
+
+def commands_on(page: str) -> list[str]:
+    """The commands in blocks of shell, and those quoted in sentences and tables."""
+    text = read(page)
+    lines = "".join(re.findall(r"^```sh\n(.*?)^```", text, re.M | re.S)).splitlines()
+    quoted = re.findall(r"`(optogram [a-z]+ [^`]+)`", text)
+    return [line.partition("#")[0] for line in lines if line.startswith("optogram ")] + quoted
+
+
+def test_commands_on_pages_can_be_given():
+    """Their names and options are known; nothing is run."""
+    given = [command for page in PAGES for command in commands_on(page)]
+    assert len(given) > 30
+    for words in map(shlex.split, given):
+        with click.Context(main) as parent:
+            command = main.get_command(parent, words[1])
+            assert command, words
+            command.make_context(words[1], words[2:], parent=parent)
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])

@@ -6,6 +6,7 @@ the data (``--data FOLDER``). Differences are the largest one over the range of 
 """
 
 import argparse
+import math
 import tempfile
 from pathlib import Path
 
@@ -18,6 +19,8 @@ import optogram as og
 
 PHOTO = og.datasets.sample_photo("chelsea")
 ENDS = [f"block{number}_conv{last}" for number, last in enumerate((2, 2, 3, 3, 3), 1)]
+STEPS = 5
+"""Of climbs that are compared: every step rounds, and rounding adds up."""
 POOLS = [f"block{number}_pool" for number in range(1, 6)]
 
 
@@ -58,12 +61,11 @@ def first_document(net, x, answer):
     small = np.asarray(full.resize((224, 224), Image.Resampling.LANCZOS))
     yield "A2", "preparation", apart(x[0], prepared_by_hand(small))
     yield "A2", "and its inverse, which is exact", apart(net.display(x)[0], small)
-    pattern = og.maximize(net, og.Filter("block3_conv1", 5), "tutorial", steps=5, seed=3)
-    start = og.maximize(net, og.Filter("block3_conv1", 5), "tutorial", steps=1, seed=3).values[0]
+    start = np.random.default_rng(0).random((75, 100, 3)) * 20 + 128
     yield (
-        "A3",
-        "a filter, after 4 more steps",
-        apart(pattern.values[0], climbed(bare, "block3_conv1", 5, start, 4)),
+        f"A3 ({STEPS} steps)",
+        "a filter on a canvas of its layer's size, by the root mean square",
+        climbs_apart(net, og.Filter("block3_conv1", 5), start, "rms", 1.0),
     )
     cam = og.gradcam(net, x, answer, "block5_conv3", rectify=False, score="probability")
     expected = literal.gradcam(net.model, x[0], probability(answer), "block5_conv3", rectify=False)
@@ -73,16 +75,23 @@ def first_document(net, x, answer):
     yield "A4", "top three", apart(told, by_hand)
 
 
-def climbed(model, layer, channel, x, steps):
-    """An image after steps of size 1 along gradient ÷ (RMS + 1e-5) of the mean of a map."""
-    maps = keras.Model(model.input, model.get_layer(layer).output)
-    gradient_at = literal.gradients_of_output(
-        keras.Model(model.input, maps.output[..., channel]), keras.ops.mean
-    )
-    for _ in range(steps):
-        gradient = gradient_at(x)
-        x = x + gradient / (np.sqrt((gradient**2).mean()) + 1e-5)
-    return x
+def climbs_apart(net, target, start, rule, rate, score="logit", **penalties):
+    """How far apart two climbs from one start are after some steps, ours and one written out."""
+    found = og.maximize(
+        net, target, "tutorial", start=start[None], rule=rule, rate=rate, units="network",
+        steps=STEPS, score=score, **penalties,
+    )  # fmt: skip
+    if isinstance(target, og.Filter):
+        inner = slice(target.border, -target.border or None)
+        model = literal.up_to(net.model, target.layer, start.shape[:2])
+        both = literal.scores_and_gradients(
+            model, lambda maps: keras.ops.mean(maps[inner, inner, target.channel])
+        )
+    else:
+        model = net.model if score == "probability" else literal.with_linear_end(net.model)
+        both = literal.scores_and_gradients(model, lambda answer: answer[target])
+    _, images = literal.gradient_ascent(both, start, rule, rate, STEPS, **penalties)
+    return apart(found.values[0], images[-1])
 
 
 def second_document(net, x, answer):
@@ -102,6 +111,12 @@ def second_document(net, x, answer):
             apart(og.kernels(net, name).values, model.get_layer(name).get_weights()[0])
             for name in (f"block{number}_conv1" for number in range(1, 6))
         ),
+    )
+    start = np.random.default_rng(0).random((224, 224, 3)) * 20 - 10
+    yield (
+        f"B4 ({STEPS} steps)",
+        "the logit of class 385, less the norm and the total variation",
+        climbs_apart(net, 385, start, "rms", 1.0, l2=1e-5, tv=1e-5),
     )
     found = og.occlusion(
         net, x, answer, patch=14, stride=14, margin=28, fill=0.5, fill_space="network",
@@ -219,8 +234,52 @@ def third_document(net, x, answer, trained, data):
     )
 
 
+def fourth_document(net):
+    """Rows D1 to D4."""
+    keras.utils.set_random_seed(0)
+    resnet = og.load("resnet50v2", weights=None)
+    noise = (np.random.default_rng(0).random((224, 224, 3)) - 0.5) * 0.25
+    for row, what, start in (
+        ("D1", "filter 51 without a border of 2, by the L2 norm", noise),
+        ("D2", "the same from a photo and noise", resnet.prepare(PHOTO)[0] + noise),
+    ):
+        target = og.Filter("conv3_block4_out", 51, border=2)
+        difference = climbs_apart(resnet, target, start, "l2", 10.0)
+        yield f"{row} ({STEPS} steps)", what, difference
+    yield (
+        f"D3 ({STEPS} steps)",
+        "the probability of class 141, less the norm",
+        climbs_apart(net, 141, noise, "l2", 100.0, score="probability", l2=1e-6),
+    )
+    bird = og.maximize(
+        net, 141, "tutorial", steps=100, rule="l2", rate=100.0, units="network", frames=2,
+        score="probability", crop=25, centre=0.0, spread=0.25,
+    )  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        bird.gif(Path(folder) / "bird.gif", fps=5)
+        with Image.open(Path(folder) / "bird.gif") as gif:
+            shown = [gif.n_frames, gif.info["duration"], *gif.size]
+    yield (
+        "D4",
+        "frames of the GIF, their milliseconds, their size",
+        apart(shown, [50, 200, 174, 174]),
+    )
+
+
+def mosaic_by_hand(maps, columns):
+    """(H, W): maps (h, w, C) in grey from 0 to their maximum, two pixels apart, on white."""
+    height, width, count = maps.shape
+    rows = math.ceil(count / columns)
+    shape = rows * (height + 2) - 2, columns * (width + 2) - 2
+    drawn = np.full(shape, 255.0)
+    for channel in range(count):
+        top, left = channel // columns * (height + 2), channel % columns * (width + 2)
+        drawn[top : top + height, left : left + width] = 255 * maps[..., channel] / maps.max()
+    return drawn
+
+
 def fifth_document(net, x):
-    """Rows E1 to E3; that mosaics lose no map is what tests/test_render_mosaic.py tests."""
+    """Rows E1 to E4."""
     found = og.feature_maps(net, PHOTO)
     yield (
         f"E1 ({len(found)} layers)",
@@ -244,6 +303,14 @@ def fifth_document(net, x):
             found[name].write_each(Path(folder) / name)
         files = len(list(Path(folder).glob("*/*.png")))
         yield f"E3 ({files} files)", "every map of the pooling layers", apart([files], [1472])
+    for name, columns in (("block2_pool", 12), ("block5_pool", 23)):
+        maps = literal.feature_maps(net.model, x[0], name)
+        drawn = found[name].mosaic(cell=maps.shape[0], cmap="gray", bar=False)
+        yield (
+            f"E4 ({maps.shape[-1]} maps)",
+            "all maps in one mosaic, as levels of grey",
+            apart(np.asarray(drawn.convert("L")), mosaic_by_hand(maps, columns)),
+        )
 
 
 def main():
@@ -260,6 +327,7 @@ def main():
         first_document(net, x, answer),
         second_document(net, x, answer),
         third_document(net, x, answer, arguments.fashion, arguments.data),
+        fourth_document(net),
         fifth_document(net, x),
     ):
         for row, what, difference in rows:

@@ -32,7 +32,7 @@ LAYER = "conv3_block4_out"
 climb = {"rule": "l2", "rate": 10.0, "units": "network", "centre": 0.0, "spread": 0.25}
 shown = {"contrast": 0.15, "size": (224, 224)}
 
-steps = either(50, 10, "steps")
+steps = 50
 target = og.Filter(LAYER, 51, border=2)
 one = og.maximize(resnet, target, "tutorial", steps=steps, crop=25, **climb, **shown)
 print(one.images.shape, f"score {one.history[0, 0]:.4f} at first, {one.score[0]:.4f} in the end")
@@ -44,9 +44,9 @@ one.plot()
 # 300 steps each, 8×8 a sheet with 5 pixels between, 25 pixels more cropped.
 
 # %%
-sheets = either(8, 1, "sheets")
-columns = either(8, 2, "filters in a row")
-steps = either(300, 5, "steps")
+sheets = either(8, 1, "sheets", of=resnet)
+columns = either(8, 2, "filters in a row", of=resnet)
+steps = either(300, 5, "steps", of=resnet)
 for number in range(sheets):
     first = number * columns**2
     targets = og.Filter(LAYER, range(first, first + columns**2), border=2)
@@ -112,7 +112,8 @@ print(redshank.targets[0], redshank.frames.shape, f"probability {redshank.score[
 
 # %%
 steps = either(128, 48, "steps")
-og.maximize(embedded, 141, steps=steps).plot()
+bird = og.maximize(embedded, 141, steps=steps, frames=2)
+bird.plot()
 
 # %% [markdown]
 # ## How it evolves
@@ -120,7 +121,6 @@ og.maximize(embedded, 141, steps=steps).plot()
 # 5 frames a second.
 
 # %%
-bird = og.maximize(embedded, 141, steps=steps, frames=2)
 bird.gif("redshank.gif", fps=5)
 moving = base64.b64encode(Path("redshank.gif").read_bytes()).decode()
 HTML(f'<img alt="a redshank appears" src="data:image/gif;base64,{moving}">')

@@ -70,9 +70,9 @@ maps.mosaic(channels=range(channels), columns=8, cell=100, cmap=topo, per_map="r
 # layer's own output, which keeps deep layers cheap.
 
 # %%
-layers = convolutions[:: either(1, 6, "every n-th layer")]
-filters = range(either(40, 8, "filters a layer"))
-steps = either(50, 10, "steps")
+layers = convolutions[:: either(1, 6, "every n-th layer", of=vgg16)]
+filters = range(either(40, 8, "filters a layer", of=vgg16))
+steps = either(50, 10, "steps", of=vgg16)
 for name in layers:
     began = time.perf_counter()
     patterns = og.maximize(
@@ -90,9 +90,10 @@ for name in layers:
     )
 
 # %%
-og.maximize(
-    embedded, og.Filter("block3b_add", filters), "tutorial", size=(96, 96), steps=steps
-).sheet(8)
+filters = range(either(40, 8, "filters"))
+og.maximize(embedded, og.Filter("block3b_add", filters), "tutorial", size=(96, 96), steps=50).sheet(
+    8
+)
 
 # %% [markdown]
 # ## The three most probable classes, and Grad-CAM of the first

@@ -7,6 +7,7 @@ of keras.applications get: "imagenet" (downloaded by Keras once) unless it is se
 import contextlib
 import io
 import os
+import shutil
 
 import keras
 import numpy as np
@@ -15,13 +16,27 @@ import optogram as og
 
 QUICK = os.environ.get("OPTOGRAM_GALLERY") == "quick"
 WEIGHTS = os.environ.get("OPTOGRAM_WEIGHTS", "imagenet")
+_RANDOM: list[og.Network] = []
 
 
-def either(full, quick, what: str):
-    """``full``, or ``quick`` where the gallery is to be quick; says which."""
-    chosen = quick if QUICK else full
-    print(f"{what}: {chosen}" + (f" (quick; in full {full})" if QUICK else ""))
-    return chosen
+def either(full, quick, what: str, of: og.Network | None = None):
+    """``full``, or ``quick`` where the gallery is to be quick; says which.
+
+    Quick is also what is made of a network with random weights, whose pictures mean nothing.
+    """
+    is_random = of is not None and of in _RANDOM
+    if not (QUICK or is_random):
+        print(f"{what}: {full}")
+        return full
+    why = "random weights" if is_random else "quick"
+    print(f"{what}: {quick} ({why}; in full {full})")
+    return quick
+
+
+def keep(picture: str) -> None:
+    """Keep a picture for the README: in the folder that ``OPTOGRAM_PICTURES`` names, if any."""
+    if folder := os.environ.get("OPTOGRAM_PICTURES"):
+        shutil.copy(picture, folder)
 
 
 def network(name: str) -> og.Network:
@@ -33,7 +48,9 @@ def network(name: str) -> og.Network:
         print(f"The ImageNet weights of {name} are not at hand.")
     print(f"{name} with random weights: its pictures mean nothing.")
     keras.utils.set_random_seed(0)
-    return og.load(name, weights=None)
+    net = og.load(name, weights=None)
+    _RANDOM.append(net)
+    return net
 
 
 def fashion_mnist(most: int) -> "og.datasets.FashionMNIST":

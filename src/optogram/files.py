@@ -52,6 +52,18 @@ def replacing(path: Path) -> Iterator[Path]:
             part.unlink()
 
 
+def write_table(values: np.ndarray, path: Path) -> None:
+    """Write a matrix as comma-separated values, a row a line; nine digits keep float32 exact.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    with replacing(path) as part:
+        np.savetxt(part, values, fmt="%.9g", delimiter=",")
+
+
 def labels_beside(model: Path) -> Path:
     """Where the names of a model file's classes are looked for: a text file beside it."""
     return model.with_suffix(".labels.txt")

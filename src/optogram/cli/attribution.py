@@ -64,6 +64,7 @@ def attribution_options(command: Callable[..., Any]) -> Callable[..., Any]:
         region: str | None,
         layer: str | None,
         score: str,
+        rectify: bool,
         seed: int,
         memory: str | None,
         patch: int | None,
@@ -76,6 +77,7 @@ def attribution_options(command: Callable[..., Any]) -> Callable[..., Any]:
         options = {
             "layer": layer,
             "score": score,
+            "rectify": rectify,
             "seed": seed,
             "memory": memory,
             "patch": patch,
@@ -129,6 +131,12 @@ def attribution_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 default="logit",
                 show_default=True,
                 help="What is explained of a class.",
+            ),
+            click.option(
+                "--rectify/--no-rectify",
+                default=True,
+                show_default=True,
+                help="Whether Grad-CAM leaves out the places that speak against the target.",
             ),
             click.option(
                 "--patch",

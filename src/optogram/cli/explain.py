@@ -59,6 +59,11 @@ if TYPE_CHECKING:
     "patch there, and then PHOTO-occlusion-heat.png is written too.",
 )
 @click.option(
+    "--steps",
+    is_flag=True,
+    help="Also show how Grad-CAM came about: the maps, their gradients, the weights, the sum.",
+)
+@click.option(
     "--out",
     metavar="DIR",
     default="explained",
@@ -75,6 +80,7 @@ def explain(
     opacity: float | None,
     mask: float | None,
     of: str,
+    steps: bool,
     out: str,
     fit: str,
     **opening: Any,
@@ -83,11 +89,13 @@ def explain(
 
     For each photo PHOTO.png shows all methods side by side, PHOTO-METHOD.png one of them for each
     target, and PHOTO-METHOD.npz holds its numbers, for optogram.load_result.
-    PHOTO-METHOD-overlay.png and PHOTO-METHOD-mask.png are written where asked for, numbered where
-    there are several targets.
+    PHOTO-METHOD-overlay.png, PHOTO-METHOD-mask.png and PHOTO-gradcam-steps.png are written where
+    asked for, numbered where there are several targets.
     """
     if of == "scores" and asked.methods != ["occlusion"]:
         raise click.UsageError("--of scores goes with --method occlusion alone.")
+    if steps and "gradcam" not in asked.methods:
+        raise click.UsageError("--steps goes with --method gradcam.")
     net = open_network(model, **opening)
     from optogram.progress import Meter
     from optogram.render import write
@@ -108,7 +116,7 @@ def explain(
                 result.save(folder / f"{stem}-{name}.npz")
                 below = path if fit == "squash" else None
                 style = {} if opacity is None else {"opacity": opacity}
-                for suffix, picture in _pictures(result, below, overlay, style, mask, of):
+                for suffix, picture in _pictures(result, below, overlay, style, mask, of, steps):
                     write(picture, folder / f"{stem}-{name}-{suffix}.png")
                 results.append(result)
             write(side_by_side(results), folder / f"{stem}.png")
@@ -123,12 +131,13 @@ def _pictures(
     style: dict[str, float],
     mask: float | None,
     of: str,
+    steps: bool,
 ) -> "Iterator[tuple[str, Image]]":
     """What is asked for beside the plot, and how its file's name ends.
 
     ``photo`` is what maps are laid over; None: what the network saw.
     """
-    from optogram.result import Occlusion
+    from optogram.result import GradCAM, Occlusion
 
     count = len(result.targets)
     shown: dict[str, Any] = {"of": of} if isinstance(result, Occlusion) else {}
@@ -137,6 +146,8 @@ def _pictures(
         if isinstance(result, Occlusion) and of == "scores":
             size = result.images.shape[1:3]
             yield f"heat{number}", result.heat(index, of, size=(size[0], size[1]))
+        if steps and isinstance(result, GradCAM):
+            yield f"steps{number}", result.steps.plot(index)
         if overlay is not None:
             yield (
                 f"overlay{number}",

@@ -9,7 +9,11 @@ from optogram.cli.network import DEFAULT, network_options, open_network
 
 @click.command()
 @click.argument("model", default=DEFAULT)
-@click.option("--layer", metavar="NAME", help="Show the configuration of this layer alone.")
+@click.option(
+    "--layer",
+    metavar="NAME",
+    help="Show this layer alone: its configuration and the shapes of its weights.",
+)
 @network_options
 def inspect(model: str, layer: str | None, **opening: Any) -> None:
     """List the layers of MODEL: shapes, parameters, work and receptive fields.
@@ -25,5 +29,8 @@ def inspect(model: str, layer: str | None, **opening: Any) -> None:
         click.echo(f"{name}: {getattr(found, name)}")
     field = found.receptive_field
     click.echo(f"receptive field: size {field.size}, stride {field.stride}, offset {field.offset}")
+    click.echo(
+        f"weights: {', '.join('×'.join(map(str, w.shape)) for w in found.weights) or 'none'}"
+    )
     for key, setting in found.config.items():
         click.echo(f"config {key}: {setting}")

@@ -81,6 +81,12 @@ _PER_MAP = {"layer": False, "map": True, "range": "range"}
     help="Also lay the strongest map, or as many as --strongest says, over the photo at its size.",
 )
 @click.option(
+    "--numbers",
+    is_flag=True,
+    help="Also write the strongest map, or as many as --strongest says, as numbers: a table of "
+    "comma-separated values each.",
+)
+@click.option(
     "--together",
     is_flag=True,
     help="Also show the first maps of all layers in one picture, a layer a row: as many as --first "
@@ -164,15 +170,17 @@ class _Asked:
     each: bool
     strongest: int | None
     over_photo: bool
+    numbers: bool
 
     def write(
         self, result: "FeatureMaps", start: Path, photo: str | None, progress: "Progress"
     ) -> list[int]:
-        """Write the pictures of a layer, whose paths begin with ``start``.
+        """Write the files of a layer, whose paths begin with ``start``.
 
         ``photo`` is what maps are laid over; None: what the network saw. Returns the channels of
         the strongest maps.
         """
+        from optogram.files import write_table
         from optogram.render import write
 
         count = result.values.shape[-1]
@@ -204,4 +212,6 @@ class _Asked:
         for channel in ranked if self.over_photo else ():
             picture = result.overlay(channel, photo=photo, cmap=self.colors)
             write(picture, start.with_name(f"{start.name}_over_{channel}.png"))
+        for channel in ranked if self.numbers else ():
+            write_table(result.matrix(channel), start.with_name(f"{start.name}_{channel}.csv"))
         return ranked
