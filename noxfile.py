@@ -62,7 +62,8 @@ def docs(session: nox.Session) -> None:
         env |= {"OPTOGRAM_GALLERY": "full", "OPTOGRAM_PICTURES": str(pictures)}
     site = "build/site"
     session.run(
-        *["sphinx-build", "-W", "--keep-going", "-n", "-E", "-q", "-b", "html", "docs", site],
+        *["sphinx-build", "-W", "--keep-going", "-n", "-E", "-q", "-j", "2"],
+        *["-b", "html", "docs", site],
         env=env,
     )
     session.run("python", "docs/check_links.py", site)
