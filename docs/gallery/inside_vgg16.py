@@ -55,9 +55,14 @@ og.kernels(embedded, "stem_conv").mosaic(columns=8, cell=64)
 steps = either(5000, 64, "iterations")
 
 
+quarters = set()
+
+
 def say(done, total, what):
-    """Verbose progress, at each quarter."""
-    if done % (total // 4) == 0:
+    """Verbose progress, in each quarter."""
+    quarter = 4 * done // total
+    if quarter not in quarters:
+        quarters.add(quarter)
         print(f"{done} of {total} {what}")
 
 
