@@ -10,6 +10,8 @@ nox.options.sessions = ["lint", "tests", "oldest", "docs"]
 OLDEST_KERAS = "3.12.0"
 # Pinned: an open range would take whatever GPU build of PyTorch was released last.
 BACKENDS = {"tensorflow": [], "jax": [], "torch": ["torch==2.13.0"]}
+# Two at a time: a test keeps about one core busy.
+PYTEST = ["pytest", "--numprocesses", "2", "--dist", "worksteal"]
 
 
 @nox.session
@@ -27,14 +29,14 @@ def lint(session: nox.Session) -> None:
 def tests(session: nox.Session, backend: str) -> None:
     """The tests on the newest Keras, with one backend installed."""
     session.install(*BACKENDS[backend], f".[{backend},demo,test]")
-    session.run("pytest", *session.posargs, env={"KERAS_BACKEND": backend})
+    session.run(*PYTEST, *session.posargs, env={"KERAS_BACKEND": backend})
 
 
 @nox.session
 def oldest(session: nox.Session) -> None:
     """The tests on the oldest Keras that is supported."""
     session.install(f"keras=={OLDEST_KERAS}", ".[tensorflow,demo,test]")
-    session.run("pytest", *session.posargs, env={"KERAS_BACKEND": "tensorflow"})
+    session.run(*PYTEST, *session.posargs, env={"KERAS_BACKEND": "tensorflow"})
 
 
 @nox.session
