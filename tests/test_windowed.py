@@ -42,7 +42,9 @@ def whole(net, x, paint, rows, columns, places, values):
 
 def by_windows(net, x, paint, rows, columns, places, values, memory=None, one_at_a_time=False):
     """The outputs, and the names of the steps that ran on windows."""
-    plan = Windowed(net, x.shape[1:3], values, rows, columns, len(places), one_at_a_time)
+    plan = Windowed(
+        window_plan.WindowPlan(net, x.shape[1:3], values, rows, columns, len(places), one_at_a_time)
+    )
     found = [np.full((len(places), *net.shape(value, x.shape[1:3])), np.nan) for value in values]
     seen = np.zeros(len(places), int)
     for which, outputs in plan.stream(plan.base(x), paint, places, memory):
@@ -276,6 +278,6 @@ def test_windows_that_would_be_slower_are_not_used(monkeypatch):
 def test_windows_that_do_not_fit_into_memory_are_not_used(always):
     net = network_with(KINDS["sum"], "flat")
     rows, columns = spans_within(14, (3,)), spans_within(11, (3,))
-    plan = Windowed(net, (14, 11), [net.head.logits], rows, columns, 9)
+    plan = Windowed(window_plan.WindowPlan(net, (14, 11), [net.head.logits], rows, columns, 9))
     assert plan.fits("1GB")
     assert not plan.fits(1000)

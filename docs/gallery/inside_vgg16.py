@@ -53,8 +53,6 @@ og.kernels(embedded, "stem_conv").mosaic(columns=8, cell=64)
 
 # %%
 steps = either(5000, 64, "iterations")
-
-
 quarters = set()
 
 

@@ -90,10 +90,8 @@ for name in layers:
     )
 
 # %%
-filters = range(either(40, 8, "filters"))
-og.maximize(embedded, og.Filter("block3b_add", filters), "tutorial", size=(96, 96), steps=50).sheet(
-    8
-)
+targets = og.Filter("block3b_add", range(either(40, 8, "filters")))
+og.maximize(embedded, targets, "tutorial", size=(96, 96), steps=50).sheet(8)
 
 # %% [markdown]
 # ## The three most probable classes, and Grad-CAM of the first

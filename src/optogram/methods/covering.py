@@ -10,6 +10,7 @@ from optogram.methods.painting import paint_for
 from optogram.methods.request import ask, weighted_sums
 from optogram.network.network import Network
 from optogram.network.steps import Value
+from optogram.network.window_plan import WindowPlan
 from optogram.network.windowed import Windowed
 from optogram.progress import Progress, silent
 from optogram.result import Attribution, Occlusion
@@ -88,10 +89,10 @@ def windows_for(
 ) -> Windowed | None:
     """How only what patches change is computed; None where that would be no faster, or not fit.
 
-    ``patches`` are the rows and the columns that each covers; for the others see `Windowed`.
+    ``patches`` are the rows and the columns that each covers; for the others see `WindowPlan`.
     """
     rows, columns = patches
-    found = Windowed(net, size, values, rows, columns, count, one_at_a_time)
+    found = Windowed(WindowPlan(net, size, values, rows, columns, count, one_at_a_time))
     return found if _GAIN * found.cost < 1 and found.fits(memory) else None
 
 

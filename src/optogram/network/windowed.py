@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from optogram.network import forward
-from optogram.network.computation import WORKSPACE, Computation, lengthened
+from optogram.network.computation import WORKSPACE, lengthened
 from optogram.network.geometry import peak_memory
 from optogram.network.memory import LARGEST_BATCH, allowance
 from optogram.network.steps import Value
@@ -31,20 +31,8 @@ class Windowed:
 
     Parameters
     ----------
-    net : Computation
-        What is run.
-    size : (height, width)
-        Of the image.
-    values : sequence of Value
-        Which outputs are wanted.
-    rows, columns : int ndarrays of shape (P, 2)
-        The first row of each change and the one after its last; the same of columns. Any rows go
-        with any columns.
-    count : int
-        About how many changes there will be.
-    one_at_a_time : bool
-        Whether each change is asked for alone: all windows of a map then have one size, so that
-        nothing is compiled again, and no map is copied.
+    plan : WindowPlan
+        What is computed on windows, and which changes together.
 
     Attributes
     ----------
@@ -54,19 +42,10 @@ class Windowed:
         The names of the steps that are run on windows.
     """
 
-    def __init__(
-        self,
-        net: Computation,
-        size: tuple[int, int],
-        values: Sequence[Value],
-        rows: np.ndarray,
-        columns: np.ndarray,
-        count: int,
-        one_at_a_time: bool = False,
-    ) -> None:
-        self._plan = plan = WindowPlan(net, size, values, rows, columns, count, one_at_a_time)
+    def __init__(self, plan: WindowPlan) -> None:
+        self._plan = plan
         self.cost = plan.cost
-        self.steps = tuple(net.graph.steps[index].name for index in plan.steps)
+        self.steps = tuple(plan.graph.steps[index].name for index in plan.steps)
         self._layouts: dict[Any, tuple[np.ndarray, np.ndarray]] = {}
         self._sizes: dict[tuple[int, int], int] = {}
 
