@@ -109,6 +109,15 @@ def compare(model, exact):
                 assert_reached(window, seen, where)
 
 
+def hold(graph, steps, x):
+    """Assert that nothing outside the fields of ``steps`` has influence at the image ``x``."""
+    geometry = measure(graph, (1, *x.shape[1:]))
+    for step, found in zip(steps, influences(graph, steps, x), strict=True):
+        for element, seen in zip(elements_of(step.shape), found, strict=True):
+            window = window_of(geometry[step.index].receptive_field, element, x.shape[1:3])
+            assert_inside(window, seen, f"{step.name} {element}: {window}")
+
+
 def assert_inside(window, seen, where):
     """No row and no column outside ``window`` has influence."""
     for axis, places in enumerate(_places(window, seen)):

@@ -9,9 +9,12 @@ from optogram.network.network import Network
 from optogram.result import Kernels
 
 _KEEP_COLOURS = (
+    keras.layers.CenterCrop,
+    keras.layers.Cropping2D,
     keras.layers.InputLayer,
     keras.layers.Normalization,
     keras.layers.Rescaling,
+    keras.layers.Resizing,
     keras.layers.ZeroPadding2D,
 )
 _CONVOLUTIONS = (
@@ -77,7 +80,8 @@ def _colours(net: Network, layer: str) -> str:
     while step.inputs:
         step = net.graph.steps[step.inputs[0].step]
         own_first_half = step.half == "pre" and step.name == f"{layer}:pre"
-        if not own_first_half and not isinstance(step.operation, _KEEP_COLOURS):
+        keeps_colours = step.passes_on or isinstance(step.operation, _KEEP_COLOURS)
+        if not own_first_half and not keeps_colours:
             return "maps"
     if net.channels != 3:
         return "maps"

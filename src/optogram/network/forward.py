@@ -80,6 +80,8 @@ def run_step(
 
     ``run`` stands in for what the step runs.
     """
+    if step.passes_on:
+        return [passed_on(step, tensors[step.inputs[0]])]
     args, kwargs = keras.tree.map_structure(
         lambda leaf: tensors[leaf] if isinstance(leaf, Value) else leaf,
         (step.args, dict(step.kwargs)),
@@ -94,6 +96,12 @@ def run_step(
             f"({_reason(error)}): write it with layers and keras.ops, on which gradients can be "
             "had."
         ) from error
+
+
+def passed_on(step: Step, tensor: Any) -> Any:
+    """``tensor`` in the type of what ``step`` makes, which changes nothing else."""
+    is_same = keras.backend.standardize_dtype(tensor.dtype) == step.dtypes[0]
+    return tensor if is_same else keras.ops.cast(tensor, step.dtypes[0])
 
 
 def _reason(error: Exception) -> str:

@@ -59,8 +59,10 @@ def shapes(
     """
     run = range(len(graph.steps)) if steps is None else sorted(steps)
     is_own = input_shape[1:] == graph.steps[graph.inputs[0].step].shape[1:]
-    if is_own and None not in (
-        s for i in run for shape in graph.steps[i].shapes for s in shape[1:]
+    if (
+        is_own
+        and not _are_declared_wrong(graph, run)
+        and None not in (s for i in run for shape in graph.steps[i].shapes for s in shape[1:])
     ):
         batch = input_shape[0]
         return {
@@ -129,8 +131,8 @@ def _specs(
         return [keras.KerasTensor(input_shape, step.dtypes[0])]
     if step.kind == "Held":
         return [keras.KerasTensor((input_shape[0], *step.shape[1:]), step.dtypes[0])]
-    if step.half == "activation":
-        return [tensors[step.inputs[0]]]
+    if step.half == "activation" or step.passes_on:
+        return [keras.KerasTensor(tensors[step.inputs[0]].shape, step.dtypes[0])]
     args, kwargs = keras.tree.map_structure(
         lambda leaf: tensors[leaf] if isinstance(leaf, Value) else leaf,
         (step.args, dict(step.kwargs)),
@@ -152,6 +154,15 @@ def _specs(
             f"given {read}: give another size, as a rule a larger one."
         ) from error
     return made
+
+
+def _are_declared_wrong(graph: Graph, run: Iterable[int]) -> bool:
+    """Whether Keras declares another shape for what a step passes on, as for random crops."""
+    return any(
+        step.passes_on and step.shape != graph.steps[value.step].shapes[value.output]
+        for step in map(graph.steps.__getitem__, run)
+        for value in step.inputs
+    )
 
 
 def _check_axes(step: Step, read: list[Any]) -> None:

@@ -130,7 +130,7 @@ def _made_by(graph: Graph, value: Value) -> Value:
     step = graph.steps[value.step]
     if isinstance(step.operation, Returned):
         return _made_by(graph, step.inputs[value.output])
-    return _made_by(graph, step.inputs[0]) if _passes_on(step) else value
+    return _made_by(graph, step.inputs[0]) if step.passes_on else value
 
 
 def _flat(graph: Graph, logits: Value, output: Value) -> tuple[Graph, Value, Value]:
@@ -188,14 +188,6 @@ def _logarithm(probabilities: Any) -> Any:
 
 def _log_odds(probabilities: Any) -> Any:
     return _logarithm(probabilities) - _logarithm(1 - keras.ops.cast(probabilities, "float32"))
-
-
-def _passes_on(step: Step) -> bool:
-    """Whether the step returns what it is given, but for its type."""
-    layer = step.operation
-    if isinstance(layer, keras.layers.Activation):
-        return layer.activation is keras.activations.linear
-    return isinstance(layer, keras.layers.Identity | keras.layers.Dropout)
 
 
 def _final_activation(step: Step) -> str:

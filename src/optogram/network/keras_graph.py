@@ -210,14 +210,15 @@ def shape_arguments(operation: Any, kwargs: Mapping[str, Any]) -> dict[str, Any]
 
 
 def followed(call: Call, numbers: defaultdict[str, int]) -> Functional | None:
-    """The graph inside a call of somebody else's layer that is made of layers, where it has one.
+    """The graph inside a call of a pipeline, or of somebody else's layer made of layers.
 
     Its inputs are the tensors that the call reads, in order; ``numbers`` counts its operations.
     None where it holds no layers, or does more than layers and Keras operations do. The layer
     keeps no trace of being asked.
     """
     layer = call.operation
-    if type(layer).__module__.startswith("keras.") or not isinstance(layer, keras.Layer):
+    is_other = type(layer).__module__.startswith("keras.") and not is_pipeline(layer)
+    if is_other or not isinstance(layer, keras.Layer):
         return None
     if not any(True for _ in layer._flatten_layers(include_self=False)):
         return None
@@ -243,6 +244,11 @@ def followed(call: Call, numbers: defaultdict[str, int]) -> Functional | None:
     return None
 
 
+def is_pipeline(operation: Any) -> bool:
+    """Whether ``operation`` runs layers one after the other, and tells each whether it trains."""
+    return type(operation) is keras.layers.Pipeline
+
+
 def _try(model: Functional) -> None:
     """Run ``model`` on tensors without numbers, as its backend has them.
 
@@ -259,6 +265,18 @@ def fused_activation(operation: Any) -> Any | None:
         return None
     activation = operation.activation
     return None if activation in (None, keras.activations.linear) else activation
+
+
+def applied(operation: Any) -> tuple[Any, ...]:
+    """The operations that ``operation`` applies, one after the other, out of layers that hold them.
+
+    `keras.layers.Activation` applies what it holds, and a layer with a fused activation that, too.
+    """
+    if isinstance(operation, keras.layers.Activation):
+        is_plain = type(operation).call is keras.layers.Activation.call
+        return applied(operation.activation) if is_plain else (operation,)
+    activation = fused_activation(operation)
+    return (operation,) if activation is None else (operation, *applied(activation))
 
 
 def without_activation(layer: keras.layers.Layer) -> keras.layers.Layer:
@@ -300,9 +318,12 @@ def losses_kept(operations: Iterable[Any]) -> Iterator[None]:
             layer._loss_ids.update(ids)
 
 
-def apply_activation(activation: Any, tensor: Any) -> Any:
-    """``activation(tensor)`` with the mask kept, as the layer it is fused into would."""
-    result = activation(tensor)
+def apply_activation(activation: Any, tensor: Any, **training: bool) -> Any:
+    """``activation(tensor)`` with the mask kept, as the layer it is fused into would.
+
+    ``training`` is what that layer would hand on to an activation that is a layer.
+    """
+    result = activation(tensor, **training)
     mask = get_keras_mask(tensor)
     if mask is not None:
         set_keras_mask(result, mask)

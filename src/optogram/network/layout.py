@@ -12,10 +12,12 @@ from typing import Any
 import keras
 
 from optogram.network import keras_graph
+from optogram.network.mixing import is_elementwise
 from optogram.network.steps import Graph, Shape, Step, Value
 
 _RANK = 4
 _TO_FIRST, _TO_LAST = (0, 3, 1, 2), (0, 2, 3, 1)
+_ROWS_AND_COLUMNS = (2, 3)
 
 # They do the same in the other layout once they are told which.
 _SAY_LAYOUT = (
@@ -44,18 +46,6 @@ _SAY_AXIS = (
     keras.layers.Concatenate,
     keras.layers.LayerNormalization,
     keras.layers.Softmax,
-)
-_POINTWISE = (
-    keras.layers.Add,
-    keras.layers.Average,
-    keras.layers.Dropout,
-    keras.layers.ELU,
-    keras.layers.Identity,
-    keras.layers.LeakyReLU,
-    keras.layers.Maximum,
-    keras.layers.Multiply,
-    keras.layers.ReLU,
-    keras.layers.Subtract,
 )
 _MOVE_AXES = ("Permute", "Transpose", "Moveaxis", "Swapaxes", "Reshape")
 
@@ -104,22 +94,23 @@ def _turned(step: Step, turned: frozenset[Value]) -> Step:
     )
     maps = [v in turned for v in step.inputs]
     run = _native(step) if all(maps) else None
-    return replace(step, shapes=shapes, run=run or _Turning(step, turned, made))
+    spatial = _ROWS_AND_COLUMNS if all(maps) else ()
+    return replace(step, shapes=shapes, run=run or _Turning(step, turned, made), spatial=spatial)
 
 
 def _native(step: Step) -> Callable[..., Any] | None:
     """What does the same to channels last, where there is such a thing."""
     layer = step.operation
-    if step.kind == "InputLayer":
+    if step.kind == "InputLayer" or is_elementwise(step):
         return step.run
     if step.half == "activation":
-        return None if step.kind.endswith("softmax") else step.run
+        return None
     if isinstance(layer, _SAY_LAYOUT) and isinstance(step.run, keras.Layer):
         return _view(step.run, data_format="channels_last")
     if isinstance(layer, _SAY_AXIS) and getattr(layer, "axis", None) in (1, [1]):
         axis = [3] if isinstance(layer.axis, list) else 3
         return _view(layer, axis=axis)
-    return step.run if isinstance(layer, _POINTWISE) else None
+    return None
 
 
 def _view(layer: keras.Layer, **other: Any) -> keras.Layer:

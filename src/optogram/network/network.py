@@ -22,6 +22,7 @@ _NOMINAL_SIDE = 224
 
 _NOT_EXPLAINED_AT = (
     keras.layers.AveragePooling2D,
+    keras.layers.CenterCrop,
     keras.layers.Cropping2D,
     keras.layers.Dropout,
     keras.layers.InputLayer,
@@ -364,7 +365,7 @@ class Network(Computation):
         if isinstance(operation, keras.layers.Permute | keras.layers.Reshape):
             read = step.inputs[0]
             return len(self.graph.steps[read.step].shapes[read.output]) == len(step.shape)
-        return isinstance(operation, (*_NOT_EXPLAINED_AT, Returned))
+        return step.passes_on or isinstance(operation, (*_NOT_EXPLAINED_AT, Returned))
 
     def _checked(self, x: np.ndarray) -> np.ndarray:
         expected = (*self.size, self.channels)

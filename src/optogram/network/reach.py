@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import keras
 
+from optogram.network.mixing import is_written_by_keras, mixed_axes
 from optogram.network.steps import Returned, Shape, Step
 
 
@@ -37,72 +38,6 @@ POINT = (Reach(), Reach())
 
 _CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D)
 _POOLS = (keras.layers.MaxPooling2D, keras.layers.AveragePooling2D)
-_POINTWISE_LAYERS = (
-    keras.layers.Activation,
-    keras.layers.ActivityRegularization,
-    keras.layers.Add,
-    keras.layers.Average,
-    keras.layers.BatchNormalization,
-    keras.layers.Dense,
-    keras.layers.Dropout,
-    keras.layers.ELU,
-    keras.layers.GaussianDropout,
-    keras.layers.GaussianNoise,
-    keras.layers.Identity,
-    keras.layers.LeakyReLU,
-    keras.layers.Maximum,
-    keras.layers.Minimum,
-    keras.layers.Multiply,
-    keras.layers.Normalization,
-    keras.layers.PReLU,
-    keras.layers.ReLU,
-    keras.layers.Rescaling,
-    keras.layers.SpatialDropout2D,
-    keras.layers.Subtract,
-)
-_ALONG_CHANNELS = (
-    keras.layers.Concatenate,
-    keras.layers.LayerNormalization,
-    keras.layers.Softmax,
-)
-# Operations used in place of layers have no public classes: they are told by their names.
-_POINTWISE_OPERATIONS = frozenset(
-    (
-        "Abs",
-        "Absolute",
-        "Add",
-        "Cast",
-        "Clip",
-        "Divide",
-        "Elu",
-        "Exp",
-        "Gelu",
-        "HardSigmoid",
-        "HardSilu",
-        "HardTanh",
-        "Identity",
-        "LeakyRelu",
-        "Log",
-        "Maximum",
-        "Minimum",
-        "Multiply",
-        "Negative",
-        "Power",
-        "Relu",
-        "Relu6",
-        "Rsqrt",
-        "Selu",
-        "Sigmoid",
-        "Silu",
-        "Softplus",
-        "Sqrt",
-        "Square",
-        "Subtract",
-        "Tanh",
-        "TrueDivide",
-    )
-)
-_OPERATIONS_ALONG_CHANNELS = frozenset(("Concatenate", "Softmax"))
 
 
 def reach(step: Step, read: Sequence[Shape], made: Shape) -> tuple[Reach, Reach] | None:
@@ -120,8 +55,11 @@ def reach(step: Step, read: Sequence[Shape], made: Shape) -> tuple[Reach, Reach]
     layer = step.operation
     if not read or len(made) != 4 or any(len(shape) != 4 for shape in read):
         return None
-    if step.half == "activation" or isinstance(layer, Returned):
+    keeps_places = all(shape[1:3] == made[1:3] for shape in read)
+    if isinstance(layer, Returned) or (keeps_places and _is_pointwise(step)):
         return POINT
+    if step.half == "activation" or not is_written_by_keras(layer):
+        return None
     if isinstance(layer, _CONVOLUTIONS):
         dilations = pair(layer.dilation_rate)
         spans = [(k - 1) * d for k, d in zip(layer.kernel_size, dilations, strict=True)]
@@ -138,8 +76,6 @@ def reach(step: Step, read: Sequence[Shape], made: Shape) -> tuple[Reach, Reach]
     if isinstance(layer, keras.layers.UpSampling2D) and layer.interpolation == "nearest":
         rows, columns = (Reach(1 - size, 0, 1, size) for size in layer.size)
         return rows, columns
-    if _is_pointwise(step) and all(shape[1:3] == made[1:3] for shape in read):
-        return POINT
     return None
 
 
@@ -183,16 +119,8 @@ def _shifted(down: int, right: int) -> tuple[Reach, Reach]:
 
 
 def _is_pointwise(step: Step) -> bool:
-    layer = step.operation
-    if isinstance(layer, keras.layers.BatchNormalization) and step.kwargs.get("training"):
-        return False  # statistics of the batch mix all positions
-    is_layer = isinstance(layer, keras.layers.Layer)
-    is_operation_along_channels = not is_layer and step.kind in _OPERATIONS_ALONG_CHANNELS
-    if isinstance(layer, _ALONG_CHANNELS) or is_operation_along_channels:
-        return getattr(step.shaping, "axis", None) in (-1, 3, [-1], [3])
-    if is_layer:
-        return isinstance(layer, _POINTWISE_LAYERS)
-    return step.kind in _POINTWISE_OPERATIONS
+    mixed = mixed_axes(step)
+    return bool(step.spatial) and mixed is not None and mixed.isdisjoint(step.spatial)
 
 
 def pair(value: int | Sequence[int]) -> Sequence[int]:

@@ -7,7 +7,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from optogram.network import keras_graph
 from optogram.network.steps import Graph, Step, Value
 
 # By name, underscores and case aside: one rectifier may be written as a function, a layer, or an
@@ -64,6 +63,8 @@ def find_rectifiers(graph: Graph, scored: Iterable[Value]) -> Rectifiers:
     treated, left_alone = [], []
     for index in sorted(graph.ancestors(scored)):
         step = graph.steps[index]
+        if step.passes_on:
+            continue
         if _is_rectifier(step):
             treated.append(step)
         elif _is_other_activation(step):
@@ -104,7 +105,7 @@ def _is_rectifier(step: Step) -> bool:
 def _is_other_activation(step: Step) -> bool:
     name = _activation_name(step)
     if name is not None:
-        return name not in ("linear", *_RECTIFIERS)
+        return name not in _RECTIFIERS
     return step.is_foreign
 
 
@@ -113,10 +114,8 @@ def _activation_name(step: Step) -> str | None:
     operation = step.operation
     if step.half == "pre":
         return None
-    if step.half == "activation":
-        return _plain(keras_graph.fused_activation(operation))
-    if isinstance(operation, keras.layers.Activation):
-        return _plain(operation.activation)
+    if step.half == "activation" or isinstance(operation, keras.layers.Activation):
+        return " ".join(map(_plain, step.applied))
     name = _plain(operation)
     return name if name in _RECTIFIERS | _SMOOTH_OPERATIONS else None
 

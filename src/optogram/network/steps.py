@@ -15,6 +15,7 @@ import numpy as np
 
 from optogram import backend
 from optogram.network import keras_graph
+from optogram.network.identities import is_identity
 from optogram.network.keras_graph import Functional
 
 Shape = tuple[int | None, ...]
@@ -55,6 +56,9 @@ class Step:
         The type of each output, as Keras names it.
     half : {"", "pre", "activation"}
         Which part of a layer with a fused activation this is; "" where there is none.
+    spatial : tuple of int
+        Which axes of maps are rows and columns in the layout that the operation was built for;
+        empty where it reads maps of both.
     """
 
     index: int
@@ -68,6 +72,7 @@ class Step:
     shapes: tuple[Shape, ...]
     dtypes: tuple[str, ...]
     half: str = ""
+    spatial: tuple[int, ...] = (1, 2)
 
     @property
     def shape(self) -> Shape:
@@ -78,6 +83,30 @@ class Step:
     def shaping(self) -> Any:
         """What knows the shapes that the step takes and makes: ``run`` where that is a layer."""
         return self.run if hasattr(self.run, "compute_output_spec") else self.operation
+
+    @property
+    def applied(self) -> tuple[Any, ...]:
+        """The operations that it applies, one after the other, out of the layers that hold them.
+
+        Of a fused activation and of `keras.layers.Activation` that is the function or layer inside.
+        """
+        if self.half == "pre":
+            return (self.operation,)
+        if self.half == "activation":
+            return keras_graph.applied(keras_graph.fused_activation(self.operation))
+        return keras_graph.applied(self.operation)
+
+    @property
+    def passes_on(self) -> bool:
+        """Whether it returns the one tensor that it reads, but for its type."""
+        if len(self.inputs) != 1 or len(self.shapes) != 1:
+            return False
+        if isinstance(self.operation, Returned):
+            return True
+        if isinstance(self.operation, _Conversion):
+            return self.kind == "Cast"
+        is_training = bool(self.kwargs.get("training"))
+        return all(is_identity(operation, is_training) for operation in self.applied)
 
     @property
     def is_foreign(self) -> bool:
@@ -248,7 +277,8 @@ class _Builder:
             kwargs["training"] = asked if training is None else training
         inside = keras_graph.followed(call, self._numbers[id(operation)])
         if inside is not None:
-            made = self.inline(inside, fed, path, kwargs["training"] or None)
+            is_told = kwargs["training"] or keras_graph.is_pipeline(operation)
+            made = self.inline(inside, fed, path, kwargs["training"] if is_told else None)
             return self._add_returned(call, made, path)
         self._uses[id(operation)] += 1
         use, kind = self._uses[id(operation)], type(operation).__name__
@@ -256,14 +286,16 @@ class _Builder:
         if activation is None:
             run, kwargs = _fastest(operation, kwargs)
             return self._add(_Draft(path, use, kind, operation, run, args, kwargs, call.outputs))
+        is_layer = isinstance(activation, keras.Layer)
+        told = {"training": kwargs["training"]} if is_layer else {}
         linear, kwargs = _fastest(keras_graph.without_activation(operation), kwargs)
         before = self._add(
             _Draft(path, use, kind, operation, linear, args, kwargs, call.outputs, "pre")
         )
-        apply = partial(keras_graph.apply_activation, activation)
-        name = getattr(activation, "__name__", type(activation).__name__)
+        run = partial(keras_graph.apply_activation, activation)
+        name, args = getattr(activation, "__name__", type(activation).__name__), tuple(before)
         return self._add(
-            _Draft(path, use, name, operation, apply, tuple(before), {}, call.outputs, "activation")
+            _Draft(path, use, name, operation, run, args, told, call.outputs, "activation")
         )
 
     def _add_returned(

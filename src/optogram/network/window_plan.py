@@ -160,10 +160,12 @@ class WindowPlan:
                 ends[place[value.step]] = max(end, ends[place[value.step]])
             read = sum(self.geometry[value.step].memory for value in step.inputs)
             work = self.geometry[index].flops + _BYTE * (read + size)
-            whole[here] = work + call
+            whole[here] = 0 if step.passes_on else work + call
             put[here] = 3 * _BYTE * size
             if index == self.image:
                 windowed[here] = 2 * _BYTE * size * self._ratio(index)
+            elif step.passes_on and index in self.windows and not any(self.moves(index)):
+                windowed[here] = 0
             elif index in self.windows:
                 moves = [move for move in self.moves(index) if move]
                 moved = sum(

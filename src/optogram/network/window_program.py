@@ -170,7 +170,9 @@ class Program:
             for value, number in zip(step.inputs, self.reads[step.index], strict=True)
         }
         run = self.rules[step.index].run
-        return read[step.inputs[0]] if run is None else forward.run_step(step, read, run)[0]
+        if run is None:
+            return forward.passed_on(step, read[step.inputs[0]])
+        return forward.run_step(step, read, run)[0]
 
     def _chosen(self, old: Any, new: Any, fill: float, places: Any) -> Any:
         """The rows of old, of the border and of new behind one another, without a copy of them."""

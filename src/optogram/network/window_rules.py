@@ -10,8 +10,9 @@ import numpy as np
 
 from optogram import backend
 from optogram.network import keras_graph
+from optogram.network.mixing import depends_on_place
 from optogram.network.reach import POINT, Reach, reach
-from optogram.network.steps import Shape, Step, Value
+from optogram.network.steps import Shape, Step
 
 
 @dataclass(frozen=True)
@@ -39,17 +40,19 @@ class Rule:
 def rule(step: Step, read: Sequence[Shape], made: Shape) -> Rule | None:
     """How ``step`` is run on windows; None where it has to be run on whole maps."""
     reaches = reach(step, read, made) if len(step.shapes) == 1 else None
-    if reaches is None or _is_somebody_elses(step) or step.kwargs.get("training"):
+    if reaches is None:
+        return None
+    if step.passes_on:
+        return Rule(POINT, None)
+    if _is_somebody_elses(step) or step.kwargs.get("training"):
         return None
     layer = step.operation
-    if step.half == "activation":
-        return Rule(POINT, step.run)
     if isinstance(layer, keras.layers.ZeroPadding2D | keras.layers.Cropping2D):
         return Rule(reaches, None) if is_channels_last(step) else None
     if isinstance(layer, keras.layers.UpSampling2D):
         return Rule(reaches, None) if is_channels_last(step) else None
-    if reaches == POINT and not hasattr(layer, "padding"):
-        return None if _depends_on_place(step) else Rule(POINT, step.run)
+    if reaches == POINT and (step.half == "activation" or not hasattr(layer, "padding")):
+        return None if depends_on_place(step) else Rule(POINT, step.run)
     if isinstance(layer, keras.layers.Conv2DTranspose) or not is_channels_last(step):
         return None
     unpadded = keras_graph.view(
@@ -71,10 +74,8 @@ def _outside_training(run: Callable[[Any], Any], x: Any, training: bool | None =
 
 
 def _is_somebody_elses(step: Step) -> bool:
-    """Whether it runs code that Keras did not write, which may look anywhere."""
-    code = type(step.operation)
-    codes = (code, getattr(step.operation, "activation", None) or code)
-    return not all(getattr(c, "__module__", type(c).__module__).startswith("keras.") for c in codes)
+    """Whether the class of what it applies is not Keras's: parts of its code may be its own."""
+    return not all(str(op.__module__).startswith("keras.") for op in step.applied)
 
 
 def is_channels_last(step: Step) -> bool:
@@ -82,17 +83,3 @@ def is_channels_last(step: Step) -> bool:
     if isinstance(step.run, keras.Layer):
         return getattr(step.run, "data_format", None) == "channels_last"
     return getattr(step.operation, "data_format", None) == "channels_last"
-
-
-def _depends_on_place(step: Step) -> bool:
-    """Whether a step that treats each place by itself does not treat all places alike."""
-    layer = step.operation
-    if isinstance(layer, keras.layers.BatchNormalization | keras.layers.Normalization):
-        axis = getattr(step.run, "axis", layer.axis)
-        return axis not in (-1, 3, (3,), [3], (-1,), [-1], None, ())
-    if isinstance(layer, keras.layers.PReLU):
-        return set(layer.shared_axes or ()) != {1, 2}
-    leaves = keras.tree.flatten((step.args, dict(step.kwargs), getattr(layer, "scale", None)))
-    return any(
-        not isinstance(leaf, Value) and len(getattr(leaf, "shape", ())) > 1 for leaf in leaves
-    )
