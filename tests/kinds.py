@@ -149,6 +149,28 @@ def augmentation():
     return keras.Model(image, end(conv(layers.RandomContrast(0.2)(x))))
 
 
+def augmented():
+    """Every way in which augmentation and noise are put into a model."""
+    image = picture()
+    block = keras.Sequential([layers.RandomFlip(), layers.RandomBrightness(0.2)])
+    x = layers.Pipeline([layers.RandomTranslation(0.1, 0.1), layers.RandomErasing()])(block(image))
+    x = layers.GaussianNoise(0.1)(layers.RandomCrop(12, 12)(x))
+    x = layers.SpatialDropout2D(0.2)(conv(x))
+    return keras.Model(image, end(layers.Dropout(0.5)(x)))
+
+
+def layer_activations():
+    """Activations that are layers, fused into others: they mix rows, columns, or nothing."""
+    image = picture()
+    x = layers.Conv2D(4, 3, activation=layers.GroupNormalization(2), name="conv")(image)
+    x = layers.DepthwiseConv2D(3, activation=layers.PReLU(), name="depthwise")(x)
+    x = layers.Activation(layers.Softmax(axis=1))(x)
+    x = layers.Conv2D(4, 3, activation=layers.LeakyReLU(), name="last")(x)
+    model = keras.Model(image, end(x))
+    model(np.zeros((1, SIDE, SIDE, 3), "float32"))  # builds them, as training does
+    return model
+
+
 def operations():
     image = picture()
     x = ops.relu(layers.Conv2D(4, 3, padding="same", name="conv")(image * 2 - 1))
@@ -331,6 +353,12 @@ KINDS = (
     Kind("Normalization inside", normalization),
     Kind("Resizing inside", resizing),
     Kind("augmentation inside", augmentation, answer=lambda model, x: model(x, training=False)),
+    Kind(
+        "augmentation and noise in every place",
+        augmented,
+        answer=lambda model, x: model(x, training=False),
+    ),
+    Kind("layers as activations", layer_activations),
     Kind("operations in place of layers", operations),
     Kind("squeeze and excite", squeeze_and_excite),
     Kind("attention", attention),

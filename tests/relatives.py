@@ -214,6 +214,10 @@ PLACES = (
 )
 
 
+ENCLOSED = ("in a Sequential", "in a Pipeline", "in Activation")
+"""Where Keras can build a graph around Equalization, which returns the symbol that it is given."""
+
+
 class Block(layers.Layer):
     """Somebody's layer that holds one of Keras's."""
 
@@ -262,7 +266,8 @@ def augmented_cases(count=None, seed=0):
     cases = [
         (layer, place)
         for layer, place in product(AUGMENTATIONS, PLACES)
-        if place != "behind the convolution" or layer in takes_maps
+        if (place != "behind the convolution" or layer in takes_maps)
+        and (layer != "Equalization" or place in ENCLOSED)
     ]
     return _drawn(cases, count, seed)
 
