@@ -10,6 +10,7 @@ import numpy as np
 from optogram.errors import InputError, ModelError, nearest
 from optogram.network.computation import Computation
 from optogram.network.fitting import fit_picture
+from optogram.network.head import hidden_note
 from optogram.network.images import read_picture
 from optogram.network.labels import Labels, numbered, read_labels
 from optogram.network.layer import Layer, describe, summary
@@ -132,10 +133,7 @@ class Network(Computation):
         self.is_opaque = part.is_opaque
         self.notes = tuple(notes)
         if self.head.is_hidden:
-            self.notes += (
-                "The network ends in code that optogram cannot see into, and its answers to noise "
-                "lie in 0…1: they are taken for probabilities, and their logarithms for logits.",
-            )
+            self.notes += (hidden_note(self.head),)
         self.rescales = _rescales(self.graph)
         if preprocess is None:
             preprocess = "none" if self.rescales else "unit"
