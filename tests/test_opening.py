@@ -192,6 +192,16 @@ def test_a_file_that_says_which_network_it_is_gets_its_preparation(
     assert given.notes == ()
 
 
+def test_a_file_of_such_a_name_that_prepares_images_itself_is_fed_pixels(tmp_path):
+    image = keras.Input((32, 32, 3))
+    named = imagenet_like("vgg16")
+    model = keras.Model(image, named(image / 127.5 - 1), name="vgg16")
+    model.save(tmp_path / "mine.keras")
+    net = og.load(tmp_path / "mine.keras")
+    assert (net.preparation.name, net.notes) == ("none", ())
+    assert net.labels.names[285] == "Egyptian cat"
+
+
 @pytest.mark.parametrize(("name", "classes"), [("vgg16", 10), ("mine", 1000)])
 def test_other_networks_are_not_taken_for_one_of_imagenet(name, classes, tmp_path):
     imagenet_like(name, classes).save(tmp_path / "model.keras")

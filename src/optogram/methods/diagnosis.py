@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from optogram.network.head import LEAST_LOGIT
 from optogram.network.network import Network
 from optogram.target import Class, Target
 
@@ -12,6 +13,8 @@ _FEW_LEVELS = 16
 """Grey levels out of 255 that a photo rarely stays within."""
 _FAR_OUTSIDE = 64
 """Grey levels beyond 0…255 that resampling and noise do not reach."""
+_NEARLY = 0.99
+"""Of the logarithm that stands for that of 0: a difference of two has another part in it."""
 _SATURATED = 0.9999
 """From here on float32 keeps few digits of what a probability lacks to 1."""
 
@@ -49,7 +52,17 @@ def doubts_about_images(net: Network, image: Any, x: np.ndarray) -> tuple[str, .
 def doubts_about_scores(
     net: Network, score: str, scores: np.ndarray, targets: Sequence[Target], names: Sequence[str]
 ) -> tuple[str, ...]:
-    """Where probabilities (N,) of classes are so near to 1 that their gradients are lost."""
+    """Where probabilities of classes are so near to 0 or 1 that their gradients are lost.
+
+    ``scores`` (N,) are what is explained of the ``targets``, which are called ``names``.
+    """
+    if score == "logit" and net.head.is_hidden:
+        return tuple(
+            f"The probability of {name} is 0 or 1 here, as far as its digits go, where its "
+            'logarithm has no gradient: explain score="probability", or another class.'
+            for name, target, value in zip(names, targets, scores, strict=True)
+            if net.head.logits in target.outputs(net) and abs(value) >= -_NEARLY * LEAST_LOGIT
+        )
     if score != "probability" or net.head.kind == "linear":
         return ()
     return tuple(

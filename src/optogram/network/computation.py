@@ -51,9 +51,9 @@ class Computation:
     """
 
     def __init__(self, graph: Graph, name: str, variables: Sequence[keras.Variable]) -> None:
-        self.graph, self.head = find_head(graph)
         self.name = name
         self.variables = tuple(variables)
+        self.graph, self.head = find_head(graph, self.variables)
         self.backend = backend.current()
         self._values: list[Any] | None = None
         self._measured: dict[Hashable, dict[int, Geometry]] = {}

@@ -1,6 +1,6 @@
 """How a network ends: where its logits and probabilities are, and how many classes it names."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -8,14 +8,15 @@ from typing import Any
 import keras
 import numpy as np
 
-from optogram.network import forward
-from optogram.network.steps import Graph, Returned, Step, Value
+from optogram.network.ending import Ending, proven, sigmoid, softmax
+from optogram.network.outputs import kind_of_outputs
+from optogram.network.steps import Graph, Step, Value
 
 _RANK_OF_SCORES = 2
-_NOMINAL_SIDE = 64
-_ROUNDING = 0.01
-"""How far half precision lets probabilities be from adding up to 1."""
-_TINY = float(np.finfo(np.float32).tiny)
+_LEAST = 1e-30
+"""Probabilities below it are taken for it: their logarithm has neither value nor gradient."""
+LEAST_LOGIT = float(np.log(_LEAST))
+"""The logarithm that stands for that of a probability of 0."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,8 @@ class Head:
     shape : tuple
         Of the output, batch first.
     is_hidden : bool
-        Whether the activation is inside somebody's own code, and logits are logarithms of what
-        that returns.
+        Whether no softmax or sigmoid can be looked through, and logits are logarithms of the
+        probabilities (log-odds where each is of its own).
     """
 
     kind: str
@@ -64,18 +65,17 @@ class Head:
         return 2 if self.is_binary else self.outputs
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
-        """The probability of each class, (N, classes), from logits (N, outputs).
+        """The probability of each class, (..., classes), from logits (..., outputs).
 
         Several linear outputs are taken for logits of a softmax; a single one is returned as it is.
         """
         logits = logits.astype(np.float64)
         if self.kind == "sigmoid":
-            positive = 0.5 * (1 + np.tanh(logits / 2))
-            return np.hstack([1 - positive, positive]) if self.is_binary else positive
-        if self.outputs == 1:
-            return logits
-        exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return exponentials / exponentials.sum(axis=1, keepdims=True)
+            positive = sigmoid(logits)
+            if not self.is_binary:
+                return positive
+            return np.concatenate([1 - positive, positive], axis=-1)
+        return logits if self.kind == "linear" and self.outputs == 1 else softmax(logits)
 
     def winning_weights(self, outputs: np.ndarray, score: str = "logit") -> np.ndarray:
         """For each row of ``outputs``, the weights (N, outputs) that pick its own answer.
@@ -99,52 +99,67 @@ class Head:
         return keras.ops.where(outputs >= _threshold(score), ones, -ones)
 
 
-def find_head(graph: Graph) -> tuple[Graph, Head]:
+def find_head(graph: Graph, variables: Sequence[keras.Variable]) -> tuple[Graph, Head]:
     """The head of a network with one output, and the graph with all that its scores are read from.
 
-    Softmax and sigmoid are looked through. Class scores on maps of 1×1 get a step that drops those
-    axes. Where the last step is somebody's own code and returns probabilities, so that no logits
-    are to be had, a step takes their logarithms: logits but for a number that is the same for all
-    classes of an image.
+    What the graph proves is taken (`proven`); of other ends the outputs on test images tell what
+    they are (`kind_of_outputs`). Where those are probabilities a step takes their logarithms:
+    logits but for a number that is the same for all classes of an image. Class scores on maps of
+    1×1 get a step that drops those axes.
     """
-    output = graph.outputs[0]
-    last = _made_by(graph, output)
-    step = graph.steps[last.step]
-    kind = _final_activation(step)
-    logits = step.inputs[0] if kind != "linear" else output
-    if len(graph.steps[output.step].shapes[output.output]) > _RANK_OF_SCORES:
-        graph, logits, output = _flat(graph, logits, output)
+    graph, output = _flat(graph, graph.outputs[0])
     shape = graph.steps[output.step].shapes[output.output]
-    if kind != "linear" or not step.is_foreign:
-        return graph, Head(kind, logits, output, shape)
-    kind = _kind_of_answers(graph, output)
+    ending = proven(graph, output)
+    if ending is not None:
+        graph, logits = _moved(graph, ending)
+        return graph, Head(ending.kind, logits, output, shape)
+    kind = kind_of_outputs(graph, output, variables)
     if kind == "linear":
-        return graph, Head(kind, logits, output, shape)
+        return graph, Head(kind, output, output, shape)
     run = _log_odds if kind == "sigmoid" else _logarithm
     graph, logits = _appended(graph, output, "log", run)
     return graph, Head(kind, logits, output, shape, is_hidden=True)
 
 
-def _made_by(graph: Graph, value: Value) -> Value:
-    """Where the numbers of ``value`` are made, behind steps that only hand them on."""
-    step = graph.steps[value.step]
-    if isinstance(step.operation, Returned):
-        return _made_by(graph, step.inputs[value.output])
-    return _made_by(graph, step.inputs[0]) if step.passes_on else value
+def hidden_note(head: Head) -> str:
+    """What the user should know of a head that `is_hidden`."""
+    sums, explained = " and add up to 1", "the logarithm of the probability"
+    if head.kind == "sigmoid":
+        sums, explained = "", "the log-odds of the probability, log p − log(1 − p)"
+    return (
+        f"The network's outputs lie in 0…1{sums}, so they are taken for probabilities; no softmax "
+        "or sigmoid was found that makes them out of logits. In place of a logit, "
+        f'score="logit" explains {explained}.'
+    )
 
 
-def _flat(graph: Graph, logits: Value, output: Value) -> tuple[Graph, Value, Value]:
-    """The graph with scores (N, 1, 1, C) as (N, C), where they are that."""
-    shape = graph.steps[output.step].shapes[output.output]
-    if any(side != 1 for side in shape[1:-1]):
-        return graph, logits, output
-    drop = partial(keras.ops.squeeze, axis=tuple(range(1, len(shape) - 1)))
-    is_output = logits == output
-    graph, logits = _appended(graph, logits, "flat", drop)
-    if is_output:
-        return graph, logits, logits
-    graph, output = _appended(graph, output, "flat", drop)
-    return graph, logits, output
+def _flat(graph: Graph, output: Value) -> tuple[Graph, Value]:
+    """The graph with scores (N, 1, 1, C) as (N, C), where they are that: one axis is not 1."""
+    sides = graph.steps[output.step].shapes[output.output][1:]
+    ones = [axis for axis, side in enumerate(sides, 1) if side == 1]
+    if len(sides) < _RANK_OF_SCORES or None in sides or len(ones) < len(sides) - 1:
+        return graph, output
+    drop = partial(keras.ops.squeeze, axis=tuple(ones[: len(sides) - 1]))
+    return _appended(graph, output, "flat", drop)
+
+
+def _moved(graph: Graph, ending: Ending) -> tuple[Graph, Value]:
+    """The graph with logits taken through the steps that move elements behind the activation."""
+    steps, logits = list(graph.steps), ending.logits
+    for step in ending.moves:
+        taken = _reading(step, logits)
+        kind = steps[logits.step].dtypes[logits.output]
+        steps.append(replace(taken, index=len(steps), name=f"{step.name}:logits", dtypes=(kind,)))
+        logits = Value(steps[-1].index)
+    return replace(graph, steps=tuple(steps)), logits
+
+
+def _reading(step: Step, value: Value) -> Step:
+    """The step reading ``value`` in place of the one tensor that it reads."""
+    args, kwargs = keras.tree.map_structure(
+        lambda leaf: value if isinstance(leaf, Value) else leaf, (step.args, dict(step.kwargs))
+    )
+    return replace(step, args=args, kwargs=kwargs, inputs=(value,) * len(step.inputs))
 
 
 def _appended(
@@ -169,36 +184,12 @@ def _appended(
     return replace(graph, steps=(*graph.steps, step)), Value(step.index)
 
 
-def _kind_of_answers(graph: Graph, output: Value) -> str:
-    """What the numbers that a network returns look like, for two images of noise."""
-    sides = (side or _NOMINAL_SIDE for side in graph.steps[graph.inputs[0].step].shape[1:])
-    noise = np.random.default_rng(0).uniform(0, 1, (2, *sides)).astype(np.float32)
-    (found,) = forward.run(graph, keras.ops.convert_to_tensor(noise), [output])
-    answers = keras.ops.convert_to_numpy(keras.ops.cast(found, "float32"))
-    if answers.min() < 0 or answers.max() > 1:
-        return "linear"
-    if answers.shape[-1] > 1 and np.allclose(answers.sum(axis=-1), 1, atol=_ROUNDING):
-        return "softmax"
-    return "sigmoid"
-
-
 def _logarithm(probabilities: Any) -> Any:
-    return keras.ops.log(keras.ops.maximum(keras.ops.cast(probabilities, "float32"), _TINY))
+    return keras.ops.log(keras.ops.maximum(keras.ops.cast(probabilities, "float32"), _LEAST))
 
 
 def _log_odds(probabilities: Any) -> Any:
     return _logarithm(probabilities) - _logarithm(1 - keras.ops.cast(probabilities, "float32"))
-
-
-def _final_activation(step: Step) -> str:
-    if step.half == "activation":
-        name = step.kind
-    elif isinstance(step.operation, keras.layers.Activation):
-        name = getattr(step.operation.activation, "__name__", "")
-    else:
-        name = step.kind
-    name = name.lower()
-    return name if name in ("softmax", "sigmoid") else "linear"
 
 
 def _threshold(score: str) -> float:

@@ -10,10 +10,12 @@ import numpy as np
 from optogram.errors import InputError, ModelError, nearest
 from optogram.network.computation import Computation
 from optogram.network.fitting import fit_picture
+from optogram.network.head import hidden_note
 from optogram.network.images import read_picture
 from optogram.network.labels import Labels, numbered, read_labels
 from optogram.network.layer import Layer, describe, summary
 from optogram.network.layout import channels_last
+from optogram.network.own_preparation import own_preparation
 from optogram.network.preparation import preparation
 from optogram.network.selection import select
 from optogram.network.steps import Graph, Returned, Step
@@ -55,8 +57,9 @@ class Network(Computation):
     preprocess : str, pair of callables or Preparation, optional
         What turns display pixels 0..255 into the units that the model was trained on: "caffe",
         "tf", "torch", "unit" (0..1), "lite", "none", or a pair (there, back) of callables on
-        arrays (..., C). None: "none" where the model rescales its input itself, else "unit",
-        and then `notes` says so.
+        arrays (..., C). None: "none" where the model prepares pixels itself, by layers or
+        operations before its first weights; else "unit", and then `notes` says so. It also says
+        where images would be prepared twice.
     labels : sequence of str, path or Labels, optional
         One name a class, in order; a text file has one a line.
     origin : str, optional
@@ -91,9 +94,10 @@ class Network(Computation):
     channels : int
         How many channels its images have.
     rescales : bool
-        Whether the network itself changes the units of its images before the first convolution.
+        Whether the network itself changes the units of its images before its first weights.
     notes : tuple of str
-        Those handed in, and a warning where the preparation is a guess.
+        Those handed in, and warnings where the preparation is a guess or does not fit, or logits
+        cannot be had.
     is_opaque : bool
         Whether the model is code that optogram cannot see into: one step, without layers.
 
@@ -133,20 +137,14 @@ class Network(Computation):
         self.is_opaque = part.is_opaque
         self.notes = tuple(notes)
         if self.head.is_hidden:
-            self.notes += (
-                "The network ends in code that optogram cannot see into, and its answers to noise "
-                "lie in 0…1: they are taken for probabilities, and their logarithms for logits.",
-            )
-        self.rescales = _rescales(self.graph)
+            self.notes += (hidden_note(self.head),)
+        self._own = own_preparation(self.graph)
+        self.rescales = self._own is not None and self._own.changes_units
+        is_given = preprocess is not None
         if preprocess is None:
-            preprocess = "none" if self.rescales else "unit"
-            if preprocess == "unit":
-                self.notes += (
-                    'No preparation was given: pixels are scaled to 0…1 ("unit"). If the network '
-                    "was trained on other units, say which with preprocess=…, or what it answers "
-                    "will be wrong.",
-                )
+            preprocess = self._own.default if self._own else "unit"
         self.preparation = preparation(preprocess, self.channels)
+        self.notes += self._notes_on_preparation(is_given)
         self.labels = (
             numbered(self.head.classes)
             if labels is None
@@ -182,7 +180,7 @@ class Network(Computation):
         """The layers that can be explained, in order, and the (height, width) of their maps.
 
         Those are the steps on the path to the score that make maps larger than 1×1 and are no
-        input, pooling, padding, dropout or resizing.
+        input, pooling, padding, dropout, resizing, or preparation of the image.
 
         Parameters
         ----------
@@ -190,8 +188,9 @@ class Network(Computation):
             Of the image; None: the size that the network takes, 224×224 where it takes any.
         """
         geometry = self.geometry(size or self.nominal_size)
+        preparing = self._own.steps if self._own else frozenset()
         found = {}
-        for index in sorted(self.graph.ancestors([self.head.logits])):
+        for index in sorted(self.graph.ancestors([self.head.logits]) - preparing):
             step, shape = self.graph.steps[index], geometry[index].shape
             is_map = len(shape) == 4 and shape[1:3] != (1, 1)
             if is_map and not self._only_moves(step):
@@ -359,6 +358,19 @@ class Network(Computation):
                 "others write call() with layers and keras.ops alone."
             )
 
+    def _notes_on_preparation(self, is_given: bool) -> tuple[str, ...]:
+        """What is guessed, or likely wrong, of how images are prepared."""
+        if self._own is None and not is_given:
+            return (
+                'No preparation was given: pixels are scaled to 0…1 ("unit"). If the network '
+                "was trained on other units, say which with preprocess=…, or what it answers "
+                "will be wrong.",
+            )
+        if self._own is None:
+            return ()
+        note = self._own.doubt(self.preparation, self.channels) if is_given else self._own.note
+        return (note,) if note else ()
+
     def _only_moves(self, step: Step) -> bool:
         """Whether the step makes no maps of its own, but hands on those that it reads."""
         operation = step.operation
@@ -394,13 +406,3 @@ def _image_input(graph: Graph, name: str) -> tuple[tuple[int | None, int | None]
             "(batch, height, width, channels): optogram explains networks that see images."
         )
     return (shape[1], shape[2]), shape[3]
-
-
-def _rescales(graph: Graph) -> bool:
-    """Whether the network changes the units of its input before the first convolution."""
-    for step in graph.steps:
-        if isinstance(step.operation, keras.layers.Rescaling | keras.layers.Normalization):
-            return True
-        if isinstance(step.operation, keras.layers.Conv2D):
-            return False
-    return False

@@ -110,20 +110,21 @@ def _from_file(
     # A damaged or foreign file can fail anywhere inside Keras, with any exception.
     except Exception as error:
         raise ModelError(_why_not(path, error)) from error
-    notes: tuple[str, ...] = ()
     if labels is None and kind_at(labels_beside(path)) == "file":
         labels = labels_beside(path)
     entry = _architecture(model)
-    if entry is not None:
-        if preprocess is None:
-            preprocess = entry.preprocess
-            notes = (
-                f"The file calls its model {model.name!r}: images are prepared as for "
-                f"{entry.name} ({entry.preprocess!r}); say preprocess=… if that is wrong.",
-            )
-        if labels is None:
-            labels = imagenet()
-    return Network(model, preprocess, labels, origin=str(path), notes=notes, **part)
+    if entry is not None and labels is None:
+        labels = imagenet()
+    if entry is not None and preprocess is None:
+        note = (
+            f"The file calls its model {model.name!r}: images are prepared as for "
+            f"{entry.name} ({entry.preprocess!r}); say preprocess=… if that is wrong."
+        )
+        net = Network(model, entry.preprocess, labels, origin=str(path), notes=[note], **part)
+        if entry.preprocess == "none" or not net.rescales:
+            return net
+        # It prepares its images itself, as the network of that name does not.
+    return Network(model, preprocess, labels, origin=str(path), **part)
 
 
 def _architecture(model: keras.Model) -> catalogue.Entry | None:
