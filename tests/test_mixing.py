@@ -100,10 +100,11 @@ NUMBERS = np.random.default_rng(0).uniform(1, 2, (*relatives.SIZE, 3)).astype("f
         lambda x: ops.add(NUMBERS[:, :1], x),
         lambda x: ops.maximum(x, ops.convert_to_tensor(NUMBERS[..., :1])),
         lambda x: x - keras.Variable(NUMBERS),
+        lambda x: ops.clip(x, -NUMBERS, NUMBERS),
         lambda x: ops.where(NUMBERS > 1.5, x, 0),
         lambda x: layers.Normalization(axis=(1, 2, 3), mean=NUMBERS, variance=NUMBERS)(x),
     ],
-    ids=["product", "sum of rows", "maximum", "variable", "where", "normalization"],
+    ids=["product", "sum of rows", "maximum", "variable", "clip", "where", "normalization"],
 )
 def test_numbers_that_belong_to_places_stay_at_them(make, monkeypatch):
     windowing.always(monkeypatch)
