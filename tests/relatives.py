@@ -161,8 +161,14 @@ def activated(activation, host, form):
 
 
 def activated_cases(count=None, seed=0):
-    """(activation, host, data format) of all networks, or of ``count`` that a seed draws."""
-    return _drawn([*product(ACTIVATIONS, HOSTS, FORMATS)], count, seed)
+    """(activation, host, data format) of all networks, or of ``count`` that a seed draws.
+
+    Keras on PyTorch runs neither layer normalization nor its kin along other than the last axes.
+    """
+    is_torch = keras.config.backend() == "torch"
+    failing = ("LayerNormalization 1", "RMSNormalization 2") if is_torch else ()
+    cases = [case for case in product(ACTIVATIONS, HOSTS, FORMATS) if case[0] not in failing]
+    return _drawn(cases, count, seed)
 
 
 # -- layers that work in training alone ------------------------------------------------------------

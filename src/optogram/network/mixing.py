@@ -37,6 +37,7 @@ _WITH_PARAMETERS = (
     keras.layers.PReLU,
     keras.layers.Rescaling,
 )
+_HOLD_NUMBERS = (*_ELEMENTWISE_LAYERS, keras.layers.Rescaling)
 _ALONG_AXES = (
     keras.layers.Concatenate,
     keras.layers.LayerNormalization,
@@ -71,6 +72,7 @@ _ELEMENTWISE_OPERATIONS = frozenset(
         "Multiply",
         "Negative",
         "Power",
+        "ReLU",
         "Relu",
         "Relu6",
         "Rsqrt",
@@ -175,8 +177,8 @@ def depends_on_place(step: Step) -> bool:
         elif isinstance(operation, keras.layers.PReLU):
             if not set(step.spatial) <= set(operation.shared_axes or ()):
                 return True
-        elif isinstance(operation, keras.layers.Rescaling):
-            constants += [operation.scale, operation.offset]
+        elif isinstance(operation, _HOLD_NUMBERS) or not isinstance(operation, keras.Layer):
+            constants += _attributes(operation)
     return any(_varies(constant, step.spatial) for constant in constants)
 
 
@@ -231,9 +233,17 @@ def _constants(arguments: Sequence[Any]) -> Iterator[Any]:
             yield from _constants(tuple(argument.values()))
 
 
+def _attributes(operation: Any) -> list[Any]:
+    """What ``operation`` was made with, such as a slope or the limits of a clip."""
+    return [each for name, each in vars(operation).items() if not name.startswith("_")]
+
+
 def _varies(constant: Any, spatial: Sequence[int]) -> bool:
     """Whether a number, or an array against the last axes of a map, differs between places."""
     is_listed = isinstance(constant, list | tuple)
-    sides: Sequence[int] = np.shape(constant) if is_listed else getattr(constant, "shape", ())
+    is_array = isinstance(constant, np.ndarray | keras.Variable) or keras.ops.is_tensor(constant)
+    sides: Sequence[int] = (
+        np.shape(constant) if is_listed else tuple(constant.shape) if is_array else ()
+    )
     first = _RANK - len(sides)
     return any(side != 1 and first + axis in spatial for axis, side in enumerate(sides))
