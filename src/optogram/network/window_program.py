@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from optogram.network import forward, keras_graph
+from optogram.network import forward
 from optogram.network.reach import POINT, Reach
 from optogram.network.steps import Graph, Step, Value
 from optogram.network.window_rules import Rule
@@ -146,19 +146,18 @@ class Program:
             table = keras.ops.concatenate([as_it_is, beyond, _flat(new)], axis=0)
             return self.gather(table, places)
 
-        with keras_graph.losses_kept(graph.steps[index].operation for index in self.rules):
-            for index in sorted([*self.rules, *self.means]):
-                step = graph.steps[index]
-                if index in self.means:
-                    change = _sum(tensors[step.inputs[0]]) - _sum(moved(self.means[index]))
-                    made = _averaged(old[index], change, old[step.inputs[0].step])
-                else:
-                    made = self._run(step, tensors, moved)
-                if index in shares:
-                    made = made * keras.ops.cast(shares[index], made.dtype)
-                tensors[Value(index)] = made
-                for value in let_go.get(index, ()):
-                    tensors.pop(value, None)
+        for index in sorted([*self.rules, *self.means]):
+            step = graph.steps[index]
+            if index in self.means:
+                change = _sum(tensors[step.inputs[0]]) - _sum(moved(self.means[index]))
+                made = _averaged(old[index], change, old[step.inputs[0].step])
+            else:
+                made = self._run(step, tensors, moved)
+            if index in shares:
+                made = made * keras.ops.cast(shares[index], made.dtype)
+            tensors[Value(index)] = made
+            for value in let_go.get(index, ()):
+                tensors.pop(value, None)
         return [
             tensors[Value(index)] if number is None else moved(number)
             for index, number in self.puts.items()
