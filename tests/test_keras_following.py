@@ -205,3 +205,26 @@ def test_layers_that_were_never_run_are_named_and_stay_without_weights():
     assert not model.answer.built and not model.variables
     model(np.ones((1, SIDE, SIDE, 3), "float32"))
     assert og.Network(model, "unit").head.outputs == 3
+
+
+class Counting(OfCode):
+    """Counts its calls in a variable."""
+
+    def __init__(self, is_opaque):
+        super().__init__(inner=False)
+        self.is_opaque = is_opaque
+        self.calls = self.add_weight(shape=(), initializer="zeros", trainable=False, name="calls")
+
+    def call(self, x, training=False):
+        self.calls.assign_add(1)
+        return (super() if self.is_opaque else super(OfCode, self)).call(x)
+
+
+@pytest.mark.parametrize("is_opaque", [False, True])
+def test_variables_keep_their_values(is_opaque):
+    model = called(lambda: Counting(is_opaque))
+    count = float(ops.convert_to_numpy(model.calls))
+    net = og.Network(model, "unit")
+    net.scores(np.ones((1, SIDE, SIDE, 3), "float32"))
+    assert net.is_opaque == is_opaque
+    assert float(ops.convert_to_numpy(model.calls)) == count

@@ -9,14 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
-from keras.src.backend.common import global_state
 from keras.src.legacy.saving import json_utils, saving_options, saving_utils
 from keras.src.saving.serialization_lib import ObjectSharingScope, SafeModeScope
 
-from optogram.network.keras_copies import own_names
-
-_PENDING = "uninitialized_variables"
-"""Where Keras keeps, for each thread, the variables that still wait for their numbers."""
+from optogram.network.keras_copies import no_updates, own_names
 
 
 def numbers_asked(config: Any, is_h5: bool) -> tuple[int, Exception | None]:
@@ -30,18 +26,13 @@ def numbers_asked(config: Any, is_h5: bool) -> tuple[int, Exception | None]:
     config : dict
         Of a ``.keras`` file, or where ``is_h5`` of an ``.h5`` file, which has an older form.
     """
-    usual = global_state.get_global_attribute(_PENDING)
-    variables: list[keras.Variable] = []
-    global_state.set_global_attribute(_PENDING, variables)
     failure = None
-    try:
-        with keras.StatelessScope(initialize_variables=False), own_names():
+    with no_updates() as variables, own_names():
+        # A foreign configuration can fail anywhere inside Keras, with any exception.
+        try:
             _build(json.dumps(_without_states(config)), is_h5)
-    # A foreign configuration can fail anywhere inside Keras, with any exception.
-    except Exception as error:
-        failure = error
-    finally:
-        global_state.set_global_attribute(_PENDING, usual)
+        except Exception as error:
+            failure = error
     return sum(math.prod(variable.shape) for variable in variables), failure
 
 

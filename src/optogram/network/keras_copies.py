@@ -22,6 +22,9 @@ _ORIGINAL = "_optogram_original"
 _NUMBERS = "object_name_uids"
 """Where Keras counts, for each thread, how many operations of each kind it has named."""
 
+_PENDING = "uninitialized_variables"
+"""Where Keras keeps, for each thread, the variables that still wait for their numbers."""
+
 # Keras wraps these two for each layer; what it wraps belongs to the layer that was copied.
 _WRAPPED = ("build", "quantize")
 
@@ -60,6 +63,22 @@ def own_names(numbers: defaultdict[str, int] | None = None) -> Iterator[None]:
         yield
     finally:
         global_state.set_global_attribute(_NUMBERS, usual)
+
+
+@contextmanager
+def no_updates() -> Iterator[list[keras.Variable]]:
+    """Run the block with variables that keep their values, whatever is assigned to them.
+
+    Those that are made in it have shapes, but no numbers: they are yielded.
+    """
+    usual = global_state.get_global_attribute(_PENDING)
+    made: list[keras.Variable] = []
+    global_state.set_global_attribute(_PENDING, made)
+    try:
+        with keras.StatelessScope(initialize_variables=False):
+            yield made
+    finally:
+        global_state.set_global_attribute(_PENDING, usual)
 
 
 class Copies:

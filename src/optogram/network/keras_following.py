@@ -17,7 +17,7 @@ from keras.src.backend import compute_output_spec
 from optogram.errors import ModelError
 from optogram.network import keras_graph
 from optogram.network.call_structure import given_to, named_outputs
-from optogram.network.keras_copies import Copies, own_names
+from optogram.network.keras_copies import Copies, no_updates, own_names
 from optogram.network.keras_graph import Call, Functional
 
 # One thread at a time follows calls, with these symbols.
@@ -114,7 +114,7 @@ def graph_of(model: keras.Model, fixed: Mapping[str, Any]) -> Found | None:
             return None
         found = None
         # What somebody else's call does with symbols can fail in any way.
-        with suppress(Exception), own_names():
+        with suppress(Exception), own_names(), no_updates():
             outputs = named_outputs(call(*given.args, **given.kwargs), is_opaque)
             read = [x for x in given.named.values() if keras_graph.input_layer(x)._outbound_nodes]
             graph = keras.Model(read, [tensor for _, tensor in outputs], name=model.name)
@@ -154,7 +154,7 @@ def followed(call: Call, copies: Copies, numbers: defaultdict[str, int]) -> Func
         return symbols[id(leaf)]
 
     found = None
-    with suppress(Exception), own_names(numbers):
+    with suppress(Exception), own_names(numbers), no_updates():
         args, kwargs = keras.tree.map_structure(symbol, (call.args, dict(call.kwargs)))
         if not layer._call_has_training_arg:
             kwargs.pop("training", None)
