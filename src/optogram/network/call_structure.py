@@ -62,7 +62,7 @@ def given_to(
 
     def make_one(path: Path, shape: Any) -> keras.KerasTensor:
         name = _input_name(path if len(shapes) > 1 else path[1:])
-        integers = as_integers and np.asarray(fixed.get(name, 0.0)).dtype.kind in "iu"
+        integers = as_integers and name in fixed and _is_of_integers(fixed[name])
         return make(name, shape, "int32" if integers else model.input_dtype)
 
     made = {name: _mapped(make_one, shape, (name,)) for name, shape in shapes.items()}
@@ -71,20 +71,34 @@ def given_to(
     return Given(args, made, named) if parameters else Given(tuple(made.values()), {}, named)
 
 
-def without_shape(model: keras.Model, name: str) -> str:
-    """The sentence that says that the argument ``name`` has to be given."""
+def complaint(model: keras.Model, fixed: Mapping[str, Any]) -> str:
+    """What to say of arguments without known shapes where the call cannot be followed; "" if none.
+
+    They may be left out, but this model needs them; or are held at what it does not take.
+    """
+    if not model.built:
+        return ""
+    parameters = _parameters(model)
+    known = _built_with(model, next(iter(parameters), ""))
+    others = [name for name in parameters if name not in known]
+    for name in others:
+        if name not in fixed:
+            return _without_shape(model, name)
+    for name in others:
+        return (
+            f"The call() of {model.name!r} ({type(model).__name__}) cannot be followed with "
+            f"{name!r} held at an array of shape {_shape_of(name, fixed[name])}: give numbers in "
+            "the shape that it takes, without a batch axis."
+        )
+    return ""
+
+
+def _without_shape(model: keras.Model, name: str) -> str:
     return (
         f"The call() of {model.name!r} ({type(model).__name__}) also takes {name!r}, of which "
         "Keras keeps no shape: say what it is held at while the picture is explained, with "
         f'fixed={{"{name}": an array without a batch axis}}.'
     )
-
-
-def left_out(model: keras.Model, fixed: Mapping[str, Any]) -> list[str]:
-    """The arguments of the model's call that may be left out, and are."""
-    parameters = _parameters(model)
-    known = _built_with(model, next(iter(parameters), ""))
-    return [name for name in parameters if name not in known and name not in fixed]
 
 
 def named_outputs(structure: Any, is_opaque: bool) -> list[tuple[str, keras.KerasTensor]]:
@@ -137,8 +151,26 @@ def _shapes_of_fixed(
     others = [name for name in parameters if name not in known]
     for name in others:
         if name not in fixed and parameters[name].default is inspect.Parameter.empty:
-            raise InputError(without_shape(model, name))
-    return {name: (None, *np.shape(fixed[name])) for name in others if name in fixed}
+            raise InputError(_without_shape(model, name))
+    return {name: (None, *_shape_of(name, fixed[name])) for name in others if name in fixed}
+
+
+def _shape_of(name: str, given: Any) -> tuple[int, ...]:
+    try:
+        return np.shape(given)
+    except ValueError as error:
+        raise InputError(f"The input {name!r} is held at an array, not {given!r}.") from error
+
+
+def has_integers(fixed: Mapping[str, Any]) -> bool:
+    """Whether some input is held at integers."""
+    return any(map(_is_of_integers, fixed.values()))
+
+
+def _is_of_integers(given: Any) -> bool:
+    with suppress(ValueError):
+        return np.asarray(given).dtype.kind in "iu"
+    return False
 
 
 def _input_name(path: Path) -> str:

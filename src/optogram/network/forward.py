@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from optogram.errors import ModelError
+from optogram.network.keras_copies import own_names
 from optogram.network.steps import Graph, Step, Value
 
 _LENGTH = 200
@@ -52,17 +53,18 @@ def run(
     tensors: dict[Value, Any] = dict(known or {})
     indices = sorted(graph.ancestors(wanted, tensors))
     let_go = graph.last_uses(indices, keep=wanted)
-    for index in indices:
-        step = graph.steps[index]
-        is_fed = Value(index) in graph.inputs
-        outputs = [_fed(step, x)] if is_fed else run_step(step, tensors)
-        if index in replace:
-            outputs = [replace[index](tensors[step.inputs[0]], outputs[0])]
-        if index in add:
-            outputs[0] = outputs[0] + keras.ops.cast(add[index], outputs[0].dtype)
-        tensors.update((Value(index, i), output) for i, output in enumerate(outputs))
-        for value in let_go.get(index, ()):
-            del tensors[value]
+    with own_names():
+        for index in indices:
+            step = graph.steps[index]
+            is_fed = Value(index) in graph.inputs
+            outputs = [_fed(step, x)] if is_fed else run_step(step, tensors)
+            if index in replace:
+                outputs = [replace[index](tensors[step.inputs[0]], outputs[0])]
+            if index in add:
+                outputs[0] = outputs[0] + keras.ops.cast(add[index], outputs[0].dtype)
+            tensors.update((Value(index, i), output) for i, output in enumerate(outputs))
+            for value in let_go.get(index, ()):
+                del tensors[value]
     return [tensors[value] for value in wanted]
 
 

@@ -135,11 +135,12 @@ class Copies:
         kind = next(kind for kind in _KINDS if isinstance(value, kind))
         found: Any = defaultdict(value.default_factory) if kind is defaultdict else kind()
         self._made[id(value)] = value, found  # some stand in several places
+        # Lists of what is in them now: another thread may add to them.
         if isinstance(value, dict):
-            found.update((key, self._copied(one)) for key, one in value.items())
+            found.update((key, self._copied(one)) for key, one in list(value.items()))
             return found
         add = found.add if isinstance(value, set) else found.append
-        for one in value:
+        for one in list(value):
             add(self._copied(one))
         return found
 

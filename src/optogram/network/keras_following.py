@@ -16,7 +16,7 @@ from keras.src.backend import compute_output_spec
 
 from optogram.errors import ModelError
 from optogram.network import keras_graph
-from optogram.network.call_structure import given_to, named_outputs
+from optogram.network.call_structure import given_to, has_integers, named_outputs
 from optogram.network.keras_copies import Copies, no_updates, own_names
 from optogram.network.keras_graph import Call, Functional
 
@@ -107,7 +107,8 @@ def graph_of(model: keras.Model, fixed: Mapping[str, Any]) -> Found | None:
         return Found(own, keras_graph.inputs_by_name(own), keras_graph.outputs_by_name(own), False)
     copies = Copies()
     copied = copies.of(model)
-    ways = itertools.product(((copied.call, False), (copied, True)), (False, True))
+    types = (False, True) if has_integers(fixed) else (False,)
+    ways = itertools.product(((copied.call, False), (copied, True)), types)
     for (call, is_opaque), as_integers in ways:
         given = given_to(model, fixed, _symbol, as_integers)
         if given is None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from optogram.errors import InputError, ModelError, nearest
 from optogram.network import keras_following, keras_graph
-from optogram.network.call_structure import left_out, without_shape
+from optogram.network.call_structure import complaint
 from optogram.network.geometry import shapes
 from optogram.network.steps import Graph, flatten
 
@@ -61,9 +61,9 @@ def select(
     with keras_following.no_trace():
         found = keras_following.graph_of(model, fixed or {})
         if found is None:
-            lacking = left_out(model, fixed or {}) if model.built else []
-            if lacking:
-                raise InputError(without_shape(model, lacking[0]))
+            told = complaint(model, fixed or {})
+            if told:
+                raise InputError(told)
             raise ModelError(_no_graph(model))
         return Selection(
             _with_sizes(_part(model.name, found, input, fixed or {}, output)), found.is_opaque

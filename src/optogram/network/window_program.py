@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from optogram.network import forward
+from optogram.network.keras_copies import own_names
 from optogram.network.reach import POINT, Reach
 from optogram.network.steps import Graph, Step, Value
 from optogram.network.window_rules import Rule
@@ -146,18 +147,19 @@ class Program:
             table = keras.ops.concatenate([as_it_is, beyond, _flat(new)], axis=0)
             return self.gather(table, places)
 
-        for index in sorted([*self.rules, *self.means]):
-            step = graph.steps[index]
-            if index in self.means:
-                change = _sum(tensors[step.inputs[0]]) - _sum(moved(self.means[index]))
-                made = _averaged(old[index], change, old[step.inputs[0].step])
-            else:
-                made = self._run(step, tensors, moved)
-            if index in shares:
-                made = made * keras.ops.cast(shares[index], made.dtype)
-            tensors[Value(index)] = made
-            for value in let_go.get(index, ()):
-                tensors.pop(value, None)
+        with own_names():
+            for index in sorted([*self.rules, *self.means]):
+                step = graph.steps[index]
+                if index in self.means:
+                    change = _sum(tensors[step.inputs[0]]) - _sum(moved(self.means[index]))
+                    made = _averaged(old[index], change, old[step.inputs[0].step])
+                else:
+                    made = self._run(step, tensors, moved)
+                if index in shares:
+                    made = made * keras.ops.cast(shares[index], made.dtype)
+                tensors[Value(index)] = made
+                for value in let_go.get(index, ()):
+                    tensors.pop(value, None)
         return [
             tensors[Value(index)] if number is None else moved(number)
             for index, number in self.puts.items()
