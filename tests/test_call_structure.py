@@ -153,6 +153,7 @@ def test_arguments_go_by_their_names(model, by_keyword):
     told = refused(model, output="kind")
     assert "'age'" in told and 'fixed={"age": ' in told
     net = og.Network(model, "unit", fixed={"age": [0.3, 0.5]}, output="kind")
+    assert net.graph.steps[0].shape == (None, SIDE, SIDE, 3)
     expected = ops.convert_to_numpy(made[0])
     np.testing.assert_allclose(answered(net), expected, atol=1e-6)
 

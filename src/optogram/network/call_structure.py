@@ -45,7 +45,7 @@ def given_to(
     named: dict[str, keras.KerasTensor] = {}
 
     def make(name: str, shape: Any, dtype: str) -> keras.KerasTensor:
-        named[name] = symbol(shape, dtype, name)
+        named[name] = symbol((None, *shape[1:]), dtype, name)
         return named[name]
 
     if isinstance(model, keras_graph.Functional):
