@@ -195,5 +195,13 @@ def test_an_input_that_nothing_reads_need_not_be_held():
     assert "does not depend on its input 'age'" in refused(model, input="age")
 
 
+@pytest.mark.parametrize("is_opaque", [False, True])
+def test_an_output_that_is_one_number_for_all_images_is_refused(is_opaque):
+    model = OfOne(lambda i: (i, None), lambda kind, box: [kind, ops.mean(box)], is_opaque)
+    model(PHOTO)
+    name = "output_1" if is_opaque else "mean"
+    assert f"{name!r} of 'mine' is one number" in refused(model, output=name)
+
+
 def test_a_model_that_never_ran_is_told_to_be_run():
     assert "call it on a batch of images once" in refused(OfTwo(lambda kind, box: kind))

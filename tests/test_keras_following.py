@@ -228,3 +228,17 @@ def test_variables_keep_their_values(is_opaque):
     net.scores(np.ones((1, SIDE, SIDE, 3), "float32"))
     assert net.is_opaque == is_opaque
     assert float(ops.convert_to_numpy(model.calls)) == count
+
+
+def test_generators_of_random_numbers_stay_where_they_are():
+    image = keras.Input((SIDE, SIDE, 3))
+    noise = layers.GaussianNoise(0.1, seed=1)
+    x = layers.GlobalAveragePooling2D()(noise(image * 2 - 1, training=True))
+    drop = layers.Dropout(0.5, seed=2)
+    model = keras.Model(image, ops.softmax(drop(layers.Dense(3)(x), training=True)) * 1.0)
+    seeds = [each.seed_generator.state for each in (noise, drop)]
+    before = [np.array(ops.convert_to_numpy(seed)) for seed in seeds]
+    og.Network(model, "unit")
+    og.Network(model)
+    for seed, old in zip(seeds, before, strict=True):
+        np.testing.assert_array_equal(ops.convert_to_numpy(seed), old)

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from optogram.network.ending import Ending, proven, sigmoid, softmax
-from optogram.network.keras_copies import own_names
+from optogram.network.keras_copies import no_updates, own_names
 from optogram.network.outputs import kind_of_outputs
 from optogram.network.steps import Graph, Step, Value
 
@@ -100,6 +100,7 @@ class Head:
         return keras.ops.where(outputs >= _threshold(score), ones, -ones)
 
 
+@no_updates()  # it runs parts of the network
 def find_head(graph: Graph, variables: Sequence[keras.Variable]) -> tuple[Graph, Head]:
     """The head of a network with one output, and the graph with all that its scores are read from.
 

@@ -17,7 +17,6 @@ from optogram.network import forward
 from optogram.network.bounds import unbounded
 from optogram.network.ending import as_array, has_weights, random_numbers
 from optogram.network.geometry import shapes
-from optogram.network.keras_copies import no_updates
 from optogram.network.steps import Graph, Shape, Value
 
 _SIDES = (64, 224, 331)
@@ -59,7 +58,7 @@ def kind_of_outputs(graph: Graph, output: Value, variables: Sequence[keras.Varia
 def _made_of(graph: Graph, output: Value, given: Mapping[Value, Any]) -> np.ndarray | None:
     """What ``output`` is with other tensors in the place of some; None where that fails."""
     # As code can in any way on numbers that are not the network's own.
-    with suppress(Exception), no_updates():
+    with suppress(Exception):
         return as_array(forward.run(graph, None, [output], known=given)[0])
     return None
 

@@ -131,13 +131,18 @@ def _no_graph(model: keras.Model) -> str:
 def _answer(model: str, outputs: Mapping[str, keras.KerasTensor], output: str | None) -> str:
     if output is not None:
         _require_known(model, "output", [output], outputs)
-        return output
-    if len(outputs) > 1:
+    elif len(outputs) > 1:
         raise InputError(
             f"{model!r} has {len(outputs)} outputs, {_listed(outputs)}: say which one to explain "
             f'with output="{next(iter(outputs))}", or another.'
         )
-    return next(iter(outputs))
+    name = output or next(iter(outputs))
+    if not outputs[name].shape:
+        raise InputError(
+            f"The output {name!r} of {model!r} is one number for all images: choose one that has "
+            "numbers for each image, with output=…."
+        )
+    return name
 
 
 def _picture(model: str, inputs: Mapping[str, keras.KerasTensor], input: str | None) -> str:
