@@ -311,10 +311,29 @@ class OfCode(OfLayers):
         return super().call(images)
 
 
-def called(kind):
+class Several(OfLayers):
+    """Takes a dictionary, and returns one inside another."""
+
+    def __init__(self):
+        super().__init__()
+        self.join = layers.Concatenate()
+        self.weight = layers.Dense(1, name="weight")
+
+    def call(self, inputs, training=False):
+        x = self.average(self.eyes(inputs["picture"]))
+        x = self.join([x, inputs["age"]])
+        return {"heads": {"species": self.answer(x), "weight": self.weight(x)}}
+
+
+def of_age(images):
+    return {"picture": images, "age": np.array([[0.3, 0.5]] * len(images), "float32")}
+
+
+def called(kind, inputs=None):
     def build():
         model = kind()
-        model(np.zeros((1, SIDE, SIDE, 3), "float32"))
+        images = np.zeros((1, SIDE, SIDE, 3), "float32")
+        model(images if inputs is None else inputs(images))
         return model
 
     return build
@@ -386,6 +405,12 @@ KINDS = (
     Kind("segmentation", segmentation, target=og.Class(2, region=(4, 4, 12, 12))),
     Kind("subclassed, of layers and operations", called(OfLayers)),
     Kind("subclassed, of other code", called(OfCode)),
+    Kind(
+        "subclassed, several inputs and outputs",
+        called(Several, of_age),
+        {"fixed": {"age": [0.3, 0.5]}, "output": "heads.species"},
+        answer=lambda model, x: model(of_age(x))["heads"]["species"],
+    ),
 )
 
 

@@ -3,6 +3,7 @@
 import io
 import json
 import shutil
+import threading
 import zipfile
 
 import h5py
@@ -458,3 +459,82 @@ def test_models_that_take_something_else_than_an_image(make, words, tmp_path):
 def test_what_is_no_keras_model_at_all(thing):
     with pytest.raises(ModelError, match=f"type {type(thing).__name__}"):
         og.Network(thing)
+
+
+# -- what is built ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ending", [".keras", ".h5"])
+def test_loading_in_threads_leaves_keras_as_it_was(ending, saved):
+    """Layers of any size can be made meanwhile and afterwards: nothing of Keras is replaced."""
+    usual, made, failures = dict(vars(keras.Layer)), [], []
+
+    def load():
+        for _ in range(3):
+            og.load(saved[ending], preprocess="unit")
+
+    def make():
+        try:
+            while any(thread.is_alive() for thread in threads):
+                made.append(layers.Dense(3700))
+                made[-1].build((None, 3700))  # 13.7 million weights
+                del made[:-1]
+        except BaseException as failure:
+            failures.append(failure)
+
+    threads = [threading.Thread(target=load) for _ in range(4)]
+    making = threading.Thread(target=make)
+    for thread in (*threads, making):
+        thread.start()
+    for thread in (*threads, making):
+        thread.join()
+    assert made and not failures
+    assert dict(vars(keras.Layer)) == usual
+
+
+@pytest.mark.parametrize("ending", [".keras", ".h5"])
+def test_a_file_that_asks_for_more_weights_than_it_holds_is_told_how_many(ending, tmp_path):
+    """Also behind a layer that needs numbers to be built; and other models are built as before."""
+    path = tmp_path / f"model{ending}"
+    image = keras.Input((4, 3))
+    x = layers.LSTM(2, return_sequences=True)(image)
+    keras.Model(image, layers.Dense(5, name="large")(x)).save(path)
+
+    def with_units(units):
+        if ending == ".keras":
+            with zipfile.ZipFile(path) as archive:
+                config = json.loads(archive.read("config.json"))
+        else:
+            with h5py.File(path) as file:
+                config = json.loads(file.attrs["model_config"])
+        config["config"]["layers"][1]["config"]["stateful"] = True
+        config["config"]["layers"][0]["config"]["batch_shape"] = [1, 4, 3]
+        config["config"]["layers"][2]["config"]["units"] = units
+        if ending == ".keras":
+            return replaced(path, tmp_path / "large.keras", config=json.dumps(config))
+        with h5py.File(shutil.copy(path, tmp_path / "large.h5"), "r+") as file:
+            file.attrs["model_config"] = json.dumps(config)
+        return tmp_path / "large.h5"
+
+    assert "of over 10,000,252 weights, but holds 63" in refusal(with_units(10**8))
+    with pytest.raises(ModelError, match="not images"):  # opened, but for what it takes
+        og.load(with_units(5))
+    assert layers.Dense(2)(np.ones((1, 3), "float32")).shape == (1, 2)
+
+
+@keras.saving.register_keras_serializable("tests")
+class MadeOfNumbers(layers.Layer):
+    """Makes a weight out of numbers, which Keras cannot do without allocating it."""
+
+    def build(self, shape):
+        self.scale = keras.Variable(np.full(shape[-1], 2, "float32"))
+
+    def call(self, x):
+        return x * self.scale
+
+
+@pytest.mark.parametrize("ending", [".keras", ".h5"])
+def test_layers_of_the_users_own_may_make_weights_out_of_numbers(ending, tmp_path):
+    image = keras.Input((8, 8, 3))
+    keras.Model(image, layers.Flatten()(MadeOfNumbers()(image))).save(tmp_path / f"model{ending}")
+    assert og.load(tmp_path / f"model{ending}", preprocess="unit").head.outputs == 192

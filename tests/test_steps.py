@@ -182,6 +182,9 @@ def test_tensors_are_let_go_when_no_step_needs_them_any_more():
     assert set(gone_after) == set(indices) - {graph.outputs[0].step}
 
 
+WAS_HELD = []
+
+
 class Remembering(layers.Layer):
     """Knows whether what it returned last is still held by anyone."""
 
@@ -189,36 +192,29 @@ class Remembering(layers.Layer):
 
     def call(self, x):
         made = x * 2
-        self.returned = weakref.ref(made)
+        Remembering.returned = weakref.ref(made)
         return made
 
 
 class Looking(layers.Layer):
-    """Notes, when it is run, whether what ``remembering`` returned is still held."""
-
-    def __init__(self, remembering, **arguments):
-        super().__init__(**arguments)
-        self.returned = lambda: remembering.returned()  # no layer of its own: it stays a step
-        self.was_held = []
+    """Notes, when it is run, whether what `Remembering` returned is still held."""
 
     def call(self, x):
         gc.collect()
-        self.was_held.append(self.returned() is not None)
+        WAS_HELD.append(Remembering.returned() is not None)
         return x
 
 
 def test_memory_of_maps_is_given_back_while_later_steps_run():
     image = keras.Input((8, 8, 3))
-    remembering = Remembering(name="remembering")
-    looking = Looking(remembering, name="looking")
-    x = layers.ReLU()(remembering(image))
-    graph = flatten(keras.Model(image, looking(layers.ReLU()(x))))
+    x = layers.ReLU()(Remembering(name="remembering")(image))
+    graph = flatten(keras.Model(image, Looking(name="looking")(layers.ReLU()(x))))
     index = next(step.index for step in graph.steps if step.name == "remembering")
     x = np.ones((1, 8, 8, 3), "float32")
-    looking.was_held.clear()
+    WAS_HELD.clear()
     answer(lambda t: forward.run(graph, t, graph.outputs), x)
     answer(lambda t: forward.run(graph, t, [Value(index), *graph.outputs]), x)
-    assert looking.was_held == [False, True]  # the second time it was asked for
+    assert WAS_HELD == [False, True]  # the second time it was asked for
 
 
 # -- names -----------------------------------------------------------------------------------------

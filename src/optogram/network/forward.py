@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from optogram.errors import ModelError
-from optogram.network import keras_graph
+from optogram.network.keras_copies import own_names
 from optogram.network.steps import Graph, Step, Value
 
 _LENGTH = 200
@@ -53,7 +53,7 @@ def run(
     tensors: dict[Value, Any] = dict(known or {})
     indices = sorted(graph.ancestors(wanted, tensors))
     let_go = graph.last_uses(indices, keep=wanted)
-    with keras_graph.losses_kept(graph.steps[index].operation for index in indices):
+    with own_names():
         for index in indices:
             step = graph.steps[index]
             is_fed = Value(index) in graph.inputs

@@ -9,6 +9,7 @@ import keras
 
 from optogram.errors import InputError
 from optogram.network import keras_graph
+from optogram.network.keras_copies import own_names
 from optogram.network.receptive_field import ReceptiveField, receptive_field
 from optogram.network.steps import Graph, Returned, Shape, Step, Value
 
@@ -73,9 +74,10 @@ def shapes(
             for index in run
         }
     tensors: dict[Value, keras.KerasTensor] = {}
-    for index in run:
-        outputs = _specs(graph.steps[index], tensors, input_shape)
-        tensors.update((Value(index, i), output) for i, output in enumerate(outputs))
+    with own_names():
+        for index in run:
+            outputs = _specs(graph.steps[index], tensors, input_shape)
+            tensors.update((Value(index, i), output) for i, output in enumerate(outputs))
     return {
         index: tuple(
             tuple(tensors[Value(index, i)].shape) for i in range(len(graph.steps[index].shapes))

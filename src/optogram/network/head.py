@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from optogram.network.ending import Ending, proven, sigmoid, softmax
+from optogram.network.keras_copies import no_updates, own_names
 from optogram.network.outputs import kind_of_outputs
 from optogram.network.steps import Graph, Step, Value
 
@@ -99,6 +100,7 @@ class Head:
         return keras.ops.where(outputs >= _threshold(score), ones, -ones)
 
 
+@no_updates()  # it runs parts of the network
 def find_head(graph: Graph, variables: Sequence[keras.Variable]) -> tuple[Graph, Head]:
     """The head of a network with one output, and the graph with all that its scores are read from.
 
@@ -167,8 +169,8 @@ def _appended(
 ) -> tuple[Graph, Value]:
     """The graph with one more step, ``run`` on ``value``, and what that makes."""
     read = graph.steps[value.step]
-    symbol = keras.KerasTensor(read.shapes[value.output], read.dtypes[value.output])
-    made = run(symbol)
+    with own_names():
+        made = run(keras.KerasTensor(read.shapes[value.output], read.dtypes[value.output]))
     step = Step(
         index=len(graph.steps),
         name=f"{read.name}:{what}",

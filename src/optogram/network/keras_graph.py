@@ -1,23 +1,22 @@
-"""Every touch of Keras's private side, and nothing else.
+"""The graph of a functional model, which Keras keeps private.
 
-The graph of a functional model, and the two things around it that Keras does not offer in public:
-a layer without its fused activation, and the mask that Keras pins on a tensor. Tested against the
-oldest and the newest Keras that optogram supports.
+And the two things around it that Keras does not offer in public: a layer without its fused
+activation, and the mask that Keras pins on a tensor. All that touches Keras's private side is in
+the ``keras_…`` files of this folder, tested against the oldest and the newest Keras that optogram
+supports.
 """
 
 import inspect
 import re
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import count
 from typing import Any
 
 import keras
-from keras.src.backend import compute_output_spec, get_keras_mask, set_keras_mask
-from keras.src.backend.common import global_state
+from keras.src.backend import get_keras_mask, set_keras_mask
 from keras.src.models.functional import Functional
+
+from optogram.network.keras_copies import original, view
 
 # Their call() ends with `self.activation(outputs)`: the activation can be split off. Layers like
 # LSTM also have an `activation`, but use it in the middle of their work.
@@ -39,15 +38,16 @@ _FUSED = (
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")
 """What TensorFlow takes as the name of a scope, which Keras makes of a layer's name."""
 
-_NUMBERS = "object_name_uids"
-"""Where Keras counts how many operations of each kind it has named."""
-
 
 @dataclass(frozen=True)
 class Call:
-    """One use of an operation in a model's graph; its tensors are symbolic ``KerasTensor``s."""
+    """One use of an operation in a model's graph; its tensors are symbolic ``KerasTensor``s.
+
+    ``operation`` is the user's own, ``runs`` what stands for it in the graph: a copy, maybe.
+    """
 
     operation: Any
+    runs: Any
     args: tuple
     kwargs: dict
     outputs: Sequence[keras.KerasTensor]
@@ -65,68 +65,6 @@ def functional(operation: Any) -> Functional | None:
     if isinstance(operation, Functional) and type(operation).call is Functional.call:
         return operation
     return None
-
-
-def graph_of(model: keras.Model) -> tuple[Functional | None, bool]:
-    """The graph of any model that was built, and whether it is opaque: one step, the model itself.
-
-    The ``call`` of a subclassed model is followed with symbolic inputs: where it is made of layers
-    and Keras operations alone, those are its graph. None where not even the shape of what it
-    returns can be told. The model keeps no trace of being asked.
-    """
-    own = functional(model)
-    if own is not None:
-        return own, False
-    with losses_kept([model]), _no_trace(model, defaultdict(int)):
-        for call, is_opaque in ((model.call, False), (model, True)):
-            inputs = _symbols(model)
-            if inputs is None:
-                return None, True
-            # What somebody else's call does with symbols can fail in any way.
-            with suppress(Exception):
-                found = keras.Model(inputs, call(inputs), name=model.name)
-                _try(found)
-                return found, is_opaque
-    return None, True
-
-
-def _symbols(model: keras.Model) -> Any:
-    """New symbolic inputs like those that ``model`` was built with; None where it was not."""
-    if isinstance(model, Functional):
-        return keras.tree.map_structure(
-            lambda tensor: keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=tensor.name),
-            model.input,
-        )
-    shapes = ((model.get_build_config() or {}) if model.built else {}).get("input_shape")
-    numbers = count()
-    return shapes and keras.tree.map_shape_structure(
-        lambda sides: keras.Input(
-            sides[1:], dtype=model.input_dtype, name=f"input_{next(numbers)}"
-        ),
-        shapes,
-    )
-
-
-@contextmanager
-def _no_trace(model: keras.Layer, numbers: defaultdict[str, int]) -> Iterator[None]:
-    """Run the block, then take out what it added to the graphs that the layers are part of.
-
-    Operations made in it are counted in ``numbers``: their names do not depend on what the user
-    made before, nor those of the user's next layers on them.
-    """
-    own = global_state.get_global_attribute(_NUMBERS)
-    global_state.set_global_attribute(_NUMBERS, numbers)
-    kept = [
-        (nodes, len(nodes))
-        for layer in model._flatten_layers()
-        for nodes in (layer._inbound_nodes, layer._outbound_nodes)
-    ]
-    try:
-        yield
-    finally:
-        for nodes, count in kept:
-            del nodes[count:]
-        global_state.set_global_attribute(_NUMBERS, own)
 
 
 def inputs_by_name(model: Functional) -> dict[str, keras.KerasTensor]:
@@ -148,8 +86,13 @@ def _by_name(
         isinstance(tensor, keras.KerasTensor) for tensor in structure.values()
     ):
         return dict(structure)
+    return unique(zip(names, tensors, strict=True))
+
+
+def unique(named: Iterable[tuple[str, keras.KerasTensor]]) -> dict[str, keras.KerasTensor]:
+    """Tensors by name, a number behind names that several of them have."""
     found: dict[str, keras.KerasTensor] = {}
-    for name, tensor in zip(names, tensors, strict=True):
+    for name, tensor in named:
         again = sum(other.partition("@")[0] == name for other in found)
         found[f"{name}@{again + 1}" if again else name] = tensor
     return found
@@ -169,11 +112,17 @@ def calls(model: Functional) -> Iterator[Call]:
             if node.is_input or any(id(x) not in known for x in node.input_tensors):
                 continue
             known.update(id(tensor) for tensor in node.outputs)
-            yield Call(node.operation, node.arguments.args, node.arguments.kwargs, node.outputs)
+            runs, given = node.operation, node.arguments
+            yield Call(original(runs), runs, given.args, given.kwargs, node.outputs)
 
 
 def input_layer(tensor: keras.KerasTensor) -> keras.layers.InputLayer:
     """The layer that stands for a model's input ``tensor``."""
+    return made_by(tensor)
+
+
+def made_by(tensor: keras.KerasTensor) -> Any:
+    """The operation that made the symbolic ``tensor``."""
     return tensor._keras_history.operation
 
 
@@ -209,52 +158,9 @@ def shape_arguments(operation: Any, kwargs: Mapping[str, Any]) -> dict[str, Any]
     return {name: value for name, value in kwargs.items() if name != "training"}
 
 
-def followed(call: Call, numbers: defaultdict[str, int]) -> Functional | None:
-    """The graph inside a call of a pipeline, or of somebody else's layer made of layers.
-
-    Its inputs are the tensors that the call reads, in order; ``numbers`` counts its operations.
-    None where it holds no layers, or does more than layers and Keras operations do. The layer
-    keeps no trace of being asked.
-    """
-    layer = call.operation
-    is_other = type(layer).__module__.startswith("keras.") and not is_pipeline(layer)
-    if is_other or not isinstance(layer, keras.Layer):
-        return None
-    if not any(True for _ in layer._flatten_layers(include_self=False)):
-        return None
-    places = count()
-    symbols: dict[int, keras.KerasTensor] = {}
-
-    def symbol(leaf: Any) -> Any:
-        if not isinstance(leaf, keras.KerasTensor):
-            return leaf
-        if id(leaf) not in symbols:
-            symbols[id(leaf)] = keras.Input(
-                batch_shape=leaf.shape, dtype=leaf.dtype, name=f"input_{next(places)}"
-            )
-        return symbols[id(leaf)]
-
-    with losses_kept([layer]), _no_trace(layer, numbers), suppress(Exception):
-        args, kwargs = keras.tree.map_structure(symbol, (call.args, dict(call.kwargs)))
-        if not layer._call_has_training_arg:
-            kwargs.pop("training", None)
-        found = keras.Model(list(symbols.values()), layer.call(*args, **kwargs))
-        _try(found)
-        return found
-    return None
-
-
 def is_pipeline(operation: Any) -> bool:
     """Whether ``operation`` runs layers one after the other, and tells each whether it trains."""
     return type(operation) is keras.layers.Pipeline
-
-
-def _try(model: Functional) -> None:
-    """Run ``model`` on tensors without numbers, as its backend has them.
-
-    Symbols let pass what tensors do not, such as a shape asked of a batch whose size is not known.
-    """
-    compute_output_spec(lambda *tensors: model(list(tensors)), *model.inputs)
 
 
 def fused_activation(operation: Any) -> Any | None:
@@ -289,33 +195,6 @@ def with_plain_name(operation: Any) -> Any:
     if not isinstance(operation, keras.Layer) or _PLAIN_NAME.fullmatch(operation.name):
         return operation
     return view(operation, name="x" + re.sub(r"[^A-Za-z0-9_.-]", "_", operation.name))
-
-
-def view(layer: keras.layers.Layer, **other: Any) -> keras.layers.Layer:
-    """A layer that shares all that ``layer`` has, its weights too, but for some attributes."""
-    # Layers define copying as saving and loading; their constructors make new weights.
-    found = object.__new__(type(layer))
-    found.__dict__.update(layer.__dict__, **other)
-    return found
-
-
-@contextmanager
-def losses_kept(operations: Iterable[Any]) -> Iterator[None]:
-    """Run the block, then give layers back the losses of their last call, which Keras clears."""
-    layers = [
-        layer
-        for operation in operations
-        if isinstance(operation, keras.Layer)
-        for layer in operation._flatten_layers()
-    ]
-    kept = [(list(layer._losses), set(layer._loss_ids)) for layer in layers]
-    try:
-        yield
-    finally:
-        for layer, (losses, ids) in zip(layers, kept, strict=True):
-            layer._losses[:] = losses
-            layer._loss_ids.clear()
-            layer._loss_ids.update(ids)
 
 
 def apply_activation(activation: Any, tensor: Any, **training: bool) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 
 import keras
 
-from optogram.network import keras_graph
+from optogram.network.keras_copies import view
 from optogram.network.mixing import is_elementwise
 from optogram.network.steps import Graph, Shape, Step, Value
 
@@ -109,14 +109,14 @@ def _native(step: Step) -> Callable[..., Any] | None:
         return _view(step.run, data_format="channels_last")
     if isinstance(layer, _SAY_AXIS) and getattr(layer, "axis", None) in (1, [1]):
         axis = [3] if isinstance(layer.axis, list) else 3
-        return _view(layer, axis=axis)
+        return _view(step.run, axis=axis)
     return None
 
 
 def _view(layer: keras.Layer, **other: Any) -> keras.Layer:
-    view = keras_graph.view(layer, **other)
-    view.input_spec = None  # it names the axis of the other layout
-    return view
+    found = view(layer, **other)
+    found.input_spec = None  # it names the axis of the other layout
+    return found
 
 
 class _Turning:

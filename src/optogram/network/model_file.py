@@ -1,14 +1,11 @@
 """Model files, read and judged before Keras sees them: they may come from anyone."""
 
-import functools
 import io
 import json
 import math
 import stat
-import threading
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +15,7 @@ import keras
 from optogram.errors import ModelError
 from optogram.files import kind_at
 from optogram.network.images import PIXEL_LIMIT
+from optogram.network.keras_building import numbers_asked
 
 _CONFIG_LIMIT = 100_000_000  # bytes
 _MOST_OBJECTS = 100_000
@@ -111,37 +109,28 @@ def refuse_code(path: Path, config: Any) -> None:
             )
 
 
-@contextmanager
-def weights_limited(path: Path, stored: int) -> Iterator[None]:
-    """Let Keras make no more weights in the block than a file with ``stored`` numbers can fill.
+def require_weights_stored(path: Path, content: Content) -> None:
+    """Refuse configurations that ask for more weights than the file can fill.
 
     Else a few bytes that say ``units=10**12`` would fill the memory of this machine.
+
+    Raises
+    ------
+    ModelError
+        If there are too many.
+    Exception
+        Of any type: what Keras says of a configuration that it cannot build.
     """
-    made, thread, limit = 0, threading.get_ident(), _SMALL + _MORE_WEIGHTS * stored
-    add_weight = keras.Layer.add_weight
-
-    @functools.wraps(add_weight)
-    def counted(layer: keras.Layer, *args: Any, **given: Any) -> Any:
-        nonlocal made
-        shape = given.get("shape", args[0] if args else None)
-        if threading.get_ident() == thread and isinstance(shape, tuple | list):
-            made += math.prod(side for side in shape if isinstance(side, int))
-        if made > limit:
-            raise MemoryError
-        return add_weight(layer, *args, **given)
-
-    keras.Layer.add_weight = counted
-    try:
-        yield
-    except Exception as error:
-        if made > limit:
-            raise ModelError(
-                f"{path} describes a model of over {limit:,} weights, but holds {stored:,}: "
-                "save it again, whole."
-            ) from error
-        raise
-    finally:
-        keras.Layer.add_weight = add_weight
+    limit = _SMALL + _MORE_WEIGHTS * content.numbers
+    asked, failure = numbers_asked(content.config, path.suffix.lower() != ".keras")
+    if asked > limit:
+        raise ModelError(
+            f"{path} describes a model of over {limit:,} weights, but holds "
+            f"{content.numbers:,}: save it again, whole."
+        )
+    # Classes of the user's own may need numbers to be built.
+    if failure is not None and not _has_foreign(content.config):
+        raise failure
 
 
 def require_own_numbers(path: Path) -> None:
@@ -368,3 +357,12 @@ def _asked(node: dict) -> list[str]:
         return []
     module = node.get("module")
     return (f"{module}.{kind}" if isinstance(module, str) else kind).split(".")
+
+
+def _has_foreign(config: Any) -> bool:
+    """Whether a configuration asks for classes or functions that are not Keras's."""
+    return any(
+        ">" in str(node.get("registered_name") or node.get("class_name"))
+        or not str(node.get("module") or "keras").startswith(("keras", "builtins"))
+        for node in _nodes(config)
+    )

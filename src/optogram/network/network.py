@@ -67,11 +67,14 @@ class Network(Computation):
     notes : sequence of str, optional
         What the user should know of how the model was opened.
     input : str, optional
-        Which of several inputs is the picture; None: the only one that can be.
+        Which of several inputs is the picture; None: the only one that can be. Those of a
+        subclassed model go by key, argument or place (``input_0``); keys inside others are joined
+        by dots.
     fixed : mapping of str to array, optional
         What the other inputs are held at, without a batch axis; a number stands for an array of it.
     output : str, optional
-        Which of several outputs is explained; None: the only one.
+        Which of several outputs is explained; None: the only one. Those of a subclassed model go
+        by key, joined by dots where there are several (``heads.species``), or by layer.
 
     Attributes
     ----------

@@ -13,7 +13,12 @@ from optogram.errors import ModelError
 from optogram.files import kind_at, labels_beside
 from optogram.network import catalogue
 from optogram.network.labels import Labels, imagenet
-from optogram.network.model_file import first_line, read, refuse_code, weights_limited
+from optogram.network.model_file import (
+    first_line,
+    read,
+    refuse_code,
+    require_weights_stored,
+)
 from optogram.network.network import Network
 
 _ENDINGS = (".keras", ".h5", ".hdf5")
@@ -100,11 +105,11 @@ def _from_file(
     part: Mapping[str, Any],
 ) -> Network:
     content = read(path)
-    if not trust:
-        refuse_code(path, content.config)
     try:
-        with weights_limited(path, content.numbers):
-            model = keras.saving.load_model(path, compile=False, safe_mode=not trust)
+        if not trust:
+            refuse_code(path, content.config)
+            require_weights_stored(path, content)
+        model = keras.saving.load_model(path, compile=False, safe_mode=not trust)
     except ModelError:
         raise
     # A damaged or foreign file can fail anywhere inside Keras, with any exception.

@@ -13,6 +13,7 @@ import numpy as np
 
 from optogram.network import forward
 from optogram.network.ending import as_array, has_weights
+from optogram.network.keras_copies import no_updates
 from optogram.network.preparation import Preparation
 from optogram.network.steps import Graph, Value
 
@@ -122,6 +123,7 @@ class OwnPreparation:
         return f"{self.black + level * (self.white - self.black) / 255:.4g}"
 
 
+@no_updates()  # it runs parts of the network
 def own_preparation(graph: Graph) -> OwnPreparation | None:
     """What the network does to its images before its first weights; None: it takes them as given.
 

@@ -8,7 +8,8 @@ import keras
 import numpy as np
 
 from optogram.errors import InputError, ModelError, nearest
-from optogram.network import keras_graph
+from optogram.network import keras_following, keras_graph
+from optogram.network.call_structure import complaint
 from optogram.network.geometry import shapes
 from optogram.network.steps import Graph, flatten
 
@@ -57,27 +58,45 @@ def select(
     InputError
         If it has several inputs or outputs and what is given does not say which, or does not fit.
     """
-    found, is_opaque = keras_graph.graph_of(model)
-    if found is None:
-        raise ModelError(_no_graph(model))
-    outputs, inputs = keras_graph.outputs_by_name(found), keras_graph.inputs_by_name(found)
-    answer = _answer(model.name, outputs, output)
-    picture = _picture(model.name, inputs, input)
-    if len(inputs) == len(outputs) == 1:
-        _require_known(model.name, "input", fixed or {}, ())
-        return Selection(_with_sizes(flatten(found)), is_opaque)
-    read = keras_graph.reads(keras.Model(list(inputs.values()), outputs[answer]))
+    with keras_following.no_trace():
+        found = keras_following.graph_of(model, fixed or {})
+        if found is None:
+            told = complaint(model, fixed or {})
+            if told:
+                raise InputError(told)
+            raise ModelError(_no_graph(model))
+        return Selection(
+            _with_sizes(_part(model.name, found, input, fixed or {}, output)), found.is_opaque
+        )
+
+
+def _part(
+    model: str,
+    found: keras_following.Found,
+    input: str | None,
+    fixed: Mapping[str, Any],
+    output: str | None,
+) -> Graph:
+    """The steps from the picture to the answer, the other inputs held."""
+    inputs = found.inputs
+    answer = _answer(model, found.outputs, output)
+    picture = _picture(model, inputs, input)
+    if len(inputs) == len(found.outputs) == 1:
+        _require_known(model, "input", fixed, ())
+        return flatten(found.graph)
+    answered = keras.Model(found.graph.inputs, found.outputs[answer])
+    read = keras_graph.reads(answered)
     needed = [name for name, tensor in inputs.items() if id(tensor) in read]
     if picture not in needed:
         raise InputError(
-            f"The output {answer!r} of {model.name!r} does not depend on its input {picture!r}, "
+            f"The output {answer!r} of {model!r} does not depend on its input {picture!r}, "
             f"only on {_listed(needed)}: choose another with input=… or output=…."
         )
     others = [name for name in needed if name != picture]
-    held = _held(model.name, {name: inputs[name] for name in others}, fixed or {}, inputs)
+    held = _held(model, {name: inputs[name] for name in others}, fixed, inputs)
     ordered = [inputs[name] for name in (picture, *others)]
-    part = keras.Model(ordered, outputs[answer], name=model.name)
-    return Selection(_with_sizes(flatten(part, dict(enumerate(held, 1)))), is_opaque)
+    part = keras.Model(ordered, found.outputs[answer], name=model)
+    return flatten(part, dict(enumerate(held, 1)))
 
 
 def _with_sizes(graph: Graph) -> Graph:
@@ -112,13 +131,18 @@ def _no_graph(model: keras.Model) -> str:
 def _answer(model: str, outputs: Mapping[str, keras.KerasTensor], output: str | None) -> str:
     if output is not None:
         _require_known(model, "output", [output], outputs)
-        return output
-    if len(outputs) > 1:
+    elif len(outputs) > 1:
         raise InputError(
             f"{model!r} has {len(outputs)} outputs, {_listed(outputs)}: say which one to explain "
             f'with output="{next(iter(outputs))}", or another.'
         )
-    return next(iter(outputs))
+    name = output or next(iter(outputs))
+    if not outputs[name].shape:
+        raise InputError(
+            f"The output {name!r} of {model!r} is one number for all images: choose one that has "
+            "numbers for each image, with output=…."
+        )
+    return name
 
 
 def _picture(model: str, inputs: Mapping[str, keras.KerasTensor], input: str | None) -> str:

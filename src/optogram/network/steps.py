@@ -14,8 +14,9 @@ import keras
 import numpy as np
 
 from optogram import backend
-from optogram.network import keras_graph
+from optogram.network import keras_following, keras_graph
 from optogram.network.identities import is_identity
+from optogram.network.keras_copies import Copies
 from optogram.network.keras_graph import Functional
 
 Shape = tuple[int | None, ...]
@@ -47,7 +48,8 @@ class Step:
     operation : object
         The user's own layer or operation; a split-off activation has the layer it was fused into.
     run : callable
-        Called with ``args`` and ``kwargs``, each `Value` in them replaced by its tensor.
+        Called with ``args`` and ``kwargs``, each `Value` in them replaced by its tensor. A layer
+        runs as a copy that shares its weights: Keras changes layers when they are called.
     inputs : tuple of Value
         What the step reads, in the order of its arguments.
     shapes : tuple of tuple
@@ -173,7 +175,8 @@ def flatten(model: keras.Model, held: Mapping[int, np.ndarray] | None = None) ->
     for place, tensor in enumerate(model.inputs):
         value = builder.add_held(tensor, held[place], inputs[0]) if place in held else None
         inputs.append(value or builder.add_input(tensor))
-    outputs = builder.inline(model, inputs, path=(), training=None)
+    with keras_following.no_trace():
+        outputs = builder.inline(model, inputs, path=(), training=None)
     fed = [value for place, value in enumerate(inputs) if place not in held]
     return Graph(builder.steps(), tuple(fed), tuple(outputs))
 
@@ -206,6 +209,7 @@ class _Builder:
         self._conversions: dict[tuple[str, int], _Conversion] = {}
         self._returned: dict[int, Returned] = {}
         self._numbers: dict[int, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
+        self._copies = Copies()
 
     def add_input(self, tensor: keras.KerasTensor) -> Value:
         """Add the step that stands for what is fed to the network."""
@@ -265,7 +269,7 @@ class _Builder:
         self, call: keras_graph.Call, args: tuple, kwargs: dict, path: tuple, training: bool | None
     ) -> list[Value]:
         operation = call.operation
-        nested = keras_graph.functional(operation)
+        nested = keras_graph.functional(call.runs)
         if nested is not None:
             given, own_training = _nested_arguments(*args, **kwargs)
             inputs = self._standardize(nested, keras_graph.flat_inputs(nested, given), path)
@@ -275,20 +279,21 @@ class _Builder:
         if keras_graph.takes_training(operation):
             asked = keras_graph.asked_to_train(operation, kwargs)
             kwargs["training"] = asked if training is None else training
-        inside = keras_graph.followed(call, self._numbers[id(operation)])
+        inside = keras_following.followed(call, self._copies, self._numbers[id(operation)])
         if inside is not None:
             is_told = kwargs["training"] or keras_graph.is_pipeline(operation)
             made = self.inline(inside, fed, path, kwargs["training"] if is_told else None)
             return self._add_returned(call, made, path)
         self._uses[id(operation)] += 1
         use, kind = self._uses[id(operation)], type(operation).__name__
-        activation = keras_graph.fused_activation(operation)
+        copied = self._copies.of(call.runs)
+        activation = keras_graph.fused_activation(copied)
         if activation is None:
-            run, kwargs = _fastest(operation, kwargs)
+            run, kwargs = _fastest(copied, kwargs)
             return self._add(_Draft(path, use, kind, operation, run, args, kwargs, call.outputs))
         is_layer = isinstance(activation, keras.Layer)
         told = {"training": kwargs["training"]} if is_layer else {}
-        linear, kwargs = _fastest(keras_graph.without_activation(operation), kwargs)
+        linear, kwargs = _fastest(keras_graph.without_activation(copied), kwargs)
         before = self._add(
             _Draft(path, use, kind, operation, linear, args, kwargs, call.outputs, "pre")
         )

@@ -7,7 +7,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from optogram.network import forward, keras_graph
+from optogram.network import forward
+from optogram.network.keras_copies import own_names
 from optogram.network.reach import POINT, Reach
 from optogram.network.steps import Graph, Step, Value
 from optogram.network.window_rules import Rule
@@ -146,7 +147,7 @@ class Program:
             table = keras.ops.concatenate([as_it_is, beyond, _flat(new)], axis=0)
             return self.gather(table, places)
 
-        with keras_graph.losses_kept(graph.steps[index].operation for index in self.rules):
+        with own_names():
             for index in sorted([*self.rules, *self.means]):
                 step = graph.steps[index]
                 if index in self.means:

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from optogram import backend
-from optogram.network import keras_graph
+from optogram.network.keras_copies import view
 from optogram.network.mixing import depends_on_place
 from optogram.network.reach import POINT, Reach, reach
 from optogram.network.steps import Shape, Step
@@ -55,9 +55,7 @@ def rule(step: Step, read: Sequence[Shape], made: Shape) -> Rule | None:
         return None if depends_on_place(step) else Rule(POINT, step.run)
     if isinstance(layer, keras.layers.Conv2DTranspose) or not is_channels_last(step):
         return None
-    unpadded = keras_graph.view(
-        step.run if isinstance(step.run, keras.Layer) else layer, padding="valid"
-    )
+    unpadded = view(step.run if isinstance(step.run, keras.Layer) else layer, padding="valid")
     faster = backend.current().unpadded(unpadded)
     run = unpadded if faster is None else partial(_outside_training, faster)
     if isinstance(layer, keras.layers.MaxPooling2D):

@@ -1,0 +1,170 @@
+"""Copies of layers that share their weights: Keras changes a layer when it is called.
+
+A call records nodes on the layers it goes through, clears and adds losses, and counts names. All
+that happens to copies here, so that the user's model is the same after every call, also while
+other threads use it.
+"""
+
+from collections import OrderedDict, defaultdict, deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from types import MethodType
+from typing import Any
+
+import keras
+from keras.src.backend.common import global_state
+from keras.src.ops.node import Node
+from keras.src.utils.tracking import Tracker
+
+_ORIGINAL = "_optogram_original"
+
+_NUMBERS = "object_name_uids"
+"""Where Keras counts, for each thread, how many operations of each kind it has named."""
+
+_PENDING = "uninitialized_variables"
+"""Where Keras keeps, for each thread, the variables that still wait for their numbers."""
+
+# Keras wraps these two for each layer; what it wraps belongs to the layer that was copied.
+_WRAPPED = ("build", "quantize")
+
+_KINDS = (list, tuple, set, deque, OrderedDict, defaultdict, dict)
+
+
+def original(operation: Any) -> Any:
+    """The user's own layer or operation that ``operation`` is a copy of; itself where it is none.
+
+    The graph of a copied model has copies of its operations in it.
+    """
+    return getattr(operation, "__dict__", {}).get(_ORIGINAL, operation)
+
+
+def view(layer: keras.layers.Layer, **other: Any) -> keras.layers.Layer:
+    """A layer that shares all that ``layer`` has, its weights too, but for some attributes.
+
+    And but for the nodes and losses of its calls.
+    """
+    # Layers define copying as saving and loading; their constructors make new weights.
+    found = object.__new__(type(layer))
+    found.__dict__.update(layer.__dict__, **_traces(), **other)
+    return found
+
+
+@contextmanager
+def own_names(numbers: defaultdict[str, int] | None = None) -> Iterator[None]:
+    """Run the block with names of its own for what Keras makes in it, counted in ``numbers``.
+
+    They do not depend on what the user made before, nor the user's next names on them.
+    """
+    usual = global_state.get_global_attribute(_NUMBERS)
+    own: defaultdict[str, int] = defaultdict(int)
+    global_state.set_global_attribute(_NUMBERS, own if numbers is None else numbers)
+    try:
+        yield
+    finally:
+        global_state.set_global_attribute(_NUMBERS, usual)
+
+
+@contextmanager
+def no_updates() -> Iterator[list[keras.Variable]]:
+    """Run the block with variables that keep their values, whatever is assigned to them.
+
+    Those that are made in it have shapes, but no numbers: they are yielded.
+    """
+    usual = global_state.get_global_attribute(_PENDING)
+    made: list[keras.Variable] = []
+    global_state.set_global_attribute(_PENDING, made)
+    try:
+        with keras.StatelessScope(initialize_variables=False):
+            yield made
+    finally:
+        global_state.set_global_attribute(_PENDING, usual)
+
+
+class Copies:
+    """Makes one copy of each layer, however often it is asked for; copies hold copies."""
+
+    def __init__(self) -> None:
+        # What was copied is kept: another object could get its id.
+        self._made: dict[int, tuple[Any, Any]] = {}
+        self._waiting: deque[tuple[Any, Any]] = deque()
+
+    def of(self, operation: Any) -> Any:
+        """The copy of a layer or operation, which runs and is followed in its place."""
+        found = self._copied(operation)
+        while self._waiting:
+            old, new = self._waiting.popleft()
+            self._fill(old, new)
+        return found
+
+    def with_new_weights(self) -> list[str]:
+        """The names of copied layers that have made weights of their own since.
+
+        The user's layers have none yet: they were never run.
+        """
+        pairs = [(old, new) for old, new in self._made.values() if isinstance(new, keras.Layer)]
+        return [new.name for old, new in pairs if len(_own(new)) > len(_own(old))]
+
+    def _copied(self, value: Any) -> Any:
+        """``value`` with copies for the layers in it, at any depth of lists and the like."""
+        if id(value) in self._made:
+            return self._made[id(value)][1]
+        if isinstance(value, keras.Operation | Node | Tracker):
+            return value if _ORIGINAL in vars(value) else self._shell(value)
+        if isinstance(value, MethodType) and isinstance(value.__self__, keras.Operation):
+            return MethodType(value.__func__, self._copied(value.__self__))
+        if isinstance(value, partial):
+            parts = self._copied((value.func, value.args, value.keywords))
+            return partial(parts[0], *parts[1], **parts[2])
+        kind = value.__class__  # TensorFlow wraps some in objects that name the class inside
+        if isinstance(value, tuple) and hasattr(value, "_fields"):
+            return kind(*map(self._copied, value))
+        is_plain = kind in _KINDS or kind.__module__ == "keras.src.utils.tracking"
+        return self._container(value) if is_plain else value
+
+    def _shell(self, value: Any) -> Any:
+        """A copy of a layer that has nothing yet: layers may hold each other in a circle."""
+        found = object.__new__(type(value))
+        self._made[id(value)] = value, found
+        self._waiting.append((value, found))
+        return found
+
+    def _container(self, value: Any) -> Any:
+        if isinstance(value, tuple):
+            return tuple(map(self._copied, value))
+        kind = next(kind for kind in _KINDS if isinstance(value, kind))
+        found: Any = defaultdict(value.default_factory) if kind is defaultdict else kind()
+        self._made[id(value)] = value, found  # some stand in several places
+        # Lists of what is in them now: another thread may add to them.
+        if isinstance(value, dict):
+            found.update((key, self._copied(one)) for key, one in list(value.items()))
+            return found
+        add = found.add if isinstance(value, set) else found.append
+        for one in list(value):
+            add(self._copied(one))
+        return found
+
+    def _fill(self, old: Any, new: Any) -> None:
+        """Give the copy ``new`` all that ``old`` has."""
+        held = dict(vars(old))
+        if isinstance(old, keras.Operation):
+            for name in _WRAPPED:
+                held.pop(name, None)
+            held |= _traces()
+        new.__dict__.update((name, self._copied(value)) for name, value in held.items())
+        if isinstance(old, keras.Operation):
+            new.__dict__[_ORIGINAL] = old
+        if isinstance(old, Tracker):
+            new.stored_ids = {
+                name: {*ids, *map(id, new.config[name][1])} for name, ids in old.stored_ids.items()
+            }
+
+
+def _traces() -> dict[str, Any]:
+    """What calls leave on a layer, before the first."""
+    return {"_inbound_nodes": [], "_outbound_nodes": [], "_losses": [], "_loss_ids": set()}
+
+
+def _own(layer: keras.Layer) -> list[keras.Variable]:
+    """The weights that ``layer`` itself has made."""
+    return layer._trainable_variables + layer._non_trainable_variables
