@@ -131,7 +131,7 @@ def is_own(path: Path) -> bool:
         if mark in begin or mark in end:
             return True
         listed = _listed(path)
-        return bool(listed) and _digest(path) in listed
+        return bool(listed) and hash_of_file(path) in listed
     except OSError:
         return False
 
@@ -176,7 +176,7 @@ def replacing(path: Path, *, is_listed: bool = False) -> Iterator[Path]:
         yield part
         _sign(part)
         if is_listed:
-            _add_to_list(place, _digest(part))
+            _add_to_list(place, hash_of_file(part))
         require_place(path)  # another program may have written there meanwhile
         part.replace(place)
     except OutputError:
@@ -319,7 +319,8 @@ def _read_list(path: Path) -> dict[str, list[str]]:
         return {}
 
 
-def _digest(path: Path) -> str:
+def hash_of_file(path: Path) -> str:
+    """The digest of what is in a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "blake2b").hexdigest()
 
