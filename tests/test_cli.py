@@ -307,7 +307,7 @@ def test_explain_writes_every_method_as_picture_and_as_numbers(run, model_file, 
     assert out.count("class 1 (1), class 2 (2)") == 3
     written = {path.name for path in Path("out").iterdir()}
     for stem in ("cat", "cat-2", "dog"):
-        assert f"{stem}.png" in written
+        assert f"{stem}-explained.png" in written
         for method in ATTRIBUTIONS:
             assert {f"{stem}-{method}.png", f"{stem}-{method}.npz"} <= written
     result = og.load_result("out/dog-smoothgrad.npz")
@@ -437,7 +437,7 @@ def test_explain_also_draws_overlays_masks_and_steps_where_asked(run, model_file
     assert run(*asked, "--overlay", "added", "--mask", 0.5, "--steps")[0] == 0
     made = {path.name for path in Path("out").iterdir()}
     extra = {f"chelsea-gradcam-{w}-{n}.png" for w in ("overlay", "mask", "steps") for n in (0, 1)}
-    assert made == extra | {"chelsea.png", "chelsea-gradcam.png", "chelsea-gradcam.npz"}
+    assert made == extra | {f"chelsea-{w}" for w in ("explained.png", "gradcam.png", "gradcam.npz")}
     with Image.open("out/chelsea-gradcam-mask-0.png") as mask:
         assert mask.size == (451, 300), "as large as the photo"
     steps = og.gradcam(og.load(model_file, preprocess="unit"), CAT, [0, 1]).steps

@@ -9,7 +9,7 @@ from PIL import Image
 import literal
 import networks
 import optogram as og
-from optogram.errors import InputError
+from optogram.errors import InputError, OptogramError
 from optogram.methods import resuming
 
 SIZE = (20, 24)
@@ -506,6 +506,34 @@ def test_the_progress_of_another_climb_is_refused_and_kept(resnet, vgg, several,
     path.write_bytes(before[: len(before) // 2])
     with pytest.raises(InputError, match="damaged"):
         og.maximize(resnet, several, PLAIN, **MOVING, memory=1, resume=path)
+
+
+def test_a_finished_climb_of_another_setting_or_preparation_is_refused(tmp_path):
+    def net(slope, factor):
+        image = keras.Input((12, 12, 3))
+        x = layers.LeakyReLU(slope)(layers.Conv2D(4, 3, name="conv")(image))
+        model = keras.Model(image, networks._end(layers.Conv2D(4, 3, name="last")(x)))
+        model.set_weights([np.full(w.shape, 0.1) for w in model.get_weights()])
+        return og.Network(model, (lambda p: p * factor, lambda x: x / factor))
+
+    path, target = tmp_path / "climb.npz", og.Filter("last", 0)
+    og.maximize(net(0.1, 0.01), target, PLAIN, size=SIZE, resume=path)
+    for other in (net(0.3, 0.01), net(0.1, 0.02)):
+        with pytest.raises(InputError, match="another run"):
+            og.maximize(other, target, PLAIN, size=SIZE, resume=path)
+    og.maximize(net(0.1, 0.01), target, PLAIN, size=SIZE, resume=path)
+
+
+def test_a_place_that_cannot_keep_the_progress_is_told_before_the_work(resnet, tmp_path):
+    told = []
+    for name, words in (("gone/climb.npz", "no folder"), ("folder.npz", "does not hold")):
+        (tmp_path / "folder.npz").mkdir(exist_ok=True)
+        with pytest.raises(OptogramError, match=words):
+            og.maximize(
+                resnet, og.Filter("block0_conv", 0), PLAIN, size=SIZE, resume=tmp_path / name,
+                progress=lambda *step: told.append(step),
+            )  # fmt: skip
+    assert not told
 
 
 def test_the_border_of_a_filter_tells_climbs_apart(resnet, often, tmp_path):

@@ -12,6 +12,7 @@ from PIL import Image
 
 import optogram as og
 from optogram.errors import InputError, OutputError
+from optogram.files import MARK
 
 EVIL = "<script>alert(1)</script>"
 GREY = np.random.default_rng(0).integers(0, 256, (28, 28), np.uint8)
@@ -160,11 +161,23 @@ def test_names_and_labels_cannot_become_markup(tmp_path):
 @pytest.mark.parametrize("moment", ["prediction", "occlusion", "network"])
 def test_an_interrupted_run_leaves_the_old_report_as_it_was(tmp_path, moment):
     old = tmp_path / "index.html"
-    old.write_text("old")
+    old.write_text(f"old, {MARK}")
     with pytest.raises(KeyboardInterrupt):
         og.report(tiny(), GREY, out=tmp_path, progress=interrupted_at(moment))
     assert list(tmp_path.iterdir()) == [old]
-    assert old.read_text() == "old"
+    assert old.read_text() == f"old, {MARK}"
+
+
+def test_a_page_of_somebody_else_is_kept_and_told_before_the_work(tmp_path):
+    (tmp_path / "index.html").write_text("<h1>My pages, also about optogram</h1>")
+    told = []
+    with pytest.raises(OutputError, match="optogram did not make it"):
+        og.report(tiny(), GREY, out=tmp_path, progress=lambda *args: told.append(args))
+    assert not told
+    (tmp_path / "index.html").unlink()
+    page = og.report(tiny(), GREY, out=tmp_path)
+    before = page.stat().st_ino
+    assert og.report(tiny(), GREY, out=tmp_path).stat().st_ino != before, "its own is renewed"
 
 
 def test_an_interruption_while_the_page_is_written_leaves_no_part_of_it(tmp_path, monkeypatch):

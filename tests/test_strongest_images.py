@@ -110,6 +110,33 @@ def test_photos_that_were_added_are_looked_through_alone(net, folder, pictures, 
     assert_same(found, og.strongest_images(net, "stem", folder, 2))
 
 
+def test_a_photo_replaced_under_its_name_makes_another_run(net, folder, pictures, tmp_path):
+    state, photo = tmp_path / "state.npz", next(folder.rglob("3.png"))
+    og.strongest_images(net, "stem", folder, 2, resume=state)
+    before, kept = photo.read_bytes(), state.read_bytes()
+    Image.fromarray(255 - pictures[3]).save(photo)
+    with pytest.raises(InputError, match="another run"):
+        og.strongest_images(net, "stem", folder, 2, resume=state)
+    assert state.read_bytes() == kept
+    photo.write_bytes(before)
+    og.strongest_images(net, "stem", folder, 2, resume=state)
+    state.unlink()
+    og.strongest_images(net, "stem", list(pictures), 2, resume=state)
+    with pytest.raises(InputError, match="another run"):
+        og.strongest_images(net, "stem", list(pictures[::-1]), 2, resume=state)
+
+
+def test_a_photo_that_was_mended_is_looked_at_again(net, folder, pictures, tmp_path):
+    state, photo = tmp_path / "state.npz", next(folder.rglob("3.png"))
+    before = photo.read_bytes()
+    photo.write_bytes(b"no picture")
+    og.strongest_images(net, "stem", folder, 2, resume=state)
+    photo.write_bytes(before)
+    found = og.strongest_images(net, "stem", folder, 2, resume=state)
+    assert_same(found, og.strongest_images(net, "stem", list(pictures), 2))
+    assert not [w for w in found.warnings if "could not be read" in w]
+
+
 def test_the_state_of_another_run_is_refused_and_kept(net, folder, tmp_path):
     state = tmp_path / "state.npz"
     og.strongest_images(net, "stem", folder, 2, resume=state)

@@ -11,6 +11,7 @@ import optogram as og
 from optogram import training
 from optogram.cli import main
 from optogram.errors import InputError, OutputError
+from optogram.files import MARK
 
 MADE = fashion.made(train=256, test=64)
 
@@ -112,6 +113,17 @@ def test_what_is_saved_opens_with_its_labels_and_its_preparation(ending, trained
         assert best.probability == pytest.approx(row.max(), abs=1e-5)
 
 
+@pytest.mark.parametrize("ending", [".keras", ".h5"])
+def test_the_network_saved_before_is_kept_beside(ending, trained, tmp_path):
+    path = trained.save(tmp_path / f"clothes{ending}")
+    trained.save(path)
+    before = path.read_bytes()
+    trained.save(path)
+    kept = tmp_path / f"clothes.former{ending}"
+    assert kept.read_bytes() == before
+    assert og.load(kept).predict(MADE.test_images[0]) and len(left_behind(tmp_path)) == 3
+
+
 @pytest.mark.parametrize("number", ["epochs", "batch", "seed"])
 def test_numbers_that_are_too_small(number):
     with pytest.raises(InputError, match=f"{number} must be at least"):
@@ -142,8 +154,7 @@ def test_the_saved_network_is_explained_without_further_options(run, tmp_path):
 
 
 def test_an_interrupted_training_leaves_everything_as_it_was(run, tmp_path, monkeypatch):
-    (tmp_path / "fashion.keras").write_text("the one before")
-    (tmp_path / "fashion.labels.txt").write_text("its labels")
+    (tmp_path / "fashion.keras").write_text(f"the one before, {MARK}")
     before = left_behind(tmp_path)
     steps = iter(range(2))
     step = keras.Model.train_on_batch
@@ -161,8 +172,7 @@ def test_an_interrupted_training_leaves_everything_as_it_was(run, tmp_path, monk
 
 def test_an_interrupted_save_leaves_everything_as_it_was(trained, tmp_path, monkeypatch):
     path = tmp_path / "fashion.keras"
-    path.write_text("the one before")
-    (tmp_path / "fashion.labels.txt").write_text("its labels")
+    path.write_text(f"the one before, {MARK}")
     before = left_behind(tmp_path)
 
     def interrupted(model, part):
@@ -181,6 +191,8 @@ def test_an_interrupted_save_leaves_everything_as_it_was(trained, tmp_path, monk
         ("fashion.txt", "saved as .keras or .h5"),
         ("taken.keras", "is a folder"),
         ("gone/fashion.keras", "gone is no folder"),
+        ("mine.keras", "optogram did not make it"),
+        ("named.keras", "named.labels.txt exists, and optogram did not make it"),
     ],
 )
 def test_a_place_that_cannot_be_written_is_told_before_the_work(
@@ -188,6 +200,8 @@ def test_a_place_that_cannot_be_written_is_told_before_the_work(
 ):
     monkeypatch.delattr(training, "train")
     (tmp_path / "taken.keras").mkdir()
+    (tmp_path / "mine.keras").write_text("mine")
+    (tmp_path / "named.labels.txt").write_text("my own names")
     answer = run("--out", out)
     assert answer.exit_code == 2
     assert reason in answer.stderr and len(answer.stderr.splitlines()) == 1

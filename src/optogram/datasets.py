@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from optogram import backend
 from optogram.errors import InputError
-from optogram.files import kind_at
+from optogram.files import kind_at, reading
 
 if TYPE_CHECKING:
     import numpy as np
@@ -169,6 +169,7 @@ def _read_idx(path: Path, dimensions: int) -> "np.ndarray":
     """The array of an IDX file of bytes: two zeros, type, dimensions, sizes, then the values."""
     import numpy as np
 
+    reading(path)
     try:
         with path.open("rb") as file:
             is_packed = file.read(2) == b"\x1f\x8b"

@@ -1,6 +1,7 @@
 """Training the small network of the Fashion-MNIST tutorial: something of one's own to look into."""
 
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,8 +10,15 @@ import numpy as np
 from keras import layers
 
 from optogram.datasets import FashionMNIST
-from optogram.errors import InputError, OutputError
-from optogram.files import kind_at, labels_beside, replacing
+from optogram.errors import InputError
+from optogram.files import (
+    holds_names,
+    kind_at,
+    labels_beside,
+    replacing,
+    require_place,
+    write_names,
+)
 from optogram.progress import Progress, silent
 
 _ENDINGS = (".keras", ".h5", ".hdf5")
@@ -47,7 +55,9 @@ class Trained:
         ----------
         path : str or path
             Ends in .keras, .h5 or .hdf5; the names go to a text file, ``fashion.labels.txt`` for
-            ``fashion.keras``. What was there before stays until both are written.
+            ``fashion.keras``. What was there before stays until both are written. A network that
+            was trained before and saved there is kept beside it, as ``fashion.former.keras``;
+            files that optogram did not make are not replaced.
 
         Returns
         -------
@@ -59,12 +69,15 @@ class Trained:
         InputError
             If the ending is another one.
         OutputError
-            If the files cannot be written.
+            If the files cannot be written, or may not be replaced.
         """
-        path = place_to_save(path)
-        with replacing(path) as model, replacing(labels_beside(path)) as names:
-            names.write_text("".join(f"{name}\n" for name in self.classes), encoding="utf-8")
+        path = place_to_save(path, self.classes)
+        with replacing(path) as model:
             self.model.save(model)
+            if kind_at(path) == "file":
+                with replacing(former(path)) as kept:
+                    shutil.copyfile(path, kept)
+            write_names(self.classes, labels_beside(path))
         return path
 
 
@@ -188,7 +201,12 @@ def train(
     return Trained(model, data.classes, _accuracy(model, data), losses)
 
 
-def place_to_save(path: str | os.PathLike) -> Path:
+def former(path: Path) -> Path:
+    """Where the network is kept that was saved at ``path`` before."""
+    return path.with_suffix(f".former{path.suffix}")
+
+
+def place_to_save(path: str | os.PathLike, classes: tuple[str, ...]) -> Path:
     """``path``, where a model file can be written: what `Trained.save` checks.
 
     Raises
@@ -196,15 +214,17 @@ def place_to_save(path: str | os.PathLike) -> Path:
     InputError
         If it does not end as a model file does.
     OutputError
-        If it is a folder, or its own folder is not there or cannot be written to.
+        If it is a folder, its own folder is not there or cannot be written to, or a file is there
+        that optogram did not make, or beside it one with other names than ``classes``.
     """
     path = Path(path)
     if path.suffix not in _ENDINGS:
         raise InputError(f"A network is saved as .keras or .h5, but got {path.name!r}.")
-    if kind_at(path) == "folder":
-        raise OutputError(f"{path} is a folder: give the name of a file.")
-    if kind_at(path.parent) != "folder" or not os.access(path.parent, os.W_OK):
-        raise OutputError(f"{path} cannot be written: {path.parent} is no folder to write to.")
+    require_place(path)
+    if kind_at(path) == "file":
+        require_place(former(path))
+    if not holds_names(labels_beside(path), classes):
+        require_place(labels_beside(path))
     return path
 
 

@@ -36,8 +36,11 @@ class _Commands(click.Group):
 
     def invoke(self, context: click.Context) -> object:
         """Run the command; exit with status 2 where its input cannot be used."""
+        from optogram.files import one_run
+
         try:
-            return super().invoke(context)
+            with one_run():
+                return super().invoke(context)
         except OptogramError as error:
             click.echo(f"optogram: {error}", err=True)
             context.exit(2)

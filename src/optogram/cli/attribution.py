@@ -3,9 +3,9 @@
 import functools
 import inspect
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,11 @@ class Asked:
     seed: int
     memory: str | None
     options: dict[str, Any]
+
+    @property
+    def count(self) -> int:
+        """How many maps each method makes of a photo."""
+        return 1 if self.target is None else len(self.target)
 
     def ask(self, net: "Network", method: str, image: Any, progress: Progress) -> "Attribution":
         """The result of ``method``."""
@@ -217,21 +222,26 @@ def warn(who: str, result: Any, told: set[str]) -> None:
 
 
 def photo_paths(photos: tuple[str, ...]) -> list[str]:
-    """The photos given, folders replaced by the pictures in them."""
+    """The photos given, folders replaced by the pictures in them; nothing replaces them now."""
+    from optogram.files import reading
     from optogram.network.images import pictures_in
 
-    return [
+    paths = [
         str(path)
         for photo in photos
         for path in (pictures_in(photo) if Path(photo).is_dir() else [photo])
     ]
+    for path in paths:
+        reading(Path(path))
+    return paths
 
 
 def unique_stems(paths: list[str]) -> Iterator[str]:
     """A file name without ending for each photo, no two alike."""
-    seen: Counter[str] = Counter()
+    taken: set[str] = set()
     for path in paths:
         stem = re.sub(r"[^\w.-]+", "_", Path(path).stem) or "photo"
-        seen[stem.casefold()] += 1
-        count = seen[stem.casefold()]
-        yield stem if count == 1 else f"{stem}-{count}"
+        names = chain([stem], (f"{stem}-{number}" for number in count(2)))
+        found = next(name for name in names if name.casefold() not in taken)
+        taken.add(found.casefold())
+        yield found

@@ -58,11 +58,15 @@ def check(
     """
     net = open_network(model, **opening)
     import optogram
+    from optogram.files import require_place
     from optogram.progress import Meter
     from optogram.render import write
 
     paths = photo_paths(photos)
     folder = made_folder(out)
+    for name in asked.methods:
+        for ending in ("png", "npz"):
+            require_place(folder / f"{name}.{ending}")
     checks: list[Check] = []
     with progress_bar() as progress:
         meter = Meter(progress, 100 * len(paths) * len(asked.methods))

@@ -87,25 +87,32 @@ def explain(
 ) -> None:
     """Explain PHOTOS, or the photos of folders.
 
-    For each photo PHOTO.png shows all methods side by side, PHOTO-METHOD.png one of them for each
-    target, and PHOTO-METHOD.npz holds its numbers, for optogram.load_result.
+    For each photo PHOTO-explained.png shows all methods side by side, PHOTO-METHOD.png one of them
+    for each target, and PHOTO-METHOD.npz holds its numbers, for optogram.load_result.
     PHOTO-METHOD-overlay.png, PHOTO-METHOD-mask.png and PHOTO-gradcam-steps.png are written where
-    asked for, numbered where there are several targets.
+    asked for, numbered where there are several targets. Only files that optogram made are replaced.
     """
     if of == "scores" and asked.methods != ["occlusion"]:
         raise click.UsageError("--of scores goes with --method occlusion alone.")
     if steps and "gradcam" not in asked.methods:
         raise click.UsageError("--steps goes with --method gradcam.")
     net = open_network(model, **opening)
+    from optogram.files import require_place
     from optogram.progress import Meter
     from optogram.render import write
     from optogram.result import side_by_side
 
     paths = photo_paths(photos)
-    folder = made_folder(out)
+    folder, stems = made_folder(out), list(unique_stems(paths))
+    suffixes = _suffixes(asked, overlay, mask, of, steps)
+    for stem in stems:
+        require_place(folder / f"{stem}-explained.png")
+        for name in asked.methods:
+            for ending in (".png", ".npz", *(f"-{suffix}.png" for suffix in suffixes[name])):
+                require_place(folder / f"{stem}-{name}{ending}")
     with progress_bar() as progress:
         meter = Meter(progress, 100 * len(paths) * len(asked.methods))
-        for path, stem in zip(paths, unique_stems(paths), strict=True):
+        for path, stem in zip(paths, stems, strict=True):
             image, told = net.prepare([path], fit), set(net.notes)
             results = []
             for name in asked.methods:
@@ -119,9 +126,26 @@ def explain(
                 for suffix, picture in _pictures(result, below, overlay, style, mask, of, steps):
                     write(picture, folder / f"{stem}-{name}-{suffix}.png")
                 results.append(result)
-            write(side_by_side(results), folder / f"{stem}.png")
+            sheet = write(side_by_side(results), folder / f"{stem}-explained.png")
             explained_classes = ", ".join(dict.fromkeys(results[0].targets))
-            click.echo(f"{path}: {explained_classes}: {folder / f'{stem}.png'}")
+            click.echo(f"{path}: {explained_classes}: {sheet}")
+
+
+def _suffixes(
+    asked: Asked, overlay: str | None, mask: float | None, of: str, steps: bool
+) -> dict[str, list[str]]:
+    """How the names of the pictures will end that each method has beside its plot."""
+    numbers = [f"-{index}" for index in range(asked.count)] if asked.count > 1 else [""]
+    found = {}
+    for method in asked.methods:
+        kinds = [
+            *(["heat"] if of == "scores" else []),
+            *(["steps"] if steps and method == "gradcam" else []),
+            *(["overlay"] if overlay is not None else []),
+            *(["mask"] if mask is not None else []),
+        ]
+        found[method] = [f"{kind}{number}" for kind in kinds for number in numbers]
+    return found
 
 
 def _pictures(

@@ -57,8 +57,12 @@ def kernels(
     """Show the kernels of convolutions, on a scale from the smallest weight to the largest."""
     net = open_network(model, **opening)
     import optogram
+    from optogram.files import require_place
     from optogram.render import sheet, write
 
+    path = Path(out)
+    made_folder(str(path.parent))
+    require_place(path)
     found = [optogram.kernels(net, layer) for layer in matching_layers(net, layers)]
     pictures = []
     for result in found:
@@ -72,6 +76,4 @@ def kernels(
         click.echo(f"{result.layer}: {shape}, {len(filters)} shown")
     captions = [result.layer for result in found]
     picture = pictures[0] if len(found) == 1 else sheet([[p] for p in pictures], captions=captions)
-    path = Path(out)
-    made_folder(str(path.parent))
     click.echo(write(picture, path))

@@ -1,7 +1,9 @@
 """`optogram maps`: what layers answer to photos."""
 
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +23,8 @@ from optogram.cli.parsing import file_stem, open_sides, sides
 from optogram.cli.progress import progress_bar
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from optogram.progress import Progress
     from optogram.result import FeatureMaps
 
@@ -136,14 +140,18 @@ def maps(
             )
             click.echo(f"{path}: {len(found)} layers, {time.monotonic() - begun:.1f} s")
             meter = Meter(progress, sum(result.values.shape[-1] for result in found.values()))
+            digits, starts = len(str(len(found))), {}
+            for number, (layer, result) in enumerate(found.items(), 1):
+                count = result.values.shape[-1]
+                starts[layer] = folder / f"{number:0{digits}}_{file_stem(layer)}_{count}"
+                asked.require_places(result, starts[layer])
             for number, (layer, result) in enumerate(found.items(), 1):
                 begun, (*_, height, width, count) = time.monotonic(), result.values.shape
                 warn(f"{stem}, {layer}", result, told)
-                start = folder / f"{number:0{len(str(len(found)))}}_{file_stem(layer)}_{count}"
+                start = starts[layer]
+                below = path if fit == "squash" else None
                 with meter.part(count, f"{stem}: {layer}") as within:
-                    strongest = asked.write(
-                        result, start, path if fit == "squash" else None, within
-                    )
+                    strongest = asked.write(result, start, below, within)
                 click.echo(
                     f"{number:3} {layer}: {height}×{width}×{count}, strongest "
                     f"{', '.join(map(str, strongest))}, {time.monotonic() - begun:.2f} s: "
@@ -183,35 +191,65 @@ class _Asked:
         from optogram.files import write_table
         from optogram.render import write
 
-        count = result.values.shape[-1]
-        shown = range(min(self.first or count, count))
+        for path, draw in self._pictures(result, start, photo):
+            write(draw(), path)
+        if self.each:
+            result.write_each(
+                made_folder(str(start)),
+                channels=self._shown(result),
+                cell=self.cell,
+                cmap=self.colors,
+                progress=progress,
+            )
+        for path, channel in self._tables(result, start):
+            write_table(result.matrix(channel), path)
+        return self._strongest(result)
+
+    def require_places(self, result: "FeatureMaps", start: Path) -> None:
+        """Make sure that nothing is lost where `write` will write."""
+        from optogram.files import require_place
+
+        for path, _ in (*self._pictures(result, start, None), *self._tables(result, start)):
+            require_place(path)
+
+    def _pictures(
+        self, result: "FeatureMaps", start: Path, photo: str | None
+    ) -> "Iterator[tuple[Path, Callable[[], Image]]]":
+        """The pictures of a layer: where each is written, and what draws it."""
+        shown, ranked = self._shown(result), self._strongest(result)
         columns, rows = self.grid or (None, None)
         length = columns * rows if columns and rows else len(shown)
         style: dict[str, Any] = {"cell": self.cell, "cmap": self.colors}
+        scale: dict[str, Any] = {"per_map": _PER_MAP[self.scale]}
+        if self.scale == "layer":
+            scale = {"scale": result.scale()}
         for first in range(0, len(shown), length):
             part = shown[first : first + length]
             suffix = f"_{part[0]}-{part[-1]}" if len(part) < len(shown) else ""
-            own: dict[str, Any] = {"per_map": _PER_MAP[self.scale]}
-            if self.scale == "layer":
-                own = {"scale": result.scale()}
-            picture = result.mosaic(channels=part, columns=columns, **own, **style)
-            write(picture, start.with_name(f"{start.name}{suffix}.png"))
-        if self.each:
-            result.write_each(made_folder(str(start)), channels=shown, progress=progress, **style)
-        ranked = [int(channel) for channel in result.strongest(self.strongest or 1)[0]]
-        if self.strongest:
-            labels = [str(channel) for channel in ranked]
-            picture = result.mosaic(
-                channels=ranked,
-                columns=len(ranked),
-                labels=labels,
-                scale=result.scale(),
-                **style,
+            yield (
+                start.with_name(f"{start.name}{suffix}.png"),
+                partial(result.mosaic, channels=part, columns=columns, **scale, **style),
             )
-            write(picture, start.with_name(f"{start.name}_strongest.png"))
+        if self.strongest:
+            own: dict[str, Any] = {"columns": len(ranked), "labels": list(map(str, ranked))}
+            yield (
+                start.with_name(f"{start.name}_strongest.png"),
+                partial(result.mosaic, channels=ranked, scale=result.scale(), **own, **style),
+            )
         for channel in ranked if self.over_photo else ():
-            picture = result.overlay(channel, photo=photo, cmap=self.colors)
-            write(picture, start.with_name(f"{start.name}_over_{channel}.png"))
-        for channel in ranked if self.numbers else ():
-            write_table(result.matrix(channel), start.with_name(f"{start.name}_{channel}.csv"))
-        return ranked
+            yield (
+                start.with_name(f"{start.name}_over_{channel}.png"),
+                partial(result.overlay, channel, photo=photo, cmap=self.colors),
+            )
+
+    def _tables(self, result: "FeatureMaps", start: Path) -> list[tuple[Path, int]]:
+        """The maps written as numbers: where, and which."""
+        ranked = self._strongest(result) if self.numbers else []
+        return [(start.with_name(f"{start.name}_{channel}.csv"), channel) for channel in ranked]
+
+    def _shown(self, result: "FeatureMaps") -> range:
+        count = result.values.shape[-1]
+        return range(min(self.first or count, count))
+
+    def _strongest(self, result: "FeatureMaps") -> list[int]:
+        return [int(channel) for channel in result.strongest(self.strongest or 1)[0]]

@@ -160,6 +160,7 @@ def maximize(
     asked = {name: value for name, value in others.items() if value is not None}
     net = open_network(model, **opening)
     import optogram
+    from optogram.files import reading, require_place
     from optogram.render import write
 
     sheets = [
@@ -167,6 +168,12 @@ def maximize(
         *_class_sheets(classes, rows * columns),
     ]
     folder, told, made = made_folder(out), set(net.notes), 0
+    if others["start"] is not None:
+        reading(Path(others["start"]))
+    for stem, targets in sheets:
+        gifs = _gif_names(stem, len(targets)) if others["frames"] else []
+        for name in (f"{stem}.npz", f"{stem}.png", *gifs):
+            require_place(folder / name)
     for number, (stem, targets) in enumerate(sheets, 1):
         begun = time.monotonic()
         with progress_bar() as progress:
@@ -238,6 +245,9 @@ def _write_gifs(result: "Maximization", folder: Path, stem: str, fps: float) -> 
     """The way of each picture, where frames were kept."""
     if not result.frames.shape[1]:
         return
-    for index in range(len(result.frames)):
-        number = "" if len(result.frames) == 1 else f"_{index}"
-        result.gif(folder / f"{stem}{number}.gif", index, fps)
+    for index, name in enumerate(_gif_names(stem, len(result.frames))):
+        result.gif(folder / name, index, fps)
+
+
+def _gif_names(stem: str, count: int) -> list[str]:
+    return [f"{stem}.gif"] if count == 1 else [f"{stem}_{index}.gif" for index in range(count)]

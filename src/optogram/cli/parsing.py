@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from pathlib import Path
 from typing import Any
 
 import click
@@ -74,12 +75,12 @@ def file_stem(text: str) -> str:
 
 def held_input(text: str) -> tuple[str, Any]:
     """The name and the numbers of a text such as "age=40", "box=0.1,0.9" or "map=file.npy"."""
-    import numpy as np
+    from optogram.files import read_array
 
     name, _, given = text.partition("=")
     try:
         if given.endswith(".npy"):
-            return name, np.load(given, allow_pickle=False)
+            return name, read_array(Path(given))
         values = [float(number) for number in given.split(",")]
     except (OSError, ValueError, EOFError, MemoryError) as error:
         raise click.BadParameter(

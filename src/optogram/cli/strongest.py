@@ -50,11 +50,14 @@ def strongest(
     """Show the photos of FOLDER that fire each filter of a layer most, and where in them."""
     net = open_network(model, **opening)
     import optogram
+    from optogram.files import require_place
     from optogram.render import write
 
     chosen = None if filters is None else numbers(filters)
     place = made_folder(out)
     stem = file_stem(layer)
+    for ending in ("png", "npz", "progress.npz"):
+        require_place(place / f"{stem}.{ending}")
     with progress_bar() as progress:
         result = optogram.strongest_images(
             net,

@@ -1,5 +1,7 @@
 """`optogram train`: a small network of one's own to look into."""
 
+from pathlib import Path
+
 import click
 
 from optogram.cli.network import start_backend
@@ -38,13 +40,18 @@ def train(
     """Train a small network to tell clothes apart, on the pictures of Fashion-MNIST.
 
     It opens with no further options: optogram explain PHOTO --model fashion.keras. Files are
-    written at the end; interrupted, everything is as it was before.
+    written at the end; interrupted, everything is as it was before. A network trained before is
+    kept as fashion.former.keras.
     """
     start_backend()
     from optogram import datasets, training
+    from optogram.files import require_place
     from optogram.render import grid, write
 
-    path = training.place_to_save(out)
+    path = training.place_to_save(out, datasets.FashionMNIST.classes)
+    is_there = path.exists()
+    if pictures is not None:
+        require_place(Path(pictures))
     clothes = datasets.fashion_mnist(data)
     if pictures is not None:
         labels = [clothes.classes[number] for number in clothes.train_labels[:_SHOWN]]
@@ -54,3 +61,5 @@ def train(
         trained = training.train(clothes, epochs=epochs, batch=batch, seed=seed, progress=progress)
     trained.save(path)
     click.echo(f"Test accuracy: {trained.accuracy:.2%}\nThe network is in {path}.")
+    if is_there:
+        click.echo(f"The one that was there before is in {training.former(path)}.")

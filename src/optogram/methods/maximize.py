@@ -1,7 +1,6 @@
 """Activation maximization: the picture that a filter, a neuron or a class wants to see."""
 
 import dataclasses
-import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,9 +126,8 @@ def _ledger(asked: Asked, path: Path) -> Ledger:
     if path.suffix != ".npz":
         raise InputError(f"resume is an .npz file, not {path.name!r}.")
     scored = [value for plan, _ in asked.plans for value in plan.scored]
-    photo = "" if asked.photo is None else hashlib.blake2b(asked.photo.tobytes()).hexdigest()
-    targets = list(map(repr, asked.targets))
-    mark = fingerprint(asked.net, scored, targets, asked.parameters, photo)
+    wanted = (asked.targets, asked.recipe, asked.parameters, asked.photo)
+    mark = fingerprint(asked.net, scored, asked.canvas, *wanted)
     return Ledger(path, mark, "maximize")
 
 

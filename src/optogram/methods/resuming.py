@@ -1,20 +1,21 @@
 """Files that keep how far long work has come, so that it can go on after an interruption."""
 
-import hashlib
 import json
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
 from optogram.errors import InputError
-from optogram.files import read_arrays, replacing
+from optogram.files import hash_of_file, kind_at, read_arrays, replacing, require_place
+from optogram.network.identity import Teller, content, digest, identity
 from optogram.network.network import Network
 from optogram.network.steps import Value
+from optogram.version import __version__
 
 _SECONDS = 10.0
 """Between two writings, at least."""
@@ -62,8 +63,11 @@ class Ledger:
         ------
         InputError
             If the file holds something else, or belongs to another run.
+        OutputError
+            If there is none, and none can be written.
         """
-        if not self.path.exists():
+        if kind_at(self.path) == "nothing":
+            require_place(self.path)
             return None
         try:
             arrays = read_arrays(self.path)
@@ -91,16 +95,35 @@ class Ledger:
         )
 
 
-def fingerprint(net: Network, values: Sequence[Value], *asked: Any) -> str:
-    """Tells one run from another: what was asked, and of which weights up to ``values``."""
-    steps = [net.graph.steps[i] for i in sorted(net.graph.ancestors(values))]
-    # Not by their names: Keras numbers what has none in the order in which it is built.
-    shown = [[step.kind, step.shape] for step in steps]
-    digest = hashlib.blake2b(json.dumps([net.preparation.name, shown, *asked]).encode())
-    operations = {id(step.operation): step.index for step in steps}
-    for index in sorted(operations.values()):
-        operation = net.graph.steps[index].operation
-        if isinstance(operation, keras.Layer):
-            for weight in operation.weights:
-                digest.update(keras.ops.convert_to_numpy(weight).tobytes())
-    return digest.hexdigest()
+def fingerprint(net: Network, values: Sequence[Value], size: tuple[int, int], *asked: Any) -> str:
+    """Tells one run from another: what was asked, of which network up to ``values``.
+
+    What the preparation does is told by what it makes of noise of ``size`` (height, width), there
+    and back.
+    """
+    noise = np.random.default_rng(0).uniform(0, 255, (1, *size, net.channels)).astype(np.float32)
+    prepared = net.preparation.to_network(noise)
+    shown = net.preparation.to_display(prepared)
+    told = [
+        __version__,
+        identity(net.graph, values),
+        [content(array) for array in (prepared, shown)],
+        Teller().tell(list(asked)),
+    ]
+    return digest(told)
+
+
+def photo_mark(source: Any) -> str:
+    """What tells a photo from another one under its name: its bytes, or "" where it has none."""
+    if isinstance(source, str | os.PathLike):
+        path = Path(os.fsdecode(source))
+        try:
+            # Opening a pipe would wait for its other end.
+            return hash_of_file(path) if kind_at(path) == "file" else ""
+        except OSError:
+            return ""
+    try:
+        return digest(content(np.asarray(source)))
+    # What is no picture is told by whoever reads it.
+    except Exception:
+        return ""

@@ -1,7 +1,7 @@
 """Which photos of a folder fire each filter most, and where in them."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 
 from optogram.errors import InputError
 from optogram.methods.request import source_of
-from optogram.methods.resuming import Ledger, fingerprint
+from optogram.methods.resuming import Ledger, fingerprint, photo_mark
 from optogram.network.images import pictures_in
 from optogram.network.network import Network
 from optogram.network.steps import Value
@@ -58,7 +58,8 @@ def strongest_images(
         For networks that take any size; None: 224×224 there.
     resume : path, optional
         A file that keeps what is known so far. A run that was interrupted goes on from it, and a
-        folder to which photos were added is looked through for those alone.
+        folder to which photos were added is looked through for those alone. Photos are told by
+        their content, so that one replaced under its name makes another run.
     memory : int or str, optional
         What the call may add to the process, as in ``"2GB"``; None: a quarter of what is free.
     progress : callable, optional
@@ -92,9 +93,9 @@ def strongest_images(
     value = Value(step.index)
     strongest, ledger = _Strongest.begin(len(chosen), top), None
     if resume is not None:
-        mark = fingerprint(net, [value], layer, top, chosen, fit, fitted)
+        mark = fingerprint(net, [value], fitted, layer, top, chosen, fit)
         ledger = Ledger(Path(resume), mark, "strongest_images")
-        strongest = strongest.read(ledger, names)
+        strongest = strongest.read(ledger, dict(zip(names, sources, strict=True)))
     left = [i for i, name in enumerate(names) if name not in strongest.done]
     places = {name: i for i, name in enumerate(names)}
     unread: dict[int, str] = {}
@@ -115,7 +116,9 @@ def strongest_images(
             read = [row for row, i in enumerate(left[part]) if i not in unread]
             batch = [left[part][row] for row in read]
             strongest.add(peaks[read][:, chosen], [names[i] for i in batch])
-            strongest.done.update(names[i] for i in left[part])
+            strongest.done |= {
+                names[i]: photo_mark(sources[i]) if ledger else "" for i in left[part]
+            }
             strongest.unread.update({names[i]: unread[i] for i in left[part] if i in unread})
             if ledger and ledger.is_due:
                 strongest.write(ledger)
@@ -154,8 +157,8 @@ class _Strongest:
         Answers, strongest first, and their flat positions in the map.
     photos : ndarray of str, of the same shape
         Names; "" where there are not so many photos yet.
-    done : set of str
-        The photos looked at.
+    done : dict of str to str
+        The photos looked at, and what tells each from others under its name.
     unread : dict of str to str
         Those among them that could not be read, and why.
     """
@@ -163,7 +166,7 @@ class _Strongest:
     values: np.ndarray
     places: np.ndarray
     photos: np.ndarray
-    done: set[str]
+    done: dict[str, str]
     unread: dict[str, str]
 
     @classmethod
@@ -171,7 +174,7 @@ class _Strongest:
         """Nothing is known."""
         shape = (filters, top)
         nothing = np.full(shape, -np.inf, np.float32)
-        return cls(nothing, np.zeros(shape, np.int64), np.full(shape, "", object), set(), {})
+        return cls(nothing, np.zeros(shape, np.int64), np.full(shape, "", object), {}, {})
 
     def add(self, peaks: np.ndarray, names: Sequence[str]) -> None:
         """Take in the ``peaks`` (n, filters, 2) of photos: largest answer, and where."""
@@ -188,17 +191,21 @@ class _Strongest:
         """Keep all of it in a file."""
         ledger.write(
             {"values": self.values, "places": self.places, "photos": self.photos.astype(str)},
-            {"done": sorted(self.done), "unread": self.unread},
+            {"done": self.done, "unread": self.unread},
         )
 
-    def read(self, ledger: Ledger, names: Sequence[str]) -> "_Strongest":
-        """What `write` kept; the object itself where there is no such file yet."""
+    def read(self, ledger: Ledger, sources: Mapping[str, Any]) -> "_Strongest":
+        """What `write` kept; the object itself where there is no such file yet.
+
+        ``sources`` are the photos by name. One that could not be read before, and has changed, is
+        tried again.
+        """
         kept = ledger.read()
         if kept is None:
             return self
         arrays, texts = kept
         try:
-            found = _Strongest(**arrays, done=set(texts["done"]), unread=dict(texts["unread"]))
+            found = _Strongest(**arrays, done=dict(texts["done"]), unread=dict(texts["unread"]))
             found.photos = found.photos.astype(str).astype(object)
         # Whoever changed the file may have left out or reshaped anything.
         except (KeyError, TypeError, ValueError) as error:
@@ -206,8 +213,15 @@ class _Strongest:
         pairs = ((found.values, "f"), (found.places, "i"), (found.photos, "O"))
         if any(a.shape != self.values.shape or a.dtype.kind != kind for a, kind in pairs):
             raise ledger.damaged()
-        if not found.done <= set(names):
+        changed = {
+            name
+            for name, mark in found.done.items()
+            if name not in sources or photo_mark(sources[name]) != mark
+        }
+        if changed - (found.unread.keys() & sources.keys()):
             raise ledger.other_run()
+        for name in changed:
+            del found.done[name], found.unread[name]
         return found
 
 

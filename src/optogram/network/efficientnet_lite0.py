@@ -16,7 +16,7 @@ import numpy as np
 from keras import layers
 
 from optogram.errors import ModelError
-from optogram.files import kind_at
+from optogram.files import kind_at, reading
 from optogram.network.model_file import first_line, require_own_numbers
 from optogram.network.torch_pickle import read_tensors
 
@@ -114,6 +114,7 @@ def load_weights_file(model: keras.Model, path: str | os.PathLike) -> None:
         raise ModelError(
             f'No weights file {path}; give the path of one, weights="imagenet" or weights=None.'
         )
+    reading(path)
     try:
         require_own_numbers(path)
         model.load_weights(path)

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from optogram.errors import InputError
+from optogram.files import is_own, reading
 
 PIXEL_LIMIT = 120_000_000
 """Most pixels (height × width) that a picture may have; its header is asked before decoding."""
@@ -97,19 +98,22 @@ def read_picture(source: str | os.PathLike | Image.Image | Any, channels: int = 
 def pictures_in(folder: str | os.PathLike) -> list[Path]:
     """The picture files in a folder and its subfolders, told by their endings, by name.
 
+    Those that optogram made are left out: results may lie among the photos that they explain.
+
     Raises
     ------
     InputError
-        If there is no such folder, or no picture in it.
+        If there is no such folder, or no other picture in it.
     """
     path = Path(os.fsdecode(folder))
     if not path.is_dir():
         raise InputError(f"{str(path)!r} is no folder: give the path of a folder with pictures.")
-    found = sorted(file for file in path.rglob("*") if file.suffix.lower() in _ENDINGS)
+    named = (file for file in path.rglob("*") if file.suffix.lower() in _ENDINGS)
+    found = sorted(file for file in named if not is_own(file))
     if not found:
         raise InputError(
-            f"There is no picture in {str(path)!r}: expected files ending in "
-            f"{', '.join(sorted(_ENDINGS))}."
+            f"There is no picture in {str(path)!r} that optogram did not make: expected files "
+            f"ending in {', '.join(sorted(_ENDINGS))}."
         )
     return found
 
@@ -138,6 +142,7 @@ def _open(source: str | os.PathLike, name: str) -> BinaryIO:
     if status.st_size == 0:
         file.close()
         raise InputError(f"{name} is empty (0 bytes): copy or download the picture again.")
+    reading(path)
     return file
 
 

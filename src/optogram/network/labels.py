@@ -11,7 +11,7 @@ from os import PathLike
 from pathlib import Path
 
 from optogram.errors import InputError, nearest
-from optogram.files import kind_at
+from optogram.files import kind_at, reading
 
 _LARGEST_FILE = 10_000_000  # bytes
 _MOST_NAMES = 500_000
@@ -142,6 +142,7 @@ def _read_text(path: Path) -> str:
     """The UTF-8 text of ``path``, without byte order mark; InputError where there is none."""
     if kind_at(path) != "file":
         raise InputError(f"No labels file {path}; give a text or .json file, or a list of names.")
+    reading(path)
     try:
         if path.stat().st_size > _LARGEST_FILE:
             raise InputError(

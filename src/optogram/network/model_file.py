@@ -13,7 +13,7 @@ import h5py
 import keras
 
 from optogram.errors import ModelError
-from optogram.files import kind_at
+from optogram.files import kind_at, reading
 from optogram.network.images import PIXEL_LIMIT
 from optogram.network.keras_building import numbers_asked
 
@@ -160,6 +160,7 @@ def _require_file(path: Path) -> None:
         raise ModelError(f"{path} does not exist: give a .keras or .h5 file, or a network's name.")
     if kind == "device":  # opening a pipe would wait for its other end
         raise ModelError(f"{path} is a pipe or device, not a model file: give the path of one.")
+    reading(path)
 
 
 def _require_ending(path: Path, *endings: str) -> None:

@@ -5,10 +5,11 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image
+from PIL import ExifTags, Image
+from PIL.PngImagePlugin import PngInfo
 
 from optogram.errors import InputError
-from optogram.files import replacing
+from optogram.files import MARK, replacing
 from optogram.render.resample import Photo, as_image
 
 _FORMATS = {"png": "PNG", "jpeg": "JPEG", "jpg": "JPEG", "webp": "WEBP"}
@@ -31,9 +32,7 @@ def to_bytes(picture: Photo, format: str = "png", *, quality: int = 90) -> bytes
     InputError
         If the picture or the format cannot be used.
     """
-    # Heat is told by hue, so JPEG's colour planes are kept at full resolution.
-    options = {"quality": quality, "subsampling": 0} if _name(format) != "PNG" else {}
-    return _encoded(as_image(picture), _name(format), **options)
+    return _encoded(as_image(picture), _name(format), **_options(_name(format), quality))
 
 
 def data_uri(picture: Photo, format: str = "png", *, quality: int = 90) -> str:
@@ -57,17 +56,20 @@ def write(picture: Photo, path: str | Path, *, quality: int = 90) -> Path:
     Returns
     -------
     Path
-        The file, which at no moment is there in part.
+        The file, which at no moment is there in part. It says that optogram made it: only such
+        files are replaced by others.
 
     Raises
     ------
     InputError
         If the picture or the extension cannot be used.
     OutputError
-        If the file cannot be written.
+        If the file cannot be written, or optogram did not make the one that is there.
     """
     path = Path(path)
-    return _replaced(path, to_bytes(picture, path.suffix.removeprefix("."), quality=quality))
+    name = _name(path.suffix.removeprefix("."))
+    options = _options(name, quality) | _marked(name)
+    return _replaced(path, _encoded(as_image(picture), name, **options))
 
 
 def write_gif(frames: Sequence[Photo], path: str | Path, *, fps: float = 5.0) -> Path:
@@ -87,7 +89,7 @@ def write_gif(frames: Sequence[Photo], path: str | Path, *, fps: float = 5.0) ->
     InputError
         If there are no frames, or the extension or the rate cannot be used.
     OutputError
-        If the file cannot be written.
+        If the file cannot be written, or optogram did not make the one that is there.
     """
     path = Path(path)
     if path.suffix.lower() != ".gif":
@@ -104,6 +106,7 @@ def write_gif(frames: Sequence[Photo], path: str | Path, *, fps: float = 5.0) ->
         append_images=images[1:],
         duration=round(1000 / fps),
         loop=0,
+        comment=MARK.encode(),
     )
     return _replaced(path, data)
 
@@ -114,6 +117,22 @@ def _name(format: str) -> str:
     except KeyError:
         known = ", ".join(_FORMATS)
         raise InputError(f"A picture is written as {known}, but got {format!r}.") from None
+
+
+def _options(name: str, quality: int) -> dict[str, object]:
+    # Heat is told by hue, so JPEG's colour planes are kept at full resolution.
+    return {} if name == "PNG" else {"quality": quality, "subsampling": 0}
+
+
+def _marked(name: str) -> dict[str, object]:
+    """What puts the mark of optogram into a picture, where its format has a place for software."""
+    if name == "PNG":
+        texts = PngInfo()
+        texts.add_text("Software", MARK)
+        return {"pnginfo": texts}
+    exif = Image.Exif()
+    exif[ExifTags.Base.Software] = MARK
+    return {"exif": exif}
 
 
 def _encoded(image: Image.Image, name: str, **options: object) -> bytes:

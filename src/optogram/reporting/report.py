@@ -10,7 +10,7 @@ from typing import Any
 import jinja2
 
 from optogram.errors import InputError, OutputError
-from optogram.files import replacing
+from optogram.files import MARK, one_run, replacing, require_place
 from optogram.network.network import Network
 from optogram.progress import Meter, Progress, silent
 from optogram.render import compact
@@ -25,6 +25,7 @@ _FITS = {
 }
 
 
+@one_run()
 def report(
     net: Network,
     images: Any,
@@ -49,7 +50,8 @@ def report(
         The photos; they may differ in size.
     out : path
         The folder to write to, made where it is missing. An earlier report in it is replaced
-        when the new one is complete, and stays as it was if the work is interrupted.
+        when the new one is complete, and stays as it was if the work is interrupted; an
+        ``index.html`` that is no report of optogram is never replaced.
     top : int
         How many classes are explained, at least 1.
     fit : {"squash", "crop", "pad"}
@@ -70,7 +72,8 @@ def report(
     InputError
         If a photo or an option cannot be used.
     OutputError
-        If the page cannot be written there, which is found out before anything is computed.
+        If the page cannot be written there, or optogram did not make the one that is there, which
+        is found out before anything is computed.
     """
     if top < 1:
         raise InputError(f"top must be at least 1, not {top}.")
@@ -108,6 +111,7 @@ def _html(net: Network, sections: Sequence[Section], own: Anatomy, fit: str) -> 
         net=net,
         sections=sections,
         own=own,
+        mark=MARK,
         fit=fit,
         fitted="photos as they are" if None in net.size else _FITS[fit],
         made=datetime.fromisoformat(own.source["time"]).strftime("%d %B %Y, %H:%M UTC"),
@@ -136,3 +140,4 @@ def _check_writable(page: Path) -> None:
         raise OutputError(f"{page} cannot be written: {error.strerror}.") from error
     if page.is_dir():
         raise OutputError(f"{page} is a folder: give another folder for the report.")
+    require_place(page)

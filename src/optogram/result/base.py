@@ -68,14 +68,14 @@ class Result:
     def save(self, path: str | os.PathLike) -> Path:
         """Write everything into one ``.npz`` file, which `load_result` opens again.
 
-        The file appears whole or not at all.
+        The file appears whole or not at all, and replaces only one that optogram made.
 
         Raises
         ------
         InputError
             If the name does not end in ``.npz``.
         OutputError
-            If the file cannot be written.
+            If the file cannot be written, or optogram did not make the one that is there.
         """
         path = Path(path)
         if path.suffix != ".npz":

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from optogram.errors import InputError
+from optogram.files import require_place
 from optogram.progress import Progress, silent
 from optogram.result.base import Result
 from optogram.result.photo import photo_below
@@ -139,7 +140,7 @@ class FeatureMaps(Result):
         InputError
             If the layer has no such map, or it cannot be drawn so.
         OutputError
-            If a file cannot be written.
+            If a file cannot be written, or optogram did not make one that is there.
         """
         from optogram.render import heatmap, write
 
@@ -150,11 +151,13 @@ class FeatureMaps(Result):
         if cell is not None:
             factor = cell / max(height, width)
             style["size"] = (max(1, round(height * factor)), max(1, round(width * factor)))
-        digits, files = len(str(count - 1)), []
-        for done, channel in enumerate(chosen):
+        digits = len(str(count - 1))
+        files = [Path(folder) / f"{channel:0{digits}}.png" for channel in chosen]
+        for file in files:
+            require_place(file)
+        for done, (channel, file) in enumerate(zip(chosen, files, strict=True)):
             progress(done, len(chosen), f"maps of {self.layer}")
-            picture = heatmap(self.values[index, ..., channel], **style)
-            files.append(write(picture, Path(folder) / f"{channel:0{digits}}.png"))
+            write(heatmap(self.values[index, ..., channel], **style), file)
         progress(len(chosen), len(chosen), f"maps of {self.layer}")
         return files
 
