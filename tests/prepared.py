@@ -33,6 +33,11 @@ def standardized(x):
     return (x - mean) / (std + 1e-6)
 
 
+def turned(x):
+    """Channels in reverse order; PyTorch knows no slices of negative steps."""
+    return ops.flip(x, axis=-1) if keras.config.backend() == "torch" else x[..., ::-1]
+
+
 PREPARATIONS = {
     "tf": (applications("mobilenet_v2"), "none"),
     "caffe": (applications("vgg16"), "none"),
@@ -42,8 +47,8 @@ PREPARATIONS = {
     "× 1/255": (lambda x: x * (1 / 255), "none"),
     "mean and deviation": (lambda x: (x - np.float32(MEAN)) / np.float32(STD), "none"),
     "mean alone": (lambda x: x - np.float32(MEAN), "none"),
-    "reversed": (lambda x: x[..., ::-1], "none"),
-    "reversed and scaled": (lambda x: x[..., ::-1] / 255.0, "none"),
+    "reversed": (turned, "none"),
+    "reversed and scaled": (lambda x: turned(x) / 255.0, "none"),
     "flip": (lambda x: ops.flip(x, axis=-1) - np.float32(MEAN), "none"),
     "Rescaling": (layers.Rescaling(1 / 127.5, offset=-1), "none"),
     "Normalization": (normalized, "none"),

@@ -15,19 +15,15 @@ TOLERANCE = {
     "logits in bfloat16": 2e-2,
     "last layer in float16": 3e-3,
 }
-ONE_AN_ENDING = np.random.default_rng(0)
+DRAWN = np.random.default_rng(0)
 
 
 def cases():
-    """Every ending once, with classes and a form drawn for it."""
-    for kind, table in endings.KINDS.items():
-        for name in table:
-            classes = (
-                2
-                if name == "no and yes"
-                else int(ONE_AN_ENDING.choice([1, 2, 5], p=[0.2, 0.3, 0.5]))
-            )
-            yield kind, name, classes, str(ONE_AN_ENDING.choice(endings.FORMS))
+    """Every ending once, with classes and a form drawn for it; every third on JAX, which compiles."""
+    named = [(kind, name) for kind, table in endings.KINDS.items() for name in table]
+    for kind, name in named[:: 3 if keras.config.backend() == "jax" else 1]:
+        drawn = int(DRAWN.choice([1, 2, 5], p=[0.2, 0.3, 0.5])), str(DRAWN.choice(endings.FORMS))
+        yield kind, name, 2 if name == "no and yes" else drawn[0], drawn[1]
 
 
 def pictures():

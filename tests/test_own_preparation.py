@@ -81,6 +81,6 @@ def test_one_channel_and_any_size():
 
 def test_channels_first():
     image = keras.Input((3, 12, 12))
-    x = layers.Conv2D(2, 3, name="conv", data_format="channels_first")(image[:, ::-1] / 255)
+    x = layers.Conv2D(2, 3, name="conv", data_format="channels_first")(image / 255)
     x = layers.GlobalAveragePooling2D(data_format="channels_first")(x)
     assert og.Network(keras.Model(image, layers.Dense(2)(x))).preparation.name == "none"
