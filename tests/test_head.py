@@ -19,7 +19,7 @@ DRAWN = np.random.default_rng(0)
 
 
 def cases():
-    """Every ending once, with classes and a form drawn for it; every third on JAX, which compiles."""
+    """Every ending once, with classes and a form drawn for it; on JAX every third."""
     named = [(kind, name) for kind, table in endings.KINDS.items() for name in table]
     for kind, name in named[:: 3 if keras.config.backend() == "jax" else 1]:
         drawn = int(DRAWN.choice([1, 2, 5], p=[0.2, 0.3, 0.5])), str(DRAWN.choice(endings.FORMS))
