@@ -27,7 +27,7 @@ def doubts_about_images(net: Network, image: Any, x: np.ndarray) -> tuple[str, .
     given = image if isinstance(image, list | tuple) else [image]
     if not any(isinstance(item, np.ndarray) and item.dtype.kind == "f" for item in given):
         return ()
-    if net.preparation.name == "none" and not net.rescales:
+    if net.preparation.name == "none" and not net.takes_pixels:
         return ()  # such a network may take numbers of any size
     found = []
     pixels = net.preparation.to_display(x)

@@ -96,8 +96,8 @@ class Network(Computation):
         (height, width) that the network takes, None where it takes any.
     channels : int
         How many channels its images have.
-    rescales : bool
-        Whether the network itself changes the units of its images before its first weights.
+    takes_pixels : bool
+        Whether the network itself brings pixels 0..255 to the units of its first weights.
     notes : tuple of str
         Those handed in, and warnings where the preparation is a guess or does not fit, or logits
         cannot be had.
@@ -142,7 +142,7 @@ class Network(Computation):
         if self.head.is_hidden:
             self.notes += (hidden_note(self.head),)
         self._own = own_preparation(self.graph)
-        self.rescales = self._own is not None and self._own.changes_units
+        self.takes_pixels = self._own is not None and self._own.takes_pixels
         is_given = preprocess is not None
         if preprocess is None:
             preprocess = self._own.default if self._own else "unit"

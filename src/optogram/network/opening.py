@@ -126,7 +126,7 @@ def _from_file(
             f"{entry.name} ({entry.preprocess!r}); say preprocess=… if that is wrong."
         )
         net = Network(model, entry.preprocess, labels, origin=str(path), notes=[note], **part)
-        if entry.preprocess == "none" or not net.rescales:
+        if entry.preprocess == "none" or not net.takes_pixels:
             return net
         # It prepares its images itself, as the network of that name does not.
     return Network(model, preprocess, labels, origin=str(path), **part)

@@ -25,6 +25,8 @@ _SMALL, _SAME = 0.2, 1.2
 """What a grey level becomes at most, where 0…255 are brought to small numbers or are kept."""
 _MEAN = 16.0
 """Of a mean of pixels in 0…255, which is subtracted from them."""
+_APART = 1e-3
+"""How far greys stay from each other at least, as a share of the largest distance."""
 _LISTED = 3
 _COLOURS, _RANK_OF_IMAGES = 3, 4
 
@@ -182,8 +184,14 @@ class _Effect:
 
     @property
     def changes_units(self) -> bool:
-        """Whether greys are no longer what they were, or no number at all."""
-        return not np.allclose(self.levels, _GREYS, rtol=0, atol=_UNNOTICED)
+        """Whether greys are no longer what they were, or no number at all.
+
+        Where some have become one number they were cut, as activations do and no preparation.
+        """
+        if np.allclose(self.levels, _GREYS, rtol=0, atol=_UNNOTICED):
+            return False
+        steps = np.abs(np.diff(self.levels))
+        return not np.isfinite(steps).all() or not steps.any() or steps.min() > _APART * steps.max()
 
 
 def _effects(graph: Graph, values: Sequence[Value]) -> dict[Value, _Effect]:
