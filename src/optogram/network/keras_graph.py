@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 from keras.src.backend import get_keras_mask, set_keras_mask
+from keras.src.backend.common import global_state
 from keras.src.models.functional import Functional
 
 from optogram.network.keras_copies import original, view
@@ -37,6 +39,12 @@ _FUSED = (
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")
 """What TensorFlow takes as the name of a scope, which Keras makes of a layer's name."""
+
+_SHARED_GENERATOR = "global_seed_generator"
+"""Where Keras keeps what random operations without a generator of their own draw from."""
+
+_RATES = ("rate", "stddev", "dropout", "recurrent_dropout")
+"""What random layers call how much they do; the others always do something."""
 
 
 @dataclass(frozen=True)
@@ -138,14 +146,46 @@ def takes_training(operation: Any) -> bool:
     return "training" in getattr(operation, "_call_context_args", ())
 
 
-def asked_to_train(operation: Any, kwargs: Mapping[str, Any]) -> bool:
-    """Whether whoever built a model called ``operation`` with ``training=True``.
+def trains_by_default(operation: Any) -> bool:
+    """Whether ``operation`` is in training mode unless told otherwise, as augmenting layers are.
 
-    Layers that augment images do so by default, and Keras keeps that as if it had been asked for.
+    Keras keeps that as if whoever built the model had asked for it.
     """
     training = inspect.signature(operation.call).parameters.get("training")
-    is_default = training is not None and training.default is True
-    return bool(kwargs.get("training")) and not is_default
+    return training is not None and training.default is True
+
+
+def draws(operation: Any) -> bool:
+    """Whether ``operation``, or a layer inside it, draws random numbers in training mode."""
+    if not isinstance(operation, keras.Layer):
+        return False
+    drawing = [layer for layer in operation._flatten_layers() if layer._seed_generators]
+    return any(map(_has_rate, drawing))
+
+
+def _has_rate(layer: keras.Layer) -> bool:
+    rates = [vars(layer)[name] for name in _RATES if name in vars(layer)]
+    return not rates or any(bool(np.any(rate)) for rate in rates)
+
+
+def acts_in_training(operation: keras.Layer) -> bool:
+    """Whether training mode changes what Keras's layers in ``operation`` answer."""
+    return draws(operation) or any(
+        isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
+        for layer in operation._flatten_layers()
+    )
+
+
+def seed_states(model: keras.Layer) -> list[keras.Variable]:
+    """What random layers of ``model`` draw from: states of its generators, and of Keras's own."""
+    own = [generator for layer in model._flatten_layers() for generator in layer._seed_generators]
+    shared = global_state.get_global_attribute(_SHARED_GENERATOR)
+    return [generator.state for generator in (*own, *([shared] if shared else []))]
+
+
+def mask_of(tensor: Any) -> Any | None:
+    """The mask that Keras pinned on a tensor or symbol."""
+    return get_keras_mask(tensor)
 
 
 def shape_arguments(operation: Any, kwargs: Mapping[str, Any]) -> dict[str, Any]:

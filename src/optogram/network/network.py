@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from optogram.errors import InputError, ModelError, nearest
+from optogram.network import steadiness
 from optogram.network.computation import Computation
 from optogram.network.fitting import fit_picture
 from optogram.network.head import hidden_note
@@ -138,9 +139,10 @@ class Network(Computation):
         self.model = model
         self.origin = origin
         self.is_opaque = part.is_opaque
-        self.notes = tuple(notes)
+        self.notes = (*notes, *part.graph.trained.notes())
         if self.head.is_hidden:
             self.notes += (hidden_note(self.head),)
+        self.notes += steadiness.notes(self.graph, self.head.logits, model, self.variables)
         self._own = own_preparation(self.graph)
         self.rescales = self._own is not None and self._own.changes_units
         is_given = preprocess is not None
