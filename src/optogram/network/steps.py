@@ -235,10 +235,12 @@ class _Builder:
         self._overruled: list[str] = []
         self._alone: list[str] = []
         self._silenced: list[str] = []
+        self._switched: list[keras.Layer] = []
 
     def trained(self) -> Trained:
         """Which layers were called in training mode."""
-        return Trained(tuple(self._overruled), tuple(self._alone), tuple(self._silenced))
+        names = (self._overruled, self._alone, self._silenced)
+        return Trained(*map(tuple, names), tuple(self._switched))
 
     def add_input(self, tensor: keras.KerasTensor) -> Value:
         """Add the step that stands for what is fed to the network."""
@@ -355,6 +357,7 @@ class _Builder:
             return False
         if not isinstance(operation, keras.layers.BatchNormalization):
             return True
+        self._switched.append(operation)
         if operation.trainable and can_be_alone(call):
             self._alone.append(operation.name)
         return operation.trainable

@@ -29,11 +29,14 @@ class Trained:
         Batch normalization that is left in training mode: by the statistics of each image alone.
     silenced : tuple of str
         Those that are left to draw random numbers, and do not here.
+    switched : tuple of keras.Layer
+        Batch normalization that is left in training mode if, and only if, it is trainable.
     """
 
     overruled: tuple[str, ...] = ()
     alone: tuple[str, ...] = ()
     silenced: tuple[str, ...] = ()
+    switched: tuple[keras.Layer, ...] = ()
 
     def notes(self) -> tuple[str, ...]:
         """What the user should know of them, a sentence or two each."""
