@@ -239,8 +239,12 @@ class _Builder:
 
     def trained(self) -> Trained:
         """Which layers were called in training mode."""
-        names = (self._overruled, self._alone, self._silenced)
-        return Trained(*map(tuple, names), tuple(self._switched))
+        return Trained(
+            tuple(self._overruled),
+            tuple(self._alone),
+            tuple(self._silenced),
+            tuple(self._switched),
+        )
 
     def add_input(self, tensor: keras.KerasTensor) -> Value:
         """Add the step that stands for what is fed to the network."""
