@@ -29,7 +29,7 @@ class Scaled(layers.Layer):
         if keras.utils.is_keras_tensor(x):
             raise TypeError("not followed")
         self.last, self.calls = x, self.calls + 1
-        return self.function(self.inner(x) * self._slope + np.array(self.shifts, "float32"))
+        return self.function(self.inner(x) * self._slope + ops.convert_to_tensor(self.shifts))
 
     def compute_output_spec(self, x, training=None):
         if not self.inner.built:
@@ -82,9 +82,6 @@ CHANGES = {
     "convolution: dilation": rule(layers.Conv2D, "dilation_rate", (2, 2), filters=3, kernel_size=3),
     "convolution: padding": rule(layers.Conv2D, "padding", "same", filters=3, kernel_size=3),
     "convolution: use_bias": rule(layers.Conv2D, "use_bias", False, filters=3, kernel_size=3),
-    "depthwise convolution: activation": rule(
-        layers.DepthwiseConv2D, "activation", ops.relu, kernel_size=3, activation=layers.ReLU(6)
-    ),
     "leaky: slope": rule(layers.LeakyReLU, "negative_slope", 0.9),
     "norm: epsilon": rule(layers.BatchNormalization, "epsilon", 0.9),
     "rescaling: scale": rule(layers.Rescaling, "scale", 3.0, scale=2.0),

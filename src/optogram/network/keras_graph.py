@@ -202,11 +202,20 @@ def acts_in_training(operation: keras.Layer) -> bool:
     )
 
 
-def seed_states(model: keras.Layer) -> list[keras.Variable]:
-    """What random layers of ``model`` draw from: states of its generators, and of Keras's own."""
+@contextmanager
+def seed_states(model: keras.Layer) -> Iterator[list[keras.Variable]]:
+    """What random layers of ``model`` draw from: states of its generators, and of Keras's own.
+
+    Keras makes its own when it is first drawn from; until then there is another one in the block.
+    """
     own = [generator for layer in model._flatten_layers() for generator in layer._seed_generators]
-    shared = global_state.get_global_attribute(_SHARED_GENERATOR)
-    return [generator.state for generator in (*own, *([shared] if shared else []))]
+    kept = global_state.get_global_attribute(_SHARED_GENERATOR)
+    shared = kept or keras.random.SeedGenerator(0, name="optogram")
+    global_state.set_global_attribute(_SHARED_GENERATOR, shared)
+    try:
+        yield [generator.state for generator in (*own, shared)]
+    finally:
+        global_state.set_global_attribute(_SHARED_GENERATOR, kept)
 
 
 def layers_within(model: keras.Layer) -> list[keras.Layer]:

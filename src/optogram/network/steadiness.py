@@ -49,15 +49,18 @@ def notes(
     if all(_is_steady(graph.steps[index]) for index in graph.ancestors([answer])):
         return ()
     # Somebody else's code can fail in any way; it will when it is asked for an answer.
-    with suppress(Exception):
-        return _found(graph, answer, model, variables)
+    with suppress(Exception), keras_graph.seed_states(model) as seeds:
+        return _found(graph, answer, seeds, variables)
     return ()
 
 
 def _found(
-    graph: Graph, answer: Value, model: keras.Model, variables: Sequence[keras.Variable]
+    graph: Graph,
+    answer: Value,
+    seeds: Sequence[keras.Variable],
+    variables: Sequence[keras.Variable],
 ) -> tuple[str, ...]:
-    current, seeds = backend.current(), keras_graph.seed_states(model)
+    current = backend.current()
     read = list({id(variable): variable for variable in (*variables, *seeds)}.values())
     program = current.compile(lambda x: forward.run(graph, x, [answer]), read)
     seeded = {id(seed) for seed in seeds}
