@@ -107,8 +107,8 @@ def graph_of(model: keras.Model, fixed: Mapping[str, Any]) -> Found | None:
     """
     own = keras_graph.functional(model)
     if own is not None:
-        inputs, outputs = keras_graph.inputs_by_name(own), keras_graph.outputs_by_name(own)
-        return Found(own, inputs, outputs, is_opaque=False, is_code=False)
+        named = keras_graph.inputs_by_name(own), keras_graph.outputs_by_name(own)
+        return Found(own, *named, is_opaque=False, is_code=False)
     copies = Copies()
     copied = copies.of(model)
     types = (False, True) if has_integers(fixed) else (False,)

@@ -10,13 +10,10 @@ import inspect
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import keras
-import numpy as np
 from keras.src.backend import get_keras_mask, set_keras_mask
-from keras.src.backend.common import global_state
 from keras.src.models.functional import Functional
 
 from optogram.network.keras_copies import original, view
@@ -40,37 +37,6 @@ _FUSED = (
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")
 """What TensorFlow takes as the name of a scope, which Keras makes of a layer's name."""
-
-_POLICY = "_dtype_policy"
-"""Where a layer keeps the types that it computes in."""
-
-_OF_TRAINING = frozenset(
-    (
-        "auto_scale_loss",
-        "compiled",
-        "history",
-        "jit_compile",
-        "loss",
-        "optimizer",
-        "output_names",
-        "predict_function",
-        "run_eagerly",
-        "steps_per_execution",
-        "stop_evaluating",
-        "stop_predicting",
-        "stop_training",
-        "test_function",
-        "train_function",
-        "unrolled_steps_per_execution",
-    )
-)
-"""What models keep for training, evaluation and prediction."""
-
-_SHARED_GENERATOR = "global_seed_generator"
-"""Where Keras keeps what random operations without a generator of their own draw from."""
-
-_RATES = ("rate", "stddev", "dropout", "recurrent_dropout")
-"""What random layers call how much they do; the others always do something."""
 
 
 @dataclass(frozen=True)
@@ -170,95 +136,6 @@ def flat_inputs(model: Functional, inputs: Any) -> list[Any]:
 def takes_training(operation: Any) -> bool:
     """Whether a model hands its own ``training`` on to ``operation``, or to layers inside it."""
     return "training" in getattr(operation, "_call_context_args", ())
-
-
-def trains_by_default(operation: Any) -> bool:
-    """Whether ``operation`` is in training mode unless told otherwise, as augmenting layers are.
-
-    Keras keeps that as if whoever built the model had asked for it.
-    """
-    training = inspect.signature(operation.call).parameters.get("training")
-    return training is not None and training.default is True
-
-
-def draws(operation: Any) -> bool:
-    """Whether ``operation``, or a layer inside it, draws random numbers in training mode."""
-    if not isinstance(operation, keras.Layer):
-        return False
-    drawing = [layer for layer in operation._flatten_layers() if layer._seed_generators]
-    return any(map(_has_rate, drawing))
-
-
-def _has_rate(layer: keras.Layer) -> bool:
-    rates = [vars(layer)[name] for name in _RATES if name in vars(layer)]
-    return not rates or any(bool(np.any(rate)) for rate in rates)
-
-
-def acts_in_training(operation: keras.Layer) -> bool:
-    """Whether training mode changes what Keras's layers in ``operation`` answer."""
-    return draws(operation) or any(
-        isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
-        for layer in operation._flatten_layers()
-    )
-
-
-@contextmanager
-def seed_states(model: keras.Layer) -> Iterator[list[keras.Variable]]:
-    """What random layers of ``model`` draw from: states of its generators, and of Keras's own.
-
-    Keras makes its own when it is first drawn from; until then there is another one in the block.
-    """
-    own = [generator for layer in model._flatten_layers() for generator in layer._seed_generators]
-    kept = global_state.get_global_attribute(_SHARED_GENERATOR)
-    shared = kept or keras.random.SeedGenerator(0, name="optogram")
-    global_state.set_global_attribute(_SHARED_GENERATOR, shared)
-    try:
-        yield [generator.state for generator in (*own, shared)]
-    finally:
-        global_state.set_global_attribute(_SHARED_GENERATOR, kept)
-
-
-def layers_within(model: keras.Layer) -> list[keras.Layer]:
-    """``model`` and all layers inside it, those given as activations too."""
-    return model._flatten_layers()
-
-
-def settings(layer: keras.Layer) -> Iterator[tuple[dict[str, Any], str]]:
-    """Where ``layer`` keeps what it is set to, and under which name: attributes that it may read.
-
-    Attributes that every layer has are none, but for the policy of its types and a ``call`` of its
-    own. What a model has for its training is none either.
-    """
-    every = _what_every_layer_has()
-    is_keras = type(layer).__module__.startswith("keras.")
-    is_model = isinstance(layer, keras.Model)
-    own = vars(layer)
-    # PyTorch keeps layers inside layers in a place of their own.
-    for names in (own, own.get("_modules", {})) if not (is_model and is_keras) else ():
-        for name in names:
-            is_private = name.startswith("_" if is_keras or is_model else "_self_")
-            is_training = is_model and name in _OF_TRAINING
-            if not is_private and not is_training and name not in every:
-                yield names, name
-    yield own, _POLICY
-    yield own, "call"
-
-
-@cache
-def _what_every_layer_has() -> frozenset[str]:
-    return frozenset(vars(keras.layers.Layer(name="bare")))
-
-
-def trainable(layer: keras.Layer) -> tuple[dict[str, Any], str]:
-    """Where ``layer`` keeps whether it is trained."""
-    return vars(layer), "_trainable"
-
-
-def held(layer: keras.Layer) -> tuple[Any, ...]:
-    """The variables and the layers that ``layer`` holds itself; none before it is built."""
-    if not layer.built:
-        return ()
-    return (*layer._trainable_variables, *layer._non_trainable_variables, *layer._layers)
 
 
 def mask_of(tensor: Any) -> Any | None:

@@ -159,7 +159,7 @@ class Network(Computation):
         )
         self._steps = {step.name: step for step in self.graph.steps}
         self.layers = tuple(self[step.name] for step in self.graph.steps if step.half != "pre")
-        snapshot.leave_out_changes()
+        snapshot.leave_out_changes(step.run for step in self.graph.steps)
         snapshot.add_trainable(part.graph.trained.switched)
         self._snapshot = snapshot
 

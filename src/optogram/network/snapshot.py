@@ -4,13 +4,14 @@ Opening a model turns its layers into steps, and running them compiles programs,
 the layers were set to. Weights are read at every call: training may go on.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
-from optogram.network import keras_graph
+from optogram.network import keras_settings
+from optogram.network.keras_copies import original
 
 _WITHOUT_EFFECT = frozenset(("input_spec", "seed", "seed_generator", "generator", "backend"))
 _ENDINGS_WITHOUT_EFFECT = ("_initializer", "_regularizer", "_constraint")
@@ -27,10 +28,10 @@ class Snapshot:
         self._objects: list[_Setting] = []
         self._structures: list[_Setting] = []
         self._held = []
-        for layer in keras_graph.layers_within(model):
-            for namespace, name in keras_graph.settings(layer):
+        for layer in keras_settings.layers_within(model):
+            for namespace, name in keras_settings.settings(layer):
                 self._keep(layer, namespace, name)
-            if held := keras_graph.held(layer):
+            if held := keras_settings.held(layer):
                 self._held.append((layer, held, tuple(map(id, held))))
 
     def _keep(self, layer: keras.Layer, namespace: dict[str, Any], name: str) -> None:
@@ -44,7 +45,7 @@ class Snapshot:
     def add_trainable(self, layers: Sequence[keras.Layer]) -> None:
         """Look also whether these ``layers`` are trained, where that decides what they answer."""
         for layer in layers:
-            self._keep(layer, *keras_graph.trainable(layer))
+            self._keep(layer, *keras_settings.trainable(layer))
 
     def change(self) -> str | None:
         """What is not as it was, in words; None where everything is."""
@@ -56,14 +57,30 @@ class Snapshot:
             if _has_changed(setting):
                 return _described(setting)
         for layer, _, ids in self._held:
-            if tuple(map(id, keras_graph.held(layer))) != ids:
+            if tuple(map(id, keras_settings.held(layer))) != ids:
                 return f"layer {layer.name!r}: the layers or weights inside it"
         return None
 
-    def leave_out_changes(self) -> None:
-        """Look no more at what has changed: what a mere run of a layer changes is no setting."""
-        self._objects = [setting for setting in self._objects if not _has_changed(setting)]
-        self._structures = [setting for setting in self._structures if not _has_changed(setting)]
+    def leave_out_changes(self, run: Iterable[Any]) -> None:
+        """Look no more at what has changed: what a mere run of a layer changes is no setting.
+
+        What was ``run`` are copies of layers, or other things.
+        """
+        layers = [layer for layer in run if isinstance(layer, keras.Layer) and _is_foreign(layer)]
+        inside = [one for layer in layers for one in keras_settings.layers_within(layer)]
+        made = {id(original(copy)): vars(copy) for copy in inside if _is_foreign(copy)}
+
+        def is_left(setting: _Setting) -> bool:
+            layer, _, name, value, frozen = setting
+            now = made.get(id(layer), {}).get(name, value)
+            if isinstance(value, _PLAIN) and _frozen(now) != frozen:
+                return False
+            if isinstance(value, list | dict | set) and len(now) != len(value):
+                return False
+            return not _has_changed(setting)
+
+        self._objects = list(filter(is_left, self._objects))
+        self._structures = list(filter(is_left, self._structures))
 
 
 _Setting = tuple[keras.Layer, dict[str, Any], str, Any, Any]
@@ -91,7 +108,11 @@ def _has_no_effect(name: str, value: Any, layer: keras.Layer) -> bool:
     if value is None and not layer.built:
         return True  # it waits for the layer to be built
     # Somebody's code may keep tensors of its last call; Keras's layers, what they normalize by.
-    return not type(layer).__module__.startswith("keras.") and keras.ops.is_tensor(value)
+    return _is_foreign(layer) and keras.ops.is_tensor(value)
+
+
+def _is_foreign(layer: keras.Layer) -> bool:
+    return not type(layer).__module__.startswith("keras.")
 
 
 class _Same:

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from optogram import backend
-from optogram.network import forward, keras_graph
+from optogram.network import forward, keras_training
 from optogram.network.mixing import is_written_by_keras, mixed_axes
 from optogram.network.steps import Graph, Step, Value
 from optogram.network.training_mode import Alone
@@ -49,7 +49,7 @@ def notes(
     if all(_is_steady(graph.steps[index]) for index in graph.ancestors([answer])):
         return ()
     # Somebody else's code can fail in any way; it will when it is asked for an answer.
-    with suppress(Exception), keras_graph.seed_states(model) as seeds:
+    with suppress(Exception), keras_training.seed_states(model) as seeds:
         return _found(graph, answer, seeds, variables)
     return ()
 

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from optogram import backend
-from optogram.network import keras_following, keras_graph
+from optogram.network import keras_following, keras_graph, keras_training
 from optogram.network.identities import is_identity
 from optogram.network.keras_copies import Copies
 from optogram.network.keras_graph import Functional
@@ -349,14 +349,14 @@ class _Builder:
 
     def _note_overruled(self, operation: Any, own: bool | None, mode: _Mode) -> None:
         """Keep in mind that ``operation`` was called in training mode, and is run out of it."""
-        is_asked = own and not keras_graph.trains_by_default(operation)
-        if is_asked and not mode.of(own) and keras_graph.acts_in_training(operation):
+        is_asked = own and not keras_training.trains_by_default(operation)
+        if is_asked and not mode.of(own) and keras_training.acts_in_training(operation):
             self._overruled.append(operation.name)
 
     def _settled(self, call: keras_graph.Call) -> bool:
         """Whether an operation that is called in training mode is run in it."""
         operation = call.operation
-        if type(operation).__module__.startswith("keras.") and keras_graph.draws(operation):
+        if type(operation).__module__.startswith("keras.") and keras_training.draws(operation):
             self._silenced.append(operation.name)
             return False
         if not isinstance(operation, keras.layers.BatchNormalization):
