@@ -196,6 +196,31 @@ def attention():
     return keras.Model(image, end(conv(x, name="last")))
 
 
+def baked_training():
+    image = picture()
+    x = base()(layers.GaussianNoise(0.3)(image, training=True), training=True)
+    return keras.Model(image, end(layers.Dropout(0.5)(conv(x, name="last"), training=True)))
+
+
+class InTraining(layers.Layer):
+    """Normalizes in training mode, whoever calls it."""
+
+    def __init__(self, **more):
+        super().__init__(**more)
+        self.norm = layers.BatchNormalization()
+
+    def build(self, shape):
+        self.norm.build(shape)
+
+    def call(self, x):
+        return self.norm(x, training=True)
+
+
+def training_in_code():
+    image = picture()
+    return keras.Model(image, end(conv(InTraining()(conv(image)), name="last")))
+
+
 # -- what goes in ----------------------------------------------------------------------------------
 
 
@@ -378,6 +403,12 @@ KINDS = (
         answer=lambda model, x: model(x, training=False),
     ),
     Kind("layers as activations", layer_activations),
+    Kind(
+        "training mode asked for: `base(x, training=True)`",
+        baked_training,
+        answer=lambda model, x: model(x, training=False),
+    ),
+    Kind("batch normalization in training mode inside a custom layer", training_in_code),
     Kind("operations in place of layers", operations),
     Kind("squeeze and excite", squeeze_and_excite),
     Kind("attention", attention),

@@ -24,7 +24,7 @@ def state(model):
         "seeds": [
             np.array(keras.ops.convert_to_numpy(layer.seed_generator.state))
             for layer in inner
-            if isinstance(layer, layers.Dropout)
+            if hasattr(layer, "seed_generator")
         ],
         "trainable": [layer.trainable for layer in inner],
         "activations": [getattr(layer, "activation", None) for layer in inner],

@@ -137,10 +137,25 @@ def test_what_has_no_rule_sees_the_whole_image_and_so_does_all_after_it():
     assert fields["after"].offset == (0, 0)
 
 
-def test_batch_normalization_in_training_mode_sees_the_whole_image():
-    graph = flatten(networks.build("in_training"))
-    index = next(step.index for step in graph.steps if step.name == "norm")
-    assert measure(graph, (1, 16, 16, 3))[index].receptive_field.is_whole
+class InTraining(layers.Layer):
+    """Normalizes in training mode, which no one from outside can change."""
+
+    def __init__(self, trainable):
+        super().__init__()
+        self.norm = layers.BatchNormalization(name="norm", trainable=trainable)
+
+    def call(self, x):
+        return self.norm(x, training=True)
+
+
+@pytest.mark.parametrize("trainable", [True, False])
+def test_batch_normalization_by_the_statistics_of_an_image_sees_the_whole_of_it(trainable):
+    image = keras.Input((16, 16, 3))
+    model = keras.Model(image, layers.Flatten()(InTraining(trainable)(image)))
+    for graph, is_whole in ((flatten(model), trainable), (flatten(networks._base()), False)):
+        index = next(step.index for step in graph.steps if step.name == "norm")
+        field = measure(graph, (1, 16, 16, 3))[index].receptive_field
+        assert field.is_whole == is_whole
 
 
 def test_known_receptive_fields_of_vgg16():

@@ -9,11 +9,12 @@ import keras
 import numpy as np
 
 from optogram import backend
-from optogram.errors import InputError
+from optogram.errors import InputError, ModelError
 from optogram.network import forward
 from optogram.network.geometry import Geometry, measure, peak_memory
 from optogram.network.head import find_head
 from optogram.network.memory import batches
+from optogram.network.snapshot import Snapshot
 from optogram.network.steps import Graph, Value
 from optogram.progress import Progress, silent
 
@@ -55,6 +56,7 @@ class Computation:
         self.variables = tuple(variables)
         self.graph, self.head = find_head(graph, self.variables)
         self.backend = backend.current()
+        self._snapshot: Snapshot | None = None
         self._values: list[Any] | None = None
         self._measured: dict[Hashable, dict[int, Geometry]] = {}
         self._programs: OrderedDict[Any, Callable[..., Any]] = OrderedDict()
@@ -183,7 +185,13 @@ class Computation:
 
         Arrays go in, and arrays come out in whatever nesting the program returns. Feed batches of
         one length, so that it is compiled once.
+
+        Raises
+        ------
+        ModelError
+            If the model was changed after it was opened.
         """
+        self.require_unchanged()
         if key not in self._programs:
             self._programs[key] = self.backend.compile(build(), self.variables)
             if len(self._programs) > _KEPT:
@@ -192,6 +200,15 @@ class Computation:
         tensors = map(self.backend.to_tensor, arrays)
         made = self._programs[key](*tensors, values=self._values)
         return keras.tree.map_structure(self.backend.to_array, made)
+
+    def require_unchanged(self) -> None:
+        """Raise a ModelError if the model is set otherwise than when it was opened."""
+        change = self._snapshot and self._snapshot.change()
+        if change:
+            raise ModelError(
+                f"The model {self.name!r} was changed after it was opened ({change}): open it "
+                "again with optogram.Network(model)."
+            )
 
     def score_value(self, score: str) -> Value:
         """Where the scores of classes are read: before ("logit") or after the last activation."""

@@ -37,12 +37,15 @@ class Found:
         All of them, by name.
     is_opaque : bool
         Whether the model is one step, whose inside cannot be seen.
+    is_code : bool
+        Whether the graph was found by following the model's ``call``.
     """
 
     graph: Functional
     inputs: Mapping[str, keras.KerasTensor]
     outputs: Mapping[str, keras.KerasTensor]
     is_opaque: bool
+    is_code: bool = True
 
 
 @contextmanager
@@ -104,7 +107,8 @@ def graph_of(model: keras.Model, fixed: Mapping[str, Any]) -> Found | None:
     """
     own = keras_graph.functional(model)
     if own is not None:
-        return Found(own, keras_graph.inputs_by_name(own), keras_graph.outputs_by_name(own), False)
+        named = keras_graph.inputs_by_name(own), keras_graph.outputs_by_name(own)
+        return Found(own, *named, is_opaque=False, is_code=False)
     copies = Copies()
     copied = copies.of(model)
     types = (False, True) if has_integers(fixed) else (False,)
@@ -115,8 +119,9 @@ def graph_of(model: keras.Model, fixed: Mapping[str, Any]) -> Found | None:
             return None
         found = None
         # What somebody else's call does with symbols can fail in any way.
-        with suppress(Exception), own_names(), no_updates():
-            outputs = named_outputs(call(*given.args, **given.kwargs), is_opaque)
+        with suppress(Exception), own_names(), no_updates(), _in_mode(copied, False):
+            made = call(*given.args, **_told(copied, given.kwargs, False))
+            outputs = named_outputs(made, is_opaque)
             read = [x for x in given.named.values() if keras_graph.input_layer(x)._outbound_nodes]
             graph = keras.Model(read, [tensor for _, tensor in outputs], name=model.name)
             _try(graph)
@@ -127,12 +132,34 @@ def graph_of(model: keras.Model, fixed: Mapping[str, Any]) -> Found | None:
     return None
 
 
-def followed(call: Call, copies: Copies, numbers: defaultdict[str, int]) -> Functional | None:
+@contextmanager
+def _in_mode(layer: keras.Layer, training: bool) -> Iterator[None]:
+    """Run the block, which calls ``layer.call``, as inside a call of ``layer`` in that mode.
+
+    What ``call`` runs then knows the mode, and Keras notes down no other default in its place.
+    """
+    layer._get_call_context().set_value("training", training)
+    try:
+        yield
+    finally:
+        layer._maybe_reset_call_context()
+
+
+def _told(layer: keras.Layer, kwargs: Mapping[str, Any], training: bool) -> dict[str, Any]:
+    """The arguments of a call of ``layer`` in that mode."""
+    told = {"training": training} if layer._call_has_training_arg else {}
+    return {name: value for name, value in kwargs.items() if name != "training"} | told
+
+
+def followed(
+    call: Call, training: bool, copies: Copies, numbers: defaultdict[str, int]
+) -> Functional | None:
     """The graph inside a call of a pipeline, or of somebody else's layer made of layers.
 
     Its inputs are the tensors that the call reads, in order; ``numbers`` counts its operations.
-    None where it holds no layers, or does more than layers and Keras operations do. To be called
-    inside `no_trace`.
+    ``training`` is the mode that the layer is called in; what its own code asks for is in the
+    calls. None where it holds no layers, or does more than layers and Keras operations do. To be
+    called inside `no_trace`.
 
     Raises
     ------
@@ -155,11 +182,10 @@ def followed(call: Call, copies: Copies, numbers: defaultdict[str, int]) -> Func
         return symbols[id(leaf)]
 
     found = None
-    with suppress(Exception), own_names(numbers), no_updates():
+    copied = copies.of(call.runs)
+    with suppress(Exception), own_names(numbers), no_updates(), _in_mode(copied, training):
         args, kwargs = keras.tree.map_structure(symbol, (call.args, dict(call.kwargs)))
-        if not layer._call_has_training_arg:
-            kwargs.pop("training", None)
-        made = copies.of(call.runs).call(*args, **kwargs)
+        made = copied.call(*args, **_told(layer, kwargs, training))
         graph = keras.Model(list(symbols.values()), made)
         _try(graph)
         found = graph

@@ -138,14 +138,9 @@ def takes_training(operation: Any) -> bool:
     return "training" in getattr(operation, "_call_context_args", ())
 
 
-def asked_to_train(operation: Any, kwargs: Mapping[str, Any]) -> bool:
-    """Whether whoever built a model called ``operation`` with ``training=True``.
-
-    Layers that augment images do so by default, and Keras keeps that as if it had been asked for.
-    """
-    training = inspect.signature(operation.call).parameters.get("training")
-    is_default = training is not None and training.default is True
-    return bool(kwargs.get("training")) and not is_default
+def mask_of(tensor: Any) -> Any | None:
+    """The mask that Keras pinned on a tensor or symbol."""
+    return get_keras_mask(tensor)
 
 
 def shape_arguments(operation: Any, kwargs: Mapping[str, Any]) -> dict[str, Any]:

@@ -107,7 +107,8 @@ def _native(step: Step) -> Callable[..., Any] | None:
         return None
     if isinstance(layer, _SAY_LAYOUT) and isinstance(step.run, keras.Layer):
         return _view(step.run, data_format="channels_last")
-    if isinstance(layer, _SAY_AXIS) and getattr(layer, "axis", None) in (1, [1]):
+    is_itself = isinstance(step.run, keras.Layer)  # and nothing that stands in for it
+    if isinstance(layer, _SAY_AXIS) and is_itself and getattr(layer, "axis", None) in (1, [1]):
         axis = [3] if isinstance(layer.axis, list) else 3
         return _view(step.run, axis=axis)
     return None

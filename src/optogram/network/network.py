@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from optogram.errors import InputError, ModelError, nearest
+from optogram.network import steadiness
 from optogram.network.computation import Computation
 from optogram.network.fitting import fit_picture
 from optogram.network.head import hidden_note
@@ -18,6 +19,7 @@ from optogram.network.layout import channels_last
 from optogram.network.own_preparation import own_preparation
 from optogram.network.preparation import preparation
 from optogram.network.selection import select
+from optogram.network.snapshot import Snapshot
 from optogram.network.steps import Graph, Returned, Step
 
 _NOMINAL_SIDE = 224
@@ -131,6 +133,7 @@ class Network(Computation):
                 f"Expected a Keras 3 model, got an object of type {type(model).__name__}: "
                 "build or load one with keras, or give optogram.load a name or a file."
             )
+        snapshot = Snapshot(model)
         part = select(model, input, fixed, output)
         graph = channels_last(part.graph)
         self.size, self.channels = _image_input(graph, model.name)
@@ -138,9 +141,10 @@ class Network(Computation):
         self.model = model
         self.origin = origin
         self.is_opaque = part.is_opaque
-        self.notes = tuple(notes)
+        self.notes = (*notes, *part.graph.trained.notes())
         if self.head.is_hidden:
             self.notes += (hidden_note(self.head),)
+        self.notes += steadiness.notes(self.graph, self.head.logits, model, self.variables)
         self._own = own_preparation(self.graph)
         self.takes_pixels = self._own is not None and self._own.takes_pixels
         is_given = preprocess is not None
@@ -155,6 +159,9 @@ class Network(Computation):
         )
         self._steps = {step.name: step for step in self.graph.steps}
         self.layers = tuple(self[step.name] for step in self.graph.steps if step.half != "pre")
+        snapshot.leave_out_changes(step.run for step in self.graph.steps)
+        snapshot.add_trainable(part.graph.trained.switched)
+        self._snapshot = snapshot
 
     # -- what it is made of --------------------------------------------------------------------
 
@@ -163,6 +170,7 @@ class Network(Computation):
 
     def __getitem__(self, name: str) -> Layer:
         """The layer (or half of a layer, ``conv1:pre``) called ``name``."""
+        self.require_unchanged()
         return describe(self.step(name), self.geometry(self.nominal_size))
 
     def step(self, name: str) -> Step:
@@ -222,6 +230,7 @@ class Network(Computation):
 
     def summary(self) -> str:
         """The network as a table: layers, shapes, parameters, work, receptive fields, totals."""
+        self.require_unchanged()
         sides = "×".join(str(side or "any") for side in (*self.size, self.channels))
         title = (
             f"{self.name}: {self.origin}, images of {sides}, preparation {self.preparation.name!r}"

@@ -57,8 +57,8 @@ def kind_of_outputs(graph: Graph, output: Value, variables: Sequence[keras.Varia
 
 def _made_of(graph: Graph, output: Value, given: Mapping[Value, Any]) -> np.ndarray | None:
     """What ``output`` is with other tensors in the place of some; None where that fails."""
-    # As code can in any way on numbers that are not the network's own.
-    with suppress(Exception):
+    # As code can in any way on numbers that are not the network's own. What it writes is let go.
+    with suppress(Exception), keras.StatelessScope():
         return as_array(forward.run(graph, None, [output], known=given)[0])
     return None
 

@@ -203,9 +203,11 @@ def _effects(graph: Graph, values: Sequence[Value]) -> dict[Value, _Effect]:
     plain = [np.full(channels, grey) for grey in _GREYS] + colours
     images = [np.broadcast_to(colour, noise.shape) for colour in plain] + [noise, noise / 255]
     fed = keras.ops.convert_to_tensor(np.stack(images).astype(np.float32))
-    # Somebody else's code can fail in any way on images that are not its own.
+    # Somebody else's code can fail in any way on images that are not its own. What it writes to
+    # variables is let go.
     try:
-        made = [as_array(tensor) for tensor in forward.run(graph, fed, values)]
+        with keras.StatelessScope():
+            made = [as_array(tensor) for tensor in forward.run(graph, fed, values)]
     except Exception:
         return {}
     pairs = zip(values, made, strict=True)

@@ -83,7 +83,7 @@ def _part(
     picture = _picture(model, inputs, input)
     if len(inputs) == len(found.outputs) == 1:
         _require_known(model, "input", fixed, ())
-        return flatten(found.graph)
+        return flatten(found.graph, is_code=found.is_code)
     answered = keras.Model(found.graph.inputs, found.outputs[answer])
     read = keras_graph.reads(answered)
     needed = [name for name, tensor in inputs.items() if id(tensor) in read]
@@ -96,7 +96,7 @@ def _part(
     held = _held(model, {name: inputs[name] for name in others}, fixed, inputs)
     ordered = [inputs[name] for name in (picture, *others)]
     part = keras.Model(ordered, found.outputs[answer], name=model)
-    return flatten(part, dict(enumerate(held, 1)))
+    return flatten(part, dict(enumerate(held, 1)), found.is_code)
 
 
 def _with_sizes(graph: Graph) -> Graph:

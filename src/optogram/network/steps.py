@@ -14,10 +14,11 @@ import keras
 import numpy as np
 
 from optogram import backend
-from optogram.network import keras_following, keras_graph
+from optogram.network import keras_following, keras_graph, keras_training
 from optogram.network.identities import is_identity
 from optogram.network.keras_copies import Copies
 from optogram.network.keras_graph import Functional
+from optogram.network.training_mode import NOTHING_TRAINED, Alone, Trained, can_be_alone
 
 Shape = tuple[int | None, ...]
 
@@ -125,11 +126,12 @@ class Returned:
 
 @dataclass(frozen=True)
 class Graph:
-    """The steps in running order, and which tensors go in and come out."""
+    """The steps in running order, which tensors go in and come out, and what was in training."""
 
     steps: tuple[Step, ...]
     inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]
+    trained: Trained = NOTHING_TRAINED
 
     def ancestors(self, values: Iterable[Value], known: Collection[Value] = ()) -> frozenset[int]:
         """The indices of the steps that ``values`` depend on, their own steps included.
@@ -164,11 +166,14 @@ class Graph:
         return unneeded
 
 
-def flatten(model: keras.Model, held: Mapping[int, np.ndarray] | None = None) -> Graph:
-    """The list of steps of a functional or sequential model.
+def flatten(
+    model: keras.Model, held: Mapping[int, np.ndarray] | None = None, is_code: bool = False
+) -> Graph:
+    """The list of steps of a functional or sequential model, which do what ``model.predict`` does.
 
     ``held`` has what some of its inputs are held at, without the batch axis, by their place; the
-    first input is fed.
+    first input is fed. ``is_code`` says that the graph was found by following somebody's code:
+    then what is in training mode there stays so.
     """
     model, builder, held = keras_graph.functional(model), _Builder(), held or {}
     inputs: list[Value] = []
@@ -176,9 +181,25 @@ def flatten(model: keras.Model, held: Mapping[int, np.ndarray] | None = None) ->
         value = builder.add_held(tensor, held[place], inputs[0]) if place in held else None
         inputs.append(value or builder.add_input(tensor))
     with keras_following.no_trace():
-        outputs = builder.inline(model, inputs, path=(), training=None)
+        outputs = builder.inline(model, inputs, (), _Mode(wins=not is_code))
     fed = [value for place, value in enumerate(inputs) if place not in held]
-    return Graph(builder.steps(), tuple(fed), tuple(outputs))
+    return Graph(builder.steps(), tuple(fed), tuple(outputs), builder.trained())
+
+
+@dataclass(frozen=True)
+class _Mode:
+    """The mode that a graph is run in, and whether that wins over what its own calls say."""
+
+    training: bool = False
+    wins: bool = False
+
+    def of(self, own: bool | None) -> bool:
+        """The mode of a call that says ``own``."""
+        return self.training if own is None or self.wins else bool(own)
+
+    def inside(self, own: bool | None) -> "_Mode":
+        """The mode of the graph of a nested model whose call says ``own``."""
+        return _Mode(self.of(own), wins=True)
 
 
 @dataclass(frozen=True)
@@ -211,6 +232,20 @@ class _Builder:
         self._numbers: dict[int, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
         self._copies = Copies()
 
+        self._overruled: list[str] = []
+        self._alone: list[str] = []
+        self._silenced: list[str] = []
+        self._switched: list[keras.Layer] = []
+
+    def trained(self) -> Trained:
+        """Which layers were called in training mode."""
+        return Trained(
+            tuple(self._overruled),
+            tuple(self._alone),
+            tuple(self._silenced),
+            tuple(self._switched),
+        )
+
     def add_input(self, tensor: keras.KerasTensor) -> Value:
         """Add the step that stands for what is fed to the network."""
         layer = keras_graph.input_layer(tensor)
@@ -228,7 +263,7 @@ class _Builder:
         model: Functional,
         inputs: Sequence[Value],
         path: tuple[str, ...],
-        training: bool | None,
+        mode: _Mode,
     ) -> list[Value]:
         """Add the steps of the functional ``model`` fed with ``inputs``; return its outputs."""
         values = dict(zip(map(id, model.inputs), inputs, strict=True))
@@ -236,7 +271,7 @@ class _Builder:
             args, kwargs = keras.tree.map_structure(
                 lambda leaf: values.get(id(leaf), leaf), (call.args, dict(call.kwargs))
             )
-            outputs = self._add_call(call, args, kwargs, (*path, call.operation.name), training)
+            outputs = self._add_call(call, args, kwargs, (*path, call.operation.name), mode)
             values.update(zip(map(id, call.outputs), outputs, strict=True))
         return [values[id(tensor)] for tensor in model.outputs]
 
@@ -266,27 +301,36 @@ class _Builder:
         return [Value(len(self._drafts) - 1, i) for i in range(len(draft.tensors))]
 
     def _add_call(
-        self, call: keras_graph.Call, args: tuple, kwargs: dict, path: tuple, training: bool | None
+        self, call: keras_graph.Call, args: tuple, kwargs: dict, path: tuple, mode: _Mode
     ) -> list[Value]:
         operation = call.operation
         nested = keras_graph.functional(call.runs)
         if nested is not None:
-            given, own_training = _nested_arguments(*args, **kwargs)
+            given, own = _nested_arguments(*args, **kwargs)
+            self._note_overruled(operation, own, mode)
             inputs = self._standardize(nested, keras_graph.flat_inputs(nested, given), path)
-            return self.inline(nested, inputs, path, own_training if training is None else training)
+            return self.inline(nested, inputs, path, mode.inside(own))
 
         fed = _read_by(call, args, kwargs)
         if keras_graph.takes_training(operation):
-            asked = keras_graph.asked_to_train(operation, kwargs)
-            kwargs["training"] = asked if training is None else training
-        inside = keras_following.followed(call, self._copies, self._numbers[id(operation)])
-        if inside is not None:
-            is_told = kwargs["training"] or keras_graph.is_pipeline(operation)
-            made = self.inline(inside, fed, path, kwargs["training"] if is_told else None)
-            return self._add_returned(call, made, path)
+            self._note_overruled(operation, kwargs.get("training"), mode)
+            kwargs["training"] = mode.of(kwargs.get("training"))
+            inside = keras_following.followed(
+                call, kwargs["training"], self._copies, self._numbers[id(operation)]
+            )
+            if inside is not None:
+                made = self.inline(inside, fed, path, _Mode(kwargs["training"]))
+                return self._add_returned(call, made, path)
         self._uses[id(operation)] += 1
         use, kind = self._uses[id(operation)], type(operation).__name__
         copied = self._copies.of(call.runs)
+        if kwargs.get("training"):
+            kwargs["training"] = self._settled(call)
+            if kwargs["training"] and can_be_alone(call):
+                alone = Alone(copied)
+                return self._add(
+                    _Draft(path, use, kind, operation, alone, args, kwargs, call.outputs)
+                )
         activation = keras_graph.fused_activation(copied)
         if activation is None:
             run, kwargs = _fastest(copied, kwargs)
@@ -302,6 +346,25 @@ class _Builder:
         return self._add(
             _Draft(path, use, name, operation, run, args, told, call.outputs, "activation")
         )
+
+    def _note_overruled(self, operation: Any, own: bool | None, mode: _Mode) -> None:
+        """Keep in mind that ``operation`` was called in training mode, and is run out of it."""
+        is_asked = own and not keras_training.trains_by_default(operation)
+        if is_asked and not mode.of(own) and keras_training.acts_in_training(operation):
+            self._overruled.append(operation.name)
+
+    def _settled(self, call: keras_graph.Call) -> bool:
+        """Whether an operation that is called in training mode is run in it."""
+        operation = call.operation
+        if type(operation).__module__.startswith("keras.") and keras_training.draws(operation):
+            self._silenced.append(operation.name)
+            return False
+        if not isinstance(operation, keras.layers.BatchNormalization):
+            return True
+        self._switched.append(operation)
+        if operation.trainable and can_be_alone(call):
+            self._alone.append(operation.name)
+        return operation.trainable
 
     def _add_returned(
         self, call: keras_graph.Call, outputs: Sequence[Value], path: tuple[str, ...]
