@@ -1,13 +1,18 @@
 """How much memory a call may take becomes how many examples it holds at a time."""
 
+import sys
 import threading
+import tracemalloc
+from pathlib import Path
 from types import SimpleNamespace
 
+import keras
 import numpy as np
 import pytest
 
+import optogram as og
 from optogram.errors import InputError
-from optogram.network import memory
+from optogram.network import head, memory, room
 from optogram.network.cgroups import free_in_groups
 from optogram.network.memory import allowance, batches
 
@@ -209,3 +214,64 @@ def test_the_device_of_the_backend_says_what_is_free_on_it(monkeypatch):
         )
         monkeypatch.setattr(current.torch, "cuda", cuda)
     assert current.free_memory() == 700
+
+
+# -- what calls take -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def wide():
+    """One layer of 16 maps, each as large as the image."""
+    x = image = keras.Input((96, 96, 3))
+    x = keras.layers.Conv2D(16, 3, padding="same", activation="relu", name="conv")(x)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    return og.Network(keras.Model(image, keras.layers.Dense(3)(x)), "unit")
+
+
+def resident(field):
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(field))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux tells the largest size of a process")
+def test_a_result_is_in_memory_once(wide):
+    photos = np.random.default_rng(0).random((256, 96, 96, 3), np.float32)
+    og.feature_maps(wide, photos[:1], "conv", memory="10MB")
+    before = resident("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")
+    maps = og.feature_maps(wide, photos, "conv", memory="10MB")["conv"].values
+    assert maps.nbytes > 150e6
+    assert resident("VmHWM") - before < 1.5 * maps.nbytes
+
+
+@pytest.mark.parametrize("method", [og.layercam, og.gradcam_plus_plus])
+def test_gradients_at_a_layer_do_not_pile_up(wide, method):
+    photos = np.random.default_rng(0).random((48, 96, 96, 3), np.float32)
+    method(wide, photos[:1], layer="conv", memory=1)
+    tracemalloc.start()
+    try:
+        found = method(wide, photos, layer="conv", memory="8MB")
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    gradients = 16 * found.values.nbytes
+    assert most < gradients
+
+
+def test_one_image_that_does_not_fit_is_refused(wide, monkeypatch):
+    monkeypatch.setattr(room, "free", lambda: 1_000_000)
+    with pytest.raises(InputError, match=r"'conv:pre' alone makes 589.8 kB.*\(96, 96, 16\)"):
+        wide.predict(np.zeros((96, 96, 3), np.uint8))
+
+
+def test_a_network_that_is_probed_as_it_is_opened_is_not_where_there_is_no_room(monkeypatch):
+    class Whole(keras.layers.Layer):
+        def call(self, x):
+            return keras.ops.softmax(x)
+
+    image = keras.Input((8, 8, 3))
+    x = keras.layers.GlobalAveragePooling2D()(image)
+    model = keras.Model(image, Whole()(x))
+    assert og.Network(model, "unit").head.is_hidden
+    monkeypatch.setattr(head, "free", lambda: 100)
+    assert not og.Network(model, "unit").head.is_hidden

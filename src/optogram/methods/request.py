@@ -269,7 +269,8 @@ def ask(net: Network, image: Any, target: Any, score: str) -> Request:
     Raises
     ------
     InputError
-        If image or target cannot be used, or their numbers do not go together.
+        If image or target cannot be used, their numbers do not go together, or one image takes
+        more memory than is free.
     """
     net.score_value(score)
     x = net.prepare(image)
@@ -278,6 +279,8 @@ def ask(net: Network, image: Any, target: Any, score: str) -> Request:
         net.require_class_scores()
         return Request(net, x, np.arange(len(x)), None, score, doubts)
     targets = targets_of(target)
+    for one in targets:  # before any of them is written as weights on maps that may be too large
+        net.bytes_forward(x.shape[1:3], one.outputs(net, score))
     if len(x) > 1 and len(targets) not in (1, len(x)):
         raise InputError(
             f"Got {len(x)} images and {len(targets)} targets: give one target, as many as images, "

@@ -89,9 +89,12 @@ def read(
     groups: dict[tuple[Value, ...], list[int]] = {}
     for i, single in enumerate(targets):
         groups.setdefault(single.outputs(net, score), []).append(i)
-    if size is None and not as_layer and recipe.side and _are_means(net, targets, score):
+    if size is None and not as_layer and recipe.side:
+        for values in groups:
+            net.bytes_forward(net.nominal_size, values)  # raises where there is no room
         side = (recipe.side, recipe.side)
-        size = side if all(_goes_through(net, side, values) for values in groups) else None
+        if _are_means(net, targets, score) and all(_takes(net, side, values) for values in groups):
+            size = side
     canvas = _canvas(net, groups, size, as_layer)
     if 2 * recipe.crop >= min(canvas):
         raise InputError(
@@ -135,7 +138,7 @@ def _are_means(net: Network, targets: tuple[Target, ...], score: str) -> bool:
     return all(maps) and all(shares)
 
 
-def _goes_through(net: Network, size: tuple[int, int], values: Sequence[Value]) -> bool:
+def _takes(net: Network, size: tuple[int, int], values: Sequence[Value]) -> bool:
     """Whether images of ``size`` go through the steps up to ``values``."""
     try:
         net.geometry(size, values)
