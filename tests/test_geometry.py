@@ -358,6 +358,14 @@ def test_half_precision_takes_half():
     ]
 
 
+def test_what_tokens_give_to_each_other_is_memory():
+    image = keras.Input((8, 8, 4))
+    tokens = layers.Reshape((64, 4))(image)
+    graph = flatten(keras.Model(image, layers.MultiHeadAttention(2, 4)(tokens, tokens)))
+    *_, found = measure(graph, (1, 8, 8, 4)).values()
+    assert found.memory == 4 * (64 * 4 + 2 * 64 * 64)
+
+
 MEAN = np.random.default_rng(0).random((8, 8, 4)).astype("float32")
 FIXING = {
     "a slope for each place": lambda: layers.PReLU(name="it"),

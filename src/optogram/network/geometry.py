@@ -57,7 +57,8 @@ class Geometry:
         Floating-point operations, a multiplication and an addition counted as two. What depends
         on a size that is not known is counted as for one pixel.
     memory : int
-        Bytes of its outputs, under the same rule.
+        Bytes of its outputs, under the same rule, and of what each token of an attention gives to
+        each other.
     """
 
     shape: Shape
@@ -129,7 +130,7 @@ def measure(
         step = graph.steps[index]
         read = [all_shapes[value.step][value.output] for value in step.inputs]
         seen = [measured[value.step].receptive_field for value in step.inputs]
-        memory = sum(
+        memory = _attention_bytes(step, read) + sum(
             _elements(shape) * dtype_bytes(dtype)
             for shape, dtype in zip(made, step.dtypes, strict=True)
         )
@@ -140,6 +141,22 @@ def measure(
             memory,
         )
     return measured
+
+
+def _attention_bytes(step: Step, read: list[Shape]) -> int:
+    """Bytes of the scores between tokens inside a layer; 0 where it has none."""
+    layer = step.operation
+    match layer:
+        case keras.layers.MultiHeadAttention():
+            heads = layer.num_heads
+        case keras.layers.GroupQueryAttention():
+            heads = layer.num_query_heads
+        case keras.layers.Attention() | keras.layers.AdditiveAttention():
+            heads = 1
+        case _:
+            return 0
+    asking, asked = (math.prod(size or 1 for size in shape[1:-1]) for shape in (*read, *read)[:2])
+    return int(heads * asking * asked * dtype_bytes(step.dtypes[0]))
 
 
 def peak_memory(graph: Graph, geometry: Mapping[int, Geometry], wanted: Iterable[Value]) -> int:
