@@ -1,6 +1,7 @@
 """What one image takes on its way through a network, and whether there is room for it."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 
 from optogram.errors import InputError
 from optogram.network.geometry import Geometry, peak_memory, total_memory
@@ -9,6 +10,9 @@ from optogram.network.steps import Graph, Value
 
 WORKSPACE = 3
 """Backends take about this many times the bytes of the maps alive: copies, padding, workspace."""
+
+_BYTES_TRIED = 16
+"""What is tried out is there as float32, once or twice, and as float64."""
 
 
 def bytes_forward(graph: Graph, geometry: Mapping[int, Geometry], wanted: Sequence[Value]) -> int:
@@ -19,6 +23,19 @@ def bytes_forward(graph: Graph, geometry: Mapping[int, Geometry], wanted: Sequen
 def bytes_backward(graph: Graph, geometry: Mapping[int, Geometry], wanted: Sequence[Value]) -> int:
     """About how many bytes one image takes on the way to ``wanted`` and back again."""
     return WORKSPACE * total_memory(graph, geometry, wanted)
+
+
+def has_room(graph: Graph, steps: Iterable[int], examples: int, side: int) -> bool:
+    """Whether so many examples of all that ``steps`` make can be tried out as a network is opened.
+
+    By what the graph declares; ``side`` stands for what it leaves open.
+    """
+    numbers = sum(
+        math.prod(length or side for length in shape[1:])
+        for index in steps
+        for shape in graph.steps[index].shapes
+    )
+    return _BYTES_TRIED * examples * numbers <= free()
 
 
 def with_room(each: int, name: str, graph: Graph, geometry: Mapping[int, Geometry]) -> int:
