@@ -6,7 +6,9 @@ Each task has a process of its own. There it is done first at its smallest, one 
 time, so that the opened model and the backend's programs and threads are no part of what is
 measured; then as a whole, while Linux keeps the largest size of the process. ``added`` is that size
 less the one before, ``result`` what the call returned, ``beside`` the difference, which ``memory=``
-bounds. Photos are noise, read and fitted beforehand where the task is not about photos.
+bounds. With ``--again`` each is done once more and measured then: the first time XLA compiles for
+the longer batch, which takes hundreds of megabytes for a moment, whatever is fed. Photos are noise,
+read and fitted beforehand where the task is not about photos.
 """
 
 import argparse
@@ -181,8 +183,11 @@ def resident(field: str) -> int:
     return next(1024 * int(line.split()[1]) for line in lines if line.startswith(field))
 
 
-def measure(name: str, memory: str) -> dict[str, float]:
-    """Do one task in this process: bytes added and of the result, and seconds."""
+def measure(name: str, memory: str, again: bool) -> dict[str, float]:
+    """Do one task in this process: bytes added and of the result, and seconds.
+
+    ``again``: it has been done before.
+    """
     import keras
 
     import optogram as og
@@ -191,6 +196,8 @@ def measure(name: str, memory: str) -> dict[str, float]:
     keras.utils.set_random_seed(0)
     net = og.load(network, weights="imagenet" if network == LITE else None)
     work(net, 1, 1)
+    if again:
+        work(net, count, memory)
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
     before = resident("VmRSS")
@@ -201,9 +208,10 @@ def measure(name: str, memory: str) -> dict[str, float]:
     return {"added": resident("VmHWM") - before, "result": size_of(found), "seconds": seconds}
 
 
-def in_its_own_process(name: str, memory: str) -> dict[str, float]:
+def in_its_own_process(name: str, memory: str, again: bool) -> dict[str, float]:
     """`measure` in a process of its own."""
-    command = [sys.executable, "-W", "ignore", __file__, "--here", "--memory", memory, name]
+    options = ["--here", "--memory", memory, *(["--again"] if again else [])]
+    command = [sys.executable, "-W", "ignore", __file__, *options, name]
     done = subprocess.run(command, env=os.environ, stdout=subprocess.PIPE, check=True)
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -213,17 +221,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("tasks", nargs="*", metavar="TASK", help="those whose names begin so")
     parser.add_argument("--memory", default="300MB")
+    parser.add_argument("--again", action="store_true", help="measure a second run of each")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.here:
-        print(json.dumps(measure(arguments.tasks[0], arguments.memory)))
+        print(json.dumps(measure(arguments.tasks[0], arguments.memory, arguments.again)))
         return
     from optogram.network.memory import allowance
 
     bound, held, begins = allowance(arguments.memory), 0, tuple(arguments.tasks or ("",))
     names = [name for name in TASKS if name.startswith(begins)]
     for name in names:
-        found = in_its_own_process(name, arguments.memory)
+        found = in_its_own_process(name, arguments.memory, arguments.again)
         beside = found["added"] - found["result"]
         held += beside <= bound
         print(

@@ -152,8 +152,8 @@ class Computation:
         ):
             # Made once and filled: batches put together in the end would be there twice.
             found = found or [np.empty((len(x), *a.shape[1:]), a.dtype) for a in arrays]
-            for whole, array in zip(found, arrays, strict=True):
-                whole[part] = array
+            for whole in reversed(found):
+                whole[part] = arrays.pop()  # nothing of a batch is held beside the next one
         return found
 
     def stream(
@@ -200,8 +200,8 @@ class Computation:
             taken = part.stop - part.start
             length = length or taken
             fed = [lengthened(feed(part), length)]
-            found = self.run(("evaluate", values, then), lambda: function, fed)
-            yield part, [array[:taken] for array in found]
+            made = self.run(("evaluate", values, then), lambda: function, fed)
+            yield part, [made.pop(0)[:taken] for _ in values]
             progress(part.stop, count, "images")
 
     def run(
