@@ -731,3 +731,27 @@ def addresses(folder):
         "file:///etc/passwd",
         "//server/share/model.keras",
     )
+
+
+# -- activations -----------------------------------------------------------------------------------
+
+
+def bombs(folder):
+    """Small files of honest structure whose maps fill any memory, and the layer that makes them."""
+    makers = {
+        "UpSampling2D": layers.UpSampling2D(400_000),
+        "ZeroPadding2D": layers.ZeroPadding2D(2_000_000),
+        "Resizing": layers.Resizing(3_000_000, 3_000_000),
+        "RepeatVector": layers.RepeatVector(10**12),
+        "tile": lambda x: keras.ops.tile(x, (1, 10**6, 10**6, 1)),
+        "broadcast": lambda x: keras.ops.repeat(x, 10**12, axis=1),
+    }
+    for name, make in makers.items():
+        image = keras.Input((8, 8, 3), name="image")
+        is_flat = isinstance(make, layers.RepeatVector)
+        x = make(layers.Flatten()(image) if is_flat else image)
+        large = x._keras_history.operation.name
+        x = (layers.GlobalAveragePooling1D if is_flat else layers.GlobalAveragePooling2D)()(x)
+        model = keras.Model(image, layers.Dense(3, activation="softmax")(x), name="bomb")
+        model.save(folder / f"{name}.keras")
+        yield folder / f"{name}.keras", large

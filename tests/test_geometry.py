@@ -373,6 +373,42 @@ def test_half_precision_takes_half():
     ]
 
 
+def test_what_tokens_give_to_each_other_is_memory():
+    image = keras.Input((8, 8, 4))
+    tokens = layers.Reshape((64, 4))(image)
+    graph = flatten(keras.Model(image, layers.MultiHeadAttention(2, 4)(tokens, tokens)))
+    *_, found = measure(graph, (1, 8, 8, 4)).values()
+    assert found.memory == 4 * (64 * 4 + 2 * 64 * 64)
+
+
+MEAN = np.random.default_rng(0).random((8, 8, 4)).astype("float32")
+FIXING = {
+    "a slope for each place": lambda: layers.PReLU(name="it"),
+    "slopes for each column": lambda: layers.PReLU(shared_axes=[1], name="it"),
+    "a mean image": lambda: layers.Rescaling(1.0, offset=MEAN, name="it"),
+    "a mean and a variance image": lambda: layers.Normalization(
+        axis=(1, 2, 3), mean=MEAN, variance=MEAN + 1, name="it"
+    ),
+    "normalization over all axes": lambda: layers.LayerNormalization(axis=[1, 2, 3], name="it"),
+    "normalization over places": lambda: layers.LayerNormalization(axis=[1, 2], name="it"),
+    "statistics for each row": lambda: layers.BatchNormalization(axis=1, name="it"),
+    "a matrix between columns": lambda: layers.EinsumDense(
+        "nhwc,wv->nhvc", output_shape=(None, 8, 4), name="it"
+    ),
+    "a new shape": lambda: layers.Reshape((16, 4, 4), name="it"),
+}
+
+
+@pytest.mark.parametrize("what", FIXING)
+def test_a_layer_that_fixes_the_size_is_found_before_anything_runs(what):
+    image = keras.Input((8, 8, 3))
+    graph = flatten(keras.Model(image, FIXING[what]()(layers.Conv2D(4, 1)(image))))
+    assert measure(graph, (1, 8, 8, 3))
+    for size in ((12, 8), (8, 12), (12, 12)) if what == "a slope for each place" else ((12, 12),):
+        with pytest.raises(InputError, match=r"'it'.*takes \(8, 8, 4\) alone"):
+            measure(graph, (1, *size, 3))
+
+
 @pytest.mark.parametrize("name", [n for n in networks.BUILDERS if n != "any_size"])
 def test_the_peak_is_no_less_than_the_largest_map_and_no_more_than_all_of_them(name):
     model = networks.build(name)

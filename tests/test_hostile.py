@@ -25,7 +25,7 @@ import optogram as og
 from optogram.cli import main
 from optogram.cli.attribution import unique_stems
 from optogram.cli.parsing import file_stem
-from optogram.errors import OptogramError
+from optogram.errors import InputError, OptogramError
 from optogram.network.efficientnet_lite0 import load_weights_file
 from optogram.result import is_result
 
@@ -144,6 +144,35 @@ def net():
     image = keras.Input((32, 32, 3))
     x = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3, name="conv")(image))
     return og.Network(keras.Model(image, layers.Dense(3, activation="softmax")(x)), "unit")
+
+
+# -- what would fill the memory --------------------------------------------------------------------
+
+
+CALLS = {
+    "predict": lambda net, photo: net.predict(photo),
+    "saliency": lambda net, photo: og.saliency(net, photo),
+    "occlusion": lambda net, photo: og.occlusion(net, photo, 1, patch=4),
+    "maximize": lambda net, photo: og.maximize(net, 0, "tutorial", steps=1),
+    "neuron": lambda net, photo: og.saliency(net, photo, og.Neuron(net.default_layer, (0, 0), 0)),
+    "feature maps": lambda net, photo: og.feature_maps(net, photo, net.default_layer),
+    "gradcam": lambda net, photo: og.gradcam(net, photo, 1, net.default_layer),
+}
+
+
+def test_small_files_of_large_maps_are_judged_before_anything_runs(folder):
+    photo = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
+    for path, layer in list(hostile_models.bombs(folder)):
+        assert path.stat().st_size < 40_000
+        with guarded(folder):
+            net = og.load(path, preprocess="unit")
+            assert layer in net.summary()
+            makes_maps = bool(net.map_layers()) and layer in net.map_layers()
+            for name, call in CALLS.items():
+                if makes_maps or name in ("predict", "saliency", "occlusion", "maximize"):
+                    with pytest.raises(InputError) as error:
+                        call(net, photo)
+                    assert f"the layer {layer!r} alone makes" in str(error.value), (path, name)
 
 
 # -- what is refused -------------------------------------------------------------------------------

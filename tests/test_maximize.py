@@ -35,6 +35,16 @@ def with_fused_rectifiers():
     return model
 
 
+@pytest.fixture(scope="module")
+def fixed():
+    """A slope for each place of a map, so that images have one size."""
+    x = image = keras.Input((*SIZE, 3))
+    x = layers.Conv2D(4, 3, padding="same")(x)
+    x = layers.PReLU(name="slopes", alpha_initializer="uniform")(x)
+    x = layers.Conv2D(4, 3, padding="same", activation="relu", name="last")(x)
+    return og.Network(keras.Model(image, networks._end(x)), "unit")
+
+
 def with_skips():
     """As ResNet50V2: normalization and rectifiers before convolutions, and skip connections."""
     keras.utils.set_random_seed(0)
@@ -687,3 +697,15 @@ def test_colours_need_a_preparation_that_is_a_matrix(fused):
     net = og.Network(fused.model, pair)
     with pytest.raises(InputError, match='choose recipe="tutorial"'):
         og.maximize(net, og.Filter("conv1", 0), "lucid", size=(16, 16))
+
+
+def test_where_a_layer_fixes_the_size_pictures_are_as_large(fixed):
+    assert og.maximize(fixed, og.Filter("last", 0), "fast", steps=1).values.shape[1:3] == SIZE
+
+
+def test_another_size_than_a_layer_fixes_is_refused_in_its_name(fixed):
+    with pytest.raises(InputError, match=r"'slopes'.*takes \(20, 24, 4\) alone"):
+        og.maximize(fixed, og.Filter("last", 0), "tutorial", steps=1, size=(24, 24))
+    photo = np.zeros((30, 30, 3), np.uint8)
+    with pytest.raises(InputError, match="'slopes'"):
+        og.feature_maps(fixed, photo, "last", size=(30, 30))

@@ -8,6 +8,7 @@ from keras import layers, ops
 import literal
 import networks
 import optogram as og
+from optogram.network.rectifiers import redirected
 
 GRADIENTS = 1e-5
 """Largest difference ÷ range: float32 sums in another order."""
@@ -461,3 +462,12 @@ def test_the_linear_half_of_a_subclass_is_no_activation():
 def test_a_layer_that_holds_other_peoples_work_is_named(layer):
     found = og.guided_backprop(elementwise(layer()), PIXELS[None, :, :, None])
     assert found.left_alone == ("holder",)
+
+
+@pytest.mark.parametrize("kind", ["float16", "bfloat16", "float64"])
+def test_redirected_rectifiers_keep_the_type_of_their_map(kind):
+    share = keras.ops.convert_to_tensor(np.float32(1))
+    x = keras.ops.cast(np.array([-1.0, 2.0], np.float32), kind)
+    made = redirected(share, x, keras.ops.relu(x))
+    assert made.dtype == x.dtype
+    assert keras.ops.convert_to_numpy(keras.ops.cast(made, "float32")).tolist() == [0, 2]

@@ -24,6 +24,8 @@ are the backend's own, and every function is called under Keras's current backen
 ``inverse_fft2(real, imaginary, size)``
     The real arrays (..., height, width) of ``size`` whose spectra, as of ``numpy.fft.rfft2``, are
     ``real + 1j * imaginary``, both (..., height, width // 2 + 1).
+``free_memory()``
+    Bytes free on the device that computes; None where it computes in the machine's own memory.
 ``longest_loop()``
     How many rounds of a loop one compiled program shall hold, at most.
 ``most_shapes()``

@@ -1,11 +1,13 @@
 """TensorFlow behind the contract that ``optogram.backend`` states."""
 
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.client import device_lib
 
 NAME = "tensorflow"
 
@@ -72,6 +74,28 @@ def gradient(function: Callable[..., Any]) -> Callable[..., Any]:
 def inverse_fft2(real: Any, imaginary: Any, size: tuple[int, int]) -> Any:
     """See the contract."""
     return tf.signal.irfft2d(tf.complex(real, imaginary), size)
+
+
+def free_memory() -> int | None:
+    """See the contract. TensorFlow takes most of a GPU at once, and is asked for its share."""
+    place = _place()
+    if not place.startswith("GPU"):
+        return None
+    return max(0, _limits()[place] - tf.config.experimental.get_memory_info(place)["current"])
+
+
+def _place() -> str:
+    """The device that computes, such as CPU:0."""
+    return str(tf.zeros(()).device.rpartition("/device:")[2])
+
+
+@functools.cache
+def _limits() -> dict[str, int]:
+    """How many bytes TensorFlow may take on each device, by names such as GPU:0."""
+    return {
+        device.name.rpartition("/device:")[2]: device.memory_limit
+        for device in device_lib.list_local_devices()
+    }
 
 
 def longest_loop() -> int:

@@ -64,6 +64,20 @@ def inverse_fft2(real: Any, imaginary: Any, size: tuple[int, int]) -> Any:
     return torch.fft.irfft2(torch.complex(real, imaginary), size)
 
 
+def free_memory() -> int | None:
+    """See the contract. What PyTorch has taken from a GPU and does not use is free too."""
+    device = _device()
+    if device.type != "cuda":
+        return None
+    free, _ = torch.cuda.mem_get_info(device)
+    return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+
+
+def _device() -> Any:
+    """The device that computes."""
+    return keras.ops.zeros(()).device
+
+
 def longest_loop() -> int:
     """See the contract."""
     return 64

@@ -74,15 +74,14 @@ def doubts_about_scores(
 
 
 def doubts_about_gradients(
-    gradient: np.ndarray, names: Sequence[str], where: str
+    vanished: np.ndarray, names: Sequence[str], where: str
 ) -> tuple[str, ...]:
-    """Which of the gradients (N, ...) vanished; ``where``: at what they were taken."""
-    smallest = np.finfo(np.float32).tiny
+    """Which of the gradients ``vanished`` (N,); ``where``: at what they were taken."""
     return tuple(
         f"The gradient of {name} at {where} is zero everywhere: it vanished on the way, in "
         "rectifiers that are off or an activation that is saturated; the map says nothing."
-        for name, values in zip(names, gradient, strict=True)
-        if np.isfinite(values).all() and np.abs(values).max() < smallest
+        for name, is_nothing in zip(names, vanished, strict=True)
+        if is_nothing
     )
 
 

@@ -9,9 +9,7 @@ import numpy as np
 from optogram.errors import InputError
 from optogram.methods.diagnosis import doubts_about_images, doubts_about_maps
 from optogram.methods.request import source_of
-from optogram.network.fitting import fit_picture
-from optogram.network.images import read_picture
-from optogram.network.network import Network
+from optogram.network.network import Network, made_bytes
 from optogram.network.steps import Step, Value
 from optogram.progress import Progress, silent
 from optogram.result import FeatureMaps
@@ -85,7 +83,7 @@ def feature_maps(
             )
     x = net.prepare(image, fit) if size is None else _prepared(net, image, fit, size)
     values = [Value(net.step(name).index) for name in names]
-    found = net.evaluate(x, values, memory, progress)
+    found = net.evaluate(x, values, memory, progress, made_bytes(x, image))
     doubts = (*net.notes, *doubts_about_images(net, image, x))
     pictures, source = net.display(x), source_of(net, x.shape[1:])
     return {
@@ -112,12 +110,12 @@ def _prepared(
     pictures = list(image) if is_batch or isinstance(image, list | tuple) else [image]
     if not pictures:
         raise InputError("Expected at least one image, got an empty list.")
-    fitted = [fit_picture(read_picture(one, net.channels), size, fit) for one in pictures]
-    if len({picture.shape for picture in fitted}) > 1:
-        raise InputError(
-            "Expected images of one size: give size=(height, width), or one image at a time."
-        )
-    return np.ascontiguousarray(net.preparation.to_network(np.stack(fitted)), np.float32)
+    return net.fitted(
+        pictures,
+        size,
+        fit,
+        "Expected images of one size: give size=(height, width), or one image at a time.",
+    )
 
 
 def _is_listed(step: Step) -> bool:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from optogram.methods.explained_layer import explained_layer
-from optogram.methods.request import GradientAnswer, ask
+from optogram.methods.request import ask
 from optogram.network.network import Network
 from optogram.progress import Progress, silent
 from optogram.result import GradCAM
@@ -61,7 +61,7 @@ def gradcam(
     request = ask(net, image, target, score)
     layer, at, warnings = explained_layer(request, layer)
     answer = request.gradients(at, memory=memory, progress=progress)
-    values = weighted_maps(answer)
+    values = weighted_maps(answer.gradient, answer.maps)
     return answer.attribution(
         gradcam,
         np.maximum(values, 0) if rectify else values,
@@ -74,7 +74,7 @@ def gradcam(
     )
 
 
-def weighted_maps(answer: GradientAnswer) -> np.ndarray:
-    """Σₖ αₖ Aₖ for each explanation, (N, h, w)."""
-    maps = np.broadcast_to(answer.maps, answer.gradient.shape)
-    return np.einsum("nk,nhwk->nhw", answer.gradient.mean(axis=(1, 2)), maps)
+def weighted_maps(gradient: np.ndarray, maps: np.ndarray) -> np.ndarray:
+    """Σₖ αₖ Aₖ for gradients (..., h, w, K) and maps that broadcast to them: (..., h, w)."""
+    weights = gradient.mean(axis=(-3, -2))
+    return np.einsum("...k,...hwk->...hw", weights, np.broadcast_to(maps, gradient.shape))

@@ -58,14 +58,21 @@ def gradcam_plus_plus(
     """
     request = ask(net, image, target, score)
     layer, at, warnings = explained_layer(request, layer)
-    answer = request.gradients(at, memory=memory, progress=progress)
-    maps = np.broadcast_to(answer.maps, answer.gradient.shape)
-    gradient = answer.gradient.astype(np.float64)  # the cube of a small float32 is soon zero
-    sums = maps.sum(axis=(1, 2), keepdims=True, dtype=np.float64)
-    below = 2 * gradient**2 + gradient**3 * sums
-    alphas = np.divide(gradient**2, below, out=np.zeros_like(below), where=below != 0)
-    weights = (alphas * np.maximum(gradient, 0)).sum(axis=(1, 2))
-    values = np.maximum(np.einsum("nk,nhwk->nhw", weights, maps), 0).astype(np.float32)
+    answer = request.gradients(at, memory=memory, progress=progress, then=_combined)
     return answer.attribution(
-        gradcam_plus_plus, values, {"score": score}, layer=layer, warnings=warnings
+        gradcam_plus_plus, answer.gradient, {"score": score}, layer=layer, warnings=warnings
     )
+
+
+def _combined(gradients: np.ndarray, maps: np.ndarray) -> np.ndarray:
+    """The maps (T, N, h, w) that gradients (T, N, h, w, K) make of maps (N, h, w, K)."""
+    values = np.empty(gradients.shape[:-1], np.float32)
+    for row, number in np.ndindex(*values.shape[:2]):
+        own = maps[number]
+        gradient = gradients[row, number].astype(np.float64)  # the cube of float32 is soon zero
+        sums = own.sum(axis=(0, 1), dtype=np.float64)
+        below = 2 * gradient**2 + gradient**3 * sums
+        alphas = np.divide(gradient**2, below, out=np.zeros_like(below), where=below != 0)
+        weights = (alphas * np.maximum(gradient, 0)).sum(axis=(0, 1))
+        values[row, number] = np.maximum(np.einsum("k,hwk->hw", weights, own), 0)
+    return values

@@ -64,7 +64,10 @@ def guided_gradcam(
     rectifiers = find_rectifiers(net.graph, request.scored())
     count = 2 * len(request.which)
     answer = request.gradients(
-        at, memory=memory, progress=lambda done, total, what: progress(done, count, what)
+        at,
+        memory=memory,
+        progress=lambda done, total, what: progress(done, count, what),
+        then=weighted_maps,
     )
     guided = guided_gradient(
         answer.request,
@@ -72,8 +75,10 @@ def guided_gradcam(
         memory,
         lambda done, total, what: progress(total + done, count, what),
     )
-    cam = np.maximum(weighted_maps(answer), 0)
-    values = guided.gradient * Upsampling(cam.shape[1:], request.size)(cam)[..., None]
+    cam = np.maximum(answer.gradient, 0)
+    values, enlarge = guided.gradient, Upsampling(cam.shape[1:], request.size)
+    for one, own in zip(values, cam, strict=True):
+        one *= enlarge(own)[..., None]
     told = treatment(rectifiers)
     return answer.attribution(
         guided_gradcam,

@@ -56,9 +56,12 @@ def layercam(
     """
     request = ask(net, image, target, score)
     layer, at, warnings = explained_layer(request, layer)
-    answer = request.gradients(at, memory=memory, progress=progress)
-    maps = np.broadcast_to(answer.maps, answer.gradient.shape)
-    values = np.einsum("nhwk,nhwk->nhw", np.maximum(answer.gradient, 0), maps)
+    answer = request.gradients(at, memory=memory, progress=progress, then=_combined)
     return answer.attribution(
-        layercam, np.maximum(values, 0), {"score": score}, layer=layer, warnings=warnings
+        layercam, answer.gradient, {"score": score}, layer=layer, warnings=warnings
     )
+
+
+def _combined(gradient: np.ndarray, maps: np.ndarray) -> np.ndarray:
+    """ReLU(Σₖ ReLU(∂S/∂Aₖ)·Aₖ) of gradients (T, N, h, w, K) and maps (N, h, w, K)."""
+    return np.maximum(np.einsum("tnhwk,nhwk->tnhw", np.maximum(gradient, 0), maps), 0)

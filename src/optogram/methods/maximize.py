@@ -57,7 +57,8 @@ def maximize(
         from as it is. None: noise.
     size : (height, width), optional
         Of the pictures, any that the steps up to the target take. None: the recipe's ``side`` for
-        means of maps, else the size that the network takes, 224×224 where it takes any.
+        means of maps where it goes through these steps, else the size that the network takes,
+        224×224 where it takes any.
     as_layer : bool
         Make the pictures as large as the maps of the target's layer are for an image of ``size``
         (tutorial row A3): deep layers then take a fraction of the time.
@@ -241,8 +242,8 @@ class _Work:
         """Take in the targets at the places ``batch``, which are finished."""
         self.values[batch], self.history[batch] = values, state.history
         self.score[batch], self.dead[batch] = score, dead
-        if state.frames:
-            self.frames[batch, : len(state.frames)] = np.stack(state.frames, axis=1)
+        for number, frame in enumerate(state.frames):
+            self.frames[batch, number] = frame
         self.finished[batch] = True
 
     def write(self, ledger: Ledger, batch: np.ndarray, state: Climb) -> None:

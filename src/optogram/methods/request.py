@@ -81,14 +81,21 @@ class Request:
         rectifiers: Collection[int] = (),
         memory: int | str | None = None,
         progress: Progress = silent,
+        then: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
     ) -> "GradientAnswer":
-        """The gradient of each score, at the image or at the output of a step."""
+        """The gradient of each score, at the image or at the output of a step.
+
+        ``then`` makes less of the gradients at a step as they come, see `gradients`.
+        """
         weights = None if self.targets is None else self.weights()
-        found = gradients(self.net, self.x, weights, at, self.score, rectifiers, memory, progress)
+        found = gradients(
+            self.net, self.x, weights, at, self.score, rectifiers, memory, progress, then
+        )
         return GradientAnswer(
             request=self._answered(found.outputs),
             scores=found.scores.reshape(-1),
             gradient=found.gradient.reshape(-1, *found.gradient.shape[2:]),
+            vanished=found.vanished.reshape(-1),
             maps=found.maps,
         )
 
@@ -236,18 +243,22 @@ class GradientAnswer(Answer):
     Attributes
     ----------
     gradient : ndarray of shape (N, ...)
-        Of each score.
+        Of each score, or what was made of it as it came.
+    vanished : bool ndarray of shape (N,)
+        Whose gradient is zero everywhere.
     maps : ndarray of shape (N, ...), or (1, ...) where all share one image
-        What the gradient was taken at.
+        What the gradient was taken at; none are kept where something was made of them as they
+        came.
     """
 
     gradient: np.ndarray
+    vanished: np.ndarray
     maps: np.ndarray
 
     def doubts_about_gradients(self, layer: str | None) -> tuple[str, ...]:
         """Which gradients vanished."""
         where = "the image" if layer is None else repr(layer)
-        return doubts_about_gradients(self.gradient, self.places, where)
+        return doubts_about_gradients(self.vanished, self.places, where)
 
 
 def ask(net: Network, image: Any, target: Any, score: str) -> Request:
@@ -258,7 +269,8 @@ def ask(net: Network, image: Any, target: Any, score: str) -> Request:
     Raises
     ------
     InputError
-        If image or target cannot be used, or their numbers do not go together.
+        If image or target cannot be used, their numbers do not go together, or one image takes
+        more memory than is free.
     """
     net.score_value(score)
     x = net.prepare(image)
@@ -267,6 +279,8 @@ def ask(net: Network, image: Any, target: Any, score: str) -> Request:
         net.require_class_scores()
         return Request(net, x, np.arange(len(x)), None, score, doubts)
     targets = targets_of(target)
+    for one in targets:  # before any of them is written as weights on maps that may be too large
+        net.bytes_forward(x.shape[1:3], one.outputs(net, score))
     if len(x) > 1 and len(targets) not in (1, len(x)):
         raise InputError(
             f"Got {len(x)} images and {len(targets)} targets: give one target, as many as images, "

@@ -11,18 +11,16 @@ import numpy as np
 from optogram import backend
 from optogram.errors import InputError, ModelError
 from optogram.network import forward
-from optogram.network.geometry import Geometry, measure, peak_memory
+from optogram.network.geometry import Geometry, measure
 from optogram.network.head import find_head
 from optogram.network.memory import batches
+from optogram.network.room import bytes_backward, bytes_forward, with_room
 from optogram.network.snapshot import Snapshot
 from optogram.network.steps import Graph, Value
 from optogram.progress import Progress, silent
 
 _KEPT = 32
 """Compiled programs and measured sizes kept, so that nothing grows with the photos explained."""
-
-WORKSPACE = 3
-"""Backends take about this many times the bytes of the maps alive: copies, padding, workspace."""
 
 
 class Computation:
@@ -87,6 +85,27 @@ class Computation:
         """The shape of one example of ``value``, the first output of its step."""
         return tuple(side or 1 for side in self.geometry(size, [value])[value.step].shape[1:])
 
+    def bytes_forward(self, size: tuple[int, int], wanted: Sequence[Value]) -> int:
+        """About how many bytes one image takes on the way to ``wanted``.
+
+        Raises
+        ------
+        InputError
+            If it takes more than is free, or does not go through a step.
+        """
+        geometry = self.geometry(size, wanted)
+        each = bytes_forward(self.graph, geometry, wanted)
+        return with_room(each, self.name, self.graph, geometry)
+
+    def bytes_backward(self, size: tuple[int, int], wanted: Sequence[Value], views: int = 1) -> int:
+        """About how many bytes one image takes on the way to ``wanted`` and back again.
+
+        Of an image so many ``views`` are fed at a time. Errors are those of `bytes_forward`.
+        """
+        geometry = self.geometry(size, wanted)
+        each = views * bytes_backward(self.graph, geometry, wanted)
+        return with_room(each, self.name, self.graph, geometry)
+
     def with_values(self, arrays: Mapping[int, np.ndarray]) -> Self:
         """The same network computing with other weights; the model keeps its own.
 
@@ -107,6 +126,7 @@ class Computation:
         values: Sequence[Value],
         memory: int | str | None = None,
         progress: Progress = silent,
+        beside: int = 0,
     ) -> list[np.ndarray]:
         """Outputs of steps for prepared images; only the steps that lead there are run.
 
@@ -120,16 +140,23 @@ class Computation:
             What the computation may add to the process, beside the arrays returned.
         progress : callable, optional
             Told of images done.
+        beside : int
+            Bytes out of ``memory`` that the caller holds already, such as ``x``.
 
         Returns
         -------
         list of ndarray
             In the order of ``values``, each with N examples.
         """
-        streamed = self.stream(lambda part: x[part], len(x), x.shape[1:3], values, memory, progress)
-        return [
-            np.concatenate(column) for column in zip(*(out for _, out in streamed), strict=True)
-        ]
+        found: list[np.ndarray] = []
+        for part, arrays in self.stream(
+            lambda part: x[part], len(x), x.shape[1:3], values, memory, progress, beside=beside
+        ):
+            # Made once and filled: batches put together in the end would be there twice.
+            found = found or [np.empty((len(x), *a.shape[1:]), a.dtype) for a in arrays]
+            for whole in reversed(found):
+                whole[part] = arrays.pop()  # nothing of a batch is held beside the next one
+        return found
 
     def stream(
         self,
@@ -140,6 +167,7 @@ class Computation:
         memory: int | str | None = None,
         progress: Progress = silent,
         then: Callable[[Any], Any] | None = None,
+        beside: int = 0,
     ) -> Iterator[tuple[slice, list[np.ndarray]]]:
         """`evaluate` for images that are made as they are needed, and results let go as they come.
 
@@ -151,7 +179,7 @@ class Computation:
             How many images there are.
         size : (height, width)
             Of each.
-        values, memory, progress
+        values, memory, progress, beside
             See `evaluate`.
         then : callable, optional
             Makes less of each output before it leaves the backend: tensor (N, ...) to tensor
@@ -168,14 +196,14 @@ class Computation:
             made = forward.run(graph, x, values)
             return [then(value) for value in made] if then else made
 
-        each = WORKSPACE * peak_memory(self.graph, self.geometry(size, values), values)
+        each = self.bytes_forward(size, values)
         length = 0
-        for part in batches(count, each, memory):
+        for part in batches(count, each, memory, beside):
             taken = part.stop - part.start
             length = length or taken
             fed = [lengthened(feed(part), length)]
-            found = self.run(("evaluate", values, then), lambda: function, fed)
-            yield part, [array[:taken] for array in found]
+            made = self.run(("evaluate", values, then), lambda: function, fed)
+            yield part, [made.pop(0)[:taken] for _ in values]
             progress(part.stop, count, "images")
 
     def run(

@@ -14,6 +14,7 @@ import numpy as np
 
 from optogram.network import forward
 from optogram.network.bounds import MOVES, name_of, unbounded
+from optogram.network.room import has_room
 from optogram.network.steps import Graph, Returned, Shape, Step, Value
 
 _LONGEST = 24
@@ -128,6 +129,8 @@ def _activation(
     graph: Graph, read: Value, moves: Sequence[Step], output: Value, tolerance: float
 ) -> str | None:
     """Whether ``output`` is the softmax or the sigmoid of ``read``, taken through ``moves``."""
+    if not can_be_tried(graph, output, [read]):
+        return None
     given = random_numbers(graph, [read])[read]
     logits = given
     # What somebody else's code does with numbers that are not the network's can fail in any way.
@@ -146,11 +149,23 @@ def _activation(
     return None
 
 
+def can_be_tried(graph: Graph, output: Value, known: Sequence[Value]) -> bool:
+    """Whether there is room for what becomes of `random_numbers` for ``known`` up to ``output``."""
+    steps = graph.ancestors([output], known) | {value.step for value in known}
+    _, count = _examples(graph, known)
+    return has_room(graph, steps, count, _UNKNOWN_SIDE)
+
+
+def _examples(graph: Graph, values: Sequence[Value]) -> tuple[list[list[int]], int]:
+    """The shapes of ``values``, open sides made up, and how many examples of all are tried."""
+    shapes = [[side or _UNKNOWN_SIDE for side in _shape(graph, value)[1:]] for value in values]
+    return shapes, int(np.clip(_NUMBERS // max(1, *map(math.prod, shapes)), 2, _EXAMPLES))
+
+
 def random_numbers(graph: Graph, values: Sequence[Value]) -> dict[Value, Any]:
     """Tensors for ``values``, from numbers that saturate nothing to some that saturate all."""
     rng = np.random.default_rng(0)
-    shapes = [[side or _UNKNOWN_SIDE for side in _shape(graph, value)[1:]] for value in values]
-    count = int(np.clip(_NUMBERS // max(1, *map(math.prod, shapes)), 2, _EXAMPLES))
+    shapes, count = _examples(graph, values)
     found = {}
     for value, sides in zip(values, shapes, strict=True):
         kind = graph.steps[value.step].dtypes[value.output]

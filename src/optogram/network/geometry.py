@@ -8,10 +8,37 @@ from typing import Any
 import keras
 
 from optogram.errors import InputError
-from optogram.network import keras_graph
+from optogram.network import forward, keras_graph
 from optogram.network.keras_copies import own_names
 from optogram.network.receptive_field import ReceptiveField, receptive_field
 from optogram.network.steps import Graph, Returned, Shape, Step, Value
+
+# Layers that know from the shape alone whether they take it.
+_SAY_WHAT_FITS = (
+    keras.layers.Activation,
+    keras.layers.Add,
+    keras.layers.BatchNormalization,
+    keras.layers.Concatenate,
+    keras.layers.Conv2D,
+    keras.layers.Conv2DTranspose,
+    keras.layers.Dense,
+    keras.layers.DepthwiseConv2D,
+    keras.layers.Dropout,
+    keras.layers.Flatten,
+    keras.layers.MaxPooling2D,
+    keras.layers.AveragePooling2D,
+    keras.layers.GlobalAveragePooling2D,
+    keras.layers.GlobalMaxPooling2D,
+    keras.layers.LeakyReLU,
+    keras.layers.ReLU,
+    keras.layers.Reshape,
+    keras.layers.SeparableConv2D,
+    keras.layers.Softmax,
+    keras.layers.UpSampling2D,
+    keras.layers.ZeroPadding2D,
+)
+_MOST_TRIED = 1 << 28
+"""Bytes beyond which a layer is not tried on a shape."""
 
 _BITS_IN_NAME = {"8": 1, "16": 2, "32": 4, "64": 8}
 
@@ -30,7 +57,8 @@ class Geometry:
         Floating-point operations, a multiplication and an addition counted as two. What depends
         on a size that is not known is counted as for one pixel.
     memory : int
-        Bytes of its outputs, under the same rule.
+        Bytes of its outputs, under the same rule, and of what each token of an attention gives to
+        each other.
     """
 
     shape: Shape
@@ -74,9 +102,12 @@ def shapes(
             for index in run
         }
     tensors: dict[Value, keras.KerasTensor] = {}
+    own = {
+        Value(index, i): shape for index in run for i, shape in enumerate(graph.steps[index].shapes)
+    }
     with own_names():
         for index in run:
-            outputs = _specs(graph.steps[index], tensors, input_shape)
+            outputs = _specs(graph.steps[index], tensors, input_shape, own)
             tensors.update((Value(index, i), output) for i, output in enumerate(outputs))
     return {
         index: tuple(
@@ -99,7 +130,7 @@ def measure(
         step = graph.steps[index]
         read = [all_shapes[value.step][value.output] for value in step.inputs]
         seen = [measured[value.step].receptive_field for value in step.inputs]
-        memory = sum(
+        memory = _attention_bytes(step, read) + sum(
             _elements(shape) * dtype_bytes(dtype)
             for shape, dtype in zip(made, step.dtypes, strict=True)
         )
@@ -110,6 +141,22 @@ def measure(
             memory,
         )
     return measured
+
+
+def _attention_bytes(step: Step, read: list[Shape]) -> int:
+    """Bytes of the scores between tokens inside a layer; 0 where it has none."""
+    layer = step.operation
+    match layer:
+        case keras.layers.MultiHeadAttention():
+            heads = layer.num_heads
+        case keras.layers.GroupQueryAttention():
+            heads = layer.num_query_heads
+        case keras.layers.Attention() | keras.layers.AdditiveAttention():
+            heads = 1
+        case _:
+            return 0
+    asking, asked = (math.prod(size or 1 for size in shape[1:-1]) for shape in (*read, *read)[:2])
+    return int(heads * asking * asked * dtype_bytes(step.dtypes[0]))
 
 
 def peak_memory(graph: Graph, geometry: Mapping[int, Geometry], wanted: Iterable[Value]) -> int:
@@ -125,22 +172,33 @@ def peak_memory(graph: Graph, geometry: Mapping[int, Geometry], wanted: Iterable
     return peak
 
 
+def total_memory(graph: Graph, geometry: Mapping[int, Geometry], wanted: Iterable[Value]) -> int:
+    """Bytes of all that one example makes on the way to ``wanted``, which the way back reads."""
+    return sum(geometry[index].memory for index in graph.ancestors(wanted))
+
+
 def _specs(
-    step: Step, tensors: dict[Value, keras.KerasTensor], input_shape: Shape
+    step: Step,
+    tensors: dict[Value, keras.KerasTensor],
+    input_shape: Shape,
+    own: Mapping[Value, Shape],
 ) -> list[keras.KerasTensor]:
     """The symbolic outputs of ``step``; asking for them leaves no trace in the user's graph."""
     if step.kind == "InputLayer":
         return [keras.KerasTensor(input_shape, step.dtypes[0])]
     if step.kind == "Held":
         return [keras.KerasTensor((input_shape[0], *step.shape[1:]), step.dtypes[0])]
-    if step.half == "activation" or step.passes_on:
-        return [keras.KerasTensor(tensors[step.inputs[0]].shape, step.dtypes[0])]
+    read = [tensors[value] for value in step.inputs]
+    if step.passes_on or step.half == "activation":
+        made = [keras.KerasTensor(read[0].shape, step.dtypes[0])]
+        _require_fit(step, read, made, input_shape, own)
+        return made
     args, kwargs = keras.tree.map_structure(
         lambda leaf: tensors[leaf] if isinstance(leaf, Value) else leaf,
         (step.args, dict(step.kwargs)),
     )
     try:
-        _check_axes(step, [tensors[value] for value in step.inputs])
+        _check_axes(step, read)
         kwargs = keras_graph.shape_arguments(step.shaping, kwargs)
         specs = getattr(step.shaping, "compute_output_spec", step.run)(*args, **kwargs)
         made = keras.tree.flatten(specs)
@@ -149,12 +207,8 @@ def _specs(
             raise ValueError("nothing is left")
     # What a layer says of a shape that it cannot take is of any type.
     except Exception as error:
-        sides = "×".join(str(side or "any") for side in input_shape[1:3])
-        read = tensors[step.inputs[0]].shape[1:]
-        raise InputError(
-            f"Images of {sides} pixels do not go through the layer {step.name!r}, which would be "
-            f"given {read}: give another size, as a rule a larger one."
-        ) from error
+        raise _misfit(step, read, input_shape, own) from error
+    _require_fit(step, read, made, input_shape, own)
     return made
 
 
@@ -164,6 +218,61 @@ def _are_declared_wrong(graph: Graph, run: Iterable[int]) -> bool:
         step.passes_on and step.shape != graph.steps[value.step].shapes[value.output]
         for step in map(graph.steps.__getitem__, run)
         for value in step.inputs
+    )
+
+
+def _require_fit(
+    step: Step, read: list[Any], made: list[Any], input_shape: Shape, own: Mapping[Value, Shape]
+) -> None:
+    """Raise an InputError where a layer gives a shape to what it fails on when it is run.
+
+    So do layers that hold numbers for every place of a map.
+    """
+    operation = step.operation
+    if step.half == "activation":
+        operation = keras_graph.fused_activation(operation)
+    is_sure = step.passes_on or isinstance(operation, _SAY_WHAT_FITS)
+    # Layers that are built when they are first run take their size then.
+    if is_sure or not isinstance(operation, keras.Layer) or not operation.built:
+        return
+    known = all(None not in tensor.shape[1:] for tensor in read)
+    size = sum(_elements(tensor.shape) * dtype_bytes(tensor.dtype) for tensor in (*read, *made))
+    # PyTorch may run it on numbers.
+    if not known or size > _MOST_TRIED:
+        return
+
+    def function(*given: Any) -> Any:
+        return forward.run_step(step, dict(zip(step.inputs, given, strict=True)))
+
+    try:
+        keras_graph.tried(function, read)
+    # What a layer says of a shape that it cannot take is of any type.
+    except Exception as error:
+        raise _misfit(step, read, input_shape, own, is_fixed=True) from error
+
+
+def _misfit(
+    step: Step,
+    read: list[Any],
+    input_shape: Shape,
+    own: Mapping[Value, Shape],
+    is_fixed: bool = False,
+) -> InputError:
+    """What to say where ``read`` does not go through ``step``, which may be made for one size."""
+    sides, given, takes = (
+        "×".join(str(side or "any") for side in input_shape[1:3]),
+        tuple(read[0].shape[1:]),
+        tuple(own[step.inputs[0]][1:]),
+    )
+    words = (
+        f"Images of {sides} pixels do not go through the layer {step.name!r}, which would be given "
+        f"{given}"
+    )
+    is_smaller = any(side < want for side, want in zip(given, takes, strict=True) if side and want)
+    if None in takes or (is_smaller and not is_fixed):
+        return InputError(f"{words}: give another size, as a rule a larger one.")
+    return InputError(
+        f"{words} and takes {takes} alone: give the size that the network was made for."
     )
 
 

@@ -10,12 +10,13 @@ import keras
 import numpy as np
 
 from optogram.network import forward
-from optogram.network.computation import WORKSPACE, Computation, lengthened
-from optogram.network.geometry import Geometry, peak_memory
-from optogram.network.memory import LARGEST_BATCH, allowance, batches
+from optogram.network.computation import Computation, lengthened
+from optogram.network.memory import LARGEST_BATCH, allowance, batches, taking
 from optogram.network.rectifiers import guided
 from optogram.network.steps import Value
 from optogram.progress import Progress, silent
+
+_SMALLEST = np.finfo(np.float32).tiny
 
 Weights = Mapping[Value, np.ndarray]
 """For each output that scores depend on, an array (T, N, ...) or (T, 1, ...).
@@ -32,9 +33,12 @@ class Gradients:
     Attributes
     ----------
     gradient : ndarray of shape (T, N, H, W, C) or (T, N, h, w, channels)
-        ∂score/∂x, or ∂score/∂(output of the step asked for).
+        ∂score/∂x, or ∂score/∂(output of the step asked for); or what `then` made of it.
+    vanished : bool ndarray of shape (T, N)
+        Where ∂score is zero everywhere.
     maps : ndarray of shape (N, ...)
-        What the gradient is taken at: x itself, or that step's output.
+        What the gradient is taken at: x itself, or that step's output; none are kept where `then`
+        has made something of them.
     scores : ndarray of shape (T, N)
         What was explained.
     outputs : ndarray of shape (N, outputs), or None
@@ -42,6 +46,7 @@ class Gradients:
     """
 
     gradient: np.ndarray
+    vanished: np.ndarray
     maps: np.ndarray
     scores: np.ndarray
     outputs: np.ndarray | None
@@ -56,6 +61,7 @@ def gradients(
     rectifiers: Collection[int] = (),
     memory: int | str | None = None,
     progress: Progress = silent,
+    then: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
 ) -> Gradients:
     """The gradients of scores at the image, or at the output of a step.
 
@@ -76,6 +82,9 @@ def gradients(
         The indices of steps that become guided.
     memory, progress
         See `Computation.evaluate`.
+    then : callable, optional
+        Makes less of the gradients (t, n, ...) at a step and its maps (n, ...) as they come:
+        (t, n, ...). All of them together may be far more than ``memory``.
 
     Returns
     -------
@@ -101,32 +110,45 @@ def gradients(
         return total, (total, terms, maps)
 
     size = x.shape[1:3]
+    net.bytes_backward(size, wanted)  # raises where there is no room, before any is taken
     shape = x.shape[1:] if at is None else net.shape(at, size)
     rows = len(given[0]) if given else 1
-    found = Gradients(
-        gradient=np.empty((rows, len(x), *shape), np.float32),
-        maps=x if at is None else np.empty((len(x), *shape), np.float32),
-        scores=np.empty((rows, len(x)), np.float32),
-        outputs=None if given else np.empty((len(x), net.head.outputs), np.float32),
-    )
+    gradient: np.ndarray | None = None
+    maps = x if at is None else np.empty((0 if then else len(x), *shape), np.float32)
+    found_scores = np.empty((rows, len(x)), np.float32)
+    vanished = np.zeros((rows, len(x)), bool)
+    outputs = None if given else np.empty((len(x), net.head.outputs), np.float32)
     key = ("gradients", scored, at, score, layouts, rows == 1, frozenset(rectifiers))
     total = 0
-    for some, part, length in _chunks(rows, len(x), net.geometry(size), net, wanted, memory):
+    for some, part, length in _chunks(rows, len(x), size, net, wanted, memory):
         fed = [lengthened(x[part], length[1])]
         if at is not None:
             fed.insert(0, np.zeros((length[1], *shape), np.float32))
         fed += [_cut(array, some, part, length) for array in given]
-        back, (scores, outputs, maps) = net.run(key, lambda: net.backend.gradient(function), fed)
+        back, (scores, terms, made) = net.run(key, lambda: net.backend.gradient(function), fed)
         taken = (slice(some.stop - some.start), slice(part.stop - part.start))
-        found.gradient[some, part] = back[taken]
-        found.scores[some, part] = scores[taken]
-        if found.outputs is not None:
-            found.outputs[part] = outputs[0][taken[1]]
-        if at is not None and some.start == 0:
-            found.maps[part] = maps[0][taken[1]]
+        back = back[taken]
+        vanished[some, part] = [[_is_nothing(one) for one in row] for row in back]
+        found_scores[some, part] = scores[taken]
+        if outputs is not None:
+            outputs[part] = terms[0][taken[1]]
+        if then is not None:
+            back = then(back, made[0][taken[1]])
+        elif at is not None and some.start == 0:
+            maps[part] = made[0][taken[1]]
+        if gradient is None:
+            gradient = np.empty((rows, len(x), *back.shape[2:]), np.float32)
+        gradient[some, part] = back
         total += taken[0].stop * taken[1].stop
         progress(total, rows * len(x), "images")
-    return found
+    assert gradient is not None
+    return Gradients(gradient, vanished, maps, found_scores, outputs)
+
+
+def _is_nothing(gradient: np.ndarray) -> bool:
+    """Whether a gradient is zero everywhere, as far as float32 can tell."""
+    low, high = gradient.min(), gradient.max()
+    return bool(max(-low, high) < _SMALLEST)  # False where one of them is NaN
 
 
 def summed_gradient(
@@ -172,7 +194,7 @@ def summed_gradient(
     summed = np.zeros((rows, *x.shape[1:]), np.float64)
     key = ("summed gradient", scored, layouts, rows == 1)
     total = 0
-    for some, part, length in _chunks(rows, count, net.geometry(size), net, scored, memory):
+    for some, part, length in _chunks(rows, count, size, net, scored, memory):
         # Copies that only fill up the batch count nothing.
         counted = np.zeros(length[1], np.float32)
         counted[: part.stop - part.start] = shares[part]
@@ -214,7 +236,7 @@ def weighted(values: Any, weights: Any, layout: Layout) -> Any:
 def _chunks(
     rows: int,
     count: int,
-    geometry: Mapping[int, Geometry],
+    size: tuple[int, int],
     net: Computation,
     wanted: Sequence[Value],
     memory: int | str | None,
@@ -223,16 +245,18 @@ def _chunks(
 
     As many scores as fit beside one image, then as many images as fit with those.
     """
-    each = WORKSPACE * sum(geometry[i].memory for i in net.graph.ancestors(wanted))
+    each = net.bytes_backward(size, wanted)
     # On the way back a score holds what is alive at once; the maps of the way there are shared.
-    row = WORKSPACE * peak_memory(net.graph, geometry, wanted)
+    row = net.bytes_forward(size, wanted)
     fit = min(LARGEST_BATCH, 1 + max(0, allowance(memory) - each) // max(1, row))
     together = math.ceil(rows / math.ceil(rows / fit))
-    parts = list(batches(count, each + (together - 1) * row, memory))
-    for start in range(0, rows, together):
-        for part in parts:
-            some = slice(start, min(start + together, rows))
-            yield some, part, (together, parts[0].stop)
+    taken = each + (together - 1) * row
+    parts = list(batches(count, taken, memory))
+    with taking(parts[0].stop * taken):
+        for start in range(0, rows, together):
+            for part in parts:
+                some = slice(start, min(start + together, rows))
+                yield some, part, (together, parts[0].stop)
 
 
 def _cut(weights: np.ndarray, some: slice, part: slice, length: tuple[int, int]) -> np.ndarray:

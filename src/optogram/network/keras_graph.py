@@ -8,12 +8,12 @@ supports.
 
 import inspect
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import keras
-from keras.src.backend import get_keras_mask, set_keras_mask
+from keras.src.backend import compute_output_spec, get_keras_mask, set_keras_mask
 from keras.src.models.functional import Functional
 
 from optogram.network.keras_copies import original, view
@@ -156,6 +156,14 @@ def shape_arguments(operation: Any, kwargs: Mapping[str, Any]) -> dict[str, Any]
 def is_pipeline(operation: Any) -> bool:
     """Whether ``operation`` runs layers one after the other, and tells each whether it trains."""
     return type(operation) is keras.layers.Pipeline
+
+
+def tried(function: Callable[..., Any], tensors: Sequence[Any]) -> None:
+    """Run ``function`` on tensors without numbers of the shapes of symbolic ``tensors``.
+
+    Whatever the backend says against them is raised.
+    """
+    compute_output_spec(function, *tensors)
 
 
 def fused_activation(operation: Any) -> Any | None:

@@ -276,15 +276,34 @@ class Network(Computation):
         if not pictures:
             raise InputError("Expected at least one image, got an empty list.")
         target = size if None in self.size else self.size
-        fitted = [
-            fit_picture(read_picture(picture, self.channels), target, fit) for picture in pictures
-        ]
-        if len({picture.shape for picture in fitted}) > 1:
-            raise InputError(
-                "The images differ in size and the network takes any: give size=(height, width), "
-                "or explain them one at a time."
-            )
-        return np.ascontiguousarray(self.preparation.to_network(np.stack(fitted)), np.float32)
+        return self.fitted(
+            pictures,
+            target,
+            fit,
+            "The images differ in size and the network takes any: give size=(height, width), "
+            "or explain them one at a time.",
+        )
+
+    def fitted(
+        self,
+        pictures: Sequence[Any],
+        size: tuple[int | None, int | None] | None,
+        fit: str,
+        otherwise: str,
+    ) -> np.ndarray:
+        """`prepare` of at least one picture for a given ``size``.
+
+        ``otherwise`` is what the InputError says where they come out in several sizes.
+        """
+        x = np.empty((0, 0, 0, self.channels), np.float32)
+        for number, picture in enumerate(pictures):
+            fitted = fit_picture(read_picture(picture, self.channels), size, fit)
+            if not number:  # filled one by one: stacked in the end they would be there twice
+                x = np.empty((len(pictures), *fitted.shape), np.float32)
+            if fitted.shape != x.shape[1:]:
+                raise InputError(otherwise)
+            x[number] = self.preparation.to_network(fitted[None])[0]
+        return x
 
     def display(self, x: np.ndarray) -> np.ndarray:
         """The way back: prepared images (N, H, W, C) as uint8 pictures."""
@@ -295,7 +314,8 @@ class Network(Computation):
 
         (N, h, w, classes) where the network scores classes at every position.
         """
-        return self.evaluate(self.prepare(image), [self.head.logits], memory=memory)[0]
+        x = self.prepare(image)
+        return self.evaluate(x, [self.head.logits], memory, beside=made_bytes(x, image))[0]
 
     def predict(self, image: Any, top: int = 5, fit: str = "squash") -> list[list[Prediction]]:
         """The classes that the network finds most probable.
@@ -324,7 +344,9 @@ class Network(Computation):
                 f"{self.head.shape}: net.scores(photo) has those scores."
             )
         x = self.prepare(image, fit)
-        return self.ranked(self.evaluate(x, [self.head.logits])[0], top)
+        return self.ranked(
+            self.evaluate(x, [self.head.logits], beside=made_bytes(x, image))[0], top
+        )
 
     def ranked(self, logits: np.ndarray, top: int) -> list[list[Prediction]]:
         """The ``top`` most probable classes of each row of ``logits`` (N, outputs)."""
@@ -407,6 +429,11 @@ class Network(Computation):
                 "replace them first."
             )
         return np.ascontiguousarray(x, np.float32)
+
+
+def made_bytes(x: np.ndarray, image: Any) -> int:
+    """Bytes of ``x``, which `Network.prepare` made of ``image``; 0 where it is that itself."""
+    return 0 if x is image else x.nbytes
 
 
 def _image_input(graph: Graph, name: str) -> tuple[tuple[int | None, int | None], int]:

@@ -15,8 +15,10 @@ from optogram import backend
 from optogram.errors import InputError
 from optogram.network import forward
 from optogram.network.bounds import unbounded
-from optogram.network.ending import as_array, has_weights, random_numbers
-from optogram.network.geometry import shapes
+from optogram.network.ending import as_array, can_be_tried, has_weights, random_numbers
+from optogram.network.geometry import measure, shapes
+from optogram.network.memory import free
+from optogram.network.room import bytes_forward
 from optogram.network.steps import Graph, Shape, Value
 
 _SIDES = (64, 224, 331)
@@ -25,6 +27,8 @@ _BEYOND = {"float16": 1e-3, "bfloat16": 1e-2}
 """How far rounding lets a probability be outside 0…1."""
 _ROUNDING = {"float16": 1e-2, "bfloat16": 5e-2}
 """How far it lets those of an image be from adding up to 1."""
+_PAIR = 2
+"""How many test images are fed at a time."""
 _LARGE, _FAR = 1000, 0.2
 """Both, for images of larger numbers than 1000, whose sums are rounded more."""
 
@@ -41,7 +45,7 @@ def kind_of_outputs(graph: Graph, output: Value, variables: Sequence[keras.Varia
     step = graph.steps[output.step]
     seen = _Seen(step.dtypes[output.output], step.shapes[output.output][-1])
     ends = _weighted(graph, output)
-    if output not in ends:
+    if output not in ends and can_be_tried(graph, output, ends):
         made = _made_of(graph, output, random_numbers(graph, ends))
         if made is not None:
             seen.add(made)
@@ -112,6 +116,9 @@ def _answers(
     computing, size = backend.current(), _size(graph)
     if size is None:
         return
+    geometry = measure(graph, (_PAIR, *size))
+    if _PAIR * bytes_forward(graph, geometry, [output]) > free():
+        return  # nothing is known of them; every call will say that there is no room
 
     def function(x: Any) -> Any:
         return forward.run(graph, x, [output])[0]

@@ -15,6 +15,7 @@ from optogram.network import forward
 from optogram.network.ending import as_array, has_weights
 from optogram.network.keras_copies import no_updates
 from optogram.network.preparation import Preparation
+from optogram.network.room import has_room
 from optogram.network.steps import Graph, Value
 
 _SIDE = 64
@@ -202,6 +203,8 @@ def _effects(graph: Graph, values: Sequence[Value]) -> dict[Value, _Effect]:
     colours = [255 * row for row in np.eye(channels)] if channels == _COLOURS else []
     plain = [np.full(channels, grey) for grey in _GREYS] + colours
     images = [np.broadcast_to(colour, noise.shape) for colour in plain] + [noise, noise / 255]
+    if not has_room(graph, graph.ancestors(values), len(images), _SIDE):
+        return {}
     fed = keras.ops.convert_to_tensor(np.stack(images).astype(np.float32))
     # Somebody else's code can fail in any way on images that are not its own. What it writes to
     # variables is let go.

@@ -10,6 +10,8 @@ import numpy as np
 from optogram.errors import InputError, nearest
 
 Conversion = Callable[[np.ndarray], Any]
+_PICTURE = 3
+"""Axes of one picture."""
 
 
 @dataclass(frozen=True)
@@ -42,14 +44,20 @@ class Preparation(ABC):
         InputError
             If a value is NaN, which no pixel can show.
         """
-        pixels = self.to_display(x)
-        missing = np.count_nonzero(np.isnan(pixels))
+        shown, missing = np.empty(x.shape, np.uint8), 0
+        # Of a batch one after the other: the floats of all of them would be there several times.
+        parts = [slice(i, i + 1) for i in range(len(x))] if x.ndim > _PICTURE else [slice(None)]
+        for part in parts:
+            pixels = self.to_display(x[part])
+            missing += int(np.count_nonzero(np.isnan(pixels)))
+            if not missing:
+                shown[part] = np.rint(np.clip(pixels, 0, 255))
         if missing:
             raise InputError(
-                f"{missing} of {pixels.size} values are NaN and cannot be shown as pixels: "
+                f"{missing} of {x.size} values are NaN and cannot be shown as pixels: "
                 "check what computed them."
             )
-        return np.rint(np.clip(pixels, 0, 255)).astype(np.uint8)
+        return shown
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,7 @@ def redirected(share: Any, x: Any, rectified: Any) -> Any:
     """
     ops = keras.ops
     through = ops.where(x < 0, x - ops.stop_gradient(x), ops.zeros_like(x))
-    return rectified + share * through
+    return rectified + ops.cast(share, through.dtype) * through
 
 
 def _is_rectifier(step: Step) -> bool:

@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from optogram.network import forward
-from optogram.network.computation import WORKSPACE, lengthened
+from optogram.network.computation import lengthened
 from optogram.network.geometry import peak_memory
-from optogram.network.memory import LARGEST_BATCH, allowance
+from optogram.network.memory import LARGEST_BATCH, allowance, taking
+from optogram.network.room import WORKSPACE, bytes_forward
 from optogram.network.steps import Value
 from optogram.network.window_plan import TOGETHER, WindowPlan
 from optogram.network.window_program import Move
@@ -98,15 +99,16 @@ class Windowed:
         waiting = _Waiting(together)
         net, program = self._plan.net, self._plan.program
         done = 0
-        for which, length in self._batches(places, free // 2):
-            image, *others = self._arrays(lengthened(places[which], length))
-            fed = [base[0], painted, image, *base[1:], *others]
-            made = net.run(("windowed", program.key), lambda: program, fed)
-            waiting.add(which, made)
-            for some, arrays in waiting.taken(is_last=done + len(which) == len(places)):
-                yield some, self._finished(arrays, together, len(some))
-            done += len(which)
-            progress(done, len(places), "positions")
+        with taking(self._held + together * self._tail_bytes):
+            for which, length in self._batches(places, free // 2):
+                image, *others = self._arrays(lengthened(places[which], length))
+                fed = [base[0], painted, image, *base[1:], *others]
+                made = net.run(("windowed", program.key), lambda: program, fed)
+                waiting.add(which, made)
+                for some, arrays in waiting.taken(is_last=done + len(which) == len(places)):
+                    yield some, self._finished(arrays, together, len(some))
+                done += len(which)
+                progress(done, len(places), "positions")
 
     def _batches(self, places: np.ndarray, free: int) -> Iterator[tuple[np.ndarray, int]]:
         """Which places are computed together, and how many each batch is filled up to."""
@@ -216,7 +218,7 @@ class Windowed:
     @cached_property
     def _tail_bytes(self) -> int:
         """Bytes that a change takes behind the windows, at most."""
-        return WORKSPACE * peak_memory(self._plan.graph, self._plan.geometry, self._plan.values)
+        return bytes_forward(self._plan.graph, self._plan.geometry, self._plan.values)
 
     def _bytes_each(self, rows: int, columns: int) -> int:
         """Bytes that a change of a group of rows and a group of columns takes on windows."""

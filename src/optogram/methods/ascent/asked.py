@@ -86,11 +86,15 @@ def read(
             raise InputError(f"{name} is a whole number, {least} or more, not {given!r}.")
     net.score_value(score)
     targets = targets_of(target)
-    if size is None and not as_layer and recipe.side and _are_means(net, targets, score):
-        size = (recipe.side, recipe.side)
     groups: dict[tuple[Value, ...], list[int]] = {}
     for i, single in enumerate(targets):
         groups.setdefault(single.outputs(net, score), []).append(i)
+    if size is None and not as_layer and recipe.side:
+        for values in groups:
+            net.bytes_forward(net.nominal_size, values)  # raises where there is no room
+        side = (recipe.side, recipe.side)
+        if _are_means(net, targets, score) and all(_takes(net, side, values) for values in groups):
+            size = side
     canvas = _canvas(net, groups, size, as_layer)
     if 2 * recipe.crop >= min(canvas):
         raise InputError(
@@ -102,7 +106,8 @@ def read(
         raise InputError(f"Got {len(photo)} starts for {len(targets)} targets: give one, or each.")
     plans = []
     for values, members in groups.items():
-        plans.append((plan(net, recipe, canvas, values, score, int(seed)), members))
+        kept = recipe.steps // int(frames) if frames else 0
+        plans.append((plan(net, recipe, canvas, values, score, int(seed), kept), members))
         for i in members:
             targets[i].weights(net, plans[-1][0].fed, score)  # raises where there is no such thing
     parameters = {
@@ -131,6 +136,15 @@ def _are_means(net: Network, targets: tuple[Target, ...], score: str) -> bool:
         for value in target.outputs(net, score)
     ]
     return all(maps) and all(shares)
+
+
+def _takes(net: Network, size: tuple[int, int], values: Sequence[Value]) -> bool:
+    """Whether images of ``size`` go through the steps up to ``values``."""
+    try:
+        net.geometry(size, values)
+    except InputError:
+        return False
+    return True
 
 
 def _canvas(

@@ -1,5 +1,6 @@
 """The climb: many targets at a time, in one compiled loop."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -15,7 +16,7 @@ from optogram.methods.ascent.recipe import Recipe
 from optogram.methods.ascent.rules import moments, step
 from optogram.methods.ascent.transforms import Size, view, views
 from optogram.network import forward
-from optogram.network.computation import WORKSPACE, lengthened
+from optogram.network.computation import lengthened
 from optogram.network.gradients import Layout, layout_of, weighted
 from optogram.network.network import Network
 from optogram.network.rectifiers import find_rectifiers, redirected
@@ -26,6 +27,10 @@ _SECONDS = 2.0
 """How long one call of the compiled loop shall take, about: after each there is progress."""
 _PUBLISHED_SIDE = 128
 """Pixels a side that Lucid's transforms are published for."""
+_OF_A_PICTURE = 16
+"""About how many numbers a pixel takes while it is climbed: moments, spectra, copies."""
+_OF_A_VIEW = 12
+"""About how many a pixel of a view takes: what four neighbours give it, there and back."""
 _PATIENCE = 16
 """After so many steps without any gradient a batch is given up."""
 
@@ -50,6 +55,8 @@ class Plan:
         How classes are scored.
     seed : int
         Of all that is drawn.
+    frames : int
+        How many pictures on the way are kept of each target.
     """
 
     net: Network
@@ -59,6 +66,7 @@ class Plan:
     scored: tuple[Value, ...]
     score: str
     seed: int
+    frames: int = 0
 
     @property
     def parametrization(self) -> Parametrization:
@@ -85,20 +93,39 @@ class Plan:
 
     def memory_each(self) -> int:
         """About how many bytes one picture takes while it is climbed."""
-        geometry = self.net.geometry(self.fed, self.scored)
-        maps = self.recipe.views * sum(found.memory for found in geometry.values())
-        return WORKSPACE * maps
+        maps = self.net.bytes_backward(self.fed, self.scored, self.recipe.views)
+        pixels = (
+            4
+            * self.net.channels
+            * (
+                _OF_A_PICTURE * math.prod(self.size)
+                + (
+                    _OF_A_VIEW * self.recipe.views * math.prod(self.fed)
+                    if self.recipe.transforms
+                    else 0
+                )
+            )
+        )
+        frames = self.net.channels * math.prod(self.size) * self.frames
+        return maps + pixels + frames
 
 
 def plan(
-    net: Network, recipe: Recipe, size: Size, scored: tuple[Value, ...], score: str, seed: int
+    net: Network,
+    recipe: Recipe,
+    size: Size,
+    scored: tuple[Value, ...],
+    score: str,
+    seed: int,
+    frames: int = 0,
 ) -> Plan:
     """The plan for pictures of ``size``, whose views have a size that the network takes.
 
     Raises
     ------
     InputError
-        If pictures of that size do not go through the network up to what is scored.
+        If pictures of that size do not go through the network up to what is scored, or one of
+        them takes more memory than is free.
     """
     factor = min(1.0, min(size) / _PUBLISHED_SIDE)
     transforms = tuple(transform.scaled(factor) for transform in recipe.transforms)
@@ -116,7 +143,9 @@ def plan(
             raise
         fed = (net.size[0] or fed[0], net.size[1] or fed[1])
         net.geometry(fed, scored)
-    return Plan(net, recipe, size, fed, scored, score, seed)
+    found = Plan(net, recipe, size, fed, scored, score, seed, frames)
+    found.memory_each()
+    return found
 
 
 @dataclass
