@@ -34,7 +34,7 @@ def sheet(
     Returns
     -------
     PIL.Image.Image
-        RGB; each row is as high as its highest picture.
+        RGB; each row is as high as its highest picture, or as its caption.
 
     Raises
     ------
@@ -56,6 +56,8 @@ def sheet(
         label(text, size, width=width) for text, width in zip(titles or (), widths, strict=False)
     ]
     sides = [label(text, size, width=_CAPTION_WIDTH * size) for text in captions or ()]
+    if sides:
+        heights = [max(*pair) for pair in zip(heights, (s.height for s in sides), strict=True)]
     lefts = _starts([side.width for side in sides], widths, gap)
     tops = _starts([head.height for head in heads], heights, gap)
     canvas = Image.new("RGB", (lefts[-1], tops[-1]), PAPER)
