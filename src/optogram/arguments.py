@@ -41,7 +41,8 @@ def whole(name: str, given: Any, least: int = 0, most: int = MOST) -> int:
 
 def wholes(name: str, given: Any, least: int = 0, most: int = MOST) -> list[int]:
     """Several `whole` numbers, out of any iterable, or one."""
-    if isinstance(given, str) or not isinstance(given, Iterable) or np.ndim(given) == 0:
+    is_many = isinstance(given, Iterable) and not isinstance(given, str | bytes)
+    if not is_many or getattr(given, "ndim", 1) == 0:
         return [whole(name, given, least, most)]
     return [whole(name, number, least, most) for number in given]
 
@@ -89,7 +90,7 @@ def _index(given: Any) -> int | None:
 
 def _float(given: Any) -> float:
     """``given`` as a float; NaN where it is no number, or a text that only spells one."""
-    if isinstance(given, bool | np.bool_ | str | bytes) or np.ndim(given) > 0:
+    if isinstance(given, bool | np.bool_ | str | bytes) or getattr(given, "ndim", 0) != 0:
         return math.nan
     try:
         return float(given)

@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Iterable
 
-from optogram.words import LONGEST_LABEL, printable, shortened
+from optogram.words import LONGEST_LABEL, brief
 
 _LONGEST = 1000
 
@@ -18,8 +18,7 @@ class OptogramError(Exception):
     """
 
     def __init__(self, text: str = "") -> None:
-        # Cut first: what does not print becomes up to ten characters.
-        super().__init__(shortened(printable(shortened(text, _LONGEST)), _LONGEST))
+        super().__init__(brief(text, _LONGEST))
 
 
 class InputError(OptogramError, ValueError):
@@ -51,7 +50,7 @@ def nearest(name: str, candidates: Iterable[str], count: int = 3) -> str:
 
     Of very many or very long candidates none is named: comparing takes the product of lengths.
     """
-    by_key = {}
+    by_key: dict[str, str] = {}
     for candidate in candidates:
         if len(by_key) == _COMPARED:
             return ""

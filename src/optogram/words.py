@@ -16,8 +16,13 @@ def printable(text: str) -> str:
     return "".join(c if _prints(c) else ascii(c)[1:-1] for c in text)
 
 
-def shortened(text: str, length: int = LONGEST_LABEL) -> str:
-    """``text`` in at most ``length`` characters: its beginning and its end, where it has more."""
+def brief(text: str, length: int = LONGEST_LABEL) -> str:
+    """``text`` `printable`, and of more than ``length`` characters its beginning and its end."""
+    # Cut first: what does not print becomes up to ten characters.
+    return _cut(printable(_cut(text, length)), length)
+
+
+def _cut(text: str, length: int) -> str:
     if len(text) <= length:
         return text
     end = (length - 3) // 3

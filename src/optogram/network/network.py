@@ -268,7 +268,10 @@ class Network(Computation):
             raise InputError("Expected at least one image, got an empty list.")
         target = size if None in self.size else self.size
         fitted = [
-            fit_picture(read_picture(picture, self.channels), target, fit) for picture in pictures
+            fit_picture(
+                read_picture(picture, self.channels, place if is_many else None), target, fit
+            )
+            for place, picture in enumerate(pictures)
         ]
         if len({picture.shape for picture in fitted}) > 1:
             raise InputError(

@@ -7,7 +7,7 @@ from typing import Literal, cast
 
 from PIL import Image, ImageDraw, ImageFont
 
-from optogram.words import printable, shortened
+from optogram.words import brief
 
 INK = (38, 40, 44)
 PAPER = (255, 255, 255)
@@ -68,10 +68,7 @@ def label(
     PIL.Image.Image
         RGB, as wide as the longest line and as high as the lines are together.
     """
-    paragraphs = [
-        shortened(printable(shortened(paragraph)))
-        for paragraph in text.split("\n", _MOST_LINES)[:_MOST_LINES]
-    ]
+    paragraphs = [brief(line) for line in text.split("\n", _MOST_LINES)[:_MOST_LINES]]
     font = _font(size, plain=all(map(str.isascii, paragraphs)))
     lines = [
         line
@@ -112,6 +109,6 @@ def _wrap(paragraph: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]
 def _shorten(line: str, font: ImageFont.FreeTypeFont, width: int) -> str:
     if font.getlength(line) <= width:
         return line
-    lengths = range(1, len(line))
-    end = bisect.bisect(lengths, width, key=lambda end: font.getlength(line[:end] + "..."))
-    return line[:end] + "..." if end else ""
+    cuts = [f"{line[:end]}..." for end in range(1, len(line))]
+    fitting = bisect.bisect(cuts, width, key=lambda cut: math.ceil(font.getlength(cut)))
+    return cuts[fitting - 1] if fitting else ""

@@ -36,6 +36,8 @@ class StrongestImages(Result):
     windows : ndarray of shape (filters, top, 4)
         What the filter sees from there, its receptive field cut at the borders: top, left, bottom,
         right, in pixels of the prepared photo.
+    unread : tuple of str
+        Those of the ``photos`` that cannot be read, and were left out.
     opened : sequence or None
         The photos as they were given; not saved.
     """
@@ -54,6 +56,7 @@ class StrongestImages(Result):
     indices: np.ndarray
     positions: np.ndarray
     windows: np.ndarray
+    unread: tuple[str, ...] = ()
     opened: Sequence[Any] | None = field(default=None, repr=False, metadata={"is_saved": False})
 
     def crop(self, row: int, rank: int = 0) -> "Image":
