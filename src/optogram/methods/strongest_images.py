@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from optogram.arguments import checked, whole
 from optogram.errors import InputError, PhotoError
 from optogram.methods.request import source_of
 from optogram.methods.resuming import Ledger, fingerprint, photo_mark
@@ -22,6 +23,7 @@ _SIDE = 224
 """Side of the photos in pixels, for networks that take any."""
 
 
+@checked
 def strongest_images(
     net: Network,
     layer: str,
@@ -85,8 +87,7 @@ def strongest_images(
             f"{layer!r} makes no maps, its output has the shape {step.shape}: "
             "name a layer before the maps are flattened or averaged."
         )
-    if not (isinstance(top, int) and top >= 1):
-        raise InputError(f"top is a number of photos, 1 or more, not {top!r}.")
+    top = whole("top", top, 1)
     names, sources = _listed(photos)
     is_folder = isinstance(photos, str | os.PathLike)
     chosen = _filters(filters, step.shape[-1] or 0, layer)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import psutil
 
+from optogram.arguments import number
 from optogram.errors import InputError
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
@@ -32,7 +33,7 @@ def allowance(memory: int | float | str | None) -> int:
         match = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([KMGT]?)B?\s*", memory.upper())
         amount = float(match[1]) * _UNITS[match[2]] if match else 0.0
     else:
-        amount = float(memory)
+        amount = number("memory", memory)
     if not (math.isfinite(amount) and amount >= 1):
         raise InputError(f'memory must be bytes or a text like "2GB", not {memory!r}.')
     return int(amount)

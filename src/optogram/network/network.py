@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
+from optogram.arguments import MOST, checked, whole
 from optogram.errors import InputError, ModelError, nearest
 from optogram.network.computation import Computation
 from optogram.network.fitting import fit_picture
@@ -101,6 +102,8 @@ class Network(Computation):
     notes : tuple of str
         Those handed in, and warnings where the preparation is a guess or does not fit, or logits
         cannot be had.
+    obtained : str
+        How one comes by a network, for errors.
     is_opaque : bool
         Whether the model is code that optogram cannot see into: one step, without layers.
 
@@ -113,6 +116,8 @@ class Network(Computation):
     BackendError
         If Keras's backend is missing or cannot compute gradients.
     """
+
+    obtained = "open a model with optogram.Network(model), a name or file with optogram.load(…)"
 
     def __init__(
         self,
@@ -161,10 +166,12 @@ class Network(Computation):
     def __repr__(self) -> str:
         return f"<Network {self.name!r} from {self.origin}, {len(self.graph.steps)} steps>"
 
+    @checked
     def __getitem__(self, name: str) -> Layer:
         """The layer (or half of a layer, ``conv1:pre``) called ``name``."""
         return describe(self.step(name), self.geometry(self.nominal_size))
 
+    @checked
     def step(self, name: str) -> Step:
         """The step called ``name``.
 
@@ -179,6 +186,7 @@ class Network(Computation):
             raise InputError(f"{self.name!r} has no layer {name!r}: {hint}.")
         return self._steps[name]
 
+    @checked
     def map_layers(self, size: tuple[int, int] | None = None) -> dict[str, tuple[int, int]]:
         """The layers that can be explained, in order, and the (height, width) of their maps.
 
@@ -230,6 +238,7 @@ class Network(Computation):
 
     # -- pictures in, classes out --------------------------------------------------------------
 
+    @checked
     def prepare(
         self, image: Any, fit: str = "squash", size: tuple[int | None, int | None] | None = None
     ) -> np.ndarray:
@@ -280,10 +289,12 @@ class Network(Computation):
             )
         return np.ascontiguousarray(self.preparation.to_network(np.stack(fitted)), np.float32)
 
+    @checked
     def display(self, x: np.ndarray) -> np.ndarray:
         """The way back: prepared images (N, H, W, C) as uint8 pictures."""
         return self.preparation.display(x)
 
+    @checked
     def scores(self, image: Any, memory: int | str | None = None) -> np.ndarray:
         """The logits (N, outputs) for everything that `prepare` takes.
 
@@ -291,6 +302,7 @@ class Network(Computation):
         """
         return self.evaluate(self.prepare(image), [self.head.logits], memory=memory)[0]
 
+    @checked
     def predict(self, image: Any, top: int = 5, fit: str = "squash") -> list[list[Prediction]]:
         """The classes that the network finds most probable.
 
@@ -310,8 +322,7 @@ class Network(Computation):
         list of list of Prediction
             For each image, (index, id, label, probability) by falling probability.
         """
-        if top < 1:
-            raise InputError(f"top must be at least 1, not {top}.")
+        top = whole("top", top, 1)
         if self.head.is_spatial:
             raise InputError(
                 f"{self.name!r} does not name a picture, it scores classes at every position "
@@ -331,6 +342,7 @@ class Network(Computation):
             for row in probabilities
         ]
 
+    @checked
     def class_index(self, label: int | str) -> int:
         """The index of a class given by index, name or WordNet id.
 
@@ -341,7 +353,7 @@ class Network(Computation):
         """
         if isinstance(label, str):
             return self.labels.index(label)
-        count = self.head.classes
+        count, label = self.head.classes, whole("A class", label, -MOST)
         if not 0 <= label < count:
             raise InputError(
                 f"{self.name!r} has {count} classes, numbered 0 to {count - 1}: "

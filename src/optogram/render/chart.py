@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from PIL import Image, ImageDraw
 from PIL.Image import Resampling
 
+from optogram.arguments import checked
 from optogram.errors import InputError
 from optogram.render.text import PAPER, compact, label
 
@@ -19,6 +20,7 @@ _SHARP = 3
 _TICKS = 5
 
 
+@checked
 def chart(
     lines: Mapping[str, tuple[ArrayLike, ArrayLike]],
     *,

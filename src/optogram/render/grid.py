@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from PIL import Image
 
+from optogram.arguments import checked
 from optogram.errors import InputError
 from optogram.render.resample import Photo, as_image, resized
 from optogram.render.text import PAPER, label
@@ -15,6 +16,7 @@ _LABELLED_WIDTH = 72
 _LABEL_GAP = 4
 
 
+@checked
 def grid(
     pictures: Sequence[Photo],
     *,

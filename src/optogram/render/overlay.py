@@ -6,6 +6,7 @@ from typing import Literal, get_args
 import numpy as np
 from PIL import Image
 
+from optogram.arguments import checked
 from optogram.errors import InputError
 from optogram.render.colors import OPENCV_JET, ColorMap, banded, color_table, paint
 from optogram.render.display import Scale, range_of, scale_of, to_unit
@@ -35,6 +36,7 @@ _Blend = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """From places on the scale (...) and pixels below them (..., 3) to pixels (..., 3), float."""
 
 
+@checked
 def overlay(
     photo: Photo,
     values: np.ndarray,
@@ -116,6 +118,7 @@ def overlay(
     return framed(picture, bar=drawn, title=title)
 
 
+@checked
 def through_mask(photo: Photo, mask: np.ndarray, *, light: float = 0.12) -> Image.Image:
     """Show a photo only where a mask is True, and darkness elsewhere.
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from PIL import Image
 
+from optogram.arguments import checked
 from optogram.errors import InputError
 from optogram.render.resample import Photo, as_image, resized
 from optogram.render.text import PAPER, label, text_size
@@ -11,6 +12,7 @@ from optogram.render.text import PAPER, label, text_size
 _CAPTION_WIDTH = 12  # times the font size
 
 
+@checked
 def sheet(
     rows: Sequence[Sequence[Photo | None]],
     *,

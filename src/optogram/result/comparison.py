@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from optogram.arguments import checked
 from optogram.errors import InputError
 from optogram.result.attribution import Attribution
 
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
+@checked
 def side_by_side(results: Sequence[Attribution], columns: int = 4) -> "Image":
     """What several methods say of the same images and targets, as one picture.
 
