@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, ParamSpec, TypeVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from optogram.errors import InputError
 
@@ -46,12 +47,21 @@ def whole(name: str, given: Any, least: int = 0, most: int = MOST) -> int:
     InputError
         If it is another number, a float, True or False, or no number at all.
     """
-    number = _index(given)
+    number = as_index(given)
     if number is None or not least <= number <= most:
         is_large = number is not None and number > most
         limit = f"{least:,} to {most:,}" if most < MOST or is_large else f"{least:,} or more"
         raise InputError(f"{name} must be a whole number, {limit}, not {shown(given)}.")
     return number
+
+
+def wholes(name: str, given: Any, least: int = 0, most: int = MOST) -> list[int]:
+    """Several `whole` numbers out of any iterable, at least one."""
+    is_many = isinstance(given, Iterable) and not isinstance(given, str | bytes | Mapping)
+    items = list(given) if is_many and getattr(given, "ndim", 1) != 0 else []
+    if not items:
+        raise InputError(f"{name} must be whole numbers, at least one, not {shown(given)}.")
+    return [whole(name, item, least, most) for item in items]
 
 
 def number(name: str, given: Any, least: float = -math.inf, most: float = math.inf) -> float:
@@ -90,7 +100,8 @@ def checked(
 
     @functools.cache
     def hints() -> dict[str, Any]:
-        found = typing.get_type_hints(function, None, _Names(function.__globals__))
+        written = inspect.unwrap(function)
+        found = typing.get_type_hints(written, None, _Names(written.__globals__))
         for parameter in signature.parameters.values():
             if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
                 found.pop(parameter.name, None)
@@ -120,6 +131,10 @@ def checked_methods(kind: type, then: Callable[[Mapping[str, Any]], None] | None
             setattr(kind, name, checked(member, then))
 
 
+_OF_SEVERAL = ((Sequence, np.ndarray), Iterable)
+"""Where a text, or an array without axes, is not meant although it can be iterated over."""
+
+
 class _OtherKindError(Exception):
     """What was given is not what an annotation says; the text says how to come by that."""
 
@@ -133,6 +148,8 @@ class _Names(dict):
 
 def _read(given: Any, hint: Any) -> Any:
     """``given`` as what ``hint`` says; `_OtherKindError` where it is something else."""
+    if hint == ArrayLike:
+        return given
     of, inner = typing.get_origin(hint), typing.get_args(hint)
     if of in (typing.Union, types.UnionType):
         return _read_one_of(given, inner)
@@ -149,7 +166,12 @@ def _read(given: Any, hint: Any) -> Any:
         return tuple(_read(item, part) for item, part in zip(items, inner, strict=True))
     if of in (Sequence, Iterable, list) and inner[0] in (int, str):
         return _items(given, inner[0])
-    return _read_plain(given, of or hint)
+    found = _read_plain(given, of or hint)
+    # What is iterated once, or as it comes, stays whole.
+    if of in (Sequence, Mapping) and isinstance(inner[-1], type) and inner[-1] is not Any:
+        for item in given.values() if of is Mapping else given:
+            _read_plain(item, inner[-1])
+    return found
 
 
 def _read_one_of(given: Any, hints: Sequence[Any]) -> Any:
@@ -165,7 +187,7 @@ def _read_one_of(given: Any, hints: Sequence[Any]) -> Any:
 def _read_plain(given: Any, kind: Any) -> Any:
     """``given`` as what a class, or something as plain, says."""
     if kind is int:
-        return _or_other(_index(given))
+        return _or_other(as_index(given))
     if kind is float:
         return _or_other(_float(given))
     if kind is bool:
@@ -177,15 +199,30 @@ def _read_plain(given: Any, kind: Any) -> Any:
     elif kind is Sequence:
         kind = (Sequence, np.ndarray)
     elif kind is np.ndarray:
-        kind = (np.ndarray, Sequence, int, float) if not hasattr(given, "__array__") else object
+        if not _is_array(given):
+            raise _OtherKindError
+        return given
     elif kind in (None, types.NoneType):
         kind = types.NoneType
     elif kind is Any or not isinstance(kind, type):
         return given
-    if not isinstance(given, kind) or (isinstance(given, str) and kind == (Sequence, np.ndarray)):
+    is_single = isinstance(given, str | bytes) or getattr(given, "ndim", 1) == 0
+    if not isinstance(given, kind) or (is_single and kind in _OF_SEVERAL):
         way = getattr(kind, "obtained", "")
         raise _OtherKindError(f": {way}" if way else "")
     return given
+
+
+def _is_array(given: Any) -> bool:
+    """Whether numbers of one shape were given, be it as a list of lists or as a tensor."""
+    is_sequence = isinstance(given, Sequence) and not isinstance(given, str | bytes)
+    if not is_sequence and not hasattr(given, "__array__"):
+        return False
+    try:
+        return np.asarray(given).dtype.kind not in "OSU"
+    # Lists of several lengths, or a tensor that stays where it is.
+    except Exception:
+        return False
 
 
 def _items(given: Any, hint: Any) -> list[Any]:
@@ -207,7 +244,7 @@ def _words(hint: Any) -> str:
         *first, last = dict.fromkeys(map(_words, inner))
         return f"{', '.join(first)} or {last}" if first else last
     if of is Literal:
-        return " or ".join(map(repr, inner))
+        return f"{', '.join(map(repr, inner[:-1]))} or {inner[-1]!r}"
     if of is tuple and Ellipsis not in inner:
         return f"{len(inner)} of them, each {_words(inner[0])},"
     if of in (tuple, Sequence, Iterable, list):
@@ -236,7 +273,7 @@ def _or_other(number: float | None) -> float:
     return number
 
 
-def _index(given: Any) -> int | None:
+def as_index(given: Any) -> int | None:
     """``given`` as Python's whole number; None where it is none."""
     if isinstance(given, bool | np.bool_):
         return None

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from optogram.arguments import checked, whole
+from optogram.arguments import MOST_SEED, checked, whole
 from optogram.datasets import FashionMNIST
 from optogram.errors import InputError
 from optogram.files import (
@@ -102,6 +102,7 @@ def small_cnn(classes: int = 10, *, seed: int = 0) -> keras.Model:
     keras.Model
         With layers called conv1, norm1, leaky1, pool1, and so on.
     """
+    classes, seed = whole("classes", classes, 1), whole("seed", seed, 0, MOST_SEED)
     generator = np.random.default_rng(seed)
 
     def drawn() -> int:

@@ -245,7 +245,7 @@ def _listed(photos: Any) -> tuple[tuple[str, ...], Sequence[Any]]:
     if isinstance(photos, str | os.PathLike):
         found = pictures_in(photos)
         return tuple(map(str, found)), found
-    is_many = isinstance(photos, Sequence | np.ndarray)
+    is_many = isinstance(photos, Sequence | np.ndarray) and getattr(photos, "ndim", 1) != 0
     if not is_many or not len(photos):
         raise InputError("Expected a folder or a list of photos, with at least one in it.")
     names = [

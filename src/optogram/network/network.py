@@ -1,6 +1,5 @@
 """An opened network: what every method, picture and page asks about a model."""
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -13,7 +12,7 @@ from optogram.network.computation import Computation
 from optogram.network.fitting import fit_picture
 from optogram.network.head import hidden_note
 from optogram.network.images import read_picture
-from optogram.network.labels import Labels, numbered, read_labels
+from optogram.network.labels import numbered, read_labels
 from optogram.network.layer import Layer, describe, summary
 from optogram.network.layout import channels_last
 from optogram.network.own_preparation import own_preparation
@@ -119,11 +118,12 @@ class Network(Computation):
 
     obtained = "open a model with optogram.Network(model), a name or file with optogram.load(…)"
 
+    @checked
     def __init__(
         self,
-        model: keras.Model,
+        model: Any,
         preprocess: Any = None,
-        labels: Sequence[str] | str | os.PathLike | Labels | None = None,
+        labels: Any = None,
         origin: str = "a model in memory",
         notes: Sequence[str] = (),
         *,
@@ -198,7 +198,9 @@ class Network(Computation):
         size : (height, width), optional
             Of the image; None: the size that the network takes, 224×224 where it takes any.
         """
-        geometry = self.geometry(size or self.nominal_size)
+        size = self.nominal_size if size is None else size
+        height, width = (whole("size, height and width,", side, 1) for side in size)
+        geometry = self.geometry((height, width))
         preparing = self._own.steps if self._own else frozenset()
         found = {}
         for index in sorted(self.graph.ancestors([self.head.logits]) - preparing):

@@ -32,7 +32,7 @@ def load(
     *,
     weights: str | os.PathLike | None = "imagenet",
     preprocess: Any = None,
-    labels: Sequence[str] | str | os.PathLike | Labels | None = None,
+    labels: Any = None,
     input: str | None = None,
     fixed: Mapping[str, Any] | None = None,
     output: str | None = None,

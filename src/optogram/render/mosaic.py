@@ -93,8 +93,9 @@ def mosaic(
 
 
 def _tiles(maps: np.ndarray | Sequence[np.ndarray]) -> list[np.ndarray]:
-    if not isinstance(maps, np.ndarray):
+    if isinstance(maps, Sequence):
         return [as_numbers(as_map(tile)) for tile in maps]
+    maps = np.asarray(maps)
     if maps.ndim != 3 or not maps.size:
         raise InputError(
             f"Maps are an array (h, w, n) or a list of arrays (h, w), but got {maps.shape}."

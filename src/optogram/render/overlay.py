@@ -1,7 +1,7 @@
 """A map laid over its photo, and a photo seen through a mask."""
 
 from collections.abc import Callable
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from PIL import Image
@@ -94,14 +94,9 @@ def overlay(
         If the photo, the map, the style, the opacity, the size, the colour map or the
         interpolation cannot be used.
     """
-    if style not in _OPACITY:
-        names = ", ".join(map(repr, get_args(OverlayStyle)))
-        raise InputError(f"The style of an overlay is one of {names}, but got {style!r}.")
     opacity = _OPACITY[style] if opacity is None else opacity
     if not 0 <= opacity <= 1:
         raise InputError(f"The opacity lies in 0 to 1, but got {opacity}.")
-    if size is not None and min(size) < 1:
-        raise InputError(f"A size is a height and a width of at least 1, but got {size}.")
     values = as_map(values)
     scale = _default_scale(style, values) if scale is None else scale
     table = color_table(scale, cmap or _COLORS[style])

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 from PIL import Image
 
-from optogram.arguments import checked
+from optogram.arguments import checked, whole
 from optogram.errors import InputError
+from optogram.render.canvas import PAPER, blank
 from optogram.render.resample import Photo, as_image, resized
-from optogram.render.text import PAPER, label, text_size
+from optogram.render.text import label, text_size
 
 _CAPTION_WIDTH = 12  # times the font size
 
@@ -43,8 +45,11 @@ def sheet(
     InputError
         If there is no picture, or the titles or captions do not match the table.
     """
+    if any(not isinstance(row, Sequence | np.ndarray) for row in rows):
+        raise InputError("Each row of a sheet is a sequence of pictures.")
     if all(picture is None for row in rows for picture in row):
         raise InputError("A sheet needs at least one picture, but got none.")
+    gap = whole("gap", gap, 0)
     table = [_level(row) for row in rows]
     count = max(len(row) for row in table)
     _check(titles, count, "column", "title")
@@ -62,7 +67,7 @@ def sheet(
         heights = [max(*pair) for pair in zip(heights, (s.height for s in sides), strict=True)]
     lefts = _starts([side.width for side in sides], widths, gap)
     tops = _starts([head.height for head in heads], heights, gap)
-    canvas = Image.new("RGB", (lefts[-1], tops[-1]), PAPER)
+    canvas = blank(lefts[-1], tops[-1])
     for head, left in zip(heads, lefts, strict=False):
         canvas.paste(head, (left, gap))
     for side, top, height in zip(sides, tops, heights, strict=False):

@@ -7,10 +7,10 @@ from typing import Literal, cast
 
 from PIL import Image, ImageDraw, ImageFont
 
+from optogram.render.canvas import PAPER
 from optogram.words import brief
 
 INK = (38, 40, 44)
-PAPER = (255, 255, 255)
 
 _MOST_LINES = 20
 

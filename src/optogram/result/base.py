@@ -67,6 +67,7 @@ class Result:
                 locked.flags.writeable = False
                 object.__setattr__(self, item.name, locked)
 
+    @checked
     def save(self, path: str | os.PathLike) -> Path:
         """Write everything into one ``.npz`` file, which `load_result` opens again.
 

@@ -34,7 +34,7 @@ def side_by_side(results: Sequence[Attribution], columns: int = 4) -> "Image":
     """
     from optogram.render import compact, grid, sheet, visible
 
-    if not results:
+    if not len(results):
         raise InputError("Expected at least one result to show, got none.")
     first = results[0]
     for result in results:

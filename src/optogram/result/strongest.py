@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from optogram.arguments import whole
 from optogram.errors import InputError
 from optogram.result.base import Result
 
@@ -71,6 +72,8 @@ class StrongestImages(Result):
         from optogram.network.images import read_picture
         from optogram.render import visible
 
+        rows, ranks = self.indices.shape
+        row, rank = whole("row", row, -rows, rows - 1), whole("rank", rank, -ranks, ranks - 1)
         index = int(self.indices[row, rank])
         if index < 0:
             raise InputError(
@@ -101,6 +104,7 @@ class StrongestImages(Result):
         """
         from optogram.render import sheet
 
+        cell = whole("cell", cell, 1, 10_000)
         numbers = [int(number) for number in self.filters]
         chosen = numbers[:10] if filters is None else list(filters)
         missing = [number for number in chosen if number not in numbers]
