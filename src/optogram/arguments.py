@@ -246,9 +246,9 @@ def _words(hint: Any) -> str:
     if of is Literal:
         return f"{', '.join(map(repr, inner[:-1]))} or {inner[-1]!r}"
     if of is tuple and Ellipsis not in inner:
-        return f"{len(inner)} of them, each {_words(inner[0])},"
+        return f"{len(inner)} {_several(inner[0])}"
     if of in (tuple, Sequence, Iterable, list):
-        return f"a sequence, each item {_words(inner[0])},"
+        return f"a sequence of {_several(inner[0])}"
     plain = {
         int: "a whole number",
         float: "a finite number",
@@ -265,6 +265,14 @@ def _words(hint: Any) -> str:
         return "a function"
     name = getattr(of or hint, "__name__", str(hint))
     return f"an {name}" if name[0] in "AEIOU" else f"a {name}"
+
+
+def _several(hint: Any) -> str:
+    """What several of ``hint`` are, in words."""
+    known = {int: "whole numbers", float: "finite numbers", str: "texts", np.ndarray: "arrays"}
+    if isinstance(hint, type) and hint is not Any:
+        return known.get(hint, f"{hint.__name__}s")
+    return "items" if hint is Any else f"items, each {_words(hint)},"
 
 
 def _or_other(number: float | None) -> float:

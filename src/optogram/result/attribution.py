@@ -68,6 +68,7 @@ class Attribution(Result):
         What `optogram.check` asks again; it is not saved, and None in a result loaded from a file.
     """
 
+    obtained: ClassVar = "saliency, gradcam or another attribution method makes one"
     shapes: ClassVar = {
         "values": "N h w | N H W C",
         "images": "N H W C",
