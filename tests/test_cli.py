@@ -650,7 +650,7 @@ def test_a_photo_that_cannot_be_read_leaves_the_others_to_be_done(run):
     given = ("photos", "--model", model, "--preprocess", "unit")
     for command, options, written in (
         ("predict", (), None),
-        ("explain", ("--out", "out"), "out/{}.png"),
+        ("explain", ("--out", "out"), "out/{}-explained.png"),
         ("maps", ("--out", "out", "--size", "20x20"), "out/{}/1_conv_2.png"),
         ("check", ("--steps", 2), None),
         ("report", ("--out", "page"), None),
