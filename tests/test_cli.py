@@ -629,7 +629,10 @@ def test_every_method_is_on_the_command_line():
 
 def saved(path, *layers, **options) -> Path:
     """A network of ``layers`` in a file, and the names of its classes beside it."""
-    keras.Sequential([keras.Input((16, 16, 3)), *layers]).save(path)
+    model = keras.Sequential([keras.Input((16, 16, 3)), *layers])
+    generator = np.random.default_rng(0)  # weights above 0, so that every filter fires
+    model.set_weights([generator.uniform(0, 0.2, w.shape) for w in model.get_weights()])
+    model.save(path)
     return Path(path)
 
 

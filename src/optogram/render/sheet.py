@@ -12,6 +12,8 @@ from optogram.render.resample import Photo, as_image, resized
 from optogram.render.text import label, text_size
 
 _CAPTION_WIDTH = 12  # times the font size
+_WIDEST = 10_000
+"""No picture is enlarged beyond it: of one that is far wider than high little would be seen."""
 
 
 @checked
@@ -86,7 +88,10 @@ def _level(row: Sequence[Photo | None]) -> list[Image.Image]:
         1 if item is None else max(1, round(image.width * height / image.height))
         for item, image in zip(row, images, strict=True)
     ]
-    return [resized(image, (height, width)) for image, width in zip(images, widths, strict=True)]
+    return [
+        image if image.width < width > _WIDEST else resized(image, (height, width))
+        for image, width in zip(images, widths, strict=True)
+    ]
 
 
 def _starts(words: list[int], lengths: list[int], gap: int) -> list[int]:
