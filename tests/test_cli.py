@@ -1,6 +1,7 @@
 """The command line: what it prints, and one sentence with exit status 2 for bad input."""
 
 import json
+import os
 import struct
 import subprocess
 import sys
@@ -624,3 +625,147 @@ def test_every_method_is_on_the_command_line():
     assert set(ATTRIBUTIONS) <= public
     for name in ATTRIBUTIONS:
         assert getattr(og, name).__module__ == f"optogram.methods.{name}"
+
+
+def saved(path, *layers, **options) -> Path:
+    """A network of ``layers`` in a file, and the names of its classes beside it."""
+    model = keras.Sequential([keras.Input((16, 16, 3)), *layers])
+    generator = np.random.default_rng(0)  # weights above 0, so that every filter fires
+    model.set_weights([generator.uniform(0, 0.2, w.shape) for w in model.get_weights()])
+    model.save(path)
+    return Path(path)
+
+
+def layers_of(first="conv", classes=3):
+    return (
+        keras.layers.Conv2D(2, 3, activation="relu", name=first),
+        keras.layers.GlobalAveragePooling2D(),
+        keras.layers.Dense(classes, activation="softmax"),
+    )
+
+
+def test_a_photo_that_cannot_be_read_leaves_the_others_to_be_done(run):
+    model = saved("small.keras", *layers_of())
+    Path("photos").mkdir()
+    for name in ("a.png", "c.png"):
+        Image.new("RGB", (20, 20), (90, 40, 10)).save(f"photos/{name}")
+    Path("photos/b.png").write_bytes(b"no picture")
+    given = ("photos", "--model", model, "--preprocess", "unit")
+    for command, options, written in (
+        ("predict", (), None),
+        ("explain", ("--out", "out"), "out/{}-explained.png"),
+        ("maps", ("--out", "out", "--size", "20x20"), "out/{}/1_conv_2.png"),
+        ("check", ("--steps", 2), None),
+        ("report", ("--out", "page"), None),
+        ("strongest", ("--layer", "conv"), None),
+    ):
+        status, out, err = run(command, *given, *options)
+        assert status == 1, (command, err)
+        lines = [line for line in err.splitlines() if "photo" in line]
+        told, named, path = (line for line in lines if "Warning" not in line or "Left" in line)
+        assert "Left out: " in told and "b.png" in told and "no picture" in told
+        assert named == "1 of 3 photos were left out:"
+        assert path.strip() == str(Path("photos/b.png"))
+        if written:
+            assert [Path(written.format(name)).exists() for name in "abc"] == [True, False, True]
+        if command in ("predict", "explain"):
+            assert out.count("photos") == 2, out
+    page = Path("page/index.html").read_text()
+    assert "a.png" in page and "c.png" in page and "b.png" not in page
+
+
+def test_no_photo_that_can_be_read_is_an_error(run):
+    model = saved("small.keras", *layers_of())
+    for name in ("a.png", "b.png"):
+        Path(name).write_bytes(b"no picture")
+    for command in ("predict", "explain", "maps", "check", "report"):
+        answer = run(command, "a.png", "--model", model, "--preprocess", "unit")
+        assert "'a.png' holds no picture" in refused(answer), "alone, its own words are enough"
+        status, out, err = run(command, "a.png", "b.png", "--model", model, "--preprocess", "unit")
+        assert (status, out) == (2, "")
+        assert [line.split(":")[0] for line in err.splitlines()] == ["Left out"] * 2 + ["optogram"]
+        assert "None of the 2 photos" in err
+    assert not list(Path().glob("*/*.png"))
+
+
+def test_filters_that_are_none_or_are_not_there(run):
+    given = ("--model", saved("small.keras", *layers_of()), "--layer", "conv")
+    for filters in ("3-1", "0-99999999999", "9" * 5000, "1--3", "-1", "", "a", "²", "0,"):
+        status, out, err = run("maximize", *given, f"--filters={filters}")
+        assert (status, out) == (2, "")
+        assert len(err.splitlines()[-1]) < 400
+    assert not Path("maximized").exists()
+
+
+def test_a_layer_may_be_called_as_a_pattern_is_written(run):
+    for name in ("conv[1]", "a*b", "what?", "a b:0"):
+        model = saved("small.keras", *layers_of(name))
+        status, out, _ = run("maps", CAT, "--model", model, "--layer", name, "--out", "out")
+        assert status == 0, name
+        assert f" {name}: " in out
+        assert run("kernels", "--model", model, "--layer", name)[0] == 0
+
+
+def test_files_whose_names_are_no_text(run):
+    model = saved("small.keras", *layers_of())
+    name = os.fsdecode(b"photos/caf\xe9.png")
+    try:
+        Path("photos").mkdir()
+        Image.new("RGB", (20, 20), (90, 40, 10)).save(name)
+    except OSError:
+        pytest.skip("this file system holds text alone")
+    given = ("--model", model, "--preprocess", "unit")
+    for command, *arguments in (
+        ("predict", name),
+        ("explain", "photos", "--overlay", "even"),
+        ("maps", name, "--over-photo"),
+        ("check", name, "--steps", 2),
+        ("report", name),
+        ("strongest", "photos", "--layer", "conv"),
+        ("maximize", "--layer", "conv", "--start", name, "--recipe", "tutorial", "--steps", 1),
+    ):
+        status, out, err = run(command, *arguments, *given)
+        assert status == 0, err
+        assert "\udce9" not in out + err
+        if command in ("predict", "explain", "maps"):
+            assert "caf\\udce9.png" in out
+    assert "caf\\udce9.png" in Path("report/index.html").read_text()
+    assert og.load_result("strongest/conv.npz").photos == (name,)
+    assert og.load_result("maximized/conv_0-1.npz").parameters["start"] == name
+
+
+EVIL = "\x1b]0;owned\x07\x1b[2J\r\u202e\u2066\x9b\u2028"
+
+
+def test_nothing_that_is_named_moves_the_cursor(run):
+    model = saved("small.keras", *layers_of(f"conv{EVIL}"))
+    Path("labels.json").write_text(json.dumps([f"cat{EVIL}\noptogram: all is well", "b", "c"]))
+    photo = f"photo{EVIL}.png"
+    Image.new("RGB", (20, 20), (90, 40, 10)).save(photo)
+    Path(f"bad{EVIL}.png").write_bytes(b"no picture")
+    given = ("--model", model, "--labels", "labels.json")
+    for command, *arguments in (
+        ("predict", photo, f"bad{EVIL}.png"),
+        ("explain", photo, "--target", 0),
+        ("maps", photo),
+        ("check", photo, "--target", 0, "--steps", 2),
+        ("kernels", "--layer", f"conv{EVIL}"),
+        ("maximize", "--layer", f"conv{EVIL}", "--recipe", "tutorial", "--steps", 1),
+        ("inspect",),
+    ):
+        model_first = (model, *given[2:]) if command == "inspect" else (*arguments, *given)
+        status, out, err = run(command, *model_first)
+        assert status == (1 if command == "predict" else 0), err
+        assert "".join((out + err).split("\n")).isprintable(), command
+        assert not any(line.startswith("optogram:") for line in (out + err).splitlines())
+
+
+def test_long_labels_are_short_on_the_terminal(run):
+    model = saved("small.keras", *layers_of())
+    Path("labels.txt").write_text("\n".join(letter * 1_000_000 for letter in "abc"))
+    given = ("--model", model, "--labels", "labels.txt")
+    for command in ("predict", "explain"):
+        status, out, _ = run(command, CAT, *given)
+        assert status == 0
+        assert max(map(len, out.splitlines())) < 1000
+    assert len(og.load_result("explained/chelsea-gradcam.npz").targets[0]) > 1_000_000

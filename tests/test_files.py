@@ -218,7 +218,7 @@ def test_a_photo_that_is_an_own_picture_is_not_replaced_by_its_namesake(run):
 
 
 def test_photos_of_one_name_get_names_of_their_own():
-    from optogram.cli.attribution import unique_stems
+    from optogram.cli.photos import unique_stems
 
     paths = ["a/cat.png", "b/Cat.jpg", "cat-2.png", "d/cat.png", "cat-2.gif"]
     stems = list(unique_stems(paths))

@@ -3,6 +3,7 @@
 import io
 import os
 import struct
+import threading
 import warnings
 import zlib
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from optogram.errors import InputError
+from optogram.network import images
 from optogram.network.images import PIXEL_LIMIT, read_picture
 
 RED, WHITE = (255, 0, 0), (255, 255, 255)
@@ -370,6 +372,56 @@ def test_pillows_own_limit_does_not_warn(folder, monkeypatch):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert read_picture("large.png").shape == (8, 8, 3)
+
+
+def jpeg(picture, **options) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "JPEG", **options)
+    return buffer.getvalue()
+
+
+def test_only_scans_of_the_first_picture_are_counted(folder, monkeypatch):
+    picture = noise(64, 64, 3)
+    monkeypatch.setattr(images, "_SCANNED_LIMIT", 15 * picture.shape[0] * picture.shape[1])
+    one, film = jpeg(picture, progressive=True), b"\0\0\0\x18ftypmp42" + b"\xff\xda\0\x08" * 300
+    exif = Image.Exif()
+    exif[0x010E] = jpeg(picture).decode("latin-1") * 9  # previews of earlier editors
+    preview = jpeg(picture, progressive=True, exif=exif, comment=b"\xff\xda" * 90)
+    for name, content in (
+        ("motion photo", one + film),
+        ("two pictures", one + one),
+        ("previews", preview),
+        ("filled", one.replace(b"\xff\xda", b"\xff\xff\xff\xda")),
+    ):
+        Path("photo.jpg").write_bytes(content)
+        pixels = read_picture("photo.jpg")
+        shown = np.asarray(Image.open("photo.jpg").convert("RGB"))
+        np.testing.assert_array_equal(pixels, shown, err_msg=name)
+    Image.fromarray(picture).save(
+        "pair.mpo", save_all=True, append_images=[Image.fromarray(picture)] * 20
+    )
+    read_picture("pair.mpo")
+    Path("short.jpg").write_bytes(one[:-200])
+    assert "scans" not in refusal("short.jpg")
+    begin = one.index(b"\xff\xda")
+    Path("bomb.jpg").write_bytes(one[:-2] + one[begin:-2] * 3 + one[-2:])
+    assert "scans" in refusal("bomb.jpg")
+
+
+def test_reading_in_threads_leaves_the_filters_of_warnings_alone(folder):
+    Image.fromarray(noise(300, 300, 3)).save("photo.png")
+    filters = list(warnings.filters)
+    readers = [
+        threading.Thread(target=lambda: [read_picture("photo.png") for _ in range(20)])
+        for _ in range(4)
+    ]
+    seen = []
+    for reader in readers:
+        reader.start()
+    while any(reader.is_alive() for reader in readers):
+        seen.append(list(warnings.filters) == filters)
+    assert all(seen)
+    assert warnings.filters == filters
 
 
 def test_files_are_closed(folder):

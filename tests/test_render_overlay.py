@@ -150,7 +150,7 @@ def test_the_light_that_a_mask_leaves():
 
 
 def test_unusable_options_are_refused():
-    with pytest.raises(InputError, match="'even', 'alpha', 'added', but got 'odd'"):
+    with pytest.raises(InputError, match="'even', 'alpha' or 'added', not 'odd'"):
         overlay(GREY, np.ones((2, 2)), style="odd")
     with pytest.raises(InputError, match="at least 1"):
         overlay(GREY, np.ones((2, 2)), size=(0, 5))

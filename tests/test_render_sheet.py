@@ -34,6 +34,14 @@ def test_titles_and_captions_take_room_outside_the_pictures():
     assert (np.asarray(named) == 0).all(axis=-1).sum() == 2 * 100 * 100
 
 
+def test_a_caption_higher_than_its_row_has_the_room_it_needs():
+    black = np.zeros((20, 20), np.uint8)
+    words = "many words in a caption " * 6
+    one = sheet([[black]], captions=[words], gap=0)
+    two = sheet([[black], [black]], captions=[words, words], gap=0)
+    assert two.height == 2 * one.height > 100
+
+
 @pytest.mark.parametrize(
     "rows, options",
     [

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import ImageFont
 
 from optogram.render import compact
 from optogram.render.text import label
@@ -42,3 +43,25 @@ def test_other_scripts_leave_ink():
 
 def test_no_words_need_no_room():
     assert label("", 14).width == 1
+
+
+def test_what_is_drawn_of_a_long_text_is_bounded(monkeypatch):
+    measured = []
+    measure = ImageFont.FreeTypeFont.getlength
+
+    def getlength(font, text, *more, **options):
+        measured.append(len(text))
+        return measure(font, text, *more, **options)
+
+    monkeypatch.setattr(ImageFont.FreeTypeFont, "getlength", getlength)
+    for text in ("x" * 100_000, "word " * 50_000, "line\n" * 50_000, "\x00" * 50_000):
+        measured.clear()
+        drawn = label(text, 14, width=100)
+        assert drawn.width <= 100
+        assert drawn.height < 2000
+        assert sum(measured) < 50_000
+
+
+def test_what_does_not_print_is_written_out():
+    for text, written in (("\x1b[31m", "\\x1b[31m"), ("gpj\u202e", "gpj\\u202e"), ("\t", "\\t")):
+        assert np.array_equal(label(text, 14), label(written, 14))

@@ -215,7 +215,7 @@ def test_several_photos_have_an_index(tmp_path):
 def test_no_photo_and_no_class_are_refused(tmp_path):
     with pytest.raises(InputError, match="at least one photo"):
         og.report(tiny(), [], out=tmp_path)
-    with pytest.raises(InputError, match="top must be at least 1"):
+    with pytest.raises(InputError, match="top must be a whole number, 1 or more"):
         og.report(tiny(), GREY, out=tmp_path, top=0)
 
 

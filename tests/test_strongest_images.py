@@ -8,7 +8,7 @@ from PIL import Image
 
 import networks
 import optogram as og
-from optogram.errors import InputError
+from optogram.errors import InputError, PhotoError
 
 
 @pytest.fixture(scope="module")
@@ -160,8 +160,13 @@ def test_photos_that_cannot_be_read_are_left_out_and_named(net, folder, pictures
     (folder / "0b.png").write_bytes(b"no picture")
     found = og.strongest_images(net, "stem", folder, 2)
     assert len(found.photos) == 8
-    (warning,) = (w for w in found.warnings if "could not be read" in w)
-    assert "1 of 8" in warning and "0b.png" in warning
+    assert found.unread == (str(folder / "0b.png"),)
+    (warning,) = (w for w in found.warnings if w.startswith("Left out: "))
+    assert "0b.png" in warning and "no picture" in warning
+    with pytest.raises(PhotoError, match=r"0b\.png"):
+        og.strongest_images(net, "stem", [folder / "0b.png", *pictures], 2)
+    with pytest.raises(InputError, match="fit must be"):
+        og.strongest_images(net, "stem", folder, 2, fit="tight")
     bare = og.strongest_images(net, "stem", list(pictures), 2)
     np.testing.assert_allclose(found.values, bare.values, rtol=1e-5)
     assert 1 not in found.indices
@@ -209,7 +214,7 @@ def test_it_is_saved_and_drawn_from_the_files_again(net, folder, pictures, tmp_p
         ({"photos": "nowhere"}, "no folder"),
         ({"photos": []}, "at least one"),
         ({"photos": ["same.png", "same.png"]}, "twice"),
-        ({"photos": ["missing.png"]}, "None of the 1 photos"),
+        ({"photos": ["missing.png"]}, "missing.png. does not exist"),
     ],
 )
 def test_what_cannot_be_asked(arguments, words, net, pictures):

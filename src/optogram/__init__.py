@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from optogram.errors import NoGradientError as NoGradientError
     from optogram.errors import OptogramError as OptogramError
     from optogram.errors import OutputError as OutputError
+    from optogram.errors import PhotoError as PhotoError
     from optogram.methods.ascent.recipe import RECIPES as RECIPES
     from optogram.methods.ascent.recipe import Recipe as Recipe
     from optogram.methods.ascent.transforms import Crop as Crop
@@ -91,6 +92,7 @@ _HOMES = {
     "OptogramError": "optogram.errors",
     "OutputError": "optogram.errors",
     "Pad": "optogram.methods.ascent.transforms",
+    "PhotoError": "optogram.errors",
     "Probe": "optogram.methods.probe",
     "RECIPES": "optogram.methods.ascent.recipe",
     "Recipe": "optogram.methods.ascent.recipe",

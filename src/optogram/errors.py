@@ -3,7 +3,12 @@
 import difflib
 from collections.abc import Iterable
 
+from optogram.words import LONGEST_LABEL, brief
+
 _LONGEST = 1000
+
+_COMPARED = 5000
+"""Most names that the nearest one is sought among."""
 
 
 class OptogramError(Exception):
@@ -13,14 +18,15 @@ class OptogramError(Exception):
     """
 
     def __init__(self, text: str = "") -> None:
-        text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-        if len(text) > _LONGEST:
-            text = f"{text[: _LONGEST // 2]} … {text[-_LONGEST // 2 :]}"
-        super().__init__(text)
+        super().__init__(brief(text, _LONGEST))
 
 
 class InputError(OptogramError, ValueError):
     """A photo, array, target, layer or option that cannot be used as given."""
+
+
+class PhotoError(InputError):
+    """A photo or picture that cannot be read: another one in its place may well do."""
 
 
 class NoGradientError(InputError):
@@ -40,8 +46,18 @@ class OutputError(OptogramError, OSError):
 
 
 def nearest(name: str, candidates: Iterable[str], count: int = 3) -> str:
-    """A clause that names the ``count`` entries of ``candidates`` most like ``name``, or ``""``."""
-    by_key = {candidate.lower(): candidate for candidate in candidates}
+    """A clause that names the ``count`` entries of ``candidates`` most like ``name``, or ``""``.
+
+    Of very many or very long candidates none is named: comparing takes the product of lengths.
+    """
+    by_key: dict[str, str] = {}
+    for candidate in candidates:
+        if len(by_key) == _COMPARED:
+            return ""
+        if len(candidate) <= LONGEST_LABEL:
+            by_key[candidate.lower()] = candidate
+    if len(name) > LONGEST_LABEL:
+        return ""
     close = difflib.get_close_matches(name.lower(), by_key, n=count, cutoff=0.5)
     if not close:
         return ""

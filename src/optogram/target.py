@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from optogram.arguments import as_index, shown, whole, wholes
 from optogram.errors import InputError
 from optogram.network.network import Network
 from optogram.network.steps import Value
@@ -89,7 +90,7 @@ class Class(Target):
     region: "tuple[int, int, int, int] | Mask | None" = None
 
     def __init__(self, label: int | str, region: Any = None) -> None:
-        object.__setattr__(self, "label", label)
+        object.__setattr__(self, "label", label if isinstance(label, str) else _class_number(label))
         object.__setattr__(self, "region", None if region is None else _region(region))
 
     def weights(self, net: Network, size: tuple[int, int], score: str = "logit") -> Weights:
@@ -159,8 +160,9 @@ class Filter(Target):
 
     def __init__(self, layer: str, channel: int | Iterable[int], border: int = 0) -> None:
         object.__setattr__(self, "layer", layer)
-        object.__setattr__(self, "border", int(border))
-        channels = tuple(map(int, channel)) if isinstance(channel, Iterable) else int(channel)
+        object.__setattr__(self, "border", whole("border", border))
+        one = as_index(channel)
+        channels = tuple(wholes("channel", channel)) if one is None else whole("channel", one)
         object.__setattr__(self, "channel", channels)
 
     def each(self) -> tuple[Target, ...]:
@@ -300,14 +302,15 @@ def targets_of(target: Any) -> tuple[Target, ...]:
     """The single targets that a user's ``target`` stands for: a bare int or str is a `Class`."""
     if isinstance(target, Target):
         return target.each()
-    if isinstance(target, str) or (np.isscalar(target) and isinstance(target, int | np.integer)):
-        return (Class(target if isinstance(target, str) else int(target)),)
-    if isinstance(target, Iterable):
+    if isinstance(target, str) or as_index(target) is not None:
+        return (Class(target),)
+    if isinstance(target, Iterable) and getattr(target, "ndim", 1) != 0:
         several = tuple(single for item in target for single in targets_of(item))
         if several:
             return several
     raise InputError(
-        f"Expected a target such as 285, 'tabby', Class(285) or Filter(layer, 7), got {target!r}."
+        f"Expected a target such as 285, 'tabby', Class(285) or Filter(layer, 7), got "
+        f"{shown(target)}."
     )
 
 
@@ -371,6 +374,13 @@ def _inside(region: tuple[int, int, int, int] | Mask | None, size: tuple[int, in
     if not inside.any():
         raise InputError("The region is empty: it must hold at least one pixel of the output.")
     return inside
+
+
+def _class_number(label: Any) -> int:
+    index = as_index(label)
+    if index is None:
+        raise InputError(f"A class is given by its number, name or WordNet id, not {shown(label)}.")
+    return index
 
 
 def _one_hot(length: int, index: int) -> np.ndarray:

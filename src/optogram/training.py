@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from optogram.arguments import MOST_SEED, checked, whole
 from optogram.datasets import FashionMNIST
 from optogram.errors import InputError
 from optogram.files import (
@@ -81,6 +82,7 @@ class Trained:
         return path
 
 
+@checked
 def small_cnn(classes: int = 10, *, seed: int = 0) -> keras.Model:
     """The convolutional network of tutorial row C1, untrained.
 
@@ -100,6 +102,7 @@ def small_cnn(classes: int = 10, *, seed: int = 0) -> keras.Model:
     keras.Model
         With layers called conv1, norm1, leaky1, pool1, and so on.
     """
+    classes, seed = whole("classes", classes, 1), whole("seed", seed, 0, MOST_SEED)
     generator = np.random.default_rng(seed)
 
     def drawn() -> int:
@@ -142,6 +145,7 @@ def small_cnn(classes: int = 10, *, seed: int = 0) -> keras.Model:
     )
 
 
+@checked
 def train(
     data: FashionMNIST,
     *,
@@ -179,8 +183,7 @@ def train(
         If a number is below 1, or the seed below 0.
     """
     for name, number, least in (("epochs", epochs, 1), ("batch", batch, 1), ("seed", seed, 0)):
-        if number < least:
-            raise InputError(f"{name} must be at least {least}, not {number}.")
+        whole(name, number, least)
     model = small_cnn(len(data.classes), seed=seed)
     generator = np.random.default_rng(seed)
     count = len(data.train_images)

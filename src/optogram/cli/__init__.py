@@ -5,6 +5,7 @@ import importlib
 import click
 
 import optogram
+from optogram.cli.console import say
 from optogram.errors import OptogramError
 
 _COMMANDS = (
@@ -42,7 +43,7 @@ class _Commands(click.Group):
             with one_run():
                 return super().invoke(context)
         except OptogramError as error:
-            click.echo(f"optogram: {error}", err=True)
+            say(f"optogram: {error}", err=True)
             context.exit(2)
 
 
@@ -53,4 +54,7 @@ def main() -> None:
 
     `optogram report` with no arguments explains a sample photo with the embedded network and
     needs no internet: open report/index.html afterwards.
+
+    Exit status: 0 if all went well; 1 if photos of several could not be read and were left out; 2
+    if nothing could be done with what was given.
     """

@@ -2,15 +2,13 @@
 
 import functools
 import inspect
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import chain, count
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from optogram.cli.console import say
 from optogram.cli.parsing import box, class_label, number_or_word
 from optogram.methods import ATTRIBUTIONS
 from optogram.progress import Progress
@@ -218,30 +216,4 @@ def warn(who: str, result: Any, told: set[str]) -> None:
     for warning in result.warnings:
         if warning not in told:
             told.add(warning)
-            click.echo(f"Warning: {who}: {warning}", err=True)
-
-
-def photo_paths(photos: tuple[str, ...]) -> list[str]:
-    """The photos given, folders replaced by the pictures in them; nothing replaces them now."""
-    from optogram.files import reading
-    from optogram.network.images import pictures_in
-
-    paths = [
-        str(path)
-        for photo in photos
-        for path in (pictures_in(photo) if Path(photo).is_dir() else [photo])
-    ]
-    for path in paths:
-        reading(Path(path))
-    return paths
-
-
-def unique_stems(paths: list[str]) -> Iterator[str]:
-    """A file name without ending for each photo, no two alike."""
-    taken: set[str] = set()
-    for path in paths:
-        stem = re.sub(r"[^\w.-]+", "_", Path(path).stem) or "photo"
-        names = chain([stem], (f"{stem}-{number}" for number in count(2)))
-        found = next(name for name in names if name.casefold() not in taken)
-        taken.add(found.casefold())
-        yield found
+            say(f"Warning: {who}: {warning}", err=True)

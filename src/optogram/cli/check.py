@@ -8,9 +8,9 @@ import click
 from optogram.cli.attribution import (
     Asked,
     attribution_options,
-    photo_paths,
     warn,
 )
+from optogram.cli.console import say
 from optogram.cli.network import (
     fit_option,
     made_folder,
@@ -18,6 +18,7 @@ from optogram.cli.network import (
     network_options,
     open_network,
 )
+from optogram.cli.photos import Photos
 from optogram.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ def check(
     The weights are scrambled and the map made again: one that stays the same does not explain the
     network. Pixels are taken away and shown in the order of the map: one that marks what matters
     changes the score more than random places and edges do. METHOD.png and METHOD.npz are written
-    for each method.
+    for each method. Photos that cannot be read are left out and named on standard error; the exit
+    status is then 1.
     """
     net = open_network(model, **opening)
     import optogram
@@ -62,38 +64,40 @@ def check(
     from optogram.progress import Meter
     from optogram.render import write
 
-    paths = photo_paths(photos)
+    given = Photos(photos)
     folder = made_folder(out)
     for name in asked.methods:
         for ending in ("png", "npz"):
             require_place(folder / f"{name}.{ending}")
     checks: list[Check] = []
     with progress_bar() as progress:
-        meter = Meter(progress, 100 * len(paths) * len(asked.methods))
+        meter = Meter(progress, 100 * len(given.paths) * len(asked.methods))
         for name in asked.methods:
             told = set(net.notes)
 
             def results(name: str = name, told: set[str] = told) -> Iterator["Attribution"]:
-                for path in paths:
-                    with meter.part(100, f"{name}: {path}") as within:
+                for path in given.paths:
+                    with given.reading(path), meter.part(100, f"{name}: {path}") as within:
                         image = net.prepare([path], fit)
                         result = asked.ask(net, name, image, within)
                         warn(f"{path}, {name}", result, told)
-                    yield result
+                        yield result
+                given.require_some()
 
             found = optogram.check(results(), steps=steps, seed=asked.seed, memory=asked.memory)
             write(found.plot(), folder / f"{name}.png")
             found.save(folder / f"{name}.npz")
             checks.append(found)
-            click.echo(f"\n{name}, {len(found.targets)} maps\n\n{found.table()}\n")
-            click.echo(found.sentence)
+            table = found.table().split("\n")
+            say("", f"{name}, {len(found.targets)} maps", "", *table, "", found.sentence)
     if len(checks) > 1:
-        click.echo(f"\n{_overview(checks)}")
-    click.echo(f"\nPictures and numbers are in {folder}.")
+        say("", *_overview(checks))
+    say("", f"Pictures and numbers are in {folder}.")
+    given.finish()
 
 
-def _overview(checks: "list[Check]") -> str:
-    """One line a method."""
+def _overview(checks: "list[Check]") -> list[str]:
+    """One line a method, after what stands above them."""
     width = max(len(found.checked) for found in checks)
     lines = [f"{'':{width}}  alike when scrambled  insertion − deletion: map, random, edges"]
     for found in checks:
@@ -101,4 +105,4 @@ def _overview(checks: "list[Check]") -> str:
         alike = float(found.similarity.mean())
         words = "  ".join(f"{gain:6.2f}" for gain in gains)
         lines.append(f"{found.checked:{width}}  {alike:20.2f}  {words:>43}")
-    return "\n".join(lines)
+    return lines

@@ -8,10 +8,9 @@ import click
 from optogram.cli.attribution import (
     Asked,
     attribution_options,
-    photo_paths,
-    unique_stems,
     warn,
 )
+from optogram.cli.console import say
 from optogram.cli.network import (
     fit_option,
     made_folder,
@@ -19,7 +18,9 @@ from optogram.cli.network import (
     network_options,
     open_network,
 )
+from optogram.cli.photos import Photos, unique_stems
 from optogram.cli.progress import progress_bar
+from optogram.words import brief
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -91,6 +92,7 @@ def explain(
     for each target, and PHOTO-METHOD.npz holds its numbers, for optogram.load_result.
     PHOTO-METHOD-overlay.png, PHOTO-METHOD-mask.png and PHOTO-gradcam-steps.png are written where
     asked for, numbered where there are several targets. Only files that optogram made are replaced.
+    Photos that cannot be read are left out and named on standard error; the exit status is then 1.
     """
     if of == "scores" and asked.methods != ["occlusion"]:
         raise click.UsageError("--of scores goes with --method occlusion alone.")
@@ -102,8 +104,8 @@ def explain(
     from optogram.render import write
     from optogram.result import side_by_side
 
-    paths = photo_paths(photos)
-    folder, stems = made_folder(out), list(unique_stems(paths))
+    given = Photos(photos)
+    folder, stems = made_folder(out), list(unique_stems(given.paths))
     suffixes = _suffixes(asked, overlay, mask, of, steps)
     for stem in stems:
         require_place(folder / f"{stem}-explained.png")
@@ -111,24 +113,27 @@ def explain(
             for ending in (".png", ".npz", *(f"-{suffix}.png" for suffix in suffixes[name])):
                 require_place(folder / f"{stem}-{name}{ending}")
     with progress_bar() as progress:
-        meter = Meter(progress, 100 * len(paths) * len(asked.methods))
-        for path, stem in zip(paths, stems, strict=True):
-            image, told = net.prepare([path], fit), set(net.notes)
-            results = []
-            for name in asked.methods:
-                with meter.part(100, f"{stem}: {name}") as within:
-                    result = asked.ask(net, name, image, within)
-                warn(f"{stem}, {name}", result, told)
-                write(result.plot(), folder / f"{stem}-{name}.png")
-                result.save(folder / f"{stem}-{name}.npz")
-                below = path if fit == "squash" else None
-                style = {} if opacity is None else {"opacity": opacity}
-                for suffix, picture in _pictures(result, below, overlay, style, mask, of, steps):
-                    write(picture, folder / f"{stem}-{name}-{suffix}.png")
-                results.append(result)
-            sheet = write(side_by_side(results), folder / f"{stem}-explained.png")
-            explained_classes = ", ".join(dict.fromkeys(results[0].targets))
-            click.echo(f"{path}: {explained_classes}: {sheet}")
+        meter = Meter(progress, 100 * len(given.paths) * len(asked.methods))
+        for path, stem in zip(given.paths, stems, strict=True):
+            with given.reading(path):
+                image, told = net.prepare([path], fit), set(net.notes)
+                results = []
+                for name in asked.methods:
+                    with meter.part(100, f"{stem}: {name}") as within:
+                        result = asked.ask(net, name, image, within)
+                    warn(f"{stem}, {name}", result, told)
+                    write(result.plot(), folder / f"{stem}-{name}.png")
+                    result.save(folder / f"{stem}-{name}.npz")
+                    below = path if fit == "squash" else None
+                    style = {} if opacity is None else {"opacity": opacity}
+                    more = _pictures(result, below, overlay, style, mask, of, steps)
+                    for suffix, picture in more:
+                        write(picture, folder / f"{stem}-{name}-{suffix}.png")
+                    results.append(result)
+                sheet = write(side_by_side(results), folder / f"{stem}-explained.png")
+                explained = ", ".join(dict.fromkeys(map(brief, results[0].targets)))
+                say(f"{path}: {explained}: {sheet}")
+    given.finish()
 
 
 def _suffixes(

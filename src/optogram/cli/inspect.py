@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from optogram.cli.console import say
 from optogram.cli.network import DEFAULT, network_options, open_network
 
 
@@ -22,15 +23,13 @@ def inspect(model: str, layer: str | None, **opening: Any) -> None:
     """
     net = open_network(model, **opening)
     if layer is None:
-        click.echo(net.summary())
+        say(*net.summary().split("\n"))
         return
     found = net[layer]
     for name in ("name", "kind", "output_shape", "parameters", "trainable", "flops", "memory"):
-        click.echo(f"{name}: {getattr(found, name)}")
+        say(f"{name}: {getattr(found, name)}")
     field = found.receptive_field
-    click.echo(f"receptive field: size {field.size}, stride {field.stride}, offset {field.offset}")
-    click.echo(
-        f"weights: {', '.join('×'.join(map(str, w.shape)) for w in found.weights) or 'none'}"
-    )
+    say(f"receptive field: size {field.size}, stride {field.stride}, offset {field.offset}")
+    say(f"weights: {', '.join('×'.join(map(str, w.shape)) for w in found.weights) or 'none'}")
     for key, setting in found.config.items():
-        click.echo(f"config {key}: {setting}")
+        say(f"config {key}: {setting}")

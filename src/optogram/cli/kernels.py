@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from optogram.cli.console import say
 from optogram.cli.network import (
     made_folder,
     matching_layers,
@@ -73,7 +74,7 @@ def kernels(
         filters = range(min(first or count, count))
         pictures.append(result.mosaic(input_channel, filters, **style))
         shape = "×".join(map(str, result.values.shape))
-        click.echo(f"{result.layer}: {shape}, {len(filters)} shown")
+        say(f"{result.layer}: {shape}, {len(filters)} shown")
     captions = [result.layer for result in found]
     picture = pictures[0] if len(found) == 1 else sheet([[p] for p in pictures], captions=captions)
-    click.echo(write(picture, path))
+    say(write(picture, path))

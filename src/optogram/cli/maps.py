@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from optogram.cli.attribution import memory_option, photo_paths, unique_stems, warn
+from optogram.cli.attribution import memory_option, warn
+from optogram.cli.console import say
 from optogram.cli.network import (
     NETWORK_OPTIONS,
     fit_option,
@@ -20,6 +21,7 @@ from optogram.cli.network import (
     open_network,
 )
 from optogram.cli.parsing import file_stem, open_sides, sides
+from optogram.cli.photos import Photos, unique_stems
 from optogram.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -120,7 +122,8 @@ def maps(
     """Show what the layers of a network answer to PHOTOS, or to the photos of folders.
 
     For each layer DIR/PHOTO/NUMBER_LAYER_CHANNELS.png shows its maps, all of them and on one scale
-    unless asked otherwise.
+    unless asked otherwise. Photos that cannot be read are left out and named on standard error;
+    the exit status is then 1.
     """
     opening = {name: others.pop(name) for name in NETWORK_OPTIONS}
     asked = _Asked(**others)
@@ -131,14 +134,15 @@ def maps(
     from optogram.render import write
 
     names = None if not layers or "all" in layers else matching_layers(net, layers)
-    paths, told = photo_paths(photos), set(net.notes)
-    for path, stem in zip(paths, unique_stems(paths), strict=True):
-        begun, folder = time.monotonic(), made_folder(str(Path(out) / stem))
-        with progress_bar() as progress:
+    given, told = Photos(photos), set(net.notes)
+    for path, stem in zip(given.paths, unique_stems(given.paths), strict=True):
+        begun = time.monotonic()
+        with given.reading(path), progress_bar() as progress:
             found = optogram.feature_maps(
                 net, [path], names, fit=fit, size=fed, memory=memory, progress=progress
             )
-            click.echo(f"{path}: {len(found)} layers, {time.monotonic() - begun:.1f} s")
+            folder = made_folder(str(Path(out) / stem))
+            say(f"{path}: {len(found)} layers, {time.monotonic() - begun:.1f} s")
             meter = Meter(progress, sum(result.values.shape[-1] for result in found.values()))
             digits, starts = len(str(len(found))), {}
             for number, (layer, result) in enumerate(found.items(), 1):
@@ -152,7 +156,7 @@ def maps(
                 below = path if fit == "squash" else None
                 with meter.part(count, f"{stem}: {layer}") as within:
                     strongest = asked.write(result, start, below, within)
-                click.echo(
+                say(
                     f"{number:3} {layer}: {height}×{width}×{count}, strongest "
                     f"{', '.join(map(str, strongest))}, {time.monotonic() - begun:.2f} s: "
                     f"{start}.png"
@@ -163,7 +167,8 @@ def maps(
                 picture = optogram.layer_by_layer(
                     found, shown, cell=asked.cell or 160, cmap=asked.colors
                 )
-                click.echo(write(picture, folder / "layers.png"))
+                say(write(picture, folder / "layers.png"))
+    given.finish()
 
 
 @dataclass(frozen=True)

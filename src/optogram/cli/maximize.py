@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from optogram.cli.attribution import memory_option, warn
+from optogram.cli.console import say
 from optogram.cli.network import (
     NETWORK_OPTIONS,
     made_folder,
@@ -197,7 +198,7 @@ def maximize(
                 # A layer may have sheets of filters that never fire: those beside them are made.
                 if not made and number == len(sheets):
                     raise
-                click.echo(f"Warning: {stem} is left out: {error}", err=True)
+                say(f"Warning: {stem} is left out: {error}", err=True)
                 continue
         made += 1
         warn(stem, result, told)
@@ -210,7 +211,7 @@ def maximize(
         )
         _write_gifs(result, folder, stem, fps)
         seconds = time.monotonic() - begun
-        click.echo(f"{stem}: {len(result.values)} pictures, {seconds:.1f} s: {path}")
+        say(f"{stem}: {len(result.values)} pictures, {seconds:.1f} s: {path}")
 
 
 def _filter_sheets(
@@ -224,7 +225,8 @@ def _filter_sheets(
         if filters is None:
             chosen = list(range(min(_FIRST, count)))
         else:
-            chosen = list(range(count)) if filters == "all" else numbers(filters)
+            everything = filters == "all"
+            chosen = list(range(count)) if everything else numbers(filters, count, layer)
         for start in range(0, len(chosen), length):
             part = chosen[start : start + length]
             stem = file_stem(layer) + (f"_{part[0]}-{part[-1]}" if len(part) > 1 else f"_{part[0]}")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from optogram.cli.console import say
 from optogram.cli.parsing import held_input
 
 if TYPE_CHECKING:
@@ -125,15 +126,19 @@ def open_network(
         trust=trust,
     )
     for note in net.notes:
-        click.echo(f"Note: {note}", err=True)
+        say(f"Note: {note}", err=True)
     return net
 
 
 def matching_layers(net: "Network", layers: tuple[str, ...]) -> list[str]:
-    """The layers named, patterns replaced by those that make maps and match."""
+    """The layers named, patterns replaced by those that make maps and match.
+
+    A layer may be called as a pattern is written: its own name goes first.
+    """
     found: dict[str, None] = {}
+    names = {step.name for step in net.graph.steps}
     for name in layers:
-        if not set("*?[") & set(name):
+        if name in names or not set("*?[") & set(name):
             found[name] = None
             continue
         matching = [
@@ -173,7 +178,7 @@ def start_backend() -> None:
 
     notice = backend.fall_back()
     if notice:
-        click.echo(notice, err=True)
+        say(notice, err=True)
     backend_is_known = backend.configured() in backend.NAMES
     if backend_is_known and backend.is_installed(backend.configured()):
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

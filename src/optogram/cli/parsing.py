@@ -7,20 +7,36 @@ from typing import Any
 
 import click
 
+from optogram.arguments import shown
+from optogram.errors import InputError
+
 _LONGEST_STEM = 100  # bytes
 _DEVICES = r"|con|prn|aux|nul|com\d|lpt\d"  # no files on Windows; nor is one of no name
 
 
-def numbers(text: str) -> list[int]:
-    """The numbers that a text such as "0-9,17" names."""
-    found: list[int] = []
-    try:
-        for part in text.split(","):
-            first, _, last = part.partition("-")
-            found += range(int(first), int(last or first) + 1)
-    except ValueError:
-        raise click.BadParameter(f'{text!r} is no list such as "0-9,17".') from None
-    return found
+def numbers(text: str, count: int, where: str) -> list[int]:
+    """The numbers that a text such as "0-9,17" names, each once: channels of the layer ``where``.
+
+    Raises
+    ------
+    InputError
+        If the layer, which has ``count`` channels, has no such channel.
+    """
+    found: dict[int, None] = {}
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*([0-9]{1,18})\s*(?:-\s*([0-9]{1,18})\s*)?", part)
+        ends = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+        if ends[0] > ends[1]:
+            raise click.BadParameter(
+                f'{shown(text)} is no list such as "0-9,17": expected numbers, or FIRST-LAST.'
+            )
+        if ends[1] >= count:
+            raise InputError(
+                f"{where!r} has {count} channels, numbered 0 to {count - 1}: {shown(part)} is out "
+                "of range."
+            )
+        found.update(dict.fromkeys(range(ends[0], ends[1] + 1)))
+    return list(found)
 
 
 def sides(text: str) -> tuple[int, int]:

@@ -4,7 +4,12 @@ from typing import Any
 
 import click
 
+from optogram.cli.console import say
 from optogram.cli.network import fit_option, model_option, network_options, open_network
+from optogram.cli.photos import Photos
+from optogram.words import brief
+
+_LABEL = 60  # characters
 
 
 @click.command()
@@ -14,14 +19,21 @@ from optogram.cli.network import fit_option, model_option, network_options, open
 @fit_option
 @network_options
 def predict(photos: tuple[str, ...], model: str, top: int, fit: str, **opening: Any) -> None:
-    """Name the most probable classes of each photo."""
+    """Name the most probable classes of each of PHOTOS, or of the photos of folders.
+
+    Photos that cannot be read are left out and named on standard error; the exit status is then 1.
+    """
     net = open_network(model, **opening)
-    for photo in photos:
-        (predictions,) = net.predict(photo, top=top, fit=fit)
-        click.echo(photo)
-        width = max(len(prediction.label) for prediction in predictions)
-        for prediction in predictions:
-            click.echo(
-                f"  {prediction.probability:7.2%}  {prediction.label:{width}}  "
+    given = Photos(photos)
+    for path in given.paths:
+        with given.reading(path):
+            (predictions,) = net.predict(path, top=top, fit=fit)
+            labels = [brief(p.label, _LABEL) for p in predictions]
+            width = max(map(len, labels))
+            rows = [
+                f"  {prediction.probability:7.2%}  {label:{width}}  "
                 f"class {prediction.index}  {prediction.id}".rstrip()
-            )
+                for prediction, label in zip(predictions, labels, strict=True)
+            ]
+            say(path, *rows)
+    given.finish()

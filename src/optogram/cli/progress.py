@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from optogram.progress import Progress
+from optogram.words import brief
 
 
 @contextmanager
@@ -26,6 +27,6 @@ def progress_bar() -> Iterator[Progress]:
         task = bar.add_task("starting")
 
         def progress(done: int, total: int, what: str) -> None:
-            bar.update(task, completed=done, total=total, description=what)
+            bar.update(task, completed=done, total=total, description=brief(what))
 
         yield progress

@@ -5,7 +5,9 @@ from typing import Any
 import click
 
 from optogram.cli.attribution import memory_option
+from optogram.cli.console import say
 from optogram.cli.network import fit_option, model_option, network_options, open_network
+from optogram.cli.photos import Photos
 from optogram.cli.progress import progress_bar
 
 
@@ -32,13 +34,25 @@ def report(
     memory: str | None,
     **opening: Any,
 ) -> None:
-    """Explain PHOTOS on one self-contained page; without any, a sample photo."""
+    """Explain photos on one self-contained page; without any, a sample photo.
+
+    PHOTOS are files, or folders of them. Photos that cannot be read are left out and named on
+    standard error; the exit status is then 1.
+    """
     net = open_network(model, **opening)
     import optogram
+    from optogram.network.images import read_picture
 
-    images: list[Any] = list(photos) or [optogram.datasets.sample_photo()]
+    given = Photos(photos or [str(optogram.datasets.sample_photo())])
+    readable = []
+    for path in given.paths:
+        with given.reading(path):
+            read_picture(path, net.channels)
+            readable.append(path)
+    given.require_some()
     with progress_bar() as progress:
         page = optogram.report(
-            net, images, out=out, top=top, fit=fit, memory=memory, progress=progress
+            net, readable, out=out, top=top, fit=fit, memory=memory, progress=progress
         )
-    click.echo(f"Open {page} in a browser.")
+    say(f"Open {page} in a browser.")
+    given.finish()

@@ -4,7 +4,8 @@ from typing import Any
 
 import click
 
-from optogram.cli.attribution import memory_option
+from optogram.cli.attribution import memory_option, warn
+from optogram.cli.console import say
 from optogram.cli.network import (
     fit_option,
     made_folder,
@@ -13,6 +14,7 @@ from optogram.cli.network import (
     open_network,
 )
 from optogram.cli.parsing import file_stem, numbers
+from optogram.cli.photos import end_with_left_out
 from optogram.cli.progress import progress_bar
 
 
@@ -47,13 +49,18 @@ def strongest(
     memory: str | None,
     **opening: Any,
 ) -> None:
-    """Show the photos of FOLDER that fire each filter of a layer most, and where in them."""
+    """Show the photos of FOLDER that fire each filter of a layer most, and where in them.
+
+    Photos that cannot be read are left out and named on standard error; the exit status is then 1.
+    """
     net = open_network(model, **opening)
     import optogram
     from optogram.files import require_place
     from optogram.render import write
 
-    chosen = None if filters is None else numbers(filters)
+    chosen = None
+    if filters is not None:
+        chosen = numbers(filters, net[layer].output_shape[-1] or 0, layer)
     place = made_folder(out)
     stem = file_stem(layer)
     for ending in ("png", "npz", "progress.npz"):
@@ -70,9 +77,8 @@ def strongest(
             memory=memory,
             progress=progress,
         )
-    for warning in result.warnings:
-        if warning not in net.notes:
-            click.echo(f"Warning: {warning}", err=True)
+    warn(layer, result, set(net.notes))
     write(result.plot(chosen), place / f"{stem}.png")
     result.save(place / f"{stem}.npz")
-    click.echo(f"{len(result.photos)} photos, {len(result.filters)} filters: {place / stem}.png")
+    say(f"{len(result.photos)} photos, {len(result.filters)} filters: {place / stem}.png")
+    end_with_left_out(result.unread, len(result.photos))

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from optogram.cli.console import say
 from optogram.cli.network import start_backend
 from optogram.cli.progress import progress_bar
 
@@ -56,10 +57,10 @@ def train(
     if pictures is not None:
         labels = [clothes.classes[number] for number in clothes.train_labels[:_SHOWN]]
         write(grid(list(clothes.train_images[:_SHOWN]), columns=5, labels=labels), pictures)
-        click.echo(f"The first training pictures are in {pictures}.")
+        say(f"The first training pictures are in {pictures}.")
     with progress_bar() as progress:
         trained = training.train(clothes, epochs=epochs, batch=batch, seed=seed, progress=progress)
     trained.save(path)
-    click.echo(f"Test accuracy: {trained.accuracy:.2%}\nThe network is in {path}.")
+    say(f"Test accuracy: {trained.accuracy:.2%}", f"The network is in {path}.")
     if is_there:
-        click.echo(f"The one that was there before is in {training.former(path)}.")
+        say(f"The one that was there before is in {training.former(path)}.")

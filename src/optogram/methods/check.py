@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from optogram.arguments import MOST_SEED, checked, whole
 from optogram.errors import InputError
 from optogram.methods.perturbation import (
     edge_map,
@@ -23,6 +24,7 @@ from optogram.result import Attribution, Check, Question
 from optogram.target import Class, Target
 
 
+@checked
 def check(
     result: Attribution | Iterable[Attribution],
     *,
@@ -70,8 +72,7 @@ def check(
         If a result was loaded from a file, the results are of several methods, there is none, or
         steps is too small.
     """
-    if not (isinstance(steps, int) and steps >= 2):
-        raise InputError(f"steps is a number of parts, 2 or more, not {steps!r}.")
+    steps, seed = whole("steps", steps, 2), whole("seed", seed, 0, MOST_SEED)
     results = result if isinstance(result, Iterable) else [result]
     parts: list[Check] = []
     for one in results:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from optogram.arguments import whole
 from optogram.errors import InputError
 from optogram.methods.painting import paint_for
 from optogram.methods.request import ask, weighted_sums
@@ -53,8 +54,7 @@ class Patches:
     ) -> None:
         self.patch = _sides("patch", patch, [max(1, round(side / 7)) for side in size], size)
         self.stride = _sides("stride", stride, [max(1, side // 2) for side in self.patch], size)
-        if not isinstance(margin, int) or margin < 0:
-            raise InputError(f"margin must be 0 or more pixels, not {margin!r}.")
+        margin = whole("margin", margin, 0)
         self.rows, self.columns = (
             covered(np.arange(0, side - extent + 1, step), extent, margin, side)
             for side, extent, step in zip(size, self.patch, self.stride, strict=True)

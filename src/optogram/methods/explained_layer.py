@@ -20,14 +20,10 @@ def explained_layer(request: Request, layer: str | None) -> tuple[str, Value, tu
     step = net.step(name)
     if len(step.shape) != 4:
         raise InputError(
-            f"{name!r} makes no maps, its output has the shape {step.shape}: "
-            f"choose a layer before it, such as {net.default_layer!r}."
+            f"{name!r} makes no maps, its output has the shape {step.shape}: {_another(request)}."
         )
     if step.index not in graph.ancestors(request.scored()):
-        raise InputError(
-            f"The score does not depend on {name!r}: choose a layer on the way to it, "
-            f"such as {net.default_layer!r}."
-        )
+        raise InputError(f"The score does not depend on {name!r}: {_another(request)}.")
     warnings = []
     for target in dict.fromkeys(request.targets or ()):
         weights = target.weights(net, request.size, request.score)
@@ -37,3 +33,13 @@ def explained_layer(request: Request, layer: str | None) -> tuple[str, Value, tu
                 "zero, and says nothing."
             )
     return name, Value(step.index), tuple(warnings)
+
+
+def _another(request: Request) -> str:
+    """What to choose in place of a layer that will not do."""
+    net, scored = request.net, request.scored()
+    on_the_way = net.graph.ancestors(scored) - {value.step for value in scored}
+    known = [name for name in net.map_layers(request.size) if net.step(name).index in on_the_way]
+    if known:
+        return f"choose a layer on the way to the score, such as {known[-1]!r}"
+    return "no layer on the way to the score makes maps; saliency and occlusion need none"

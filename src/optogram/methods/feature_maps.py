@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from optogram.arguments import checked
 from optogram.errors import InputError
 from optogram.methods.diagnosis import doubts_about_images, doubts_about_maps
 from optogram.methods.request import source_of
@@ -24,6 +25,7 @@ _LISTED = (
 )
 
 
+@checked
 def feature_maps(
     net: Network,
     image: Any,

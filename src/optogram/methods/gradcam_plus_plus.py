@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from optogram.arguments import checked
 from optogram.methods.explained_layer import explained_layer
 from optogram.methods.request import ask
 from optogram.network.network import Network
@@ -11,6 +12,7 @@ from optogram.progress import Progress, silent
 from optogram.result import Attribution
 
 
+@checked
 def gradcam_plus_plus(
     net: Network,
     image: Any,

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from optogram.arguments import checked
 from optogram.methods.request import GradientAnswer, Request, ask
 from optogram.network.network import Network
 from optogram.network.rectifiers import Rectifiers, find_rectifiers
@@ -10,6 +11,7 @@ from optogram.progress import Progress, silent
 from optogram.result import GuidedAttribution
 
 
+@checked
 def guided_backprop(
     net: Network,
     image: Any,

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from optogram.arguments import checked
 from optogram.methods.explained_layer import explained_layer
 from optogram.methods.gradcam import weighted_maps
 from optogram.methods.guided_backprop import guided_gradient, treatment
@@ -15,6 +16,7 @@ from optogram.progress import Progress, silent
 from optogram.result import GuidedAttribution
 
 
+@checked
 def guided_gradcam(
     net: Network,
     image: Any,

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from optogram.errors import InputError
+from optogram.arguments import checked, whole
 from optogram.methods.copies import mean_gradient
 from optogram.methods.request import ask, black_image
 from optogram.network.network import Network
@@ -17,6 +17,7 @@ _ROUNDING = 1e-4
 """Share of the score itself below which a gap is rounding."""
 
 
+@checked
 def integrated_gradients(
     net: Network,
     image: Any,
@@ -61,8 +62,7 @@ def integrated_gradients(
     InputError
         If image or target cannot be used, or steps is not positive.
     """
-    if not (isinstance(steps, int | np.integer) and steps >= 1):
-        raise InputError(f"steps is a number of midpoints, 1 or more, not {steps!r}.")
+    steps = whole("steps", steps, 1)
     answer = ask(net, image, target, score).answer(memory)
     request = answer.request
     black = black_image(request)

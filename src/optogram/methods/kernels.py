@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from optogram.arguments import checked
 from optogram.errors import InputError
 from optogram.methods.request import source_of
 from optogram.network.network import Network
@@ -25,6 +26,7 @@ _CONVOLUTIONS = (
 )
 
 
+@checked
 def kernels(net: Network, layer: str) -> Kernels:
     """The kernels of a convolution layer.
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from optogram.arguments import checked
 from optogram.errors import InputError, NoGradientError
 from optogram.methods.ascent.asked import Asked, read
 from optogram.methods.ascent.climb import Climb, Plan, begin, climb, pictures, scores
@@ -21,6 +22,7 @@ from optogram.render import standardized
 from optogram.result import Maximization, is_result, load_result
 
 
+@checked
 def maximize(
     net: Network,
     target: Any,

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from optogram.arguments import checked
 from optogram.errors import InputError
 from optogram.methods.covering import Patches, covered, windows_for
 from optogram.methods.painting import paint_for
@@ -48,6 +49,7 @@ class Probe:
         self.probabilities = net.head.probabilities(logits)[0]
         self(0, 0)  # compiles
 
+    @checked
     def __call__(self, y: int, x: int) -> np.ndarray:
         """The probability of each class, (classes,), with the patch's upper left corner at (y, x).
 
@@ -80,6 +82,7 @@ class Probe:
         return self._net.head.probabilities(logits)[0]
 
 
+@checked
 def probe(
     net: Network,
     image: Any,

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from optogram.arguments import checked
 from optogram.errors import InputError
 from optogram.methods.covering import Covering
 from optogram.methods.occlusion import occlusion
@@ -14,6 +15,7 @@ from optogram.result import Occlusion
 _TOGETHER = 64
 
 
+@checked
 def progressive_occlusion(
     net: Network,
     image: Any,

@@ -2,12 +2,14 @@
 
 from typing import Any
 
+from optogram.arguments import checked
 from optogram.methods.request import ask
 from optogram.network.network import Network
 from optogram.progress import Progress, silent
 from optogram.result import Attribution
 
 
+@checked
 def saliency(
     net: Network,
     image: Any,

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from optogram.arguments import checked
 from optogram.methods.explained_layer import explained_layer
 from optogram.methods.request import Request, ask, black_image
 from optogram.methods.upsampling import Upsampling
@@ -12,6 +13,7 @@ from optogram.progress import Progress, silent
 from optogram.result import Attribution
 
 
+@checked
 def scorecam(
     net: Network,
     image: Any,

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from optogram.errors import InputError
+from optogram.arguments import MOST_SEED, checked, number, whole
 from optogram.methods.copies import mean_gradient
 from optogram.methods.request import ask
 from optogram.network.network import Network
@@ -12,6 +12,7 @@ from optogram.progress import Progress, silent
 from optogram.result import Attribution
 
 
+@checked
 def smoothgrad(
     net: Network,
     image: Any,
@@ -63,10 +64,7 @@ def smoothgrad(
     InputError
         If image or target cannot be used, n is not positive or noise is negative.
     """
-    if not (isinstance(n, int | np.integer) and n >= 1):
-        raise InputError(f"n is a number of copies, 1 or more, not {n!r}.")
-    if not noise >= 0:
-        raise InputError(f"noise is a share of the image's range, 0 or more, not {noise!r}.")
+    n, noise, seed = whole("n", n, 1), number("noise", noise, 0), whole("seed", seed, 0, MOST_SEED)
     answer = ask(net, image, target, score).answer(memory)
     generator = np.random.default_rng(seed)
 

@@ -9,7 +9,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from optogram.errors import InputError
+from optogram.arguments import checked, whole
+from optogram.errors import InputError, PhotoError
 from optogram.methods.request import source_of
 from optogram.methods.resuming import Ledger, fingerprint, photo_mark
 from optogram.network.images import pictures_in
@@ -22,6 +23,7 @@ _SIDE = 224
 """Side of the photos in pixels, for networks that take any."""
 
 
+@checked
 def strongest_images(
     net: Network,
     layer: str,
@@ -69,14 +71,15 @@ def strongest_images(
     -------
     StrongestImages
         ``values`` (filters, top): the largest answer in each photo, strongest first, with its
-        photo, its place in the map and its window in the photo. Photos that cannot be read are
-        left out, and a warning names them.
+        photo, its place in the map and its window in the photo. Photos of a folder that cannot be
+        read are left out: ``unread`` names them, and a warning each says why.
 
     Raises
     ------
     InputError
-        If the layer makes no maps, there is no photo that can be read, a filter does not exist,
-        or ``resume`` belongs to another network, layer or set of photos.
+        If the layer makes no maps, there is no photo that can be read, one of a list cannot be
+        read, a filter does not exist, or ``resume`` belongs to another network, layer or set of
+        photos.
     """
     step = net.step(layer)
     if len(step.shape) != 4:
@@ -84,9 +87,9 @@ def strongest_images(
             f"{layer!r} makes no maps, its output has the shape {step.shape}: "
             "name a layer before the maps are flattened or averaged."
         )
-    if not (isinstance(top, int) and top >= 1):
-        raise InputError(f"top is a number of photos, 1 or more, not {top!r}.")
+    top = whole("top", top, 1)
     names, sources = _listed(photos)
+    is_folder = isinstance(photos, str | os.PathLike)
     chosen = _filters(filters, step.shape[-1] or 0, layer)
     height, width = size or (_SIDE, _SIDE)
     fitted = (net.size[0] or int(height), net.size[1] or int(width))
@@ -105,8 +108,10 @@ def strongest_images(
         for row, i in enumerate(left[part]):
             try:
                 (pictures[row],) = net.prepare([sources[i]], fit, fitted)
-            except InputError as error:
-                unread[i] = str(error)
+            except PhotoError as error:
+                if not is_folder:
+                    raise
+                unread[i] = f"Left out: {error}"
         return pictures
 
     try:
@@ -127,7 +132,8 @@ def strongest_images(
         if ledger:
             strongest.write(ledger)
     if len(strongest.unread) == len(names):
-        raise InputError(f"None of the {len(names)} photos can be read: {_first(strongest.unread)}")
+        first = next(iter(strongest.unread.values()))
+        raise InputError(f"None of the {len(names)} photos can be read: {first}")
     columns = net.shape(value, fitted)[1]
     known = strongest.photos != ""
     positions = np.where(known[..., None], np.stack(divmod(strongest.places, columns), axis=-1), 0)
@@ -136,13 +142,14 @@ def strongest_images(
         method="strongest_images",
         parameters={"top": top, "fit": fit, "size": fitted},
         source=source_of(net, (*fitted, net.channels)),
-        warnings=(*net.notes, *_warnings(strongest.unread, len(names))),
+        warnings=(*net.notes, *strongest.unread.values()),
         layer=layer,
         filters=np.array(chosen),
         photos=names,
         indices=np.vectorize(lambda name: places.get(name, -1), otypes=[int])(strongest.photos),
         positions=positions,
         windows=_windows(net, step.index, fitted, positions),
+        unread=tuple(strongest.unread),
         opened=sources,
     )
 
@@ -238,7 +245,7 @@ def _listed(photos: Any) -> tuple[tuple[str, ...], Sequence[Any]]:
     if isinstance(photos, str | os.PathLike):
         found = pictures_in(photos)
         return tuple(map(str, found)), found
-    is_many = isinstance(photos, Sequence | np.ndarray)
+    is_many = isinstance(photos, Sequence | np.ndarray) and getattr(photos, "ndim", 1) != 0
     if not is_many or not len(photos):
         raise InputError("Expected a folder or a list of photos, with at least one in it.")
     names = [
@@ -270,13 +277,3 @@ def _windows(net: Network, index: int, size: tuple[int, int], positions: np.ndar
     last = positions * np.array(field.stride) + np.array(field.end) + 1
     window = np.concatenate([first, last], axis=-1)
     return np.clip(window, 0, np.array([*size, *size])).astype(np.float32)
-
-
-def _warnings(unread: dict[str, str], count: int) -> tuple[str, ...]:
-    if not unread:
-        return ()
-    return (f"{len(unread)} of {count} photos could not be read, the first: {_first(unread)}",)
-
-
-def _first(unread: dict[str, str]) -> str:
-    return next(iter(unread.values()))

@@ -1,8 +1,11 @@
 """Photos in: any file, Pillow image or array becomes one upright picture in 0..255."""
 
+import contextlib
+import mmap
 import os
+import re
 import stat
-import warnings
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +14,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from optogram.errors import InputError
+from optogram.errors import InputError, PhotoError
 from optogram.files import is_own, reading
 
 PIXEL_LIMIT = 120_000_000
@@ -29,6 +32,12 @@ _ENDINGS = frozenset(
 
 # Pillow opens these formats in mode "I" only for samples of 16 bits.
 _SIXTEEN_BITS_AS_I = ("PNG", "PPM")
+
+# In a JPEG file: a marker, and within compressed data one that ends them.
+_MARKER = re.compile(rb"\xff+([^\x00\xff])")
+_END_OF_DATA = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
+_BARE = frozenset((0x01, *range(0xD0, 0xD9)))  # no length follows
+_END_OF_IMAGE, _START_OF_SCAN = 0xD9, 0xDA
 
 _EXIF_ORIENTATION = 0x0112
 
@@ -50,7 +59,9 @@ _LUMA = np.array((0.299, 0.587, 0.114), np.float32)
 _SLACK = 0.01
 
 
-def read_picture(source: str | os.PathLike | Image.Image | Any, channels: int = 3) -> np.ndarray:
+def read_picture(
+    source: str | os.PathLike | Image.Image | Any, channels: int = 3, place: int | None = None
+) -> np.ndarray:
     """Read one photo, upright and opaque, with the channels that a network takes.
 
     Parameters
@@ -62,6 +73,8 @@ def read_picture(source: str | os.PathLike | Image.Image | Any, channels: int = 
     channels
         Colour channels wanted. 1 and 3 convert between grey (Rec. 601 luma) and RGB; with any
         other number only an array of exactly that many channels will do.
+    place
+        Its place in the list that it comes from, named in errors where it has no name of its own.
 
     Returns
     -------
@@ -71,8 +84,10 @@ def read_picture(source: str | os.PathLike | Image.Image | Any, channels: int = 
 
     Raises
     ------
-    InputError
+    PhotoError
         If the source is missing, damaged, too large, or no picture in 0..255.
+    InputError
+        If photos have not the channels that are wanted.
 
     Notes
     -----
@@ -82,17 +97,16 @@ def read_picture(source: str | os.PathLike | Image.Image | Any, channels: int = 
     if isinstance(source, str | os.PathLike):
         name = repr(os.fsdecode(source))
         _check_convertible(name, channels)
-        with _open(source, name) as file, _decoding(name):
-            formats = [known for known in _FORMATS if known in _installed_formats()]
-            with Image.open(file, formats=formats) as image:
-                _check_scans(image, Path(os.fsdecode(source)), name)
-                return _from_image(image, channels, name)
+        with _open(source, name) as file, _decoding(name), _identified(file) as image:
+            _check_scans(image, file, name)
+            return _from_image(image, channels, name)
+    number = "" if place is None else f" number {place} of the list, from 0,"
     if isinstance(source, Image.Image):
-        name = "The Pillow image"
+        name = f"The Pillow image{number}"
         _check_convertible(name, channels)
         with _decoding(name):
             return _from_image(source, channels, name)
-    return _from_array(_as_array(source), channels, "The array")
+    return _from_array(_as_array(source), channels, f"The array{number}")
 
 
 def pictures_in(folder: str | os.PathLike) -> list[Path]:
@@ -129,19 +143,19 @@ def _open(source: str | os.PathLike, name: str) -> BinaryIO:
         # Opening a pipe would wait for its other end.
         file = path.open("rb") if stat.S_ISREG(status.st_mode) else None
     except FileNotFoundError:
-        raise InputError(_missing(name)) from None
+        raise PhotoError(_missing(name)) from None
     except PermissionError:
-        raise InputError(
+        raise PhotoError(
             f"{name} may not be read (permission denied): change its permissions or copy it."
         ) from None
     except (OSError, ValueError) as error:
-        raise InputError(f"{name} cannot be opened ({_reason(error)}): check the path.") from error
+        raise PhotoError(f"{name} cannot be opened ({_reason(error)}): check the path.") from error
     if file is None:
         kind = "a folder" if path.is_dir() else "a pipe or device"
-        raise InputError(f"{name} is {kind}, not a picture: give the path of a picture file.")
+        raise PhotoError(f"{name} is {kind}, not a picture: give the path of a picture file.")
     if status.st_size == 0:
         file.close()
-        raise InputError(f"{name} is empty (0 bytes): copy or download the picture again.")
+        raise PhotoError(f"{name} is empty (0 bytes): copy or download the picture again.")
     reading(path)
     return file
 
@@ -152,29 +166,44 @@ def _missing(name: str) -> str:
     return f"{name} does not exist: check the path, which is looked up from {str(Path.cwd())!r}."
 
 
-def _installed_formats() -> dict:
+def _identified(file: BinaryIO) -> Image.Image:
+    """The picture in a file, its pixels not yet decoded.
+
+    Unlike `Image.open` it does not ask for Pillow's own limit of pixels, which is the process's
+    and warns: to keep that warning back would change the filters of all threads.
+    """
     Image.init()
-    return Image.OPEN
+    start = file.read(16)
+    for name in _FORMATS:
+        if name not in Image.OPEN:
+            continue
+        factory, accept = Image.OPEN[name]
+        # As `Image.open` does: a format that fails so leaves the file to the next.
+        with contextlib.suppress(SyntaxError, IndexError, TypeError, struct.error):
+            is_such = accept is None or accept(start)
+            # Words say why a format cannot be read here.
+            if is_such and not isinstance(is_such, str):
+                file.seek(0)
+                return factory(file, "")
+    raise UnidentifiedImageError
 
 
 @contextmanager
 def _decoding(name: str) -> Iterator[None]:
     """Turn whatever Pillow raises into one sentence; on damaged files that may be anything."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
+        yield
     except InputError:
         raise
     except UnidentifiedImageError as error:
         kinds = ", ".join(_FORMATS)
-        raise InputError(
+        raise PhotoError(
             f"{name} holds no picture that can be read, whatever its ending: save it as {kinds}."
         ) from error
     except Image.DecompressionBombError as error:
-        raise InputError(f"{name} has too many pixels ({_reason(error)}): shrink it.") from error
+        raise PhotoError(f"{name} has too many pixels ({_reason(error)}): shrink it.") from error
     except Exception as error:
-        raise InputError(
+        raise PhotoError(
             f"{name} cannot be decoded, it may be damaged or cut short ({_reason(error)}): "
             "get the file again, or save it anew from a picture editor."
         ) from error
@@ -198,12 +227,12 @@ def _check_convertible(name: str, channels: int) -> None:
 
 def _from_image(image: Image.Image, channels: int, name: str) -> np.ndarray:
     if image.width * image.height > PIXEL_LIMIT:
-        raise InputError(
+        raise PhotoError(
             f"{name} has {image.width}×{image.height} pixels, more than the {PIXEL_LIMIT:,} "
             "that are read: shrink it."
         )
     if not image.width or not image.height:
-        raise InputError(f"{name} has no pixels, its size is {image.width}×{image.height}.")
+        raise PhotoError(f"{name} has no pixels, its size is {image.width}×{image.height}.")
     image.load()
     # Modes "I", "I;16…" and "F" hold numbers, which Pillow would clip on the way to RGB.
     if image.mode[0] in "IF":
@@ -213,16 +242,38 @@ def _from_image(image: Image.Image, channels: int, name: str) -> np.ndarray:
     return _upright(pixels, image)
 
 
-def _check_scans(image: Image.Image, path: Path, name: str) -> None:
+def _check_scans(image: Image.Image, file: BinaryIO, name: str) -> None:
     """Refuse a JPEG file of very many scans: a hundred bytes make the decoder pass over it all."""
     if image.format not in ("JPEG", "MPO"):
         return
-    scans = path.read_bytes().count(b"\xff\xda")
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        scans = _scans(data)
     if scans * image.width * image.height > _SCANNED_LIMIT:
-        raise InputError(
+        raise PhotoError(
             f"{name} has {image.width}×{image.height} pixels in {scans} scans, which would take "
             "very long to decode: save it anew from a picture editor."
         )
+
+
+def _scans(data: mmap.mmap) -> int:
+    """How many scans the first picture of a JPEG file has.
+
+    Its markers are followed to its end. Previews lie within their lengths; a second picture or a
+    film, as phones append them, lies after that end.
+    """
+    scans, place = 0, 0
+    while found := _MARKER.search(data, place):
+        marker, place = found[1][0], found.end()
+        if marker == _END_OF_IMAGE:
+            break
+        if marker in _BARE:
+            continue
+        place += int.from_bytes(data[place : place + 2])
+        if marker == _START_OF_SCAN:
+            scans += 1
+            end = _END_OF_DATA.search(data, place)
+            place = end.start() if end else len(data)
+    return scans
 
 
 def _numbers(image: Image.Image, name: str) -> np.ndarray:
@@ -264,14 +315,14 @@ def _upright(pixels: np.ndarray, image: Image.Image) -> np.ndarray:
 
 def _as_array(source: Any) -> np.ndarray:
     if not hasattr(source, "__array__"):
-        raise InputError(
+        raise PhotoError(
             f"A picture is a path, a Pillow image or an array of shape (height, width, channels), "
             f"not a {type(source).__name__}."
         )
     try:
         return np.asarray(source)
     except Exception as error:  # PyTorch: a tensor on a GPU, or one that needs gradients
-        raise InputError(
+        raise PhotoError(
             f"This {type(source).__name__} cannot be read as an array ({_reason(error)}): "
             "give a NumPy array."
         ) from error
@@ -280,7 +331,7 @@ def _as_array(source: Any) -> np.ndarray:
 def _from_array(array: np.ndarray, channels: int, name: str) -> np.ndarray:
     _check_shape(array, channels, name)
     if array.dtype == np.uint16 and 0 < array.max() <= 255:
-        raise InputError(
+        raise PhotoError(
             f"{name} has dtype uint16, which spans 0..65535, but its values end at {array.max()}: "
             'give it as uint8, array.astype("uint8").'
         )
@@ -293,22 +344,22 @@ def _check_shape(array: np.ndarray, channels: int, name: str) -> None:
     shape = array.shape if array.ndim != 2 else (*array.shape, 1)
     came = f"{name} has shape {array.shape}"
     if array.size == 0:
-        raise InputError(f"{came}, which holds no pixels: give (height, width, {channels}).")
+        raise PhotoError(f"{came}, which holds no pixels: give (height, width, {channels}).")
     if len(shape) == 4:
-        raise InputError(
+        raise PhotoError(
             f"{came}, a batch: give one picture (height, width, {channels}) at a time."
         )
     if len(shape) != 3:
-        raise InputError(f"{came}, but a picture has (height, width, {channels}).")
+        raise PhotoError(f"{came}, but a picture has (height, width, {channels}).")
     if shape[-1] in readable:
         return
     if shape[0] in readable:
-        raise InputError(
+        raise PhotoError(
             f"{came}, channels first: turn it to (height, width, channels) "
             "with array.transpose(1, 2, 0)."
         )
     expected = "1, 3 or 4" if channels in (1, 3) else channels
-    raise InputError(
+    raise PhotoError(
         f"{came}, which means {shape[-1]} channels, but this network takes {channels}: "
         f"give (height, width, channels) with {expected} channels."
     )
@@ -326,18 +377,18 @@ def _display_units(array: np.ndarray, name: str) -> np.ndarray:
         _check_range(array, name)
         return array.astype(np.uint8)
     if array.dtype.kind != "f":
-        raise InputError(
+        raise PhotoError(
             f"{name} has dtype {array.dtype}, which holds no picture: "
             "give uint8, uint16, bool or floats in 0..255."
         )
     bad = array.size - np.count_nonzero(np.isfinite(array))
     if bad:
-        raise InputError(
+        raise PhotoError(
             f"{name} has {bad} NaN or infinite values among {array.size}: replace them first."
         )
     _check_range(array, name)
     if 0 < array.max() <= 1:
-        raise InputError(
+        raise PhotoError(
             f"{name} has floats between 0 and 1, but a picture spans 0..255: "
             "multiply by 255, or give uint8."
         )
@@ -347,7 +398,7 @@ def _display_units(array: np.ndarray, name: str) -> np.ndarray:
 def _check_range(array: np.ndarray, name: str) -> None:
     low, high = array.min(), array.max()
     if low < -_SLACK or high > 255 + _SLACK:
-        raise InputError(
+        raise PhotoError(
             f"{name} has values from {low:g} to {high:g}, but a picture lies in 0..255: "
             "rescale it, or undo its preparation first."
         )

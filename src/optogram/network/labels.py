@@ -172,7 +172,8 @@ def _from_content(content: object, origin: str) -> Labels:
     """Labels out of a list of entries, or a mapping from class number to entry."""
     if isinstance(content, Mapping):
         content = _in_order(content, origin)
-    if isinstance(content, str) or not isinstance(content, Iterable):
+    is_one = isinstance(content, str) or getattr(content, "ndim", 1) == 0
+    if is_one or not isinstance(content, Iterable):
         raise InputError(
             f"{origin} holds a {type(content).__name__}; expected a list of names, or an object "
             "from class number to name."

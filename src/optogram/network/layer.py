@@ -11,6 +11,7 @@ import numpy as np
 from optogram.network.geometry import Geometry, dtype_bytes
 from optogram.network.receptive_field import ReceptiveField
 from optogram.network.steps import Shape, Step
+from optogram.words import brief, printable
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def row(layer: Layer) -> tuple[str, ...]:
 
 def summary(title: str, layers: Sequence[Layer], weights: Sequence[keras.Variable]) -> str:
     """A table of ``layers`` with totals, as text."""
-    rows = [row(layer) for layer in layers]
+    rows = [tuple(brief(text) for text in row(layer)) for layer in layers]
     widths = [max(len(texts[i]) for texts in (HEADER, *rows)) for i in range(len(HEADER))]
     left_aligned = 3
 
@@ -108,7 +109,7 @@ def summary(title: str, layers: Sequence[Layer], weights: Sequence[keras.Variabl
 
     rule = "-" * sum(widths, 2 * (len(widths) - 1))
     return "\n".join(
-        [title, "", line(HEADER), rule, *map(line, rows), rule, totals(layers, weights)]
+        [printable(title), "", line(HEADER), rule, *map(line, rows), rule, totals(layers, weights)]
     )
 
 

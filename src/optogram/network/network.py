@@ -1,19 +1,19 @@
 """An opened network: what every method, picture and page asks about a model."""
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 
+from optogram.arguments import MOST, checked, whole
 from optogram.errors import InputError, ModelError, nearest
 from optogram.network import steadiness
 from optogram.network.computation import Computation
 from optogram.network.fitting import fit_picture
 from optogram.network.head import hidden_note
 from optogram.network.images import read_picture
-from optogram.network.labels import Labels, numbered, read_labels
+from optogram.network.labels import numbered, read_labels
 from optogram.network.layer import Layer, describe, summary
 from optogram.network.layout import channels_last
 from optogram.network.own_preparation import own_preparation
@@ -103,6 +103,8 @@ class Network(Computation):
     notes : tuple of str
         Those handed in, and warnings where the preparation is a guess or does not fit, or logits
         cannot be had.
+    obtained : str
+        How one comes by a network, for errors.
     is_opaque : bool
         Whether the model is code that optogram cannot see into: one step, without layers.
 
@@ -116,11 +118,14 @@ class Network(Computation):
         If Keras's backend is missing or cannot compute gradients.
     """
 
+    obtained = "open a model with optogram.Network(model), a name or file with optogram.load(…)"
+
+    @checked
     def __init__(
         self,
-        model: keras.Model,
+        model: Any,
         preprocess: Any = None,
-        labels: Sequence[str] | str | os.PathLike | Labels | None = None,
+        labels: Any = None,
         origin: str = "a model in memory",
         notes: Sequence[str] = (),
         *,
@@ -168,11 +173,13 @@ class Network(Computation):
     def __repr__(self) -> str:
         return f"<Network {self.name!r} from {self.origin}, {len(self.graph.steps)} steps>"
 
+    @checked
     def __getitem__(self, name: str) -> Layer:
         """The layer (or half of a layer, ``conv1:pre``) called ``name``."""
         self.require_unchanged()
         return describe(self.step(name), self.geometry(self.nominal_size))
 
+    @checked
     def step(self, name: str) -> Step:
         """The step called ``name``.
 
@@ -187,6 +194,7 @@ class Network(Computation):
             raise InputError(f"{self.name!r} has no layer {name!r}: {hint}.")
         return self._steps[name]
 
+    @checked
     def map_layers(self, size: tuple[int, int] | None = None) -> dict[str, tuple[int, int]]:
         """The layers that can be explained, in order, and the (height, width) of their maps.
 
@@ -198,7 +206,9 @@ class Network(Computation):
         size : (height, width), optional
             Of the image; None: the size that the network takes, 224×224 where it takes any.
         """
-        geometry = self.geometry(size or self.nominal_size)
+        size = self.nominal_size if size is None else size
+        height, width = (whole("size, height and width,", side, 1) for side in size)
+        geometry = self.geometry((height, width))
         preparing = self._own.steps if self._own else frozenset()
         found = {}
         for index in sorted(self.graph.ancestors([self.head.logits]) - preparing):
@@ -239,6 +249,7 @@ class Network(Computation):
 
     # -- pictures in, classes out --------------------------------------------------------------
 
+    @checked
     def prepare(
         self, image: Any, fit: str = "squash", size: tuple[int | None, int | None] | None = None
     ) -> np.ndarray:
@@ -297,7 +308,8 @@ class Network(Computation):
         """
         x = np.empty((0, 0, 0, self.channels), np.float32)
         for number, picture in enumerate(pictures):
-            fitted = fit_picture(read_picture(picture, self.channels), size, fit)
+            place = number if len(pictures) > 1 else None
+            fitted = fit_picture(read_picture(picture, self.channels, place), size, fit)
             if not number:  # filled one by one: stacked in the end they would be there twice
                 x = np.empty((len(pictures), *fitted.shape), np.float32)
             if fitted.shape != x.shape[1:]:
@@ -305,10 +317,12 @@ class Network(Computation):
             x[number] = self.preparation.to_network(fitted[None])[0]
         return x
 
+    @checked
     def display(self, x: np.ndarray) -> np.ndarray:
         """The way back: prepared images (N, H, W, C) as uint8 pictures."""
         return self.preparation.display(x)
 
+    @checked
     def scores(self, image: Any, memory: int | str | None = None) -> np.ndarray:
         """The logits (N, outputs) for everything that `prepare` takes.
 
@@ -317,6 +331,7 @@ class Network(Computation):
         x = self.prepare(image)
         return self.evaluate(x, [self.head.logits], memory, beside=made_bytes(x, image))[0]
 
+    @checked
     def predict(self, image: Any, top: int = 5, fit: str = "squash") -> list[list[Prediction]]:
         """The classes that the network finds most probable.
 
@@ -336,8 +351,7 @@ class Network(Computation):
         list of list of Prediction
             For each image, (index, id, label, probability) by falling probability.
         """
-        if top < 1:
-            raise InputError(f"top must be at least 1, not {top}.")
+        top = whole("top", top, 1)
         if self.head.is_spatial:
             raise InputError(
                 f"{self.name!r} does not name a picture, it scores classes at every position "
@@ -359,6 +373,7 @@ class Network(Computation):
             for row in probabilities
         ]
 
+    @checked
     def class_index(self, label: int | str) -> int:
         """The index of a class given by index, name or WordNet id.
 
@@ -369,7 +384,7 @@ class Network(Computation):
         """
         if isinstance(label, str):
             return self.labels.index(label)
-        count = self.head.classes
+        count, label = self.head.classes, whole("A class", label, -MOST)
         if not 0 <= label < count:
             raise InputError(
                 f"{self.name!r} has {count} classes, numbered 0 to {count - 1}: "

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from optogram import backend
+from optogram.arguments import checked
 from optogram.errors import ModelError
 from optogram.files import kind_at, labels_beside
 from optogram.network import catalogue
@@ -25,12 +26,13 @@ _ENDINGS = (".keras", ".h5", ".hdf5")
 _IMAGENET_CLASSES = 1000
 
 
+@checked
 def load(
     model: str | os.PathLike,
     *,
     weights: str | os.PathLike | None = "imagenet",
     preprocess: Any = None,
-    labels: Sequence[str] | str | os.PathLike | Labels | None = None,
+    labels: Any = None,
     input: str | None = None,
     fixed: Mapping[str, Any] | None = None,
     output: str | None = None,

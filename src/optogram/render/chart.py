@@ -8,8 +8,10 @@ from numpy.typing import ArrayLike
 from PIL import Image, ImageDraw
 from PIL.Image import Resampling
 
+from optogram.arguments import checked, whole
 from optogram.errors import InputError
-from optogram.render.text import PAPER, compact, label
+from optogram.render.canvas import blank
+from optogram.render.text import compact, label
 
 # Okabe and Ito's colours, which the colour-blind can tell apart too.
 _COLORS = ((0, 114, 178), (213, 94, 0), (120, 120, 120), (0, 158, 115), (204, 121, 167))
@@ -19,6 +21,7 @@ _SHARP = 3
 _TICKS = 5
 
 
+@checked
 def chart(
     lines: Mapping[str, tuple[ArrayLike, ArrayLike]],
     *,
@@ -61,8 +64,8 @@ def chart(
     top = top if top > bottom else bottom + 1
     right = right if right > left else left + 1
     colors = dict(zip(drawn, _COLORS * len(drawn), strict=False))
-    height, width = size
-    field = Image.new("RGB", (width * _SHARP, height * _SHARP), PAPER)
+    height, width = (whole("size, height and width,", side, 1, 10_000) for side in size)
+    field = blank(width * _SHARP, height * _SHARP)
     pen = ImageDraw.Draw(field)
     pen.rectangle((0, 0, field.width - 1, field.height - 1), outline=_FRAME, width=_SHARP)
     ticks = np.linspace(bottom, top, _TICKS)
@@ -105,7 +108,7 @@ def _labelled(
     y = (head.height + gap if head else 0) + size // 2
     line = feet[0].height
     width = x + field.width + feet[1].width // 2
-    canvas = Image.new("RGB", (width, y + field.height + 2 * line + 3 * gap), PAPER)
+    canvas = blank(width, y + field.height + 2 * line + 3 * gap)
     if head:
         canvas.paste(head, (x, 0))
     canvas.paste(field, (x, y))

@@ -9,6 +9,7 @@ import numpy as np
 from cmap import Catalog, Colormap
 from numpy.typing import ArrayLike
 
+from optogram.arguments import checked
 from optogram.errors import InputError, nearest
 from optogram.render.display import Scale, scale_of, to_unit
 
@@ -31,6 +32,7 @@ _UNKNOWN = np.array([128, 128, 128], np.uint8)
 _UNKNOWN_AMONG_GREYS = np.array([190, 80, 150], np.uint8)
 
 
+@checked
 def colorize(
     values: ArrayLike, scale: Scale | None = None, cmap: ColorMap | None = None
 ) -> np.ndarray:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from optogram.arguments import checked
 from optogram.errors import InputError
 
 _TINY = np.finfo(np.float64).tiny
@@ -52,6 +53,7 @@ def as_numbers(values: ArrayLike) -> np.ndarray:
     return array.astype(np.float64, copy=False)
 
 
+@checked
 def scale_of(
     values: ArrayLike,
     *,
@@ -134,6 +136,7 @@ def to_unit(values: ArrayLike, scale: Scale) -> np.ndarray:
     return np.where(np.isfinite(numbers), np.clip(unit, 0, 1), np.nan).astype(np.float32)
 
 
+@checked
 def to_picture(values: ArrayLike, scale: Scale | None = None) -> np.ndarray:
     """Show values that are already a picture, such as a kernel over red, green and blue.
 
@@ -153,6 +156,7 @@ def to_picture(values: ArrayLike, scale: Scale | None = None) -> np.ndarray:
     return np.rint(np.where(np.isnan(unit), 128, unit * 255)).astype(np.uint8)
 
 
+@checked
 def standardized(pictures: ArrayLike, contrast: float = 0.15) -> np.ndarray:
     """Show pictures whose units mean nothing: each with its mean at mid-grey.
 

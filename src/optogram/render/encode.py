@@ -8,6 +8,7 @@ from pathlib import Path
 from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
 
+from optogram.arguments import checked
 from optogram.errors import InputError
 from optogram.files import MARK, replacing
 from optogram.render.resample import Photo, as_image
@@ -15,6 +16,7 @@ from optogram.render.resample import Photo, as_image
 _FORMATS = {"png": "PNG", "jpeg": "JPEG", "jpg": "JPEG", "webp": "WEBP"}
 
 
+@checked
 def to_bytes(picture: Photo, format: str = "png", *, quality: int = 90) -> bytes:
     """Encode a picture.
 
@@ -35,12 +37,14 @@ def to_bytes(picture: Photo, format: str = "png", *, quality: int = 90) -> bytes
     return _encoded(as_image(picture), _name(format), **_options(_name(format), quality))
 
 
+@checked
 def data_uri(picture: Photo, format: str = "png", *, quality: int = 90) -> str:
     """Encode a picture, as in `to_bytes`, into a URI that a page can hold in place of a file."""
     data = base64.b64encode(to_bytes(picture, format, quality=quality)).decode("ascii")
     return f"data:image/{_name(format).lower()};base64,{data}"
 
 
+@checked
 def write(picture: Photo, path: str | Path, *, quality: int = 90) -> Path:
     """Write a picture; the extension of ``path`` decides the format.
 
@@ -72,6 +76,7 @@ def write(picture: Photo, path: str | Path, *, quality: int = 90) -> Path:
     return _replaced(path, _encoded(as_image(picture), name, **options))
 
 
+@checked
 def write_gif(frames: Sequence[Photo], path: str | Path, *, fps: float = 5.0) -> Path:
     """Write pictures as an animation that repeats.
 

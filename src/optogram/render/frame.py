@@ -5,8 +5,9 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw
 
+from optogram.render.canvas import blank
 from optogram.render.display import Scale, to_unit
-from optogram.render.text import INK, PAPER, compact, label, text_size
+from optogram.render.text import INK, compact, label, text_size
 
 
 def scale_bar(
@@ -41,7 +42,7 @@ def scale_bar(
     strip = Image.fromarray(colors).resize((size, height))
     gap, tick = size // 3, size // 4
     width = size + tick + 2 * gap + max(number.width for number in numbers.values())
-    bar = Image.new("RGB", (width, height), PAPER)
+    bar = blank(width, height)
     bar.paste(strip, (0, 0))
     ImageDraw.Draw(bar).rectangle((0, 0, size - 1, height - 1), outline=INK)
     for value, number in numbers.items():
@@ -67,7 +68,7 @@ def framed(
     width = picture.width + (gap + bar.width if bar else 0)
     heading = label(title, size, width=width) if title else None
     top = heading.height + gap // 2 if heading else 0
-    canvas = Image.new("RGB", (width, top + max(picture.height, bar.height if bar else 0)), PAPER)
+    canvas = blank(width, top + max(picture.height, bar.height if bar else 0))
     canvas.paste(picture, (0, top))
     if heading:
         canvas.paste(heading, (0, 0))

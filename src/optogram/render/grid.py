@@ -5,9 +5,11 @@ from collections.abc import Sequence
 
 from PIL import Image
 
+from optogram.arguments import checked, whole
 from optogram.errors import InputError
+from optogram.render.canvas import blank
 from optogram.render.resample import Photo, as_image, resized
-from optogram.render.text import PAPER, label
+from optogram.render.text import label
 
 _SHEET_WIDTH = 1024
 _CELL = 128
@@ -15,6 +17,7 @@ _LABELLED_WIDTH = 72
 _LABEL_GAP = 4
 
 
+@checked
 def grid(
     pictures: Sequence[Photo],
     *,
@@ -62,9 +65,7 @@ def column_count(count: int, columns: int | None) -> int:
     """Columns for ``count`` pictures, ⌈√count⌉ unless given."""
     if not count:
         raise InputError("A grid needs at least one picture, but got none.")
-    if columns is not None and columns < 1:
-        raise InputError(f"A grid needs at least one column, but got {columns}.")
-    return columns or math.isqrt(count - 1) + 1
+    return whole("columns", columns, 1) if columns is not None else math.isqrt(count - 1) + 1
 
 
 def cell_size(
@@ -76,10 +77,9 @@ def cell_size(
     if cell is None:
         narrowest = _LABELLED_WIDTH if labelled else 1
         enough = min(_SHEET_WIDTH // columns, _CELL) // width
-        factor = max(1, enough, -(-narrowest // width))
+        factor = max(1, min(max(enough, -(-narrowest // width)), _SHEET_WIDTH // height))
         return height * factor, width * factor
-    if cell < 1:
-        raise InputError(f"A cell is at least one pixel, but got {cell}.")
+    cell = whole("cell", cell, 1)
     return fit((height, width), (cell, cell))
 
 
@@ -101,14 +101,13 @@ def arrange(
 
     A tile smaller than its cell lies in the middle, or just above its label.
     """
-    if margin < 0:
-        raise InputError(f"A margin cannot be negative, but got {margin}.")
+    margin = whole("margin", margin, 0)
     words = _words(labels, len(tiles), room)
     height, width = room[0] + margin, room[1] + margin
     if words:
         height += max(word.height for word in words) + _LABEL_GAP
     rows = -(-len(tiles) // columns)
-    canvas = Image.new("RGB", (columns * width - margin, rows * height - margin), PAPER)
+    canvas = blank(columns * width - margin, rows * height - margin)
     for index, tile in enumerate(tiles):
         top, left = index // columns * height, index % columns * width
         space = room[0] - tile.height

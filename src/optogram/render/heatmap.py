@@ -3,12 +3,14 @@
 import numpy as np
 from PIL import Image
 
+from optogram.arguments import checked
 from optogram.render.colors import ColorMap, color_table, paint
 from optogram.render.display import Scale, scale_of, to_unit
 from optogram.render.frame import framed, scale_bar
 from optogram.render.resample import Interpolation, as_map, legible, stretch
 
 
+@checked
 def heatmap(
     values: np.ndarray,
     *,

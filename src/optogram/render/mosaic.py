@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
+from optogram.arguments import checked
 from optogram.errors import InputError
 from optogram.render.colors import ColorMap, color_table, paint
 from optogram.render.display import Scale, as_numbers, range_of, scale_of, to_unit
@@ -14,6 +15,7 @@ from optogram.render.grid import arrange, cell_size, column_count, fit
 from optogram.render.resample import as_map, stretch
 
 
+@checked
 def mosaic(
     maps: np.ndarray | Sequence[np.ndarray],
     *,
@@ -91,8 +93,9 @@ def mosaic(
 
 
 def _tiles(maps: np.ndarray | Sequence[np.ndarray]) -> list[np.ndarray]:
-    if not isinstance(maps, np.ndarray):
+    if isinstance(maps, Sequence):
         return [as_numbers(as_map(tile)) for tile in maps]
+    maps = np.asarray(maps)
     if maps.ndim != 3 or not maps.size:
         raise InputError(
             f"Maps are an array (h, w, n) or a list of arrays (h, w), but got {maps.shape}."

@@ -1,11 +1,12 @@
 """A map laid over its photo, and a photo seen through a mask."""
 
 from collections.abc import Callable
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from PIL import Image
 
+from optogram.arguments import checked
 from optogram.errors import InputError
 from optogram.render.colors import OPENCV_JET, ColorMap, banded, color_table, paint
 from optogram.render.display import Scale, range_of, scale_of, to_unit
@@ -35,6 +36,7 @@ _Blend = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """From places on the scale (...) and pixels below them (..., 3) to pixels (..., 3), float."""
 
 
+@checked
 def overlay(
     photo: Photo,
     values: np.ndarray,
@@ -92,14 +94,9 @@ def overlay(
         If the photo, the map, the style, the opacity, the size, the colour map or the
         interpolation cannot be used.
     """
-    if style not in _OPACITY:
-        names = ", ".join(map(repr, get_args(OverlayStyle)))
-        raise InputError(f"The style of an overlay is one of {names}, but got {style!r}.")
     opacity = _OPACITY[style] if opacity is None else opacity
     if not 0 <= opacity <= 1:
         raise InputError(f"The opacity lies in 0 to 1, but got {opacity}.")
-    if size is not None and min(size) < 1:
-        raise InputError(f"A size is a height and a width of at least 1, but got {size}.")
     values = as_map(values)
     scale = _default_scale(style, values) if scale is None else scale
     table = color_table(scale, cmap or _COLORS[style])
@@ -116,6 +113,7 @@ def overlay(
     return framed(picture, bar=drawn, title=title)
 
 
+@checked
 def through_mask(photo: Photo, mask: np.ndarray, *, light: float = 0.12) -> Image.Image:
     """Show a photo only where a mask is True, and darkness elsewhere.
 

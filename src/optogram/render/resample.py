@@ -6,12 +6,14 @@ import numpy as np
 from PIL import Image
 
 from optogram.errors import InputError
+from optogram.render.canvas import require_room
 
 Interpolation = Literal["bilinear", "nearest"]
 Photo = Image.Image | np.ndarray
 """A PIL image, or a uint8 array (H, W, 3), (H, W, 1) or (H, W)."""
 
 _LEGIBLE = 224
+_WIDEST = 4096
 
 # Pillow's box filter repeats pixels when it enlarges and, unlike NEAREST, averages them when it
 # shrinks, so that no cell of a map is dropped.
@@ -71,8 +73,7 @@ def stretch(
     InputError
         If the size is not positive or the interpolation is unknown.
     """
-    if min(size) < 1:
-        raise InputError(f"A size is a height and a width of at least 1, but got {size}.")
+    require_room(size[1], size[0])
     if interpolation not in _FILTERS:
         names = " or ".join(map(repr, get_args(Interpolation)))
         raise InputError(f"The interpolation is {names}, but got {interpolation!r}.")
@@ -88,26 +89,30 @@ def stretch(
 def resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     """``image`` at ``size`` (height, width); its pixels stay visible from twofold upwards."""
     height, width = size
+    require_room(width, height)
     twofold = height >= 2 * image.height
     resampling = Image.Resampling.BOX if twofold else Image.Resampling.LANCZOS
     return image.resize((width, height), resampling)
 
 
-def enlargement(height: int) -> int:
-    """Whole factor that makes a picture of ``height`` pixels high enough to be read."""
-    return max(1, -(-_LEGIBLE // height))
+def enlargement(size: tuple[int, int]) -> int:
+    """Whole factor that makes a picture of ``size`` (height, width) high enough to be read.
+
+    One that is many times as wide as it is high stays lower, so that it does not become huge.
+    """
+    return max(1, min(-(-_LEGIBLE // size[0]), _WIDEST // size[1]))
 
 
 def legible(size: tuple[int, int]) -> tuple[int, int]:
-    """``size`` (height, width), times the whole number that makes it high enough to be read."""
-    factor = enlargement(size[0])
+    """``size`` (height, width), times its `enlargement`."""
+    factor = enlargement(size)
     return size[0] * factor, size[1] * factor
 
 
 def enlarged(photo: Photo) -> Image.Image:
     """``photo`` in RGB, each pixel repeated in both directions where the photo is small."""
     image = as_image(photo)
-    factor = enlargement(image.height)
+    factor = enlargement((image.height, image.width))
     return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
 
 

@@ -2,15 +2,21 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 from PIL import Image
 
+from optogram.arguments import checked, whole
 from optogram.errors import InputError
+from optogram.render.canvas import PAPER, blank
 from optogram.render.resample import Photo, as_image, resized
-from optogram.render.text import PAPER, label, text_size
+from optogram.render.text import label, text_size
 
 _CAPTION_WIDTH = 12  # times the font size
+_WIDEST = 10_000
+"""No picture is enlarged beyond it: of one that is far wider than high little would be seen."""
 
 
+@checked
 def sheet(
     rows: Sequence[Sequence[Photo | None]],
     *,
@@ -34,15 +40,18 @@ def sheet(
     Returns
     -------
     PIL.Image.Image
-        RGB; each row is as high as its highest picture.
+        RGB; each row is as high as its highest picture, or as its caption.
 
     Raises
     ------
     InputError
         If there is no picture, or the titles or captions do not match the table.
     """
+    if any(not isinstance(row, Sequence | np.ndarray) for row in rows):
+        raise InputError("Each row of a sheet is a sequence of pictures.")
     if all(picture is None for row in rows for picture in row):
         raise InputError("A sheet needs at least one picture, but got none.")
+    gap = whole("gap", gap, 0)
     table = [_level(row) for row in rows]
     count = max(len(row) for row in table)
     _check(titles, count, "column", "title")
@@ -56,9 +65,11 @@ def sheet(
         label(text, size, width=width) for text, width in zip(titles or (), widths, strict=False)
     ]
     sides = [label(text, size, width=_CAPTION_WIDTH * size) for text in captions or ()]
+    if sides:
+        heights = [max(*pair) for pair in zip(heights, (s.height for s in sides), strict=True)]
     lefts = _starts([side.width for side in sides], widths, gap)
     tops = _starts([head.height for head in heads], heights, gap)
-    canvas = Image.new("RGB", (lefts[-1], tops[-1]), PAPER)
+    canvas = blank(lefts[-1], tops[-1])
     for head, left in zip(heads, lefts, strict=False):
         canvas.paste(head, (left, gap))
     for side, top, height in zip(sides, tops, heights, strict=False):
@@ -77,7 +88,10 @@ def _level(row: Sequence[Photo | None]) -> list[Image.Image]:
         1 if item is None else max(1, round(image.width * height / image.height))
         for item, image in zip(row, images, strict=True)
     ]
-    return [resized(image, (height, width)) for image, width in zip(images, widths, strict=True)]
+    return [
+        image if image.width < width > _WIDEST else resized(image, (height, width))
+        for image, width in zip(images, widths, strict=True)
+    ]
 
 
 def _starts(words: list[int], lengths: list[int], gap: int) -> list[int]:

@@ -1,13 +1,18 @@
 """Words and numbers as pixels, measured before they are drawn."""
 
+import bisect
 import math
 from functools import lru_cache
 from typing import Literal, cast
 
 from PIL import Image, ImageDraw, ImageFont
 
+from optogram.render.canvas import PAPER
+from optogram.words import brief
+
 INK = (38, 40, 44)
-PAPER = (255, 255, 255)
+
+_MOST_LINES = 20
 
 # Pillow's own font holds ASCII only; these, where the system has one, hold the other scripts.
 _WIDER_FONTS = (
@@ -49,7 +54,8 @@ def label(
     Parameters
     ----------
     text : str
-        May hold line breaks.
+        May hold line breaks. Of a longer line than 200 characters its beginning and end are drawn,
+        of more than 20 lines the first; what does not print is written out.
     size : int
         Font size in pixels.
     width : int, optional
@@ -62,10 +68,11 @@ def label(
     PIL.Image.Image
         RGB, as wide as the longest line and as high as the lines are together.
     """
-    font = _font(size, plain=text.isascii())
+    paragraphs = [brief(line) for line in text.split("\n", _MOST_LINES)[:_MOST_LINES]]
+    font = _font(size, plain=all(map(str.isascii, paragraphs)))
     lines = [
         line
-        for paragraph in text.split("\n")
+        for paragraph in paragraphs
         for line in (_wrap(paragraph, font, width) if width else [paragraph])
     ]
     line_height = sum(font.getmetrics())
@@ -102,5 +109,6 @@ def _wrap(paragraph: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]
 def _shorten(line: str, font: ImageFont.FreeTypeFont, width: int) -> str:
     if font.getlength(line) <= width:
         return line
-    fitting = (line[:end] + "..." for end in range(len(line), 0, -1))
-    return next((cut for cut in fitting if font.getlength(cut) <= width), "")
+    cuts = [f"{line[:end]}..." for end in range(1, len(line))]
+    fitting = bisect.bisect(cuts, width, key=lambda cut: math.ceil(font.getlength(cut)))
+    return cuts[fitting - 1] if fitting else ""

@@ -9,7 +9,8 @@ from typing import Any
 
 import jinja2
 
-from optogram.errors import InputError, OutputError
+from optogram.arguments import checked, whole
+from optogram.errors import OutputError
 from optogram.files import MARK, one_run, replacing, require_place
 from optogram.network.network import Network
 from optogram.progress import Meter, Progress, silent
@@ -25,6 +26,7 @@ _FITS = {
 }
 
 
+@checked
 @one_run()
 def report(
     net: Network,
@@ -75,8 +77,7 @@ def report(
         If the page cannot be written there, or optogram did not make the one that is there, which
         is found out before anything is computed.
     """
-    if top < 1:
-        raise InputError(f"top must be at least 1, not {top}.")
+    top = whole("top", top, 1)
     page = Path(out) / "index.html"
     _check_writable(page)
     photos = [

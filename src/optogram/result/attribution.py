@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from optogram.arguments import checked, whole
 from optogram.errors import InputError
 from optogram.result.base import Result
 from optogram.result.photo import photo_below
@@ -67,6 +68,7 @@ class Attribution(Result):
         What `optogram.check` asks again; it is not saved, and None in a result loaded from a file.
     """
 
+    obtained: ClassVar = "saliency, gradcam or another attribution method makes one"
     shapes: ClassVar = {
         "values": "N h w | N H W C",
         "images": "N H W C",
@@ -391,10 +393,13 @@ class GradCAMSteps:
         maps = np.broadcast_to(self.maps, self.gradients.shape)
         return np.einsum("nk,nhwk->nhw", self.weights, maps)
 
+    @checked
     def plot(self, index: int = 0, top: int = 5) -> "Image":
         """The stages of image ``index`` for the ``top`` maps that add most, and the sum of all."""
         from optogram.render import compact, heatmap, legible, scale_of, sheet, visible
 
+        index = whole("index", index, -len(self.images), len(self.images) - 1)
+        top = whole("top", top, 1)
         maps = self.maps[index if len(self.maps) > 1 else 0]
         gradients, weights = self.gradients[index], self.weights[index]
         parts = maps * weights

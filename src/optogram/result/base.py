@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, get_args, get_origin
 
 import numpy as np
 
+from optogram.arguments import checked, checked_methods
 from optogram.errors import InputError
 from optogram.files import read_arrays, replacing
 
@@ -53,8 +54,9 @@ class Result:
     """What a file may hold: ``"N h w | N H W C"``, where a letter is the same length throughout."""
 
     def __init_subclass__(cls) -> None:
-        """Make the class known to `load_result` by its name."""
+        """Make the class known to `load_result` by its name; have its methods' arguments read."""
         Result.kinds[cls.__name__] = cls
+        checked_methods(cls, _require_image)
 
     def __post_init__(self) -> None:
         """Lock the arrays."""
@@ -65,6 +67,7 @@ class Result:
                 locked.flags.writeable = False
                 object.__setattr__(self, item.name, locked)
 
+    @checked
     def save(self, path: str | os.PathLike) -> Path:
         """Write everything into one ``.npz`` file, which `load_result` opens again.
 
@@ -114,6 +117,17 @@ class Result:
         )
 
 
+def _require_image(arguments: Mapping[str, Any]) -> None:
+    """Raise an InputError if a method is asked for an image, by ``index``, that is not there."""
+    index, count = arguments.get("index", 0), len(arguments["self"].values)
+    if not -count <= index < count:
+        raise InputError(
+            f"The result has {count} explanations, numbered 0 to {count - 1}: index {index} is out "
+            "of range."
+        )
+
+
+@checked
 def load_result(path: str | os.PathLike) -> Result:
     """Open a result that `Result.save` wrote.
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from optogram.arguments import checked
 from optogram.errors import InputError
 from optogram.result.attribution import Attribution
 
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
+@checked
 def side_by_side(results: Sequence[Attribution], columns: int = 4) -> "Image":
     """What several methods say of the same images and targets, as one picture.
 
@@ -32,7 +34,7 @@ def side_by_side(results: Sequence[Attribution], columns: int = 4) -> "Image":
     """
     from optogram.render import compact, grid, sheet, visible
 
-    if not results:
+    if not len(results):
         raise InputError("Expected at least one result to show, got none.")
     first = results[0]
     for result in results:

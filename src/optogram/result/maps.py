@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from optogram.arguments import checked
 from optogram.errors import InputError
 from optogram.files import require_place
 from optogram.progress import Progress, silent
@@ -171,6 +172,7 @@ class FeatureMaps(Result):
         _require(self.layer, "maps", channels, self.values.shape[-1])
 
 
+@checked
 def layer_by_layer(
     maps: Mapping[str, FeatureMaps],
     channels: Sequence[int] = range(5),

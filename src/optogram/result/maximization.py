@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from optogram.arguments import whole
 from optogram.errors import InputError
 from optogram.result.base import Result
 
@@ -83,7 +84,9 @@ class Maximization(Result):
         """
         from optogram.render import chart
 
-        chosen = range(min(3, len(self.history))) if indices is None else indices
+        count = len(self.history)
+        shown = range(min(3, count)) if indices is None else indices
+        chosen = [whole("indices", index, -count, count - 1) for index in shown]
         steps = np.arange(self.history.shape[1])
         lines = {self.targets[i]: (steps, self.history[i]) for i in chosen}
         return chart(lines, x_label="step", title="score before each step")

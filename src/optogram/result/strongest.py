@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from optogram.arguments import whole
 from optogram.errors import InputError
 from optogram.result.base import Result
 
@@ -36,6 +37,8 @@ class StrongestImages(Result):
     windows : ndarray of shape (filters, top, 4)
         What the filter sees from there, its receptive field cut at the borders: top, left, bottom,
         right, in pixels of the prepared photo.
+    unread : tuple of str
+        Those of the ``photos`` that cannot be read, and were left out.
     opened : sequence or None
         The photos as they were given; not saved.
     """
@@ -54,6 +57,7 @@ class StrongestImages(Result):
     indices: np.ndarray
     positions: np.ndarray
     windows: np.ndarray
+    unread: tuple[str, ...] = ()
     opened: Sequence[Any] | None = field(default=None, repr=False, metadata={"is_saved": False})
 
     def crop(self, row: int, rank: int = 0) -> "Image":
@@ -68,6 +72,8 @@ class StrongestImages(Result):
         from optogram.network.images import read_picture
         from optogram.render import visible
 
+        rows, ranks = self.indices.shape
+        row, rank = whole("row", row, -rows, rows - 1), whole("rank", rank, -ranks, ranks - 1)
         index = int(self.indices[row, rank])
         if index < 0:
             raise InputError(
@@ -98,6 +104,7 @@ class StrongestImages(Result):
         """
         from optogram.render import sheet
 
+        cell = whole("cell", cell, 1, 10_000)
         numbers = [int(number) for number in self.filters]
         chosen = numbers[:10] if filters is None else list(filters)
         missing = [number for number in chosen if number not in numbers]

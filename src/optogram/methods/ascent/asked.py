@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from optogram.arguments import MOST_SEED, whole
 from optogram.errors import InputError
 from optogram.methods.ascent.climb import Plan, plan
 from optogram.methods.ascent.recipe import Recipe
@@ -81,9 +82,8 @@ def read(
     frames: int | None,
 ) -> Asked:
     """The arguments of `maximize`; InputError where they cannot be used."""
-    for name, given, least in (("seed", seed, 0), ("frames", 1 if frames is None else frames, 1)):
-        if not (isinstance(given, int | np.integer) and given >= least):
-            raise InputError(f"{name} is a whole number, {least} or more, not {given!r}.")
+    seed = whole("seed", seed, 0, MOST_SEED)
+    frames = None if frames is None else whole("frames", frames, 1)
     net.score_value(score)
     targets = targets_of(target)
     groups: dict[tuple[Value, ...], list[int]] = {}
@@ -106,8 +106,8 @@ def read(
         raise InputError(f"Got {len(photo)} starts for {len(targets)} targets: give one, or each.")
     plans = []
     for values, members in groups.items():
-        kept = recipe.steps // int(frames) if frames else 0
-        plans.append((plan(net, recipe, canvas, values, score, int(seed), kept), members))
+        kept = recipe.steps // frames if frames else 0
+        plans.append((plan(net, recipe, canvas, values, score, seed, kept), members))
         for i in members:
             targets[i].weights(net, plans[-1][0].fed, score)  # raises where there is no such thing
     parameters = {
@@ -115,8 +115,8 @@ def read(
         "start": _named(start),
         "size": canvas,
         "score": score,
-        "seed": int(seed),
-        "frames": None if frames is None else int(frames),
+        "seed": seed,
+        "frames": frames,
     }
     every = parameters["frames"]
     return Asked(net, targets, recipe, canvas, plans, photo, every, parameters)
@@ -155,10 +155,7 @@ def _canvas(
 ) -> tuple[int, int]:
     """(height, width) of the pictures."""
     sides = net.nominal_size if size is None else size
-    is_pair = isinstance(sides, Sequence) and len(sides) == 2
-    if not is_pair or not all(isinstance(s, int | np.integer) and s >= 1 for s in sides):
-        raise InputError(f"size is (height, width), at least one pixel each, not {size!r}.")
-    height, width = int(sides[0]), int(sides[1])
+    height, width = (whole("size, height and width,", side, 1) for side in sides)
     if not as_layer:
         return height, width
     layers = {value for values in groups for value in values}

@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from math import inf, isfinite
+from math import inf
 from typing import Any
 
-import numpy as np
-
+from optogram.arguments import number, shown, whole
 from optogram.errors import InputError, nearest
 from optogram.methods.ascent.rules import RULES
 from optogram.methods.ascent.transforms import Crop, Jitter, Pad, Rotate, Scale, Transform
@@ -80,26 +79,20 @@ class Recipe:
             ("units", ("network", "display")),
         ):
             given = getattr(self, name)
-            if given not in known:
-                raise InputError(f"{name} must be one of {', '.join(known)}, not {given!r}.")
-        for name, kind, holds, words in (
-            ("steps", int, lambda n: n >= 1, "a whole number, 1 or more"),
-            ("views", int, lambda n: n >= 1, "a whole number, 1 or more"),
-            ("redirected", int, lambda n: n >= 0, "a whole number, 0 or more"),
-            ("crop", int, lambda n: n >= 0, "a whole number, 0 or more"),
-            ("side", int | None, lambda n: n is None or n >= 1, "a whole number, or None"),
-            ("rate", float, lambda n: 0 < n < inf, "a number more than 0"),
-            ("centre", float, isfinite, "a number"),
-            ("spread", float, lambda n: 0 <= n < inf, "a number, 0 or more"),
-            ("l2", float, lambda n: 0 <= n < inf, "a number, 0 or more"),
-            ("tv", float, lambda n: 0 <= n < inf, "a number, 0 or more"),
-            ("contrast", float | None, lambda n: n is None or 0 < n < inf, "more than 0, or None"),
-        ):
-            given = _python_number(getattr(self, name))
-            fits = isinstance(given, kind) or (kind is not int and isinstance(given, int))
-            if not fits or not holds(given):
-                raise InputError(f"{name} is {words}, not {given!r}.")
-            object.__setattr__(self, name, given)
+            if not isinstance(given, str) or given not in known:
+                raise InputError(f"{name} must be one of {', '.join(known)}, not {shown(given)}.")
+        for name, least in (("steps", 1), ("views", 1), ("redirected", 0), ("crop", 0)):
+            object.__setattr__(self, name, whole(name, getattr(self, name), least))
+        for name, lowest in (("rate", 0), ("centre", -inf), ("spread", 0), ("l2", 0), ("tv", 0)):
+            object.__setattr__(self, name, number(name, getattr(self, name), lowest))
+        if self.rate == 0:
+            raise InputError("rate must be a number more than 0, not 0.")
+        if self.side is not None:
+            object.__setattr__(self, "side", whole("side", self.side, 1))
+        if self.contrast is not None:
+            object.__setattr__(self, "contrast", number("contrast", self.contrast, 0))
+            if self.contrast == 0:
+                raise InputError("contrast must be a number more than 0, or None, not 0.")
         if not isinstance(self.transforms, tuple) or not all(
             isinstance(transform, Transform) for transform in self.transforms
         ):
@@ -107,11 +100,6 @@ class Recipe:
                 f"transforms is a tuple of Pad, Jitter, Scale, Rotate and Crop, "
                 f"not {self.transforms!r}."
             )
-
-
-def _python_number(value: Any) -> Any:
-    """A NumPy number as one of Python's, which files can keep; anything else as it is."""
-    return value.item() if isinstance(value, np.generic) else value
 
 
 RECIPES: dict[str, Recipe] = {

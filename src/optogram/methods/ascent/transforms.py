@@ -12,6 +12,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from optogram.arguments import number, whole
+from optogram.errors import InputError
+
 Size = tuple[int, int]
 
 
@@ -40,6 +43,10 @@ class Pad(Transform):
 
     pixels: int
 
+    def __post_init__(self) -> None:
+        """Refuse what is no width."""
+        object.__setattr__(self, "pixels", whole("pixels", self.pixels))
+
     def scaled(self, factor: float) -> "Pad":
         """A narrower margin."""
         return Pad(round(self.pixels * factor))
@@ -58,6 +65,10 @@ class Jitter(Transform):
     """A window smaller by so many pixels, anywhere in the picture."""
 
     pixels: int
+
+    def __post_init__(self) -> None:
+        """Refuse what is no number of pixels."""
+        object.__setattr__(self, "pixels", whole("pixels", self.pixels))
 
     def scaled(self, factor: float) -> "Jitter":
         """A smaller jitter."""
@@ -80,6 +91,10 @@ class Scale(Transform):
     low: float
     high: float
 
+    def __post_init__(self) -> None:
+        """Refuse factors that would leave nothing."""
+        _check_range(self, 1e-3, 1e3)
+
     def draw(self, generator: np.random.Generator, count: int, size: Size) -> np.ndarray:
         """All factors equally often."""
         return _matrices(count, 1 / generator.uniform(self.low, self.high, count))
@@ -90,6 +105,10 @@ class Rotate(Transform):
     """Turned by up to so many degrees to either side."""
 
     degrees: float
+
+    def __post_init__(self) -> None:
+        """Refuse what is no angle."""
+        object.__setattr__(self, "degrees", number("degrees", self.degrees, 0))
 
     def draw(self, generator: np.random.Generator, count: int, size: Size) -> np.ndarray:
         """All angles equally often."""
@@ -106,6 +125,10 @@ class Crop(Transform):
 
     low: float
     high: float
+
+    def __post_init__(self) -> None:
+        """Refuse shares that are none."""
+        _check_range(self, 1e-3, 1)
 
     def draw(self, generator: np.random.Generator, count: int, size: Size) -> np.ndarray:
         """All shares and all places equally often."""
@@ -175,6 +198,14 @@ def view(pictures: Any, matrix: Any, size: Size, fill: np.ndarray) -> Any:
         covered += share
     seen += ops.multiply((1 - covered)[:, None], np.tile(fill.astype(np.float32), count))
     return ops.transpose(ops.reshape(seen, (*size, count, channels)), (2, 0, 1, 3))
+
+
+def _check_range(transform: "Scale | Crop", least: float, most: float) -> None:
+    """Read ``low`` and ``high``; InputError unless in order within ``least`` … ``most``."""
+    for name in ("low", "high"):
+        object.__setattr__(transform, name, number(name, getattr(transform, name), least, most))
+    if transform.low > transform.high:
+        raise InputError(f"low must not be above high, not {transform.low} and {transform.high}.")
 
 
 def _matrices(

@@ -1,0 +1,305 @@
+"""What public functions are given, read in one way, with one sentence where it cannot be used.
+
+`checked` reads every argument by its annotation. What an annotation does not say, such as the least
+number that makes sense, functions ask for with `whole` and `number`.
+"""
+
+import builtins
+import functools
+import inspect
+import math
+import operator
+import os
+import reprlib
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal, ParamSpec, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from optogram.errors import InputError
+
+MOST = 10_000_000
+"""Largest whole number taken where nothing else limits it: more would only fill the memory."""
+
+MOST_SEED = 2**64
+"""Largest random seed."""
+
+_REPR = reprlib.Repr()
+_REPR.maxstring = _REPR.maxother = 100
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+def shown(given: Any) -> str:
+    """``repr`` of what was given, in about a hundred characters however large it is."""
+    return _REPR.repr(given)
+
+
+def whole(name: str, given: Any, least: int = 0, most: int = MOST) -> int:
+    """A whole number of ``least`` to ``most``: Python's, NumPy's, or any other that is an index.
+
+    Raises
+    ------
+    InputError
+        If it is another number, a float, True or False, or no number at all.
+    """
+    number = as_index(given)
+    if number is None or not least <= number <= most:
+        is_large = number is not None and number > most
+        limit = f"{least:,} to {most:,}" if most < MOST or is_large else f"{least:,} or more"
+        raise InputError(f"{name} must be a whole number, {limit}, not {shown(given)}.")
+    return number
+
+
+def wholes(name: str, given: Any, least: int = 0, most: int = MOST) -> list[int]:
+    """Several `whole` numbers out of any iterable, at least one."""
+    is_many = isinstance(given, Iterable) and not isinstance(given, str | bytes | Mapping)
+    items = list(given) if is_many and getattr(given, "ndim", 1) != 0 else []
+    if not items:
+        raise InputError(f"{name} must be whole numbers, at least one, not {shown(given)}.")
+    return [whole(name, item, least, most) for item in items]
+
+
+def number(name: str, given: Any, least: float = -math.inf, most: float = math.inf) -> float:
+    """A finite number of ``least`` to ``most``, of any kind that has one value.
+
+    Raises
+    ------
+    InputError
+        If it is another number, NaN, infinite, True or False, or no number at all.
+    """
+    value = _float(given)
+    if value is None or not least <= value <= most:
+        limits = [
+            *([f"{least:g} or more"] if math.isfinite(least) else []),
+            *([f"{most:g} or less"] if math.isfinite(most) else []),
+        ]
+        words = ", ".join(["a finite number", " and ".join(limits)] if limits else ["finite"])
+        raise InputError(f"{name} must be {words}, not {shown(given)}.")
+    return value
+
+
+def checked(
+    function: Callable[_P, _R], then: Callable[[Mapping[str, Any]], None] | None = None
+) -> Callable[_P, _R]:
+    """``function``, whose arguments are first read by their annotations, then given to ``then``.
+
+    A whole number or another number may be of any kind, NumPy's too, and comes as Python's own. A
+    class may say in ``obtained`` how one gets what it stands for.
+
+    Raises
+    ------
+    InputError
+        When it is called with an argument that is not what its annotation says.
+    """
+    signature = inspect.signature(function)
+
+    @functools.cache
+    def hints() -> dict[str, Any]:
+        written = inspect.unwrap(function)
+        found = typing.get_type_hints(written, None, _Names(written.__globals__))
+        for parameter in signature.parameters.values():
+            if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
+                found.pop(parameter.name, None)
+        return found
+
+    @functools.wraps(function)
+    def reading(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        bound = signature.bind(*args, **kwargs)
+        for name, hint in hints().items():
+            if name in bound.arguments:
+                try:
+                    bound.arguments[name] = _read(bound.arguments[name], hint)
+                except _OtherKindError as other:
+                    came = f"not {shown(bound.arguments[name])}{other}"
+                    raise InputError(f"{name} must be {_words(hint)}, {came}.") from None
+        if then is not None:
+            then(bound.arguments)
+        return function(*bound.args, **bound.kwargs)
+
+    return reading
+
+
+def checked_methods(kind: type, then: Callable[[Mapping[str, Any]], None] | None = None) -> None:
+    """Make every public method that ``kind`` itself defines a `checked` one."""
+    for name, member in list(vars(kind).items()):
+        if isinstance(member, types.FunctionType) and not name.startswith("_"):
+            setattr(kind, name, checked(member, then))
+
+
+_OF_SEVERAL = ((Sequence, np.ndarray), Iterable)
+"""Where a text, or an array without axes, is not meant although it can be iterated over."""
+
+
+class _OtherKindError(Exception):
+    """What was given is not what an annotation says; the text says how to come by that."""
+
+
+class _Names(dict):
+    """The names of a module; those that it knows only to type checkers stand for anything."""
+
+    def __missing__(self, name: str) -> Any:
+        return getattr(builtins, name, Any)
+
+
+def _read(given: Any, hint: Any) -> Any:
+    """``given`` as what ``hint`` says; `_OtherKindError` where it is something else."""
+    if hint == ArrayLike:
+        return given
+    of, inner = typing.get_origin(hint), typing.get_args(hint)
+    if of in (typing.Union, types.UnionType):
+        return _read_one_of(given, inner)
+    if of is Literal:
+        if any(type(given) is type(known) and given == known for known in inner):
+            return given
+        raise _OtherKindError
+    if of is tuple and len(inner) == 2 and inner[1] is Ellipsis:
+        return tuple(_items(given, inner[0]))
+    if of is tuple:
+        items = _items(given, Any)
+        if len(items) != len(inner):
+            raise _OtherKindError
+        return tuple(_read(item, part) for item, part in zip(items, inner, strict=True))
+    if of in (Sequence, Iterable, list) and inner[0] in (int, str):
+        return _items(given, inner[0])
+    found = _read_plain(given, of or hint)
+    # What is iterated once, or as it comes, stays whole.
+    if of in (Sequence, Mapping) and isinstance(inner[-1], type) and inner[-1] is not Any:
+        for item in given.values() if of is Mapping else given:
+            _read_plain(item, inner[-1])
+    return found
+
+
+def _read_one_of(given: Any, hints: Sequence[Any]) -> Any:
+    way = ""
+    for hint in hints:
+        try:
+            return _read(given, hint)
+        except _OtherKindError as other:
+            way = way or str(other)
+    raise _OtherKindError(way)
+
+
+def _read_plain(given: Any, kind: Any) -> Any:
+    """``given`` as what a class, or something as plain, says."""
+    if kind is int:
+        return _or_other(as_index(given))
+    if kind is float:
+        return _or_other(_float(given))
+    if kind is bool:
+        if not isinstance(given, bool | np.bool_):
+            raise _OtherKindError
+        return bool(given)
+    if kind is os.PathLike:
+        kind = (str, os.PathLike)
+    elif kind is Sequence:
+        kind = (Sequence, np.ndarray)
+    elif kind is np.ndarray:
+        if not _is_array(given):
+            raise _OtherKindError
+        return given
+    elif kind in (None, types.NoneType):
+        kind = types.NoneType
+    elif kind is Any or not isinstance(kind, type):
+        return given
+    is_single = isinstance(given, str | bytes) or getattr(given, "ndim", 1) == 0
+    if not isinstance(given, kind) or (is_single and kind in _OF_SEVERAL):
+        way = getattr(kind, "obtained", "")
+        raise _OtherKindError(f": {way}" if way else "")
+    return given
+
+
+def _is_array(given: Any) -> bool:
+    """Whether numbers of one shape were given, be it as a list of lists or as a tensor."""
+    is_sequence = isinstance(given, Sequence) and not isinstance(given, str | bytes)
+    if not is_sequence and not hasattr(given, "__array__"):
+        return False
+    try:
+        return np.asarray(given).dtype.kind not in "OSU"
+    # Lists of several lengths, or a tensor that stays where it is.
+    except Exception:
+        return False
+
+
+def _items(given: Any, hint: Any) -> list[Any]:
+    """The items of any iterable but a text, each read by ``hint``."""
+    if isinstance(given, str | bytes | Mapping) or getattr(given, "ndim", 1) == 0:
+        raise _OtherKindError
+    try:
+        items = list(given)
+    # A tensor, for one, may fail with anything.
+    except Exception:
+        raise _OtherKindError from None
+    return [_read(item, hint) for item in items]
+
+
+def _words(hint: Any) -> str:
+    """What ``hint`` says, in words."""
+    of, inner = typing.get_origin(hint), typing.get_args(hint)
+    if of in (typing.Union, types.UnionType):
+        *first, last = dict.fromkeys(map(_words, inner))
+        return f"{', '.join(first)} or {last}" if first else last
+    if of is Literal:
+        return f"{', '.join(map(repr, inner[:-1]))} or {inner[-1]!r}"
+    if of is tuple and Ellipsis not in inner:
+        return f"{len(inner)} {_several(inner[0])}"
+    if of in (tuple, Sequence, Iterable, list):
+        return f"a sequence of {_several(inner[0])}"
+    plain = {
+        int: "a whole number",
+        float: "a finite number",
+        bool: "True or False",
+        str: "a text",
+        os.PathLike: "a path",
+        types.NoneType: "None",
+        np.ndarray: "an array",
+        Any: "anything",
+    }
+    if hint in plain:
+        return plain[hint]
+    if of is Callable or hint is Callable:
+        return "a function"
+    name = getattr(of or hint, "__name__", str(hint))
+    return f"an {name}" if name[0] in "AEIOU" else f"a {name}"
+
+
+def _several(hint: Any) -> str:
+    """What several of ``hint`` are, in words."""
+    known = {int: "whole numbers", float: "finite numbers", str: "texts", np.ndarray: "arrays"}
+    if isinstance(hint, type) and hint is not Any:
+        return known.get(hint, f"{hint.__name__}s")
+    return "items" if hint is Any else f"items, each {_words(hint)},"
+
+
+def _or_other(number: float | None) -> float:
+    if number is None:
+        raise _OtherKindError
+    return number
+
+
+def as_index(given: Any) -> int | None:
+    """``given`` as Python's whole number; None where it is none."""
+    if isinstance(given, bool | np.bool_):
+        return None
+    try:
+        return operator.index(given)
+    # A tensor that is no single whole number may fail with anything.
+    except Exception:
+        return None
+
+
+def _float(given: Any) -> float | None:
+    """``given`` as a finite float; None where it is no number, or a text that only spells one."""
+    is_text = isinstance(given, bool | np.bool_ | str | bytes)
+    if is_text or getattr(given, "ndim", 0) != 0:
+        return None
+    try:
+        value = float(given)
+    # As above; and a whole number may be larger than any float.
+    except Exception:
+        return None
+    return value if math.isfinite(value) else None

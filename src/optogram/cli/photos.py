@@ -1,0 +1,78 @@
+"""The photos that a command is given, and going on where one of them cannot be read."""
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain, count
+from pathlib import Path
+
+import click
+
+from optogram.cli.console import say
+from optogram.errors import InputError, PhotoError
+from optogram.files import kind_at, reading
+
+
+class Photos:
+    """Photos by their paths, folders replaced by the pictures in them; nothing replaces them now.
+
+    Attributes
+    ----------
+    paths : list of str
+        All of them.
+    """
+
+    def __init__(self, named: Sequence[str]) -> None:
+        from optogram.network.images import pictures_in
+
+        self.paths = [
+            str(path)
+            for name in named
+            for path in (pictures_in(name) if kind_at(Path(name)) == "folder" else [name])
+        ]
+        for path in self.paths:
+            reading(Path(path))
+        self._left_out: dict[str, None] = {}
+
+    @contextmanager
+    def reading(self, path: str) -> Iterator[None]:
+        """Leave out the photo at ``path``, and say so, where the block finds it cannot be read.
+
+        A photo that is alone is not left out: what is wrong with it is the command's own error.
+        """
+        try:
+            yield
+        except PhotoError as error:
+            if len(self.paths) == 1:
+                raise
+            if path not in self._left_out:
+                say(f"Left out: {error}", err=True)
+            self._left_out[path] = None
+
+    def require_some(self) -> None:
+        """Raise an InputError if every photo was left out."""
+        if len(self._left_out) == len(set(self.paths)):
+            raise InputError(f"None of the {len(self.paths)} photos can be read.")
+
+    def finish(self) -> None:
+        """Name the photos that were left out, and end with status 1, where there are any."""
+        self.require_some()
+        end_with_left_out(list(self._left_out), len(self.paths))
+
+
+def unique_stems(paths: Sequence[str]) -> Iterator[str]:
+    """A file name without ending for each photo, no two alike."""
+    taken: set[str] = set()
+    for path in paths:
+        stem = re.sub(r"[^\w.-]+", "_", Path(path).stem) or "photo"
+        names = chain([stem], (f"{stem}-{number}" for number in count(2)))
+        found = next(name for name in names if name.casefold() not in taken)
+        taken.add(found.casefold())
+        yield found
+
+
+def end_with_left_out(paths: Sequence[str], total: int) -> None:
+    """Name the photos left out of ``total``, and end with status 1, where there are any."""
+    if paths:
+        say(f"{len(paths)} of {total} photos were left out:", *map("  {}".format, paths), err=True)
+        raise click.exceptions.Exit(1)

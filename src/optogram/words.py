@@ -1,0 +1,33 @@
+"""Text from elsewhere, such as labels and names of files, made fit to be shown."""
+
+import unicodedata
+
+LONGEST_LABEL = 200
+"""Most characters of a label that pictures and the console show; data keep it whole."""
+
+
+def printable(text: str) -> str:
+    r"""``text`` with what does not print written out, such as ``\x1b`` or ``\n``, as in ``repr``.
+
+    That is what moves a terminal's cursor, turns the direction of writing, or is no character.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if _prints(c) else ascii(c)[1:-1] for c in text)
+
+
+def brief(text: str, length: int = LONGEST_LABEL) -> str:
+    """``text`` `printable`, and of more than ``length`` characters its beginning and its end."""
+    # Cut first: what does not print becomes up to ten characters.
+    return _cut(printable(_cut(text, length)), length)
+
+
+def _cut(text: str, length: int) -> str:
+    if len(text) <= length:
+        return text
+    end = (length - 3) // 3
+    return f"{text[: length - 3 - end]}...{text[len(text) - end :]}"
+
+
+def _prints(character: str) -> bool:
+    return character.isprintable() or unicodedata.category(character) == "Zs"
