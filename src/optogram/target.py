@@ -5,6 +5,7 @@ subtract and multiply by a number, and lets one compiled program explain any of 
 """
 
 import math
+import operator
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -89,6 +90,7 @@ class Class(Target):
     region: "tuple[int, int, int, int] | Mask | None" = None
 
     def __init__(self, label: int | str, region: Any = None) -> None:
+        label = str(label) if isinstance(label, str) else _whole("The index of a class", label)
         object.__setattr__(self, "label", label)
         object.__setattr__(self, "region", None if region is None else _region(region))
 
@@ -159,9 +161,14 @@ class Filter(Target):
 
     def __init__(self, layer: str, channel: int | Iterable[int], border: int = 0) -> None:
         object.__setattr__(self, "layer", layer)
-        object.__setattr__(self, "border", int(border))
-        channels = tuple(map(int, channel)) if isinstance(channel, Iterable) else int(channel)
-        object.__setattr__(self, "channel", channels)
+        object.__setattr__(self, "border", _whole("The border of a filter", border))
+        what = "The channel of a filter"
+        numbers: int | tuple[int, ...]
+        if _is_several(channel):
+            numbers = tuple(_whole(what, one) for one in channel)  # type: ignore[union-attr]
+        else:
+            numbers = _whole(what, channel)
+        object.__setattr__(self, "channel", numbers)
 
     def each(self) -> tuple[Target, ...]:
         """One target for each channel."""
@@ -211,6 +218,17 @@ class Neuron(Target):
     layer: str
     position: tuple[int, int]
     channel: int
+
+    def __post_init__(self) -> None:
+        """Take whole numbers of any kind, so that equal neurons are equal and hash alike."""
+        sides = tuple(self.position) if _is_several(self.position) else ()
+        if len(sides) != 2:
+            raise InputError(
+                f"The position of a neuron is (y, x) in the map, not {self.position!r}."
+            )
+        whole = tuple(_whole("The position of a neuron", side) for side in sides)
+        object.__setattr__(self, "position", whole)
+        object.__setattr__(self, "channel", _whole("The channel of a neuron", self.channel))
 
     def weights(self, net: Network, size: tuple[int, int], score: str = "logit") -> Weights:
         """See `Target.weights`."""
@@ -300,9 +318,9 @@ def targets_of(target: Any) -> tuple[Target, ...]:
     """The single targets that a user's ``target`` stands for: a bare int or str is a `Class`."""
     if isinstance(target, Target):
         return target.each()
-    if isinstance(target, str) or (np.isscalar(target) and isinstance(target, int | np.integer)):
-        return (Class(target if isinstance(target, str) else int(target)),)
-    if isinstance(target, Iterable):
+    if isinstance(target, str) or (hasattr(target, "__index__") and np.ndim(target) == 0):
+        return (Class(target),)
+    if _is_several(target):
         several = tuple(single for item in target for single in targets_of(item))
         if several:
             return several
@@ -324,6 +342,20 @@ def stacked_weights(
             [np.broadcast_to(single.get(value, np.float32(0)), shape) for single in singles]
         ).astype(np.float32)
     return stacked
+
+
+def _is_several(given: Any) -> bool:
+    """Whether ``given`` holds several things: a text is one, and so is an array without axes."""
+    is_one = isinstance(given, str) or (isinstance(given, np.ndarray) and given.ndim == 0)
+    return isinstance(given, Iterable) and not is_one
+
+
+def _whole(what: str, number: Any) -> int:
+    """``number``, an integer of Python or of NumPy, as Python's."""
+    try:
+        return operator.index(number)
+    except TypeError:
+        raise InputError(f"{what} is a whole number, not {number!r}.") from None
 
 
 def _map(net: Network, layer: str, size: tuple[int, int]) -> tuple[Value, tuple[int, ...]]:
@@ -380,11 +412,11 @@ def _one_hot(length: int, index: int) -> np.ndarray:
 
 
 def _checked_channel(channel: Any, count: int, layer: str) -> int:
-    if not isinstance(channel, int | np.integer) or not 0 <= channel < count:
+    if not isinstance(channel, int) or not 0 <= channel < count:
         raise InputError(
             f"{layer!r} has {count} channels, numbered 0 to {count - 1}: {channel} is out of range."
         )
-    return int(channel)
+    return channel
 
 
 def _repeated(targets: tuple[Target, ...], count: int) -> tuple[Target, ...]:
