@@ -15,6 +15,7 @@ from optogram.network.geometry import Geometry, measure, peak_memory
 from optogram.network.head import find_head
 from optogram.network.memory import batches
 from optogram.network.steps import Graph, Value
+from optogram.network.variables import all_variables
 from optogram.progress import Progress, silent
 
 _KEPT = 32
@@ -34,7 +35,7 @@ class Computation:
     name : str
         What the network is called in errors.
     variables : sequence of keras.Variable
-        All that the steps read.
+        Those of the model.
 
     Attributes
     ----------
@@ -45,14 +46,14 @@ class Computation:
     head : Head
         How the network ends.
     variables : tuple of keras.Variable
-        As handed in.
+        As handed in, and behind them what else the steps read.
     backend : module
         What computes, under the contract of ``optogram.backend``.
     """
 
     def __init__(self, graph: Graph, name: str, variables: Sequence[keras.Variable]) -> None:
         self.name = name
-        self.variables = tuple(variables)
+        self.variables = all_variables(graph, variables)
         self.graph, self.head = find_head(graph, self.variables)
         self.backend = backend.current()
         self._values: list[Any] | None = None
@@ -124,6 +125,7 @@ class Computation:
         list of ndarray
             In the order of ``values``, each with N examples.
         """
+        x = np.asarray(x)  # batches that remember their photos are fed as mere numbers
         streamed = self.stream(lambda part: x[part], len(x), x.shape[1:3], values, memory, progress)
         return [
             np.concatenate(column) for column in zip(*(out for _, out in streamed), strict=True)
