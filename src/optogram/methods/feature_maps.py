@@ -8,10 +8,11 @@ import numpy as np
 
 from optogram.errors import InputError
 from optogram.methods.diagnosis import doubts_about_images, doubts_about_maps
-from optogram.methods.request import source_of
+from optogram.methods.request import photos_of, source_of
 from optogram.network.fitting import fit_picture
 from optogram.network.images import read_picture
 from optogram.network.network import Network
+from optogram.network.prepared import prepared_from
 from optogram.network.steps import Step, Value
 from optogram.progress import Progress, silent
 from optogram.result import FeatureMaps
@@ -84,6 +85,7 @@ def feature_maps(
                 "name layers before the maps are flattened or averaged."
             )
     x = net.prepare(image, fit) if size is None else _prepared(net, image, fit, size)
+    known, x = photos_of(x), np.asarray(x)
     values = [Value(net.step(name).index) for name in names]
     found = net.evaluate(x, values, memory, progress)
     doubts = (*net.notes, *doubts_about_images(net, image, x))
@@ -92,11 +94,12 @@ def feature_maps(
         name: FeatureMaps(
             values=maps,
             method="feature_maps",
-            parameters={"fit": fit, "size": x.shape[1:3]},
+            parameters={"fit": known["fit"], "size": x.shape[1:3]},
             source=source,
             warnings=(*doubts, *doubts_about_maps(maps, [f"image {i}" for i in range(len(maps))])),
             images=pictures,
             layer=name,
+            **known,
         )
         for name, maps in zip(names, found, strict=True)
     }
@@ -112,12 +115,14 @@ def _prepared(
     pictures = list(image) if is_batch or isinstance(image, list | tuple) else [image]
     if not pictures:
         raise InputError("Expected at least one image, got an empty list.")
-    fitted = [fit_picture(read_picture(one, net.channels), size, fit) for one in pictures]
+    photos = [read_picture(one, net.channels) for one in pictures]
+    fitted = [fit_picture(photo, size, fit) for photo in photos]
     if len({picture.shape for picture in fitted}) > 1:
         raise InputError(
             "Expected images of one size: give size=(height, width), or one image at a time."
         )
-    return np.ascontiguousarray(net.preparation.to_network(np.stack(fitted)), np.float32)
+    x = np.ascontiguousarray(net.preparation.to_network(np.stack(fitted)), np.float32)
+    return prepared_from(x, [photo.shape[:2] for photo in photos], size, fit)
 
 
 def _is_listed(step: Step) -> bool:

@@ -17,6 +17,7 @@ from optogram.network.layer import Layer, describe, summary
 from optogram.network.layout import channels_last
 from optogram.network.own_preparation import own_preparation
 from optogram.network.preparation import preparation
+from optogram.network.prepared import PreparedPhotos, prepared_from, remembering
 from optogram.network.selection import select
 from optogram.network.steps import Graph, Returned, Step
 
@@ -250,7 +251,8 @@ class Network(Computation):
         Returns
         -------
         ndarray of shape (N, H, W, C), float32
-            In network units.
+            In network units. Batches made of photos remember which part of each photo the network
+            sees, in ``seen``: results lay their maps there (`PreparedPhotos`).
 
         Raises
         ------
@@ -267,15 +269,18 @@ class Network(Computation):
         if not pictures:
             raise InputError("Expected at least one image, got an empty list.")
         target = size if None in self.size else self.size
-        fitted = [
-            fit_picture(read_picture(picture, self.channels), target, fit) for picture in pictures
-        ]
+        fitted, sizes = [], []
+        for picture in pictures:
+            photo = read_picture(picture, self.channels)
+            sizes.append(photo.shape[:2])
+            fitted.append(fit_picture(photo, target, fit))
         if len({picture.shape for picture in fitted}) > 1:
             raise InputError(
                 "The images differ in size and the network takes any: give size=(height, width), "
                 "or explain them one at a time."
             )
-        return np.ascontiguousarray(self.preparation.to_network(np.stack(fitted)), np.float32)
+        x = np.ascontiguousarray(self.preparation.to_network(np.stack(fitted)), np.float32)
+        return prepared_from(x, sizes, target, fit)
 
     def display(self, x: np.ndarray) -> np.ndarray:
         """The way back: prepared images (N, H, W, C) as uint8 pictures."""
@@ -397,7 +402,10 @@ class Network(Computation):
                 f"The prepared batch has {bad} NaN or infinite values among {x.size}: "
                 "replace them first."
             )
-        return np.ascontiguousarray(x, np.float32)
+        found = np.ascontiguousarray(x, np.float32)
+        if isinstance(x, PreparedPhotos):
+            return remembering(found, x.seen, x.photo_size, x.fit)
+        return found
 
 
 def _image_input(graph: Graph, name: str) -> tuple[tuple[int | None, int | None], int]:
