@@ -17,6 +17,7 @@ from PIL import Image
 import optogram as og
 from optogram.cli import main
 from optogram.methods import ATTRIBUTIONS
+from optogram.result import load_result
 
 CAT = og.datasets.sample_photo("chelsea")
 
@@ -624,3 +625,39 @@ def test_every_method_is_on_the_command_line():
     assert set(ATTRIBUTIONS) <= public
     for name in ATTRIBUTIONS:
         assert getattr(og, name).__module__ == f"optogram.methods.{name}"
+
+
+def test_maps_are_laid_over_the_whole_photo_where_the_network_looked(run, model_file, tmp_path):
+    photo = np.random.default_rng(0).integers(0, 255, (240, 480, 3)).astype(np.uint8)
+    Image.fromarray(photo).save(tmp_path / "wide.png")
+    options = ("--model", model_file, "--fit", "crop")
+    status, _, _ = run("explain", "wide.png", "--overlay", "even", "--mask", "0.5", *options)
+    assert status == 0
+    over = np.asarray(Image.open("explained/wide-gradcam-overlay.png"))[:, :480]
+    assert np.array_equal(over[:, :120], photo[:, :120])
+    assert np.array_equal(over[:, 360:], photo[:, 360:])
+    assert not np.array_equal(over[:, 120:360], photo[:, 120:360])
+    dark = np.asarray(Image.open("explained/wide-gradcam-mask.png")).astype(int)[-240:]
+    assert (dark[:, :120] <= 0.12 * photo[:, :120] + 1).all()
+    assert run("maps", "wide.png", "--layer", "conv", "--over-photo", *options)[0] == 0
+    (name,) = Path("maps/wide").glob("*_over_*.png")
+    assert np.array_equal(np.asarray(Image.open(name))[:, :120], photo[:, :120])
+    assert load_result("explained/wide-gradcam.npz").seen.tolist() == [[0, 0.25, 1, 0.75]]
+
+
+def test_a_mask_of_nothing_is_told(run, model_file, tmp_path):
+    Image.fromarray(np.zeros((40, 40, 3), np.uint8)).save(tmp_path / "black.png")
+    options = ("--model", model_file, "--method", "occlusion", "--fill", "0", "--mask")
+    status, _, err = run("explain", "black.png", *options, "0.5")
+    assert status == 0 and "nothing in the map for" in err and "reaches 0.5" in err
+    assert run("explain", "black.png", *options, "0")[0] == 2
+
+
+def test_integrated_gradients_begin_where_they_are_told(run, model_file, tmp_path):
+    Image.fromarray(np.full((9, 9, 3), 40, np.uint8)).save(tmp_path / "dark.png")
+    options = ("--model", model_file, "--method", "integrated_gradients", "--baseline")
+    for given, told in (("blur", "blur"), ("40", 40), ("dark.png", "dark.png")):
+        assert run("explain", CAT, *options, given)[0] == 0
+        (file,) = Path("explained").glob("*.npz")
+        assert load_result(file).parameters["baseline"] == told
+    assert "no file 'blak'" in refused(run("explain", CAT, *options, "blak"))

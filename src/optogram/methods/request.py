@@ -196,13 +196,15 @@ class Answer:
         *,
         kind: type[_Kind] = Attribution,  # type: ignore[assignment]
         layer: str | None = None,
+        arguments: Mapping[str, Any] | None = None,
         warnings: Sequence[str] = (),
         **more: Any,
     ) -> _Kind:
         """The result of ``method``, with what is known of every result.
 
-        ``parameters`` are its keyword arguments, apart from ``layer``; ``warnings`` are its own,
-        said before those about the images, the scores and the map.
+        ``parameters`` are its keyword arguments, apart from ``layer``, and ``arguments`` with what
+        it is asked again where that is something else; ``warnings`` are its own, said before those
+        about the images, the scores and the map.
         """
         request, net = self.request, self.request.net
         gone = self.doubts_about_gradients(layer)
@@ -215,7 +217,8 @@ class Answer:
             ),
             *(gone or doubts_about_maps(values, self.places)),
         )
-        arguments = {**parameters, "layer": layer} if layer else parameters
+        arguments = parameters if arguments is None else arguments
+        arguments = {**arguments, "layer": layer} if layer else arguments
         return kind(
             values=values,
             method=method.__name__,
