@@ -17,7 +17,6 @@ from PIL import Image
 import optogram as og
 from optogram.cli import main
 from optogram.methods import ATTRIBUTIONS
-from optogram.result import load_result
 
 CAT = og.datasets.sample_photo("chelsea")
 
@@ -642,7 +641,7 @@ def test_maps_are_laid_over_the_whole_photo_where_the_network_looked(run, model_
     assert run("maps", "wide.png", "--layer", "conv", "--over-photo", *options)[0] == 0
     (name,) = Path("maps/wide").glob("*_over_*.png")
     assert np.array_equal(np.asarray(Image.open(name))[:, :120], photo[:, :120])
-    assert load_result("explained/wide-gradcam.npz").seen.tolist() == [[0, 0.25, 1, 0.75]]
+    assert og.load_result("explained/wide-gradcam.npz").seen.tolist() == [[0, 0.25, 1, 0.75]]
 
 
 def test_a_mask_of_nothing_is_told(run, model_file, tmp_path):
@@ -659,5 +658,5 @@ def test_integrated_gradients_begin_where_they_are_told(run, model_file, tmp_pat
     for given, told in (("blur", "blur"), ("40", 40), ("dark.png", "dark.png")):
         assert run("explain", CAT, *options, given)[0] == 0
         (file,) = Path("explained").glob("*.npz")
-        assert load_result(file).parameters["baseline"] == told
+        assert og.load_result(file).parameters["baseline"] == told
     assert "no file 'blak'" in refused(run("explain", CAT, *options, "blak"))
