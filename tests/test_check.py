@@ -266,3 +266,17 @@ def test_a_check_of_many_photos_keeps_the_pictures_of_the_first_alone(net, x):
     for name, picture in first.pictures.items():
         np.testing.assert_array_equal(every.pictures[name], picture)
     assert every.values.shape[0] == 3
+
+
+def test_weights_that_are_made_when_a_layer_first_runs_are_scrambled_too(x):
+    """A PReLU given as the activation of a layer is built by the first image, not by its model."""
+    image = keras.Input((16, 16, 3))
+    rectifiers = [keras.layers.PReLU(shared_axes=[1, 2]) for _ in range(2)]
+    y = keras.layers.Conv2D(4, 3, activation=rectifiers[0], name="conv")(image)
+    y = keras.layers.Activation(rectifiers[1])(y)
+    y = keras.layers.Dense(3, activation="softmax")(keras.layers.GlobalAveragePooling2D()(y))
+    net = og.Network(keras.Model(image, y), "unit")
+    ids = set(map(id, net.variables))
+    assert {id(weight) for layer in rectifiers for weight in layer.weights} <= ids
+    assert len(ids) == len(net.variables) == 6
+    assert og.check(og.saliency(net, x[:1], 0), steps=2).values.shape == (1, 5)

@@ -769,3 +769,39 @@ def test_long_labels_are_short_on_the_terminal(run):
         assert status == 0
         assert max(map(len, out.splitlines())) < 1000
     assert len(og.load_result("explained/chelsea-gradcam.npz").targets[0]) > 1_000_000
+
+
+def test_maps_are_laid_over_the_whole_photo_where_the_network_looked(run, model_file, tmp_path):
+    photo = np.random.default_rng(0).integers(0, 255, (240, 480, 3)).astype(np.uint8)
+    Image.fromarray(photo).save(tmp_path / "wide.png")
+    options = ("--model", model_file, "--fit", "crop")
+    status, _, _ = run("explain", "wide.png", "--overlay", "even", "--mask", "0.5", *options)
+    assert status == 0
+    over = np.asarray(Image.open("explained/wide-gradcam-overlay.png"))[:, :480]
+    assert np.array_equal(over[:, :120], photo[:, :120])
+    assert np.array_equal(over[:, 360:], photo[:, 360:])
+    assert not np.array_equal(over[:, 120:360], photo[:, 120:360])
+    dark = np.asarray(Image.open("explained/wide-gradcam-mask.png")).astype(int)[-240:]
+    assert (dark[:, :120] <= 0.12 * photo[:, :120] + 1).all()
+    assert run("maps", "wide.png", "--layer", "conv", "--over-photo", *options)[0] == 0
+    (name,) = Path("maps/wide").glob("*_over_*.png")
+    assert np.array_equal(np.asarray(Image.open(name))[:, :120], photo[:, :120])
+    assert og.load_result("explained/wide-gradcam.npz").seen.tolist() == [[0, 0.25, 1, 0.75]]
+
+
+def test_a_mask_of_nothing_is_told(run, model_file, tmp_path):
+    Image.fromarray(np.zeros((40, 40, 3), np.uint8)).save(tmp_path / "black.png")
+    options = ("--model", model_file, "--method", "occlusion", "--fill", "0", "--mask")
+    status, _, err = run("explain", "black.png", *options, "0.5")
+    assert status == 0 and "nothing in the map for" in err and "reaches 0.5" in err
+    assert run("explain", "black.png", *options, "0")[0] == 2
+
+
+def test_integrated_gradients_begin_where_they_are_told(run, model_file, tmp_path):
+    Image.fromarray(np.full((9, 9, 3), 40, np.uint8)).save(tmp_path / "dark.png")
+    options = ("--model", model_file, "--method", "integrated_gradients", "--baseline")
+    for given, told in (("blur", "blur"), ("40", 40), ("dark.png", "dark.png")):
+        assert run("explain", CAT, *options, given)[0] == 0
+        (file,) = Path("explained").glob("*.npz")
+        assert og.load_result(file).parameters["baseline"] == told
+    assert "no file 'blak'" in refused(run("explain", CAT, *options, "blak"))

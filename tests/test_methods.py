@@ -631,3 +631,43 @@ def test_half_precision_networks_are_explained():
     assert found.values.dtype == np.float32
     expected = literal.gradcam(model, x[0], lambda logits: logits[1], "conv1", rectify=False)
     assert_close(found.values[0], expected, 0.05)  # bfloat16 has eight bits
+
+
+# -- numbers of any kind in targets ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "plain"),
+    [
+        (og.Neuron("branch3", [4, 9], 1), og.Neuron("branch3", (4, 9), 1)),
+        (og.Neuron("branch3", np.array([4, 9]), np.int64(1)), og.Neuron("branch3", (4, 9), 1)),
+        (og.Filter("branch3", np.uint8(1), np.int16(2)), og.Filter("branch3", 1, 2)),
+        (og.Filter("branch3", np.arange(2)), og.Filter("branch3", (0, 1))),
+        (og.Class(np.int32(2)), og.Class(2)),
+        (og.Class(np.array(2)), og.Class(2)),
+        (og.Class(np.str_("dog")), og.Class("dog")),
+    ],
+)
+def test_numbers_of_numpy_make_the_same_target(given, plain, net, x):
+    assert given == plain and hash(given) == hash(plain) and repr(given) == repr(plain)
+    layer = getattr(plain, "layer", None)
+    found = og.gradcam(net, x[:1], given, layer)
+    np.testing.assert_array_equal(found.values, og.gradcam(net, x[:1], plain, layer).values)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: og.Neuron("branch3", 4, 1), r"\(y, x\) in the map, not 4"),
+        (lambda: og.Neuron("branch3", (1, 2, 3), 1), r"\(y, x\) in the map"),
+        (lambda: og.Neuron("branch3", (1.5, 2), 1), "whole number, not 1.5"),
+        (lambda: og.Filter("branch3", 1.5), "whole number, not 1.5"),
+        (lambda: og.Filter("branch3", "all"), "whole number, not 'all'"),
+        (lambda: og.Filter("branch3", 1, border=0.5), "whole number, not 0.5"),
+        (lambda: og.Class(1.5), "whole number, not 1.5"),
+        (lambda: targets_of(np.array(1.5)), "whole number"),
+    ],
+)
+def test_what_is_no_whole_number_is_refused(make, words):
+    with pytest.raises(InputError, match=words):
+        make()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from optogram.errors import InputError
-from optogram.render import DIVERGING, GRAY, SEQUENTIAL, Scale, colorize
+from optogram.render import DIVERGING, GRAY, SEQUENTIAL, Scale, colorize, overlay
 
 
 def chroma(color):
@@ -85,3 +85,54 @@ def test_jet_of_opencv_is_three_trapezoids():
     assert middle.tolist() == [128, 255, 128]
     assert eighth.tolist() == [0, 0, 255]
     assert colorize([0, 8], Scale(0, 8), "opencv:jet").tolist() == [[0, 0, 128], [128, 0, 0]]
+
+
+RAINBOW = np.array([[0, 0, 255], [0, 255, 0], [255, 0, 0]], np.uint8)
+
+
+class OfMatplotlib:
+    """What matplotlib's colour maps do when they are called."""
+
+    def __call__(self, places):
+        return np.stack([places, 1 - places, np.zeros_like(places), np.ones_like(places)], axis=-1)
+
+
+@pytest.mark.parametrize(
+    "cmap",
+    [
+        RAINBOW,
+        RAINBOW / 255,
+        np.hstack([RAINBOW, [[9], [8], [7]]]).astype(np.uint8),
+        RAINBOW.tolist(),
+        [tuple(color) for color in (RAINBOW / 255).astype(np.float32)],
+    ],
+)
+def test_colors_as_numbers_run_from_bottom_to_top(cmap):
+    found = colorize(np.array([0.0, 0.25, 0.5, 1.0]), Scale(0, 1), cmap)
+    assert found.tolist() == [[0, 0, 255], [0, 128, 128], [0, 255, 0], [255, 0, 0]]
+    photo = np.full((224, 8, 3), 90, np.uint8)
+    drawn = overlay(photo, np.ones((2, 2)), style="added", opacity=1, cmap=cmap, bar=False)
+    assert drawn.getpixel((4, 4)) == (255, 90, 90)
+
+
+def test_a_callable_makes_colors_as_those_of_matplotlib_do():
+    found = colorize(np.array([0.0, 0.5, 1.0]), Scale(0, 1), OfMatplotlib())
+    assert found.tolist() == [[0, 255, 0], [128, 128, 0], [255, 0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("cmap", "words"),
+    [
+        (RAINBOW / 128, "floats in 0…1"),
+        (np.full((3, 3), np.nan), "floats in 0…1"),
+        (RAINBOW.astype(int) - 1, "0…255"),
+        (RAINBOW[:1], "at least two"),
+        (RAINBOW[:, :2], r"\(colours, 3\)"),
+        ([(0, 0, 0), (1, 1)], r"\(colours, 3\)"),
+        (lambda places: places, r"\(colours, 3\)"),
+        (lambda places: places.no, "fails on"),
+    ],
+)
+def test_numbers_that_make_no_colors(cmap, words):
+    with pytest.raises(InputError, match=words):
+        colorize(np.ones(2), cmap=cmap)

@@ -158,3 +158,46 @@ def test_unusable_options_are_refused():
         overlay(GREY, np.ones((2, 2)), opacity=1.5)
     with pytest.raises(InputError, match="True and False"):
         through_mask(GREY, np.ones((2, 2)))
+
+
+# -- maps that cover a part of the photo -----------------------------------------------------------
+
+PART = np.array([[0.0, 1.0], [0.0, 0.0]])
+BLOCKS = {"style": "added", "cmap": ["black", "white"], "opacity": 1, "interpolation": "nearest"}
+
+
+def test_a_map_lies_in_its_rectangle_and_the_photo_stays_outside():
+    image = pixels(overlay(NOISE, PART, where=(0.25, 0.1, 0.75, 0.6), bar=False, **BLOCKS))
+    expected = NOISE.copy()
+    height, width = NOISE.shape[:2]
+    rows = slice(
+        round(height * 0.25),
+        round(height * 0.25) + (round(height * 0.75) - round(height * 0.25)) // 2,
+    )
+    middle = (round(width * 0.1) + round(width * 0.6)) // 2
+    expected[rows, middle : round(width * 0.6)] = 255
+    assert np.array_equal(image, expected)
+
+
+def test_what_lies_beyond_the_photo_is_cut():
+    """A padded photo in the middle half of what the network saw: rows 1 and 2 of 4 are on it."""
+    values = np.array([[9.0, 9.0], [1.0, 0.0], [0.0, 1.0], [9.0, 9.0]]) / 9
+    inner = overlay(NOISE, values[1:3], where=None, scale=Scale(0, 1 / 9), bar=False, **BLOCKS)
+    image = overlay(
+        NOISE, values, where=(-0.5, 0, 1.5, 1), scale=Scale(0, 1 / 9), bar=False, **BLOCKS
+    )
+    assert np.array_equal(pixels(image), pixels(inner))
+
+
+def test_a_mask_is_dark_outside_its_rectangle():
+    image = pixels(through_mask(NOISE, np.ones((2, 2), bool), where=(0, 0.5, 1, 1), light=0))
+    half = NOISE.shape[1] // 2
+    assert np.array_equal(image[:, half:], NOISE[:, half:]) and not image[:, :half].any()
+
+
+@pytest.mark.parametrize(
+    "where", [(2, 2, 3, 3), (-3, 0, -2, 1), (0.5, 0.5, 0.5, 0.5), (-1e9, -1e9, 1e9, 1e9)]
+)
+def test_rectangles_of_any_size_are_drawn(where):
+    assert overlay(NOISE, PART, where=where, bar=False).size == NOISE.shape[1::-1]
+    assert through_mask(NOISE, PART > 0, where=where).size == NOISE.shape[1::-1]

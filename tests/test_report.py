@@ -267,7 +267,7 @@ def test_other_numbers_of_channels(tmp_path, channels):
 def test_what_the_network_did_not_see_is_not_explained(tmp_path, fit):
     photo = og.datasets.sample_photo("rocket")
     page = Page(og.report(tiny(), photo, out=tmp_path, top=1, fit=fit))
-    assert "The maps lie over what the network saw" in page.text
+    assert "The maps lie over the photo, where the network looked" in page.text
 
 
 def test_a_network_of_any_size_sees_the_photo_as_it_is(tmp_path):

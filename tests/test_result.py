@@ -1,5 +1,6 @@
 """Results: what they hold, how they are kept in files, and what files are refused."""
 
+import copy
 import html
 import json
 import os
@@ -512,3 +513,170 @@ def test_notebooks_escape_what_models_and_warnings_say():
     assert "<script" not in shown
     assert shown.count(html.escape(evil)) == 2
     assert "5 &lt; 6 &amp; " in shown
+
+
+# -- masks ----------------------------------------------------------------------------------------
+
+NAN = np.nan
+
+
+@pytest.mark.parametrize(
+    ("heat", "kept"),
+    [
+        ([0.0, 0.0, 0.0], [0, 0, 0]),
+        ([3.0, 3.0, 3.0], [0, 0, 0]),
+        ([-1.0, -2.0, -4.0], [0, 0, 0]),
+        ([0.0, -2.0, -4.0], [0, 0, 0]),
+        ([-9.0, 1.0, 2.0], [0, 1, 1]),
+        ([NAN, 1.0, 2.0], [0, 1, 1]),
+        ([np.inf, 1.0, 3.0], [0, 0, 1]),
+        ([-np.inf, 1.0, 3.0], [0, 0, 1]),
+        ([NAN, NAN, NAN], [0, 0, 0]),
+    ],
+)
+def test_a_mask_keeps_only_what_speaks_for_the_target(heat, kept):
+    result = attribution(
+        [[heat], [[0.0, 1.0, 2.0]]], images=np.full((2, 240, 240, 3), 90, np.uint8)
+    )
+    assert result.mask(0.5).dtype == bool
+    assert result.mask(0.5).astype(int).tolist() == [[kept], [[0, 1, 1]]]
+    height = 240 if any(kept) else 250
+    assert result.through_mask(0.5).height >= height, "a picture of nothing says so above it"
+    assert result.through_mask(0.5, 1).size == (240, 240)
+
+
+@pytest.mark.parametrize(
+    ("scores", "kept"),
+    [
+        ([0.0, 0.0], [0, 0]),
+        ([-8.0, -2.0], [0, 0]),
+        ([5.0, 5.0], [0, 0]),
+        ([-1.0, 4.0], [1, 0]),
+        ([NAN, 4.0], [0, 0]),
+    ],
+)
+def test_a_mask_of_scores_needs_scores_above_zero(scores, kept):
+    scores = np.array([[scores]], np.float32)
+    result = attribution(10 - scores, scores=scores, exact=np.ones((1, 2), bool))
+    assert result.mask(0.5, of="scores")[0, 0].astype(int).tolist() == kept
+
+
+@pytest.mark.parametrize("t", [0, -0.5, 1.01, NAN, "half", None])
+def test_a_share_that_no_mask_can_keep(t):
+    with pytest.raises(InputError, match=r"^t must be a finite number|above 0, up to 1"):
+        attribution([[[1.0, 2.0]]]).mask(t)
+
+
+# -- maps on the photo, where the network looked ---------------------------------------------------
+
+
+def marked(side):
+    """A photo of 60×90, black but for a grey square of 10 in its left or right third."""
+    photo = np.zeros((60, 90, 3), np.uint8)
+    left = {"left": 20, "right": 60}[side]
+    photo[25:35, left : left + 10] = 100
+    return photo
+
+
+def sums_pixels(side=30):
+    """A network whose score is the sum of its pixels: black patches lower it at the grey square."""
+    image = keras.Input((side, side, 3))
+    dense = keras.layers.Dense(2, name="dense")
+    model = keras.Model(image, dense(keras.layers.Flatten()(image)))
+    kernel = np.zeros((side * side * 3, 2), np.float32)
+    kernel[:, 1] = 1
+    dense.set_weights([kernel, np.zeros(2, np.float32)])
+    return og.Network(model, "unit")
+
+
+@pytest.mark.parametrize("fit", ["squash", "crop", "pad"])
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_maps_lie_on_the_photo_where_the_network_looked(fit, side, tmp_path):
+    net, photo = sums_pixels(), marked(side)
+    result = og.occlusion(net, net.prepare(photo, fit), 1, patch=2, stride=1, fill=0.0)
+    assert result.fit == fit and result.photo_size.tolist() == [[60, 90]]
+    again = load_result(result.save(tmp_path / "result.npz"))
+    for found in (result, again, pickle.loads(pickle.dumps(result))):
+        big = np.repeat(np.repeat(photo, 4, 0), 4, 1)
+        kept = np.asarray(found.through_mask(0.5, photo=big, light=0))[..., 0] > 0
+        lit = big[..., 0] > 0
+        assert kept[lit].mean() > 0.4, "the square is seen"
+        style = {"style": "added", "cmap": ["black", "white"], "opacity": 1, "bar": False}
+        overlaid = np.asarray(found.overlay(photo=big, **style)).astype(int)
+        # At its borders the grey of the padding counts too.
+        rows, columns = np.nonzero((overlaid - big)[40:200, :, 0] > 100)
+        assert abs(rows.mean() - 80) < 12
+        assert abs(columns.mean() - {"left": 100, "right": 260}[side]) < 12
+        if fit == "crop":  # of 90 columns the middle 60
+            assert np.array_equal(overlaid[:, :58], big[:, :58])
+
+
+def test_maps_of_layers_lie_there_too():
+    net = og.Network(networks.build("branches"), "unit")
+    photo = np.random.default_rng(0).integers(0, 255, (240, 480, 3)).astype(np.uint8)
+    fed = [net.prepare(photo, "crop"), photo]
+    for image, more in (
+        (fed[0], {}),
+        (fed[1], {"fit": "crop"}),
+        (fed[1], {"fit": "crop", "size": (16, 16)}),
+    ):
+        maps = og.feature_maps(net, image, "stem", **more)["stem"]
+        assert maps.parameters["fit"] == "crop"
+        np.testing.assert_allclose(maps.seen, [[0, 0.25, 1, 0.75]])
+        over = np.asarray(maps.overlay(photo=photo, bar=False))
+        assert np.array_equal(over[:, :120], photo[:, :120])
+        assert np.array_equal(over[:, 360:], photo[:, 360:])
+        assert not np.array_equal(over[:, 120:360], photo[:, 120:360])
+
+
+def test_each_explanation_remembers_its_own_photo(net):
+    tall, wide = (np.full(shape, 99, np.uint8) for shape in ((40, 20, 3), (20, 40, 3)))
+    x = net.prepare([tall, wide], "pad")
+    assert og.saliency(net, x).seen.tolist() == [[0, -0.5, 1, 1.5], [-0.5, 0, 1.5, 1]]
+    assert og.gradcam(net, x[1:], [0, 1, 2]).seen.tolist() == [[-0.5, 0, 1.5, 1]] * 3
+    assert og.saliency(net, x * 1).seen.tolist() == [[0, 0, 1, 1]] * 2, "arithmetic forgets"
+    with pytest.raises(InputError, match="40×20 pixels, the one explained had 20×40"):
+        og.saliency(net, x[1:]).overlay(photo=tall)
+    og.saliency(net, np.asarray(x[1:])).overlay(photo=tall)
+    og.saliency(net, x[1:]).overlay(photo=wide[::20, ::20])
+
+
+def test_files_without_a_memory_are_of_the_whole_photo(results, tmp_path):
+    path = results["Attribution"].save(tmp_path / "result.npz")
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files}
+    texts = json.loads(str(arrays["manifest"]))
+    for name in ("seen", "photo_size"):
+        del arrays[name]
+    del texts["fit"]
+    np.savez(path, **{**arrays, "manifest": np.array(json.dumps(texts))})
+    back = load_result(path)
+    assert back.seen.tolist() == [[0, 0, 1, 1]] * 2 and back.fit == "squash"
+    np.savez(
+        path, **{**arrays, "manifest": np.array(json.dumps(texts)), "seen": np.full((2, 4), NAN)}
+    )
+    with pytest.raises(InputError, match="damaged"):
+        load_result(path)
+
+
+# -- pickle, copies and NumPy ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_results_are_pickled_copied_and_taken_for_arrays(kind, results):
+    result = results[kind]
+    for back in (pickle.loads(pickle.dumps(result)), copy.deepcopy(result), copy.copy(result)):
+        assert type(back) is type(result)
+        for name, value in vars(result).items():
+            if name == "question":
+                continue
+            found = getattr(back, name)
+            np.testing.assert_array_equal(found, value)
+            assert not isinstance(value, np.ndarray) or not found.flags.writeable
+    if hasattr(result, "question"):
+        assert pickle.loads(pickle.dumps(result)).question is None
+        assert copy.deepcopy(result).question.net is result.question.net
+    array = np.asarray(result)
+    assert array is result.values
+    assert np.array(result).flags.writeable and np.asarray(result, np.float64).dtype == np.float64
+    assert np.mean(result) == result.values.mean()

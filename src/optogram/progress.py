@@ -39,11 +39,13 @@ class Meter:
     @contextmanager
     def part(self, units: int, what: str) -> Iterator[Progress]:
         """Work worth ``units``, called ``what``; yields what is told of the progress within it."""
-        start = self._done
+        start = told = self._done
         self._progress(start, self._total, what)
 
         def within(done: int, total: int, _: str) -> None:
-            self._progress(start + units * done // total, self._total, what)
+            nonlocal told
+            told = max(told, start + units * done // total)  # a total may grow
+            self._progress(told, self._total, what)
 
         yield within
         self._done = start + units

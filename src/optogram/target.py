@@ -214,6 +214,14 @@ class Neuron(Target):
     position: tuple[int, int]
     channel: int
 
+    def __post_init__(self) -> None:
+        """Take whole numbers of any kind, so that equal neurons are equal and hash alike."""
+        sides = tuple(wholes("position", self.position))
+        if len(sides) != 2:
+            raise InputError(f"position must be (y, x) in the map, not {shown(self.position)}.")
+        object.__setattr__(self, "position", sides)
+        object.__setattr__(self, "channel", whole("channel", self.channel))
+
     def weights(self, net: Network, size: tuple[int, int], score: str = "logit") -> Weights:
         """See `Target.weights`."""
         value, shape = _map(net, self.layer, size)
@@ -390,11 +398,11 @@ def _one_hot(length: int, index: int) -> np.ndarray:
 
 
 def _checked_channel(channel: Any, count: int, layer: str) -> int:
-    if not isinstance(channel, int | np.integer) or not 0 <= channel < count:
+    if not isinstance(channel, int) or not 0 <= channel < count:
         raise InputError(
             f"{layer!r} has {count} channels, numbered 0 to {count - 1}: {channel} is out of range."
         )
-    return int(channel)
+    return channel
 
 
 def _repeated(targets: tuple[Target, ...], count: int) -> tuple[Target, ...]:

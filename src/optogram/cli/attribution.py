@@ -75,6 +75,7 @@ def attribution_options(command: Callable[..., Any]) -> Callable[..., Any]:
         margin: int,
         fill: str,
         fill_space: str,
+        baseline: str,
         **others: Any,
     ) -> Any:
         options = {
@@ -88,6 +89,7 @@ def attribution_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "margin": margin,
             "fill": number_or_word(fill),
             "fill_space": fill_space,
+            "baseline": number_or_word(baseline),
         }
         asked = Asked(_methods(methods), _targets(targets, against, region), seed, memory, options)
         return command(asked=asked, **others)
@@ -170,6 +172,14 @@ def attribution_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 default="display",
                 show_default=True,
                 help="Whether a number given as --fill is a grey, or in units of the network.",
+            ),
+            click.option(
+                "--baseline",
+                metavar="NAME|GREY|PHOTO",
+                default="black",
+                show_default=True,
+                help='Where integrated gradients begin: "black", "white", "grey", "mean", "blur", '
+                "a grey in 0..255, or a photo.",
             ),
             click.option(
                 "--seed", default=0, show_default=True, help="Of everything that is drawn."

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--mask",
-    type=click.FloatRange(0, 1),
+    type=click.FloatRange(0, 1, min_open=True),
     metavar="SHARE",
     help="Also show the photo where a map reaches this share of its maximum, and darkness "
     "elsewhere.",
@@ -124,9 +124,8 @@ def explain(
                     warn(f"{stem}, {name}", result, told)
                     write(result.plot(), folder / f"{stem}-{name}.png")
                     result.save(folder / f"{stem}-{name}.npz")
-                    below = path if fit == "squash" else None
                     style = {} if opacity is None else {"opacity": opacity}
-                    more = _pictures(result, below, overlay, style, mask, of, steps)
+                    more = _pictures(result, path, overlay, style, mask, of, steps)
                     for suffix, picture in more:
                         write(picture, folder / f"{stem}-{name}-{suffix}.png")
                     results.append(result)
@@ -155,7 +154,7 @@ def _suffixes(
 
 def _pictures(
     result: "Attribution",
-    photo: str | None,
+    photo: str,
     overlay: str | None,
     style: dict[str, float],
     mask: float | None,
@@ -164,7 +163,7 @@ def _pictures(
 ) -> "Iterator[tuple[str, Image]]":
     """What is asked for beside the plot, and how its file's name ends.
 
-    ``photo`` is what maps are laid over; None: what the network saw.
+    ``photo`` is what maps are laid over, each where the network looked.
     """
     from optogram.result import GradCAM, Occlusion
 
@@ -183,4 +182,11 @@ def _pictures(
                 result.overlay(index, photo, style=overlay, **style, **shown),
             )
         if mask is not None:
+            if not result.mask(mask, **shown)[index].any():
+                click.echo(
+                    f"Warning: {photo}, {result.method}: nothing in the map for "
+                    f"{result.targets[index]} reaches {mask:g} of the maximum, so that all of the "
+                    "photo stays dark.",
+                    err=True,
+                )
             yield f"mask{number}", result.through_mask(mask, index, photo, **shown)

@@ -153,9 +153,8 @@ def maps(
                 begun, (*_, height, width, count) = time.monotonic(), result.values.shape
                 warn(f"{stem}, {layer}", result, told)
                 start = starts[layer]
-                below = path if fit == "squash" else None
                 with meter.part(count, f"{stem}: {layer}") as within:
-                    strongest = asked.write(result, start, below, within)
+                    strongest = asked.write(result, start, path, within)
                 say(
                     f"{number:3} {layer}: {height}×{width}×{count}, strongest "
                     f"{', '.join(map(str, strongest))}, {time.monotonic() - begun:.2f} s: "
@@ -186,12 +185,12 @@ class _Asked:
     numbers: bool
 
     def write(
-        self, result: "FeatureMaps", start: Path, photo: str | None, progress: "Progress"
+        self, result: "FeatureMaps", start: Path, photo: str, progress: "Progress"
     ) -> list[int]:
         """Write the files of a layer, whose paths begin with ``start``.
 
-        ``photo`` is what maps are laid over; None: what the network saw. Returns the channels of
-        the strongest maps.
+        ``photo`` is what maps are laid over, where the network looked. Returns the channels of the
+        strongest maps.
         """
         from optogram.files import write_table
         from optogram.render import write

@@ -144,7 +144,7 @@ def _checked(
     return Check(
         values=similarity,
         method="check",
-        parameters={"steps": steps, "seed": seed, **question.arguments},
+        parameters={**result.parameters, "steps": steps, "seed": seed},
         source=source_of(net, question.x.shape[1:]),
         warnings=result.warnings,
         checked=result.method,

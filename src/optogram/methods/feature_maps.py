@@ -9,7 +9,7 @@ import numpy as np
 from optogram.arguments import checked
 from optogram.errors import InputError
 from optogram.methods.diagnosis import doubts_about_images, doubts_about_maps
-from optogram.methods.request import source_of
+from optogram.methods.request import photos_of, source_of
 from optogram.network.network import Network, made_bytes
 from optogram.network.steps import Step, Value
 from optogram.progress import Progress, silent
@@ -84,6 +84,7 @@ def feature_maps(
                 "name layers before the maps are flattened or averaged."
             )
     x = net.prepare(image, fit) if size is None else _prepared(net, image, fit, size)
+    known, x = photos_of(x), np.asarray(x)
     values = [Value(net.step(name).index) for name in names]
     found = net.evaluate(x, values, memory, progress, made_bytes(x, image))
     doubts = (*net.notes, *doubts_about_images(net, image, x))
@@ -92,11 +93,12 @@ def feature_maps(
         name: FeatureMaps(
             values=maps,
             method="feature_maps",
-            parameters={"fit": fit, "size": x.shape[1:3]},
+            parameters={"fit": known["fit"], "size": x.shape[1:3]},
             source=source,
             warnings=(*doubts, *doubts_about_maps(maps, [f"image {i}" for i in range(len(maps))])),
             images=pictures,
             layer=name,
+            **known,
         )
         for name, maps in zip(names, found, strict=True)
     }

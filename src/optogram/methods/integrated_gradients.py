@@ -1,20 +1,32 @@
-"""Integrated gradients: the gradient along the way from black to the image."""
+"""Integrated gradients: the gradient along the way from a baseline to the image."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from optogram.arguments import checked, whole
-from optogram.methods.copies import mean_gradient
-from optogram.methods.request import ask, black_image
+from optogram.arguments import checked, wholes
+from optogram.errors import InputError
+from optogram.methods.baseline import baseline_images, described
+from optogram.methods.request import Answer, ask
+from optogram.network.gradients import summed_gradient
 from optogram.network.network import Network
 from optogram.progress import Progress, silent
 from optogram.result import IntegratedGradients
 
+_FIRST, _MOST, _TIMES = 32, 288, 3
+"""How many points are tried first, and at most; each time three times as many, the old among them.
+
+Measured on EfficientNet-Lite0 with four photos, from black: 32 points at cubes miss 1 to 3 % of the
+change, 32 midpoints 13 to 86 %, 96 midpoints 3 to 13 %; gradients change most near the baseline.
+"""
+_ENOUGH = 0.05
+"""Share of the change that the values may miss before more points are taken."""
 _TOLERATED_GAP = 0.1
-"""Share of the change that the values may miss without a warning."""
+"""Share of the change that they may miss without a warning where the user chose the steps."""
 _ROUNDING = 1e-4
 """Share of the score itself below which a gap is rounding."""
+_POWERS = {"even": 1, "cubic": 3}
 
 
 @checked
@@ -23,12 +35,14 @@ def integrated_gradients(
     image: Any,
     target: Any = None,
     *,
-    steps: int = 32,
+    steps: int | Sequence[int] | None = None,
+    spacing: str | None = None,
+    baseline: Any = "black",
     score: str = "logit",
     memory: int | str | None = None,
     progress: Progress = silent,
 ) -> IntegratedGradients:
-    """What each pixel adds on the way from black to the image: (x − x₀) · mean of ∂S/∂x.
+    """What each pixel adds on the way from a baseline x₀ to the image: (x − x₀) · mean of ∂S/∂x.
 
     Sundararajan, Taly and Yan, "Axiomatic attribution for deep networks" (2017), equation 1, by the
     midpoint rule. The values add up to S(x) − S(x₀), up to ``completeness_gap``.
@@ -42,55 +56,158 @@ def integrated_gradients(
     target : Target, int, str or a list of these, optional
         What is scored; one image may have several, one explanation each. None: each image's own
         answer.
-    steps : int
-        How many midpoints of the line, at least 1.
+    steps : int, or one an explanation, optional
+        How many points of the line, at least 1. None: 32, and where the values miss more than 5 %
+        of S(x) − S(x₀), 96 or 288; ``parameters["steps"]`` tells.
+    spacing : {"cubic", "even"}, optional
+        Where on the line x₀ + t · (x − x₀) the points are: t = u³ with u at midpoints, since
+        gradients change most near x₀, or t itself at midpoints. None: "cubic" where ``steps`` is
+        None, else "even".
+    baseline : str, number or picture
+        Where the line begins: "black", "white", "grey", "mean" (the image's mean colour), "blur"
+        (the image blurred), a grey in 0..255, or a picture, fitted as the image is: a path, a PIL
+        image, an array (H, W, C) in 0..255, or as many as images.
     score : {"logit", "probability"}
         Whether classes are scored before or after the last softmax or sigmoid.
     memory : int or str, optional
         What the call may add to the process, as in ``"2GB"``; None: a quarter of what is free.
     progress : callable, optional
-        Called as ``progress(done, total, what)``.
+        Called as ``progress(done, total, what)``; ``total`` grows where more points are taken.
 
     Returns
     -------
     IntegratedGradients
-        ``values`` (N, H, W, C), signed, in units of the score; x₀ is the image that is shown
-        black. ``completeness_gap`` (N,) tells what the sum of the values misses.
+        ``values`` (N, H, W, C), signed, in units of the score. ``completeness_gap`` (N,) tells what
+        the sum of the values misses.
 
     Raises
     ------
     InputError
-        If image or target cannot be used, or steps is not positive.
+        If image, target or baseline cannot be used, steps is not positive, or spacing is unknown.
     """
-    steps = whole("steps", steps, 1)
+    given = [] if steps is None else wholes("steps", np.atleast_1d(np.asarray(steps)), 1)
+    if spacing not in (None, *_POWERS):
+        raise InputError(f'spacing must be "cubic" or "even", not {spacing!r}.')
     answer = ask(net, image, target, score).answer(memory)
-    request = answer.request
-    black = black_image(request)
-    midpoints = ((np.arange(steps) + 0.5) / steps).astype(np.float32)
-
-    def offsets(x: np.ndarray, part: slice) -> np.ndarray:
-        return (midpoints[part, None, None, None] - 1) * (x - black)
-
-    shares = np.full(steps, 1 / steps, np.float32)
-    mean = mean_gradient(request, offsets, shares, memory, progress)
-    values = (request.x - black) * mean
-    baseline = request.scores_of(black[None], memory)
-    change = answer.scores - baseline
-    gap = (values.sum(axis=(1, 2, 3), dtype=np.float64) - change).astype(np.float32)
-    warnings = [
-        f"The values for {name} add up to {float(whole + missed):.3g}, but the score changes by "
-        f"{float(whole):.3g} from black to the image: {steps} steps are too few, raise steps."
-        for name, score_here, whole, missed in zip(
-            answer.places, answer.scores, change, gap, strict=True
-        )
-        if abs(missed) > _TOLERATED_GAP * abs(whole) + _ROUNDING * abs(score_here)
-    ]
+    request, count = answer.request, len(answer.scores)
+    if len(given) not in (0, 1, count):
+        raise InputError(f"Got {len(given)} numbers of steps for {count} explanations.")
+    start = baseline_images(request, baseline)
+    baseline_scores = request.scores_of_variants(lambda i, _: start[i], 1, memory, silent)[:, 0]
+    spacing = spacing or ("even" if given else "cubic")
+    line = _Line(answer, start, baseline_scores, _POWERS[spacing], memory)
+    values, used = line.integrals(np.resize(given, count) if given else None, progress)
+    gap = line.gaps(values, slice(None))
+    is_one = len(set(used.tolist())) == 1
+    shown = int(used[0]) if is_one else tuple(used.tolist())
+    parameters = {
+        "steps": shown,
+        "spacing": spacing,
+        "baseline": described(baseline),
+        "score": score,
+    }
     return answer.attribution(
         integrated_gradients,
         values,
-        {"steps": steps, "score": score},
+        parameters,
+        arguments={**parameters, "baseline": start},
         kind=IntegratedGradients,
-        warnings=warnings,
-        baseline_score=baseline,
-        completeness_gap=gap,
+        warnings=[
+            f"The values for {answer.places[i]} add up to {line.change[i] + gap[i]:.3g}, but the "
+            f"score changes by {line.change[i]:.3g} from the baseline ({described(baseline)}) to "
+            f"the image: {used[i]} steps are too few, raise steps, as in steps={10 * used[i]}."
+            for i in line.unfinished(gap, _TOLERATED_GAP if given else _ENOUGH)
+        ],
+        baseline_score=baseline_scores,
+        completeness_gap=gap.astype(np.float32),
     )
+
+
+class _Line:
+    """The way from baselines to images, and what gradients add up to along it."""
+
+    def __init__(
+        self,
+        answer: Answer,
+        start: np.ndarray,
+        baseline_scores: np.ndarray,
+        power: int,
+        memory: int | str | None,
+    ) -> None:
+        self.change = answer.scores.astype(np.float64) - baseline_scores
+        self._answer, self._start, self._power = answer, start, power
+        self._memory = memory
+
+    def integrals(
+        self, steps: np.ndarray | None, progress: Progress
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The values (N, H, W, C), and how many points each took: ``steps``, or as many as needed.
+
+        Each explanation goes on by itself, so that others in the call do not change it.
+        """
+        request = self._answer.request
+        weights, way = request.weights(), request.x - self._start
+        values = np.zeros((len(request.which), *request.x.shape[1:]), np.float32)
+        used = np.zeros(len(request.which), int)
+        first = np.full(len(used), _FIRST) if steps is None else steps
+        done, total = 0, int(first.sum())
+
+        def told(more: int, _: int, what: str) -> None:
+            progress(done + more, total, what)
+
+        for image, x in enumerate(request.x):
+            own = request.weights_of(image, weights)
+            of_image = np.flatnonzero(request.which == image)
+            for begun in np.unique(first[of_image]):
+                open_, count = of_image[first[of_image] == begun], 0
+                while len(open_):
+                    rows = np.searchsorted(of_image, open_)
+                    chosen = {value: array[rows] for value, array in own.items()}
+                    kept, count, places, shares = self._points(count, int(begun))
+                    summed = summed_gradient(
+                        request.net,
+                        x[None],
+                        _offsets(places, way[image]),
+                        shares,
+                        chosen,
+                        self._memory,
+                        told,
+                    )
+                    values[open_] = kept * values[open_] + way[image] * summed
+                    used[open_] = count
+                    done += len(open_) * len(places)
+                    if steps is not None or count * _TIMES > _MOST:
+                        break
+                    open_ = open_[self.unfinished(self.gaps(values, open_), _ENOUGH, open_)]
+                    total += len(open_) * count * (_TIMES - 1)
+        return values, used
+
+    def gaps(self, values: np.ndarray, which: Any) -> np.ndarray:
+        """What the values of explanations ``which`` add up to, minus what they should."""
+        return values[which].sum(axis=(1, 2, 3), dtype=np.float64) - self.change[which]
+
+    def unfinished(self, gaps: np.ndarray, share: float, which: Any = slice(None)) -> np.ndarray:
+        """Places of the ``gaps`` beyond a ``share`` of the change, and beyond rounding."""
+        scores = np.abs(self._answer.scores[which])
+        allowed = share * np.abs(self.change[which]) + _ROUNDING * scores
+        return np.flatnonzero(np.abs(gaps) > allowed)
+
+    def _points(self, known: int, begun: int) -> tuple[float, int, np.ndarray, np.ndarray]:
+        """The next points when ``known`` are: the share that these keep, how many there are then,
+        and places in 0…1 and shares of the new ones.
+        """
+        count = known * _TIMES or begun
+        midpoints = (np.arange(count) + 0.5) / count
+        density = self._power * midpoints ** (self._power - 1)
+        # The midpoints of thirds hold those of the whole.
+        is_new = np.ones(count, bool)
+        if known:
+            is_new[1::_TIMES] = False
+        kept = density[~is_new].sum() / density.sum()
+        places = (midpoints**self._power)[is_new].astype(np.float32)
+        return kept, count, places, (density / density.sum())[is_new].astype(np.float32)
+
+
+def _offsets(places: np.ndarray, way: np.ndarray) -> Any:
+    """What is added to an image to get to ``places`` of its ``way`` from the baseline."""
+    return lambda part: (places[part, None, None, None] - 1) * way

@@ -2,7 +2,7 @@
 
 import datetime
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import keras
@@ -18,6 +18,7 @@ from optogram.methods.diagnosis import (
 )
 from optogram.network.gradients import Weights, gradients
 from optogram.network.network import Network
+from optogram.network.prepared import PreparedPhotos
 from optogram.network.steps import Value
 from optogram.progress import Progress, silent
 from optogram.result import Attribution, Question
@@ -45,6 +46,8 @@ class Request:
         How classes are scored.
     doubts : tuple of str
         Warnings about the images.
+    photos : mapping
+        What is known of the photos that the images were made of; see `photos_of`.
     """
 
     net: Network
@@ -53,6 +56,7 @@ class Request:
     targets: tuple[Target, ...] | None
     score: str
     doubts: tuple[str, ...] = ()
+    photos: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -199,13 +203,15 @@ class Answer:
         *,
         kind: type[_Kind] = Attribution,  # type: ignore[assignment]
         layer: str | None = None,
+        arguments: Mapping[str, Any] | None = None,
         warnings: Sequence[str] = (),
         **more: Any,
     ) -> _Kind:
         """The result of ``method``, with what is known of every result.
 
-        ``parameters`` are its keyword arguments, apart from ``layer``; ``warnings`` are its own,
-        said before those about the images, the scores and the map.
+        ``parameters`` are its keyword arguments, apart from ``layer``, and ``arguments`` with what
+        it is asked again where that is something else; ``warnings`` are its own, said before those
+        about the images, the scores and the map.
         """
         request, net = self.request, self.request.net
         gone = self.doubts_about_gradients(layer)
@@ -218,7 +224,8 @@ class Answer:
             ),
             *(gone or doubts_about_maps(values, self.places)),
         )
-        arguments = {**parameters, "layer": layer} if layer else parameters
+        arguments = parameters if arguments is None else arguments
+        arguments = {**arguments, "layer": layer} if layer else arguments
         return kind(
             values=values,
             method=method.__name__,
@@ -226,6 +233,10 @@ class Answer:
             source=source_of(net, request.x.shape[1:]),
             warnings=tuple(dict.fromkeys(doubts)),
             images=net.display(request.x)[request.which],
+            **{
+                name: known[request.which] if isinstance(known, np.ndarray) else known
+                for name, known in request.photos.items()
+            },
             targets=self.names,
             score=self.scores,
             layer=layer,
@@ -274,10 +285,12 @@ def ask(net: Network, image: Any, target: Any, score: str) -> Request:
     """
     net.score_value(score)
     x = net.prepare(image)
+    photos = photos_of(x)
+    x = np.asarray(x)
     doubts = doubts_about_images(net, image, x)
     if target is None:
         net.require_class_scores()
-        return Request(net, x, np.arange(len(x)), None, score, doubts)
+        return Request(net, x, np.arange(len(x)), None, score, doubts, photos)
     targets = targets_of(target)
     for one in targets:  # before any of them is written as weights on maps that may be too large
         net.bytes_forward(x.shape[1:3], one.outputs(net, score))
@@ -289,7 +302,14 @@ def ask(net: Network, image: Any, target: Any, score: str) -> Request:
     count = max(len(x), len(targets))
     which = np.arange(count) if len(x) > 1 else np.zeros(count, int)
     targets = targets if len(targets) > 1 else targets * count
-    return Request(net, x, which, targets, score, doubts)
+    return Request(net, x, which, targets, score, doubts, photos)
+
+
+def photos_of(x: np.ndarray) -> dict[str, Any]:
+    """What results keep of the photos that the images ``x`` were made of, where that is known."""
+    if not isinstance(x, PreparedPhotos) or x.fit is None:
+        return {"fit": "squash"}
+    return {"fit": x.fit, "seen": x.seen, "photo_size": x.photo_size}
 
 
 def source_of(net: Network, shape: Sequence[int | None]) -> dict[str, str]:

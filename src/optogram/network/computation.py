@@ -17,6 +17,7 @@ from optogram.network.memory import batches
 from optogram.network.room import bytes_backward, bytes_forward, with_room
 from optogram.network.snapshot import Snapshot
 from optogram.network.steps import Graph, Value
+from optogram.network.variables import all_variables
 from optogram.progress import Progress, silent
 
 _KEPT = 32
@@ -33,7 +34,7 @@ class Computation:
     name : str
         What the network is called in errors.
     variables : sequence of keras.Variable
-        All that the steps read.
+        Those of the model.
 
     Attributes
     ----------
@@ -44,14 +45,14 @@ class Computation:
     head : Head
         How the network ends.
     variables : tuple of keras.Variable
-        As handed in.
+        As handed in, and behind them what else the steps read.
     backend : module
         What computes, under the contract of ``optogram.backend``.
     """
 
     def __init__(self, graph: Graph, name: str, variables: Sequence[keras.Variable]) -> None:
         self.name = name
-        self.variables = tuple(variables)
+        self.variables = all_variables(graph, variables)
         self.graph, self.head = find_head(graph, self.variables)
         self.backend = backend.current()
         self._snapshot: Snapshot | None = None
@@ -148,6 +149,7 @@ class Computation:
         list of ndarray
             In the order of ``values``, each with N examples.
         """
+        x = np.asarray(x)  # batches that remember their photos are fed as mere numbers
         found: list[np.ndarray] = []
         for part, arrays in self.stream(
             lambda part: x[part], len(x), x.shape[1:3], values, memory, progress, beside=beside

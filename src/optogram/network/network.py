@@ -18,6 +18,7 @@ from optogram.network.layer import Layer, describe, summary
 from optogram.network.layout import channels_last
 from optogram.network.own_preparation import own_preparation
 from optogram.network.preparation import preparation
+from optogram.network.prepared import PreparedPhotos, prepared_from, remembering
 from optogram.network.selection import select
 from optogram.network.snapshot import Snapshot
 from optogram.network.steps import Graph, Returned, Step
@@ -270,7 +271,8 @@ class Network(Computation):
         Returns
         -------
         ndarray of shape (N, H, W, C), float32
-            In network units.
+            In network units. Batches made of photos remember which part of each photo the network
+            sees, in ``seen``: results lay their maps there (`PreparedPhotos`).
 
         Raises
         ------
@@ -301,21 +303,22 @@ class Network(Computation):
         size: tuple[int | None, int | None] | None,
         fit: str,
         otherwise: str,
-    ) -> np.ndarray:
+    ) -> PreparedPhotos:
         """`prepare` of at least one picture for a given ``size``.
 
         ``otherwise`` is what the InputError says where they come out in several sizes.
         """
-        x = np.empty((0, 0, 0, self.channels), np.float32)
+        x, sizes = np.empty((0, 0, 0, self.channels), np.float32), []
         for number, picture in enumerate(pictures):
-            place = number if len(pictures) > 1 else None
-            fitted = fit_picture(read_picture(picture, self.channels, place), size, fit)
+            photo = read_picture(picture, self.channels, number if len(pictures) > 1 else None)
+            sizes.append(photo.shape[:2])
+            fitted = fit_picture(photo, size, fit)
             if not number:  # filled one by one: stacked in the end they would be there twice
                 x = np.empty((len(pictures), *fitted.shape), np.float32)
             if fitted.shape != x.shape[1:]:
                 raise InputError(otherwise)
             x[number] = self.preparation.to_network(fitted[None])[0]
-        return x
+        return prepared_from(x, sizes, size, fit)
 
     @checked
     def display(self, x: np.ndarray) -> np.ndarray:
@@ -443,7 +446,10 @@ class Network(Computation):
                 f"The prepared batch has {bad} NaN or infinite values among {x.size}: "
                 "replace them first."
             )
-        return np.ascontiguousarray(x, np.float32)
+        found = np.ascontiguousarray(x, np.float32)
+        if isinstance(x, PreparedPhotos):
+            return remembering(found, x.seen, x.photo_size, x.fit)
+        return found
 
 
 def made_bytes(x: np.ndarray, image: Any) -> int:

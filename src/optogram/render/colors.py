@@ -2,8 +2,9 @@
 
 import colorsys
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from cmap import Catalog, Colormap
@@ -19,8 +20,11 @@ GRAY = "matlab:gray"
 
 OPENCV_JET = "opencv:jet"
 
-ColorMap = str | Sequence[str]
-"""A colour map's name, or the colours of a new one from its bottom to its top.
+ColorMap = str | Sequence[str] | np.ndarray | Callable[..., Any]
+"""A colour map's name, the colours of a new one from its bottom to its top, or a callable.
+
+Colours are named, or numbers (colours, 3 or 4): uint8, or floats in 0…1. A callable, such as a
+colour map of matplotlib, turns places (n,) in 0…1 into such numbers. Opacity is left out.
 
 Beside the names of ``cmap``, such as "viridis", "jet" or "rocket" (seaborn's): "topo.colors(12)",
 R's, in so many bands of one colour (tutorial row A1), and "opencv:jet" (rows C4, C5).
@@ -44,9 +48,9 @@ def colorize(
         Integers, booleans or floats.
     scale : Scale, optional
         What the ends of the colour map mean; `scale_of` the values by default.
-    cmap : str or sequence of str, optional
-        Name of a colour map, or its colours from bottom to top. Default: `DIVERGING` on a signed
-        scale, else `SEQUENTIAL`.
+    cmap : str, sequence of str, array or callable, optional
+        Name of a colour map, its colours from bottom to top, or what makes them; see `ColorMap`.
+        Default: `DIVERGING` on a signed scale, else `SEQUENTIAL`.
 
     Returns
     -------
@@ -56,7 +60,7 @@ def colorize(
     Raises
     ------
     InputError
-        If the colour map is unknown; the sentence names the nearest ones.
+        If the colour map cannot be used; where it is unknown, the sentence names the nearest ones.
     """
     scale = scale_of(values) if scale is None else scale
     return paint(to_unit(values, scale), color_table(scale, cmap))
@@ -66,7 +70,12 @@ def color_table(scale: Scale, cmap: ColorMap | None = None) -> np.ndarray:
     """Colours of ``cmap``, or of the default for ``scale``, from bottom to top: uint8 (257, 3)."""
     if cmap is None:
         cmap = DIVERGING if scale.signed else SEQUENTIAL
-    return _table(cmap if isinstance(cmap, str) else tuple(cmap))
+    if callable(cmap):
+        return _as_bytes(_called(cmap))
+    if isinstance(cmap, str):
+        return _table(cmap)
+    colors = list(cmap)
+    return _table(tuple(colors)) if _are_names(colors) else _as_bytes(_between(colors))
 
 
 def paint(unit: np.ndarray, table: np.ndarray) -> np.ndarray:
@@ -114,9 +123,61 @@ def _table(cmap: str | tuple[str, ...]) -> np.ndarray:
         colors = _topo_bands(int(topo[1]), places)
     else:
         colors = _named(cmap).lut(_STEPS)[:, :3]
+    return _as_bytes(colors)
+
+
+def _as_bytes(colors: np.ndarray) -> np.ndarray:
+    """A table out of colours in 0…1, read-only, for some are kept."""
     table = np.rint(colors * 255).astype(np.uint8)
     table.flags.writeable = False
     return table
+
+
+def _are_names(colors: list[Any]) -> bool:
+    return all(isinstance(color, str) for color in colors)
+
+
+def _called(cmap: Callable[..., Any]) -> np.ndarray:
+    """The colours that a callable makes of places from 0 to 1."""
+    places = np.linspace(0, 1, _STEPS)
+    try:
+        colors = cmap(places)
+    # Somebody else's code can fail in any way.
+    except Exception as error:
+        raise InputError(
+            f"The colour map {cmap!r} fails on {_STEPS} places in 0…1 ({error}): give a name, "
+            "colours, or a colour map such as matplotlib's."
+        ) from error
+    return _numbers(colors, _STEPS)
+
+
+def _between(colors: list[Any]) -> np.ndarray:
+    """Colours given as numbers, and those between them."""
+    numbers = _numbers(colors)
+    at = np.linspace(0, 1, len(numbers))
+    places = np.linspace(0, 1, _STEPS)
+    return np.stack([np.interp(places, at, channel) for channel in numbers.T], axis=1)
+
+
+def _numbers(colors: Any, count: int | None = None) -> np.ndarray:
+    """Colours (count, 3) in 0…1, of what a user or a callable gave."""
+    try:
+        array = np.asarray(colors)
+    except ValueError:
+        array = np.empty(0, object)
+    is_table = array.ndim == 2 and array.shape[1] in (3, 4) and array.dtype.kind in "iuf"
+    if not is_table or len(array) < 2 or len(array) != (count or len(array)):
+        raise InputError(
+            "The colours of a map are names, or numbers of shape (colours, 3) or (colours, 4), at "
+            f"least two, but got {array.dtype} of shape {array.shape}."
+        )
+    high = 1 if array.dtype.kind == "f" else 255
+    if not (np.isfinite(array).all() and array.min() >= 0 and array.max() <= high):
+        raise InputError(
+            "The colours of a map are floats in 0…1 or whole numbers in 0…255, but got "
+            f"{array.dtype} from {array.min()} to {array.max()}."
+        )
+    return array[:, :3] / high
 
 
 def _topo_bands(count: int, places: np.ndarray) -> np.ndarray:

@@ -32,7 +32,7 @@ def heatmap(
         whole number that makes it at least 224 pixels high.
     scale : Scale, optional
         What the ends of the bar mean; `scale_of` the values by default.
-    cmap : str or sequence of str, optional
+    cmap : str, sequence of str, array or callable, optional
         Colour map; see `colorize`.
     bar : bool, default True
         Draw the scale bar at the right.

@@ -48,7 +48,7 @@ def mosaic(
         Give each map its own scale; colours then tell nothing between maps, and there is no bar.
         "range": from the map's lowest value to its highest, wherever zero lies, as R's ``image``
         and matplotlib's ``imshow`` do (tutorial rows A1, B8).
-    cmap : str or sequence of str, optional
+    cmap : str, sequence of str, array or callable, optional
         Colour map; see `colorize`.
     labels : sequence of str, optional
         Words under each map.

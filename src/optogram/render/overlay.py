@@ -14,9 +14,11 @@ from optogram.render.frame import framed, scale_bar
 from optogram.render.resample import (
     Interpolation,
     Photo,
+    Rectangle,
     as_image,
     as_map,
     enlarged,
+    placed,
     resized,
     stretch,
 )
@@ -49,6 +51,7 @@ def overlay(
     bar: bool = True,
     interpolation: Interpolation = "bilinear",
     title: str | None = None,
+    where: Rectangle | None = None,
 ) -> Image.Image:
     """Lay a map over its photo.
 
@@ -69,7 +72,7 @@ def overlay(
     scale : Scale, optional
         What the ends of the bar mean. Default: `scale_of` the values; "alpha": from the lowest to
         the highest; "added": from 0 to the highest.
-    cmap : str or sequence of str, optional
+    cmap : str, sequence of str, array or callable, optional
         Colour map; see `colorize`. Default of "alpha": "viridis"; of "added": "opencv:jet".
     opacity : float, optional
         In [0, 1]: how much of the photo the strongest values hide, or the factor of "added".
@@ -82,6 +85,10 @@ def overlay(
         Smooth, or each cell as a block of one colour.
     title : str, optional
         Words above the photo.
+    where : (float, float, float, float), optional
+        Top, left, bottom, right of the rectangle that the map covers, as shares of the photo's
+        height and width. The photo stays as it is outside, and what lies beyond the photo is cut.
+        None: the whole photo.
 
     Returns
     -------
@@ -99,22 +106,33 @@ def overlay(
         raise InputError(f"The opacity lies in 0 to 1, but got {opacity}.")
     values = as_map(values)
     scale = _default_scale(style, values) if scale is None else scale
-    table = color_table(scale, cmap or _COLORS[style])
+    table = color_table(scale, _COLORS[style] if cmap is None else cmap)
     blend = _BLENDS[style](scale, table, opacity)
 
     def blended(unit: np.ndarray, below: np.ndarray) -> np.ndarray:
         return np.rint(blend(unit, below)).astype(np.uint8)
 
     shown = enlarged(photo) if size is None else resized(as_image(photo), size)
-    below = np.asarray(shown, np.float32)
-    unit = stretch(to_unit(values, scale), below.shape[:2], interpolation)
-    picture = Image.fromarray(blended(unit, below))
+    pixels = np.array(shown)
+    window, box = placed(where, pixels.shape[:2], values.shape)
+    if pixels[window].size:
+        below = pixels[window].astype(np.float32)
+        unit = stretch(to_unit(values, scale), below.shape[:2], interpolation, box)
+        pixels[window] = blended(unit, below)
+    picture = Image.fromarray(pixels)
     drawn = scale_bar(scale, picture.height, lambda unit: blended(unit, _MID_GREY)) if bar else None
     return framed(picture, bar=drawn, title=title)
 
 
 @checked
-def through_mask(photo: Photo, mask: np.ndarray, *, light: float = 0.12) -> Image.Image:
+def through_mask(
+    photo: Photo,
+    mask: np.ndarray,
+    *,
+    light: float = 0.12,
+    where: Rectangle | None = None,
+    title: str | None = None,
+) -> Image.Image:
     """Show a photo only where a mask is True, and darkness elsewhere.
 
     Parameters
@@ -126,11 +144,15 @@ def through_mask(photo: Photo, mask: np.ndarray, *, light: float = 0.12) -> Imag
     light : float, default 0.12
         In [0, 1]: how much of the photo's light is left where the mask is False; 0, black, in
         tutorial row B5.
+    where : (float, float, float, float), optional
+        The rectangle that the mask covers; see `overlay`. Outside it is dark.
+    title : str, optional
+        Words above the photo.
 
     Returns
     -------
     PIL.Image.Image
-        RGB, as large as the (enlarged) photo.
+        RGB; without title as large as the (enlarged) photo.
 
     Raises
     ------
@@ -144,9 +166,13 @@ def through_mask(photo: Photo, mask: np.ndarray, *, light: float = 0.12) -> Imag
     if mask.dtype != bool:
         raise InputError(f"A mask holds True and False, but got {mask.dtype}; compare it first.")
     pixels = np.asarray(enlarged(photo), np.float32)
-    seen = stretch(mask.astype(np.float32), pixels.shape[:2], "nearest") >= 0.5
+    window, box = placed(where, pixels.shape[:2], mask.shape)
+    seen = np.zeros(pixels.shape[:2], bool)
+    if seen[window].size:
+        inside = stretch(mask.astype(np.float32), seen[window].shape, "nearest", box)
+        seen[window] = inside >= 0.5
     kept = np.where(seen, 1, light)[..., None]
-    return Image.fromarray(np.rint(pixels * kept).astype(np.uint8))
+    return framed(Image.fromarray(np.rint(pixels * kept).astype(np.uint8)), title=title)
 
 
 def _default_scale(style: OverlayStyle, values: np.ndarray) -> Scale:

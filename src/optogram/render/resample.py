@@ -12,6 +12,9 @@ Interpolation = Literal["bilinear", "nearest"]
 Photo = Image.Image | np.ndarray
 """A PIL image, or a uint8 array (H, W, 3), (H, W, 1) or (H, W)."""
 
+Rectangle = tuple[float, float, float, float]
+"""Top, left, bottom, right."""
+
 _LEGIBLE = 224
 _WIDEST = 4096
 
@@ -49,8 +52,44 @@ def visible(picture: np.ndarray) -> Image.Image:
     return as_image(picture[..., :3] if picture.shape[-1] >= 3 else picture[..., :1])
 
 
+def placed(
+    where: Rectangle | None, size: tuple[int, int], cells: tuple[int, int]
+) -> tuple[tuple[slice, slice], Rectangle | None]:
+    """The pixels of a photo of ``size`` that a map of ``cells`` covers, and the part of the map.
+
+    ``where`` is the rectangle that the map covers, in shares of the photo; the part is in cells.
+    None is all of either.
+    """
+    if where is None:
+        return (slice(0, size[0]), slice(0, size[1])), None
+    windows, parts = zip(
+        *(
+            _placed_along(low, high, pixels, count)
+            for low, high, pixels, count in zip(where[:2], where[2:], size, cells, strict=True)
+        ),
+        strict=True,
+    )
+    return windows, tuple(np.array(parts).T.ravel().tolist())
+
+
+def _placed_along(
+    low: float, high: float, pixels: int, cells: int
+) -> tuple[slice, tuple[float, float]]:
+    """`placed` along one axis."""
+    # What is seen is at least one pixel, however small the picture of the photo.
+    first = min(round(low * pixels), pixels - 1)
+    last = max(round(high * pixels), first + 1)
+    begin = max(first, 0)
+    end = max(begin, min(last, pixels))
+    part = ((begin - first) / (last - first), (end - first) / (last - first))
+    return slice(begin, end), (part[0] * cells, part[1] * cells)
+
+
 def stretch(
-    unit: np.ndarray, size: tuple[int, int], interpolation: Interpolation = "bilinear"
+    unit: np.ndarray,
+    size: tuple[int, int],
+    interpolation: Interpolation = "bilinear",
+    box: Rectangle | None = None,
 ) -> np.ndarray:
     """Bring a map to another size, the centre of each cell at its place.
 
@@ -62,6 +101,8 @@ def stretch(
         New height and width in pixels.
     interpolation : "bilinear" or "nearest"
         Smooth, or each cell as a block of one colour.
+    box : (float, float, float, float), optional
+        Which part of the map: top, left, bottom, right in cells. None: all of it.
 
     Returns
     -------
@@ -78,11 +119,11 @@ def stretch(
         names = " or ".join(map(repr, get_args(Interpolation)))
         raise InputError(f"The interpolation is {names}, but got {interpolation!r}.")
     known = np.isfinite(unit)
-    values = _resize(np.where(known, unit, 0), size, _FILTERS[interpolation])
+    values = _resize(np.where(known, unit, 0), size, _FILTERS[interpolation], box)
     if known.all():
         return values
-    weight = _resize(known, size, _FILTERS[interpolation])
-    inside = _resize(known, size, Image.Resampling.BOX) >= 0.5
+    weight = _resize(known, size, _FILTERS[interpolation], box)
+    inside = _resize(known, size, Image.Resampling.BOX, box) >= 0.5
     return np.divide(values, weight, out=np.full(size, np.nan, np.float32), where=inside)
 
 
@@ -116,8 +157,13 @@ def enlarged(photo: Photo) -> Image.Image:
     return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
 
 
-def _resize(values: np.ndarray, size: tuple[int, int], resampling: Image.Resampling) -> np.ndarray:
+def _resize(
+    values: np.ndarray,
+    size: tuple[int, int],
+    resampling: Image.Resampling,
+    box: Rectangle | None = None,
+) -> np.ndarray:
     height, width = size
-    return np.asarray(
-        Image.fromarray(values.astype(np.float32)).resize((width, height), resampling)
-    )
+    top, left, bottom, right = box or (0, 0, *values.shape)
+    image = Image.fromarray(values.astype(np.float32))
+    return np.asarray(image.resize((width, height), resampling, (left, top, right, bottom)))

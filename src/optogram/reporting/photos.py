@@ -35,7 +35,7 @@ class Photo:
     seen : PIL image
         What the network saw.
     x : ndarray of shape (1, H, W, C)
-        The same in network units.
+        The same in network units; it remembers which part of the photo it is.
     """
 
     name: str
@@ -72,13 +72,11 @@ def read_photo(net: Network, source: Any, number: int, fit: str) -> Photo:
     picture = read_picture(source, net.channels)
     x = net.prepare(picture, fit)
     photo, seen = visible(np.rint(picture).astype(np.uint8)), visible(net.display(x)[0])
-    # Squashing keeps the whole photo, so that a map of what the network saw lies right on it too.
-    below = photo if fit == "squash" else seen
     return Photo(
         name=_name(source) or f"photo {number}",
         size=picture.shape[:2],
         shown=_at_most(photo, _SHOWN_SIDE),
-        below=_at_most(below, _OVERLAY_SIDE),
+        below=_at_most(photo, _OVERLAY_SIDE),
         seen=_at_most(seen, _OVERLAY_SIDE),
         x=x,
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from optogram.arguments import checked, whole
 from optogram.errors import InputError
 from optogram.result.base import Result
-from optogram.result.photo import photo_below
+from optogram.result.photo import OfPhotos
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -51,7 +52,7 @@ class Question:
 
 
 @dataclass(frozen=True, eq=False)
-class Attribution(Result):
+class Attribution(OfPhotos, Result):
     """Where in each image the score of a target comes from.
 
     Attributes
@@ -66,6 +67,13 @@ class Attribution(Result):
         The layer looked at, for methods that look at one.
     question : Question or None
         What `optogram.check` asks again; it is not saved, and None in a result loaded from a file.
+    fit : {"squash", "crop", "pad"}
+        How the photos became as large as the network takes.
+    seen : ndarray of shape (N, 4)
+        What the network saw of each photo: top, left, bottom, right as shares of its height and
+        width; all of it, 0, 0, 1, 1, for images given as arrays that do not tell.
+    photo_size : ndarray of shape (N, 2)
+        Height and width of each photo in pixels; 0 where not known.
     """
 
     obtained: ClassVar = "saliency, gradcam or another attribution method makes one"
@@ -74,6 +82,8 @@ class Attribution(Result):
         "images": "N H W C",
         "targets": "N",
         "score": "N",
+        "seen": "N 4",
+        "photo_size": "N 2",
     }
 
     images: np.ndarray
@@ -88,9 +98,18 @@ class Attribution(Result):
         return np.abs(self.values).max(axis=-1) if self.values.ndim == 4 else self.values
 
     def mask(self, t: float) -> np.ndarray:
-        """(N, h, w), True where the heatmap reaches ``t`` times its image's maximum: kept."""
-        heat = self.heatmap
-        return heat >= t * heat.max(axis=(1, 2), keepdims=True)
+        """(N, h, w), True where the heatmap reaches ``t`` times its image's maximum: kept.
+
+        Nothing is kept of maps that are nowhere positive or the same everywhere; values that are
+        not finite are passed over.
+
+        Raises
+        ------
+        InputError
+            If ``t`` is not a share above 0, up to 1.
+        """
+        heat, highest = _comparable(self.heatmap, t)
+        return heat >= t * highest
 
     def overlay(self, index: int = 0, photo: Any = None, **style: Any) -> "Image":
         """The heatmap of image ``index`` over that image.
@@ -100,17 +119,26 @@ class Attribution(Result):
         index : int
             Which image.
         photo : path, PIL image or array, optional
-            The photo at its full size, where it was squashed to fit; None: as the network saw it.
+            The photo at its full size, on which the map lies where the network looked; None: the
+            photo as the network saw it.
         **style
             See `optogram.render.overlay`: ``style``, ``scale``, ``cmap``, ``opacity``, ``size``,
             ``bar``, ``title``.
+
+        Raises
+        ------
+        InputError
+            If the photo cannot be read or has other proportions than the one explained, or the
+            style cannot be drawn.
         """
         return self._laid_over(photo, index, self.map_on_image(index), style)
 
     def through_mask(
         self, t: float, index: int = 0, photo: Any = None, light: float = 0.12
     ) -> "Image":
-        """Image ``index``, dark where `mask` leaves it out.
+        """Image ``index``, dark where `mask` leaves it out, and beyond what the network saw.
+
+        Where nothing is kept, the picture says so.
 
         Parameters
         ----------
@@ -123,11 +151,7 @@ class Attribution(Result):
         light : float
             In [0, 1]: how much light is left elsewhere.
         """
-        from optogram.render import through_mask
-
-        return through_mask(
-            photo_below(photo, self.images[index]), self.mask(t)[index], light=light
-        )
+        return self._through(self.mask(t)[index], t, index, photo, light)
 
     def picture(self, index: int = 0) -> "Image":
         """Image ``index`` as it is seen best, no words: coarse maps over it, fine ones alone."""
@@ -162,7 +186,16 @@ class Attribution(Result):
         # The other styles have ends of their own; those of fine maps are cut in all of them.
         if style.get("style", "even") == "even" or self.values.ndim == 4:
             style.setdefault("scale", self.scale(index))
-        return overlay(photo_below(photo, self.images[index]), heat, **style)
+        below, where = self._below(photo, index)
+        return overlay(below, heat, where=where, **style)
+
+    def _through(self, mask: np.ndarray, t: float, index: int, photo: Any, light: float) -> "Image":
+        """Image ``index``, or its photo, through a ``mask`` that covers what the network saw."""
+        from optogram.render import through_mask
+
+        below, where = self._below(photo, index)
+        title = None if mask.any() else f"nothing reaches {t:g} of the maximum"
+        return through_mask(below, mask, light=light, where=where, title=title)
 
     def plot(self) -> "Image":
         """Each image, its map and both together, side by side, one image a row."""
@@ -180,6 +213,17 @@ class Attribution(Result):
         return sheet(
             rows, titles=["what the network saw", self.method, "both"], captions=self.targets
         )
+
+
+def _comparable(maps: np.ndarray, t: float) -> tuple[np.ndarray, np.ndarray]:
+    """Maps (N, h, w), NaN where none of them can be kept, and the maximum of each, (N, 1, 1)."""
+    if not (isinstance(t, Real) and 0 < t <= 1):
+        raise InputError(f"A mask keeps what reaches a share above 0, up to 1, not {t!r}.")
+    maps = np.where(np.isfinite(maps), maps, np.nan)
+    lowest = np.where(np.isnan(maps), np.inf, maps).min(axis=(1, 2), keepdims=True)
+    highest = np.where(np.isnan(maps), -np.inf, maps).max(axis=(1, 2), keepdims=True)
+    tells = (highest > 0) & (highest > lowest)
+    return np.where(tells, maps, np.nan), np.where(tells, highest, 0)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -209,12 +253,18 @@ class Occlusion(Attribution):
             A share of the maximum of each image.
         of : {"values", "scores"}
             "values": where the fall reaches ``t`` times its maximum. "scores": where the score
-            with the patch stays below ``t`` times the largest such score (tutorial row B5).
+            with the patch stays below ``t`` times the largest such score (tutorial row B5); nothing
+            where no score is positive.
+
+        Raises
+        ------
+        InputError
+            If ``t`` is not a share above 0, up to 1, or ``of`` is neither.
         """
-        shown = self._shown(of)
-        if of == "scores":
-            return shown < t * shown.max(axis=(1, 2), keepdims=True)
-        return super().mask(t)
+        if self._shown(of) is self.values:
+            return super().mask(t)
+        scores, highest = _comparable(self.scores, t)
+        return scores < t * highest
 
     def overlay(
         self, index: int = 0, photo: Any = None, of: str = "values", **style: Any
@@ -262,15 +312,13 @@ class Occlusion(Attribution):
 
         Each pixel belongs to the patch whose centre is nearest. See `Attribution.through_mask`.
         """
-        from optogram.render import through_mask
-
         mask = self.mask(t, of)[index]
         (rows, columns) = (
             np.abs(np.arange(side)[:, None] - centres).argmin(axis=1)
             for side, centres in zip(self.images.shape[1:3], self._centres(), strict=True)
         )
         wide = mask[np.ix_(rows, columns)]
-        return through_mask(photo_below(photo, self.images[index]), wide, light=light)
+        return self._through(wide, t, index, photo, light)
 
     def map_on_image(self, index: int = 0) -> np.ndarray:
         """The map with each value at the centre of its patch, in pixels of the image."""

@@ -1,5 +1,6 @@
 """What all results have: arrays that do not change any more, and where they came from."""
 
+import copy
 import dataclasses
 import html
 import json
@@ -8,7 +9,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, get_args, get_origin
+from typing import TYPE_CHECKING, Any, ClassVar, Self, get_args, get_origin
 
 import numpy as np
 
@@ -67,6 +68,24 @@ class Result:
                 locked.flags.writeable = False
                 object.__setattr__(self, item.name, locked)
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """``values``, for NumPy: ``np.asarray(result)``; read-only unless copied."""
+        if dtype is None or np.dtype(dtype) == self.values.dtype:
+            return self.values.copy() if copy else self.values
+        if copy is False:
+            raise ValueError(f"values are {self.values.dtype}: as {dtype} they must be copied.")
+        return self.values.astype(dtype)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For pickle: what `save` keeps, too."""
+        kept = {item.name: getattr(self, item.name) for item in _saved(self)}
+        return _rebuilt, (type(self), kept)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Arrays and texts are copied; the network that was asked stays the same."""
+        own = {item.name: copy.deepcopy(getattr(self, item.name), memo) for item in _saved(self)}
+        return dataclasses.replace(self, **own)
+
     @checked
     def save(self, path: str | os.PathLike) -> Path:
         """Write everything into one ``.npz`` file, which `load_result` opens again.
@@ -88,10 +107,8 @@ class Result:
             )
         arrays: dict[str, Any] = {}
         texts: dict[str, Any] = {"format": _FORMAT, "kind": type(self).__name__}
-        for item in dataclasses.fields(self):
+        for item in _saved(self):
             content = getattr(self, item.name)
-            if item.metadata.get("is_saved") is False:
-                continue
             if isinstance(content, np.ndarray):
                 arrays[item.name] = content
             else:
@@ -176,10 +193,19 @@ def is_result(path: str | os.PathLike) -> bool:
         return False
 
 
+def _saved(result: Result) -> list[dataclasses.Field]:
+    """The fields that go into files."""
+    return [f for f in dataclasses.fields(result) if f.metadata.get("is_saved") is not False]
+
+
+def _rebuilt(kind: type[Result], fields: dict[str, Any]) -> Result:
+    """What `Result.__reduce__` took apart."""
+    return kind(**fields)
+
+
 def _check(result: Result) -> None:
     """Raise what comes first where fields are not of their types, or do not fit each other."""
-    saved = [f for f in dataclasses.fields(result) if f.metadata.get("is_saved") is not False]
-    for item in saved:
+    for item in _saved(result):
         if not _is_a(getattr(result, item.name), item.type):
             raise TypeError(item.name)
     if not result.values.size:
@@ -202,7 +228,7 @@ def _lengths(form: str, shape: tuple[int, ...], known: dict[str, int]) -> dict[s
 def _is_a(content: Any, kind: Any) -> bool:
     """Whether ``content`` is what the field of a result says that it is."""
     of, inner = get_origin(kind), get_args(kind)
-    if kind is np.ndarray:
+    if kind is np.ndarray or (np.ndarray in inner and content is not None):
         return isinstance(content, np.ndarray) and content.dtype.kind in "biuf"
     if of is tuple:
         return isinstance(content, tuple) and all(isinstance(part, inner[0]) for part in content)

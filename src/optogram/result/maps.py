@@ -13,7 +13,7 @@ from optogram.errors import InputError
 from optogram.files import require_place
 from optogram.progress import Progress, silent
 from optogram.result.base import Result
-from optogram.result.photo import photo_below
+from optogram.result.photo import OfPhotos
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class FeatureMaps(Result):
+class FeatureMaps(OfPhotos, Result):
     """What one layer answers: ``values`` (N, h, w, C).
 
     Attributes
@@ -31,9 +31,16 @@ class FeatureMaps(Result):
         What the network was shown, as pictures.
     layer : str
         The layer's name.
+    fit, seen, photo_size
+        What is known of the photos; see `Attribution`.
     """
 
-    shapes: ClassVar = {"values": "N h w C", "images": "N H W c"}
+    shapes: ClassVar = {
+        "values": "N h w C",
+        "images": "N H W c",
+        "seen": "N 4",
+        "photo_size": "N 2",
+    }
 
     images: np.ndarray
     layer: str
@@ -98,8 +105,8 @@ class FeatureMaps(Result):
         """
         from optogram.render import overlay
 
-        below = photo_below(photo, self.images[index])
-        return overlay(below, self.matrix(channel, index), **style)
+        below, where = self._below(photo, index)
+        return overlay(below, self.matrix(channel, index), where=where, **style)
 
     def write_each(
         self,
