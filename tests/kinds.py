@@ -136,6 +136,20 @@ def normalization():
     return keras.Model(image, end(conv(normalize(image))))
 
 
+def preparation_in_operations():
+    image = picture()
+    x = keras.applications.vgg16.preprocess_input(image)  # channels reversed, a mean subtracted
+    return keras.Model(image, end(conv(x / 64)))
+
+
+def ensemble():
+    image, means = picture(), []
+    for number in (1, 2):
+        x = conv(image, name="conv" if number == 1 else "other")
+        means.append(end(x, name=f"answer{number}"))
+    return keras.Model(image, layers.Average()(means))
+
+
 def resizing():
     image = picture()
     return keras.Model(image, end(conv(layers.Resizing(12, 10)(image))))
@@ -395,6 +409,7 @@ KINDS = (
     Kind("Sequential out of a configuration, never called", never_called_sequential),
     Kind("Rescaling inside", rescaling, {"preprocess": "none"}),
     Kind("Normalization inside", normalization),
+    Kind("preparation inside, by operations", preparation_in_operations, {"preprocess": None}),
     Kind("Resizing inside", resizing),
     Kind("augmentation inside", augmentation, answer=lambda model, x: model(x, training=False)),
     Kind(
@@ -432,6 +447,7 @@ KINDS = (
     Kind("transposed convolution", after(lambda: layers.Conv2DTranspose(4, 3, 2, name="conv"))),
     Kind("classes on a map of 1×1", map_of_one),
     Kind("softmax", headed()),
+    Kind("ensemble: the mean of two softmaxes", ensemble),
     Kind("one sigmoid", headed(units=1, activation="sigmoid")),
     Kind("several labels", headed(activation="sigmoid")),
     Kind("regression", headed(units=1, activation=None)),
