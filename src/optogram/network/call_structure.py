@@ -88,7 +88,7 @@ def complaint(model: keras.Model, fixed: Mapping[str, Any]) -> str:
         return (
             f"The call() of {model.name!r} ({type(model).__name__}) cannot be followed with "
             f"{name!r} held at an array of shape {_shape_of(name, fixed[name])}: give numbers in "
-            "the shape that it takes, without a batch axis."
+            "the shape that it takes, without a batch axis, and write it with layers and keras.ops."
         )
     return ""
 
