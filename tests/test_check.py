@@ -276,6 +276,8 @@ def test_weights_that_are_made_when_a_layer_first_runs_are_scrambled_too(x):
     y = keras.layers.Activation(rectifiers[1])(y)
     y = keras.layers.Dense(3, activation="softmax")(keras.layers.GlobalAveragePooling2D()(y))
     net = og.Network(keras.Model(image, y), "unit")
+    rectifiers[0].weights[0].assign(np.full((1, 1, 4), 3, np.float32))
+    assert og.feature_maps(net, x[:1], "conv")["conv"].values.min() < -1, "the user's own weights"
     ids = set(map(id, net.variables))
     assert {id(weight) for layer in rectifiers for weight in layer.weights} <= ids
     assert len(ids) == len(net.variables) == 6

@@ -8,7 +8,9 @@ supports.
 
 import inspect
 import re
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +36,9 @@ _FUSED = (
     keras.layers.Dense,
     keras.layers.EinsumDense,
 )
+
+_BUILDING = threading.Lock()
+"""Held while an activation is built: it would get its weights twice."""
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")
 """What TensorFlow takes as the name of a scope, which Keras makes of a layer's name."""
@@ -186,6 +191,20 @@ def applied(operation: Any) -> tuple[Any, ...]:
         return applied(operation.activation) if is_plain else (operation,)
     activation = fused_activation(operation)
     return (operation,) if activation is None else (operation, *applied(activation))
+
+
+def build_activation(operation: Any, shape: Sequence[int | None]) -> None:
+    """Build a layer that is the activation of ``operation``, where nothing has run it yet.
+
+    Keras builds such a layer when it first runs, so that its model does not know its weights
+    before, and a copy made before would make weights of its own.
+    """
+    activation = getattr(operation, "activation", None)
+    if isinstance(activation, keras.Layer):
+        # What cannot be built for images of any size says so when it runs.
+        with _BUILDING, suppress(Exception):
+            if not activation.built:
+                activation.build(tuple(shape))
 
 
 def without_activation(layer: keras.layers.Layer) -> keras.layers.Layer:

@@ -323,6 +323,7 @@ class _Builder:
                 return self._add_returned(call, made, path)
         self._uses[id(operation)] += 1
         use, kind = self._uses[id(operation)], type(operation).__name__
+        keras_graph.build_activation(call.runs, call.outputs[0].shape)
         copied = self._copies.of(call.runs)
         if kwargs.get("training"):
             kwargs["training"] = self._settled(call)
