@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from optogram.arguments import as_index, shown, whole, wholes
+from optogram.arguments import MOST, as_index, shown, whole, wholes
 from optogram.errors import InputError
 from optogram.network.network import Network
 from optogram.network.steps import Value
@@ -160,7 +160,7 @@ class Filter(Target):
 
     def __init__(self, layer: str, channel: int | Iterable[int], border: int = 0) -> None:
         object.__setattr__(self, "layer", layer)
-        object.__setattr__(self, "border", whole("border", border))
+        object.__setattr__(self, "border", whole("border", border, -MOST))
         one = as_index(channel)
         channels = tuple(wholes("channel", channel)) if one is None else whole("channel", one)
         object.__setattr__(self, "channel", channels)

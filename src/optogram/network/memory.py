@@ -10,7 +10,7 @@ from itertools import count as numbers
 import psutil
 
 from optogram import backend
-from optogram.arguments import number
+from optogram.arguments import as_float
 from optogram.errors import InputError
 from optogram.network.cgroups import free_in_groups
 
@@ -83,7 +83,7 @@ def allowance(memory: int | float | str | None) -> int:
         match = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([KMGT]?)B?\s*", memory.upper())
         amount = float(match[1]) * _UNITS[match[2]] if match else 0.0
     else:
-        amount = number("memory", memory)
+        amount = as_float(memory) or 0.0
     if not (math.isfinite(amount) and amount >= 1):
         raise InputError(f'memory must be bytes or a text like "2GB", not {memory!r}.')
     return int(amount)
