@@ -50,8 +50,9 @@ def whole(name: str, given: Any, least: int = 0, most: int = MOST) -> int:
     number = as_index(given)
     if number is None or not least <= number <= most:
         is_large = number is not None and number > most
-        limit = f"{least:,} to {most:,}" if most < MOST or is_large else f"{least:,} or more"
-        raise InputError(f"{name} must be a whole number, {limit}, not {shown(given)}.")
+        limit = f", {least:,} to {most:,}" if most < MOST or is_large else f", {least:,} or more"
+        limit = "" if least <= -MOST and not is_large else limit
+        raise InputError(f"{name} must be a whole number{limit}, not {shown(given)}.")
     return number
 
 
