@@ -126,7 +126,7 @@ def test_the_network_saved_before_is_kept_beside(ending, trained, tmp_path):
 
 @pytest.mark.parametrize("number", ["epochs", "batch", "seed"])
 def test_numbers_that_are_too_small(number):
-    with pytest.raises(InputError, match=f"{number} must be at least"):
+    with pytest.raises(InputError, match=f"{number} must be a whole number"):
         training.train(MADE, **{number: -1})
 
 

@@ -50,8 +50,9 @@ def whole(name: str, given: Any, least: int = 0, most: int = MOST) -> int:
     number = as_index(given)
     if number is None or not least <= number <= most:
         is_large = number is not None and number > most
-        limit = f"{least:,} to {most:,}" if most < MOST or is_large else f"{least:,} or more"
-        raise InputError(f"{name} must be a whole number, {limit}, not {shown(given)}.")
+        limit = f", {least:,} to {most:,}" if most < MOST or is_large else f", {least:,} or more"
+        limit = "" if least <= -MOST and not is_large else limit
+        raise InputError(f"{name} must be a whole number{limit}, not {shown(given)}.")
     return number
 
 
@@ -72,13 +73,13 @@ def number(name: str, given: Any, least: float = -math.inf, most: float = math.i
     InputError
         If it is another number, NaN, infinite, True or False, or no number at all.
     """
-    value = _float(given)
+    value = as_float(given)
     if value is None or not least <= value <= most:
         limits = [
             *([f"{least:g} or more"] if math.isfinite(least) else []),
             *([f"{most:g} or less"] if math.isfinite(most) else []),
         ]
-        words = ", ".join(["a finite number", " and ".join(limits)] if limits else ["finite"])
+        words = ", ".join(["a finite number", *([" and ".join(limits)] if limits else [])])
         raise InputError(f"{name} must be {words}, not {shown(given)}.")
     return value
 
@@ -189,7 +190,7 @@ def _read_plain(given: Any, kind: Any) -> Any:
     if kind is int:
         return _or_other(as_index(given))
     if kind is float:
-        return _or_other(_float(given))
+        return _or_other(as_float(given))
     if kind is bool:
         if not isinstance(given, bool | np.bool_):
             raise _OtherKindError
@@ -292,7 +293,7 @@ def as_index(given: Any) -> int | None:
         return None
 
 
-def _float(given: Any) -> float | None:
+def as_float(given: Any) -> float | None:
     """``given`` as a finite float; None where it is no number, or a text that only spells one."""
     is_text = isinstance(given, bool | np.bool_ | str | bytes)
     if is_text or getattr(given, "ndim", 0) != 0:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from optogram.arguments import as_index, shown, whole, wholes
+from optogram.arguments import MOST, as_index, shown, whole, wholes
 from optogram.errors import InputError
 from optogram.network.network import Network
 from optogram.network.steps import Value
@@ -90,7 +90,7 @@ class Class(Target):
     region: "tuple[int, int, int, int] | Mask | None" = None
 
     def __init__(self, label: int | str, region: Any = None) -> None:
-        object.__setattr__(self, "label", label if isinstance(label, str) else _class_number(label))
+        object.__setattr__(self, "label", _label(label))
         object.__setattr__(self, "region", None if region is None else _region(region))
 
     def weights(self, net: Network, size: tuple[int, int], score: str = "logit") -> Weights:
@@ -160,7 +160,7 @@ class Filter(Target):
 
     def __init__(self, layer: str, channel: int | Iterable[int], border: int = 0) -> None:
         object.__setattr__(self, "layer", layer)
-        object.__setattr__(self, "border", whole("border", border))
+        object.__setattr__(self, "border", whole("border", border, -MOST))
         one = as_index(channel)
         channels = tuple(wholes("channel", channel)) if one is None else whole("channel", one)
         object.__setattr__(self, "channel", channels)
@@ -216,7 +216,8 @@ class Neuron(Target):
 
     def __post_init__(self) -> None:
         """Take whole numbers of any kind, so that equal neurons are equal and hash alike."""
-        sides = tuple(wholes("position", self.position))
+        is_one = as_index(self.position) is not None
+        sides = () if is_one else tuple(wholes("position", self.position))
         if len(sides) != 2:
             raise InputError(f"position must be (y, x) in the map, not {shown(self.position)}.")
         object.__setattr__(self, "position", sides)
@@ -310,9 +311,10 @@ def targets_of(target: Any) -> tuple[Target, ...]:
     """The single targets that a user's ``target`` stands for: a bare int or str is a `Class`."""
     if isinstance(target, Target):
         return target.each()
-    if isinstance(target, str) or as_index(target) is not None:
+    is_one = as_index(target) is not None or getattr(target, "ndim", 1) == 0
+    if isinstance(target, str) or is_one:
         return (Class(target),)
-    if isinstance(target, Iterable) and getattr(target, "ndim", 1) != 0:
+    if isinstance(target, Iterable):
         several = tuple(single for item in target for single in targets_of(item))
         if several:
             return several
@@ -384,10 +386,16 @@ def _inside(region: tuple[int, int, int, int] | Mask | None, size: tuple[int, in
     return inside
 
 
-def _class_number(label: Any) -> int:
+def _label(label: Any) -> int | str:
+    """A class as a user gives it, in Python's own types."""
+    if isinstance(label, str):
+        return str(label)
     index = as_index(label)
     if index is None:
-        raise InputError(f"A class is given by its number, name or WordNet id, not {shown(label)}.")
+        raise InputError(
+            f"A class is a name, a WordNet id or a whole number, not {shown(label)}: give one of "
+            "the network's labels or its index."
+        )
     return index
 
 

@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count as numbers
 
-import numpy as np
 import psutil
 
 from optogram import backend
-from optogram.arguments import number
+from optogram.arguments import as_float
 from optogram.errors import InputError
 from optogram.network.cgroups import free_in_groups
 
@@ -84,10 +83,8 @@ def allowance(memory: int | float | str | None) -> int:
         match = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([KMGT]?)B?\s*", memory.upper())
         amount = float(match[1]) * _UNITS[match[2]] if match else 0.0
     else:
-        # NaN and infinity get the sentence below, too.
-        is_finite = not isinstance(memory, float | np.floating) or math.isfinite(memory)
-        amount = number("memory", memory) if is_finite else 0.0
-    if amount < 1:
+        amount = as_float(memory) or 0.0
+    if not (math.isfinite(amount) and amount >= 1):
         raise InputError(f'memory must be bytes or a text like "2GB", not {memory!r}.')
     return int(amount)
 
