@@ -12,7 +12,7 @@ import numpy as np
 
 from optogram.errors import InputError
 from optogram.files import hash_of_file, kind_at, read_arrays, replacing, require_place
-from optogram.network.identity import Teller, content, digest, identity
+from optogram.network.fingerprint import Teller, content, digest, identity
 from optogram.network.network import Network
 from optogram.network.steps import Value
 from optogram.version import __version__

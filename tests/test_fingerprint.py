@@ -266,7 +266,7 @@ def test_what_was_used_keeps_its_mark():
 PROCESS = """
 import sys
 sys.path[:0] = {path!r}
-from test_identity import mark_of_all
+from test_fingerprint import mark_of_all
 print("mark", mark_of_all(extra=5))
 """
 
