@@ -20,7 +20,7 @@ GRAY = "matlab:gray"
 
 OPENCV_JET = "opencv:jet"
 
-ColorMap = str | Sequence[str] | np.ndarray | Callable[..., Any]
+ColorMap = str | Sequence[str] | Sequence[Sequence[float]] | np.ndarray | Callable[..., Any]
 """A colour map's name, the colours of a new one from its bottom to its top, or a callable.
 
 Colours are named, or numbers (colours, 3 or 4): uint8, or floats in 0…1. A callable, such as a
