@@ -220,10 +220,11 @@ def _is_array(given: Any) -> bool:
     if not is_sequence and not hasattr(given, "__array__"):
         return False
     try:
-        return np.asarray(given).dtype.kind not in "OSU"
+        array = np.asarray(given)
     # Lists of several lengths, or a tensor that stays where it is.
     except Exception:
         return False
+    return array.ndim > 0 and array.dtype.kind not in "OSU"
 
 
 def _items(given: Any, hint: Any) -> list[Any]:

@@ -323,7 +323,7 @@ class Network(Computation):
     @checked
     def display(self, x: np.ndarray) -> np.ndarray:
         """The way back: prepared images (N, H, W, C) as uint8 pictures."""
-        return self.preparation.display(x)
+        return self.preparation.display(np.asarray(x))
 
     @checked
     def scores(self, image: Any, memory: int | str | None = None) -> np.ndarray:

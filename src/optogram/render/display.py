@@ -173,6 +173,8 @@ def standardized(pictures: ArrayLike, contrast: float = 0.15) -> np.ndarray:
         (x − mean) / (standard deviation + 1e-5) · contrast + 0.5, of 255, clipped.
     """
     given = np.asarray(pictures)
+    if given.ndim != 4:
+        raise InputError(f"Pictures have the shape (N, H, W, C), but got {given.shape}.")
     shown = np.empty(given.shape, np.uint8)
     for picture, place in zip(given, shown, strict=True):
         numbers = as_numbers(picture)

@@ -184,7 +184,7 @@ class Attribution(OfPhotos, Result):
         from optogram.render import overlay
 
         # The other styles have ends of their own; those of fine maps are cut in all of them.
-        if style.get("style", "even") == "even" or self.values.ndim == 4:
+        if str(style.get("style", "even")) == "even" or self.values.ndim == 4:
             style.setdefault("scale", self.scale(index))
         below, where = self._below(photo, index)
         return overlay(below, heat, where=where, **style)
