@@ -90,7 +90,8 @@ class Class(Target):
     region: "tuple[int, int, int, int] | Mask | None" = None
 
     def __init__(self, label: int | str, region: Any = None) -> None:
-        object.__setattr__(self, "label", label if isinstance(label, str) else _class_number(label))
+        known = str(label) if isinstance(label, str) else _class_number(label)
+        object.__setattr__(self, "label", known)
         object.__setattr__(self, "region", None if region is None else _region(region))
 
     def weights(self, net: Network, size: tuple[int, int], score: str = "logit") -> Weights:
