@@ -510,9 +510,10 @@ def test_no_noise_is_the_plain_gradient(net, x):
 @pytest.mark.parametrize("memory", [1, "1MB"])
 def test_results_do_not_depend_on_batches(method, memory, net, x):
     for images, target in ((x, [1, 2, 3]), (x[:1], [0, 4, og.Filter("branch3", 1)]), (x, None)):
-        layer = {"layer": "stem"} if method is og.scorecam else {}
-        expected = method(net, images, target, **layer)
-        assert_close(method(net, images, target, memory=memory, **layer).values, expected.values)
+        more = {og.scorecam: {"layer": "stem"}, og.integrated_gradients: {"steps": 32}}
+        more = more.get(method, {})
+        expected = method(net, images, target, **more)
+        assert_close(method(net, images, target, memory=memory, **more).values, expected.values)
 
 
 @pytest.mark.parametrize("size", [(16, 16), (19, 24), (40, 33)])
