@@ -170,10 +170,6 @@ STEPS = {
         lambda x, a: [lambda y, z: y + 2 * z, lambda y, z: z + 2 * y][a](ops.sin(x), ops.cos(x)),
         [0, 1],
     ),
-    "training": (
-        lambda x, a: layers.BatchNormalization()(x, training=a),
-        [True, False],
-    ),
     "half": (lambda x, a: layers.Conv2D(CHANNELS, 3, padding="same", dtype=a)(x), [
         "float32", "mixed_float16"
     ]),
@@ -252,7 +248,7 @@ def test_a_network_read_from_its_file_has_the_same_mark(tmp_path):
 
 
 def test_what_was_used_keeps_its_mark():
-    kinds = ("private", "held", "object", "Lambda", "training")
+    kinds = ("private", "held", "object", "Lambda")
     model = model_of([(kind, STEPS[kind][1][-1]) for kind in kinds])
     mark = mark_of(model)
     model.compile("adam", "mse")

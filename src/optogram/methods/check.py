@@ -30,7 +30,7 @@ def check(
     *,
     steps: int = 24,
     seed: int = 0,
-    memory: int | str | None = None,
+    memory: float | str | None = None,
     progress: Progress = silent,
 ) -> Check:
     """Test whether a map tells of the network, and whether what it marks matters to the score.
@@ -53,7 +53,7 @@ def check(
         In how many parts pixels go and come, at least 2.
     seed : int
         Of the scrambling and the random map.
-    memory : int or str, optional
+    memory : float or str, optional
         What the computation may add to the process, as in ``"2GB"``, beside one set of scrambled
         weights; None: a quarter of what is free.
     progress : callable, optional
@@ -99,7 +99,7 @@ def _checked(
     question: Question,
     steps: int,
     seed: int,
-    memory: int | str | None,
+    memory: float | str | None,
     progress: Progress,
 ) -> Check:
     """The check of all explanations of one result."""

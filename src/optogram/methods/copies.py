@@ -14,7 +14,7 @@ def mean_gradient(
     request: Request,
     offsets: Callable[[np.ndarray, slice], np.ndarray],
     shares: np.ndarray,
-    memory: int | str | None,
+    memory: float | str | None,
     progress: Progress,
 ) -> np.ndarray:
     """Σ shareₙ · ∂S/∂x at x + offsetₙ for each explanation, (N, H, W, C).

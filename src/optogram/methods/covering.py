@@ -84,7 +84,7 @@ def windows_for(
     size: tuple[int, int],
     patches: Sequence[np.ndarray],
     count: int,
-    memory: int | str | None,
+    memory: float | str | None,
     one_at_a_time: bool = False,
 ) -> Windowed | None:
     """How only what patches change is computed; None where that would be no faster, or not fit.
@@ -105,7 +105,7 @@ class Covering:
         As every method takes them.
     patch, stride, fill, fill_space, margin, score, incremental
         See `occlusion`.
-    memory : int or str, optional
+    memory : float or str, optional
         What a call may add to the process.
     together : int, optional
         About how many positions of an image are asked for at a time; None: all.
@@ -138,7 +138,7 @@ class Covering:
         margin: int,
         score: str,
         incremental: bool,
-        memory: int | str | None,
+        memory: float | str | None,
         together: int | None = None,
     ) -> None:
         request = ask(net, image, target, score)

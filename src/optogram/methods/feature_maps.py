@@ -33,7 +33,7 @@ def feature_maps(
     *,
     fit: str = "squash",
     size: tuple[int | None, int | None] | None = None,
-    memory: int | str | None = None,
+    memory: float | str | None = None,
     progress: Progress = silent,
 ) -> dict[str, FeatureMaps]:
     """The maps that layers make of images, all from one forward pass.
@@ -55,7 +55,7 @@ def feature_maps(
         Of the photos when they are fed; None in one place keeps a photo's proportions, as in
         (None, 400), row A1. Convolutions and poolings take photos of any size also where the whole
         network does not.
-    memory : int or str, optional
+    memory : float or str, optional
         What the call may add to the process, as in ``"2GB"``, beside the maps returned; None: a
         quarter of what is free. Images of a ``size`` are fed one at a time.
     progress : callable, optional

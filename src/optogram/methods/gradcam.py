@@ -21,7 +21,7 @@ def gradcam(
     *,
     rectify: bool = True,
     score: str = "logit",
-    memory: int | str | None = None,
+    memory: float | str | None = None,
     progress: Progress = silent,
 ) -> GradCAM:
     """The maps of a layer, weighted by what each does for the score: ReLU(Σₖ αₖ Aₖ).
@@ -44,7 +44,7 @@ def gradcam(
         Off, the sum keeps its sign: negative where the maps speak against the score.
     score : {"logit", "probability"}
         Whether classes are scored before or after the last softmax or sigmoid.
-    memory : int or str, optional
+    memory : float or str, optional
         What the call may add to the process, as in ``"2GB"``; None: a quarter of what is free.
     progress : callable, optional
         Called as ``progress(done, total, what)``.

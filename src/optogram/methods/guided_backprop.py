@@ -18,7 +18,7 @@ def guided_backprop(
     target: Any = None,
     *,
     score: str = "logit",
-    memory: int | str | None = None,
+    memory: float | str | None = None,
     progress: Progress = silent,
 ) -> GuidedAttribution:
     """The gradient of the score, each rectifier passing only what is positive: ∂S/∂x, guided.
@@ -43,7 +43,7 @@ def guided_backprop(
         answer.
     score : {"logit", "probability"}
         Whether classes are scored before or after the last softmax or sigmoid.
-    memory : int or str, optional
+    memory : float or str, optional
         What the call may add to the process, as in ``"2GB"``; None: a quarter of what is free.
     progress : callable, optional
         Called as ``progress(done, total, what)``.
@@ -73,7 +73,7 @@ def guided_backprop(
 
 
 def guided_gradient(
-    request: Request, rectifiers: Rectifiers, memory: int | str | None, progress: Progress
+    request: Request, rectifiers: Rectifiers, memory: float | str | None, progress: Progress
 ) -> GradientAnswer:
     """The gradient at the image, with the rectifiers guided."""
     return request.gradients(

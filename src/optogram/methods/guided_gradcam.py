@@ -24,7 +24,7 @@ def guided_gradcam(
     layer: str | None = None,
     *,
     score: str = "logit",
-    memory: int | str | None = None,
+    memory: float | str | None = None,
     progress: Progress = silent,
 ) -> GuidedAttribution:
     """Guided backpropagation times Grad-CAM at the size of the image.
@@ -45,7 +45,7 @@ def guided_gradcam(
         Whose maps; None: `Network.default_layer`.
     score : {"logit", "probability"}
         Whether classes are scored before or after the last softmax or sigmoid.
-    memory : int or str, optional
+    memory : float or str, optional
         What the call may add to the process, as in ``"2GB"``; None: a quarter of what is free.
     progress : callable, optional
         Called as ``progress(done, total, what)``.

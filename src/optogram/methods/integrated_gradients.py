@@ -39,7 +39,7 @@ def integrated_gradients(
     spacing: str | None = None,
     baseline: Any = "black",
     score: str = "logit",
-    memory: int | str | None = None,
+    memory: float | str | None = None,
     progress: Progress = silent,
 ) -> IntegratedGradients:
     """What each pixel adds on the way from a baseline x₀ to the image: (x − x₀) · mean of ∂S/∂x.
@@ -69,7 +69,7 @@ def integrated_gradients(
         image, an array (H, W, C) in 0..255, or as many as images.
     score : {"logit", "probability"}
         Whether classes are scored before or after the last softmax or sigmoid.
-    memory : int or str, optional
+    memory : float or str, optional
         What the call may add to the process, as in ``"2GB"``; None: a quarter of what is free.
     progress : callable, optional
         Called as ``progress(done, total, what)``; ``total`` grows where more points are taken.
@@ -132,7 +132,7 @@ class _Line:
         start: np.ndarray,
         baseline_scores: np.ndarray,
         power: int,
-        memory: int | str | None,
+        memory: float | str | None,
     ) -> None:
         self.change = answer.scores.astype(np.float64) - baseline_scores
         self._answer, self._start, self._power = answer, start, power

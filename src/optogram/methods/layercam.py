@@ -20,7 +20,7 @@ def layercam(
     layer: str | None = None,
     *,
     score: str = "logit",
-    memory: int | str | None = None,
+    memory: float | str | None = None,
     progress: Progress = silent,
 ) -> Attribution:
     """The maps of a layer, each element weighted by its positive gradient.
@@ -41,7 +41,7 @@ def layercam(
         Whose maps; None: `Network.default_layer`.
     score : {"logit", "probability"}
         Whether classes are scored before or after the last softmax or sigmoid.
-    memory : int or str, optional
+    memory : float or str, optional
         What the call may add to the process, as in ``"2GB"``; None: a quarter of what is free.
     progress : callable, optional
         Called as ``progress(done, total, what)``.

@@ -35,7 +35,7 @@ def maximize(
     seed: int = 0,
     frames: int | None = None,
     resume: str | os.PathLike | None = None,
-    memory: int | str | None = None,
+    memory: float | str | None = None,
     progress: Progress = silent,
     **changes: Any,
 ) -> Maximization:
@@ -75,7 +75,7 @@ def maximize(
         An .npz file that keeps what is known so far, pictures half way included: a run that was
         interrupted goes on from it. In the end it holds the result, as `Result.save` writes it,
         and the same call returns that.
-    memory : int or str, optional
+    memory : float or str, optional
         What the call may add to the process, as in ``"2GB"``; None: a quarter of what is free.
     progress : callable, optional
         Called as ``progress(done, total, what)``.
@@ -148,7 +148,7 @@ def _climb_all(
     asked: Asked,
     work: "_Work",
     ledger: Ledger | None,
-    memory: int | str | None,
+    memory: float | str | None,
     progress: Progress,
 ) -> None:
     """Bring every target to its end; a batch that was half way goes first in its group."""

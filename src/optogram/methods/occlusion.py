@@ -24,7 +24,7 @@ def occlusion(
     margin: int = 0,
     score: str = "logit",
     incremental: bool = True,
-    memory: int | str | None = None,
+    memory: float | str | None = None,
     progress: Progress = silent,
 ) -> Occlusion:
     """What the score loses when a patch slides over the image: S(x) − S(x with the patch).
@@ -57,7 +57,7 @@ def occlusion(
         Whether classes are scored before or after the last softmax or sigmoid.
     incremental : bool
         False: every position is a whole forward pass.
-    memory : int or str, optional
+    memory : float or str, optional
         What the call may add to the process, as in ``"2GB"``; None: a quarter of what is free.
     progress : callable, optional
         Called as ``progress(done, total, what)``.

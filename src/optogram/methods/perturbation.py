@@ -15,7 +15,7 @@ def perturbation_curves(
     request: Request,
     rankings: np.ndarray,
     steps: int,
-    memory: int | str | None,
+    memory: float | str | None,
     progress: Progress,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The scores (M, steps + 1) as an image loses, and as it gains, its pixels rank by rank.

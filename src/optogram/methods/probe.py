@@ -31,7 +31,7 @@ class Probe:
         paint: np.ndarray,
         patch: tuple[int, int],
         margin: int,
-        memory: int | str | None,
+        memory: float | str | None,
     ) -> None:
         self._net, self._x, self._paint, self._memory = net, x, paint, memory
         self.size, self.patch = (x.shape[1], x.shape[2]), patch
@@ -91,7 +91,7 @@ def probe(
     fill: float | str = 127.5,
     fill_space: str = "display",
     margin: int = 0,
-    memory: int | str | None = None,
+    memory: float | str | None = None,
 ) -> Probe:
     """One patch to move over an image, for live use: ``probe(net, image)(y, x)``.
 
@@ -105,7 +105,7 @@ def probe(
         One image, everything that `Network.prepare` takes.
     patch, fill, fill_space, margin
         See `occlusion`.
-    memory : int or str, optional
+    memory : float or str, optional
         What the call may add to the process, as in ``"2GB"``; None: a quarter of what is free.
 
     Returns

@@ -28,7 +28,7 @@ def progressive_occlusion(
     margin: int = 0,
     score: str = "logit",
     incremental: bool = True,
-    memory: int | str | None = None,
+    memory: float | str | None = None,
     progress: Progress = silent,
 ) -> Iterator[Occlusion]:
     """`occlusion` from coarse to fine: maps that come as they get better, the last one exact.
@@ -47,7 +47,7 @@ def progressive_occlusion(
         What is scored; several get one map each. None: the image's own answer.
     patch, stride, fill, fill_space, margin, score, incremental
         See `occlusion`. With a small stride the first maps pay.
-    memory : int or str, optional
+    memory : float or str, optional
         What the call may add to the process, as in ``"2GB"``; None: a quarter of what is free.
     progress : callable, optional
         Called as ``progress(done, total, what)``.

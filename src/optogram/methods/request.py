@@ -83,7 +83,7 @@ class Request:
         self,
         at: Value | None = None,
         rectifiers: Collection[int] = (),
-        memory: int | str | None = None,
+        memory: float | str | None = None,
         progress: Progress = silent,
         then: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
     ) -> "GradientAnswer":
@@ -103,7 +103,7 @@ class Request:
             maps=found.maps,
         )
 
-    def answer(self, memory: int | str | None = None) -> "Answer":
+    def answer(self, memory: float | str | None = None) -> "Answer":
         """The scores alone, by a forward pass."""
         if self.targets is not None:
             # Streamed: the maps that filters are read from would pile up.
@@ -113,7 +113,7 @@ class Request:
         request = self._answered(outputs)
         return Answer(request, weighted_sums([outputs], request.weights()).reshape(-1))
 
-    def scores_of(self, x: np.ndarray, memory: int | str | None = None) -> np.ndarray:
+    def scores_of(self, x: np.ndarray, memory: float | str | None = None) -> np.ndarray:
         """(N,): the score of each target, which are known, for another image (1, H, W, C)."""
         weights = self.weights()
         found = self.net.evaluate(x, list(weights), memory)
@@ -123,7 +123,7 @@ class Request:
         self,
         variant: Callable[[int, int], np.ndarray],
         count: int,
-        memory: int | str | None,
+        memory: float | str | None,
         progress: Progress,
     ) -> np.ndarray:
         """(N, count): the score of each explanation for altered copies of its image.

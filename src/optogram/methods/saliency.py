@@ -16,7 +16,7 @@ def saliency(
     target: Any = None,
     *,
     score: str = "logit",
-    memory: int | str | None = None,
+    memory: float | str | None = None,
     progress: Progress = silent,
 ) -> Attribution:
     """How the score changes with each pixel: ∂S/∂x.
@@ -34,7 +34,7 @@ def saliency(
         answer.
     score : {"logit", "probability"}
         Whether classes are scored before or after the last softmax or sigmoid.
-    memory : int or str, optional
+    memory : float or str, optional
         What the call may add to the process, as in ``"2GB"``; None: a quarter of what is free.
     progress : callable, optional
         Called as ``progress(done, total, what)``.

@@ -21,7 +21,7 @@ def scorecam(
     layer: str | None = None,
     *,
     score: str = "logit",
-    memory: int | str | None = None,
+    memory: float | str | None = None,
     progress: Progress = silent,
 ) -> Attribution:
     """The maps of a layer, weighted by the score of the image seen through each: no gradients.
@@ -44,7 +44,7 @@ def scorecam(
         Whose maps; None: `Network.default_layer`.
     score : {"logit", "probability"}
         Whether classes are scored before or after the last softmax or sigmoid.
-    memory : int or str, optional
+    memory : float or str, optional
         What the call may add to the process, as in ``"2GB"``; None: a quarter of what is free.
     progress : callable, optional
         Called as ``progress(done, total, what)``.
@@ -77,7 +77,7 @@ def scorecam(
 
 
 def _gains(
-    request: Request, maps: np.ndarray, memory: int | str | None, progress: Progress
+    request: Request, maps: np.ndarray, memory: float | str | None, progress: Progress
 ) -> np.ndarray:
     """(N, K): the score through each of the ``maps`` (M, h, w, K), minus that of black."""
     x, black = request.x, black_image(request)

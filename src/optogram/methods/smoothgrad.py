@@ -22,7 +22,7 @@ def smoothgrad(
     noise: float = 0.15,
     seed: int = 0,
     score: str = "logit",
-    memory: int | str | None = None,
+    memory: float | str | None = None,
     progress: Progress = silent,
 ) -> Attribution:
     """The mean of ∂S/∂x over noisy copies of the image.
@@ -48,7 +48,7 @@ def smoothgrad(
         batches of any length.
     score : {"logit", "probability"}
         Whether classes are scored before or after the last softmax or sigmoid.
-    memory : int or str, optional
+    memory : float or str, optional
         What the call may add to the process, as in ``"2GB"``; None: a quarter of what is free.
     progress : callable, optional
         Called as ``progress(done, total, what)``.

@@ -34,7 +34,7 @@ def strongest_images(
     fit: str = "squash",
     size: tuple[int, int] | None = None,
     resume: str | os.PathLike | None = None,
-    memory: int | str | None = None,
+    memory: float | str | None = None,
     progress: Progress = silent,
 ) -> StrongestImages:
     """For each filter of a layer, the photos in which it answers most, and where in them.
@@ -62,7 +62,7 @@ def strongest_images(
         A file that keeps what is known so far. A run that was interrupted goes on from it, and a
         folder to which photos were added is looked through for those alone. Photos are told by
         their content, so that one replaced under its name makes another run.
-    memory : int or str, optional
+    memory : float or str, optional
         What the call may add to the process, as in ``"2GB"``; None: a quarter of what is free.
     progress : callable, optional
         Called as ``progress(done, total, what)``.

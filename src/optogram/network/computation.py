@@ -125,7 +125,7 @@ class Computation:
         self,
         x: np.ndarray,
         values: Sequence[Value],
-        memory: int | str | None = None,
+        memory: float | str | None = None,
         progress: Progress = silent,
         beside: int = 0,
     ) -> list[np.ndarray]:
@@ -137,7 +137,7 @@ class Computation:
             In network units.
         values : sequence of Value
             Which outputs.
-        memory : int or str, optional
+        memory : float or str, optional
             What the computation may add to the process, beside the arrays returned.
         progress : callable, optional
             Told of images done.
@@ -166,7 +166,7 @@ class Computation:
         count: int,
         size: tuple[int, int],
         values: Sequence[Value],
-        memory: int | str | None = None,
+        memory: float | str | None = None,
         progress: Progress = silent,
         then: Callable[[Any], Any] | None = None,
         beside: int = 0,

@@ -59,7 +59,7 @@ def gradients(
     at: Value | None = None,
     score: str = "logit",
     rectifiers: Collection[int] = (),
-    memory: int | str | None = None,
+    memory: float | str | None = None,
     progress: Progress = silent,
     then: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
 ) -> Gradients:
@@ -157,7 +157,7 @@ def summed_gradient(
     offsets: Callable[[slice], np.ndarray],
     shares: np.ndarray,
     weights: Weights,
-    memory: int | str | None = None,
+    memory: float | str | None = None,
     progress: Progress = silent,
 ) -> np.ndarray:
     """Σₙ shareₙ · ∂S/∂x at x + offsetₙ: gradients at many copies of one image, none of them kept.
@@ -239,7 +239,7 @@ def _chunks(
     size: tuple[int, int],
     net: Computation,
     wanted: Sequence[Value],
-    memory: int | str | None,
+    memory: float | str | None,
 ) -> Iterator[tuple[slice, slice, tuple[int, int]]]:
     """Which scores and which images go together, and how many of both every batch is filled up to.
 

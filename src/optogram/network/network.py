@@ -326,7 +326,7 @@ class Network(Computation):
         return self.preparation.display(np.asarray(x))
 
     @checked
-    def scores(self, image: Any, memory: int | str | None = None) -> np.ndarray:
+    def scores(self, image: Any, memory: float | str | None = None) -> np.ndarray:
         """The logits (N, outputs) for everything that `prepare` takes.
 
         (N, h, w, classes) where the network scores classes at every position.

@@ -50,7 +50,7 @@ class Windowed:
         self._layouts: dict[Any, tuple[np.ndarray, np.ndarray]] = {}
         self._sizes: dict[tuple[int, int], int] = {}
 
-    def fits(self, memory: int | str | None) -> bool:
+    def fits(self, memory: float | str | None) -> bool:
         """Whether one change at a time goes into ``memory``."""
         largest = max(
             self._bytes_each(rows, columns)
@@ -59,7 +59,7 @@ class Windowed:
         )
         return self._held + largest + self._tail_bytes <= allowance(memory)
 
-    def base(self, x: np.ndarray, memory: int | str | None = None) -> list[Any]:
+    def base(self, x: np.ndarray, memory: float | str | None = None) -> list[Any]:
         """What is needed of the image (1, H, W, C) as it is, as tensors, for `stream`."""
         wanted = [Value(index) for index in self._plan.program.bases]
         found = self._plan.net.evaluate(x, wanted, memory) if wanted else []
@@ -70,7 +70,7 @@ class Windowed:
         base: Sequence[Any],
         paint: np.ndarray,
         places: np.ndarray,
-        memory: int | str | None = None,
+        memory: float | str | None = None,
         progress: Progress = silent,
     ) -> Iterator[tuple[np.ndarray, list[np.ndarray]]]:
         """The outputs asked for, for one change after the other, those alike together.
@@ -83,7 +83,7 @@ class Windowed:
             What stands in the window that is changed.
         places : int ndarray of shape (P, 2)
             For each change, which of the rows and which of the columns.
-        memory : int or str, optional
+        memory : float or str, optional
             What the computation may add to the process, beside the arrays returned.
         progress : callable, optional
             Told of changes done.

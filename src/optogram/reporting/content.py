@@ -198,7 +198,7 @@ def units(net: Network) -> int:
 
 
 def section(
-    net: Network, photo: Photo, anchor: str, top: int, memory: int | str | None, meter: Meter
+    net: Network, photo: Photo, anchor: str, top: int, memory: float | str | None, meter: Meter
 ) -> Section:
     """Compute and draw everything about one photo, explaining its ``top`` classes."""
     layers = _stage_layers(net, photo.x.shape[1:3])
@@ -258,7 +258,7 @@ def _stage_layers(net: Network, size: tuple[int, int]) -> list[str]:
 
 
 def _predictions(
-    net: Network, photo: Photo, top: int, memory: int | str | None
+    net: Network, photo: Photo, top: int, memory: float | str | None
 ) -> tuple[Prediction, ...]:
     if net.head.is_spatial:
         return ()

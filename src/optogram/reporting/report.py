@@ -35,7 +35,7 @@ def report(
     *,
     top: int = 3,
     fit: str = "squash",
-    memory: int | str | None = None,
+    memory: float | str | None = None,
     progress: Progress = silent,
 ) -> Path:
     """Write one page on what a network sees in photos, and why it answers as it does.
@@ -58,7 +58,7 @@ def report(
         How many classes are explained, at least 1.
     fit : {"squash", "crop", "pad"}
         How photos become as large as the network takes; see `Network.prepare`.
-    memory : int or str, optional
+    memory : float or str, optional
         What the computation may add to the process, as in ``"2GB"``; None: a quarter of what is
         free.
     progress : callable, optional

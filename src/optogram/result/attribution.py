@@ -46,7 +46,7 @@ class Question:
     method: Callable[..., "Attribution"]
     arguments: Mapping[str, Any]
 
-    def ask(self, net: "Network", memory: int | str | None = None) -> "Attribution":
+    def ask(self, net: "Network", memory: float | str | None = None) -> "Attribution":
         """The same question, put to ``net``."""
         return self.method(net, self.x, list(self.targets), memory=memory, **self.arguments)
 
