@@ -26,7 +26,7 @@ import numpy as np
 import optogram as og
 from optogram.backend import configured, title
 from optogram.files import replacing
-from optogram.network import catalogue
+from optogram.network.opening import catalogue
 
 PARTS = ("opening", "geometry", "Grad-CAM", "saliency", "guided", "pattern")
 PATTERN_STEPS = 4

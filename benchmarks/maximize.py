@@ -18,9 +18,9 @@ import keras
 import numpy as np
 
 import optogram as og
+from optogram.graph.steps import Value
+from optogram.interpreters.memory import batches
 from optogram.methods.ascent.climb import plan
-from optogram.network.memory import batches
-from optogram.network.steps import Value
 
 Shape = tuple[int, ...]
 

@@ -227,7 +227,7 @@ def main() -> None:
     if arguments.here:
         print(json.dumps(measure(arguments.tasks[0], arguments.memory, arguments.again)))
         return
-    from optogram.network.memory import allowance
+    from optogram.interpreters.memory import allowance
 
     bound, held, begins = allowance(arguments.memory), 0, tuple(arguments.tasks or ("",))
     names = [name for name in TASKS if name.startswith(begins)]

@@ -24,9 +24,9 @@ import numpy as np
 from catalogue import set_normalizations
 
 import optogram as og
-from optogram.methods.covering import Patches
-from optogram.network.reach import reach
-from optogram.network.windows import Spans
+from optogram.interpreters.reach import reach
+from optogram.interpreters.windowed.spans import Spans
+from optogram.methods.occluding.covering import Patches
 
 SAMPLE, DOCUMENT_SAMPLE, PROBES = 64, 8, 60
 

@@ -8,9 +8,9 @@ import numpy as np
 from keras import layers
 
 from optogram import backend
-from optogram.network import forward
-from optogram.network.geometry import measure
-from optogram.network.steps import Value, flatten
+from optogram.graph.steps import Value, flatten
+from optogram.interpreters import forward
+from optogram.interpreters.geometry import measure
 
 CURRENT = backend.current()
 

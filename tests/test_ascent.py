@@ -8,7 +8,7 @@ import literal
 from optogram import backend
 from optogram.methods.ascent.parametrization import Fourier, Phase, Pixels
 from optogram.methods.ascent.transforms import Crop, Jitter, Pad, Rotate, Scale, view, views
-from optogram.network.preparation import preparation
+from optogram.pictures.preparation import preparation
 
 CURRENT = backend.current()
 

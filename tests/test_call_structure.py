@@ -9,7 +9,7 @@ from keras import layers, ops
 
 import optogram as og
 from optogram.errors import InputError, ModelError
-from optogram.network import forward
+from optogram.interpreters import forward
 
 SIDE = 8
 PHOTO = np.random.default_rng(0).uniform(0, 1, (1, SIDE, SIDE, 3)).astype("float32")

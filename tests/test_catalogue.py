@@ -10,7 +10,7 @@ import pytest
 from keras.src.applications import imagenet_utils
 
 from optogram.errors import ModelError
-from optogram.network import catalogue
+from optogram.network.opening import catalogue
 
 ENTRIES = [catalogue.find(name) for name in catalogue.names()]
 KERAS_ENTRIES = [entry for entry in ENTRIES if entry.preprocess != "lite"]
@@ -189,8 +189,8 @@ def test_builder_absent_in_this_keras():
 
 def test_importing_the_catalogue_imports_no_backend():
     code = (
-        "import sys, optogram.network.catalogue, optogram.network.labels\n"
-        "import optogram.network.torch_pickle\n"
+        "import sys, optogram.network.opening.catalogue, optogram.network.labels\n"
+        "import optogram.network.opening.torch_pickle\n"
         "assert not {'keras', 'tensorflow', 'jax', 'torch'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import optogram as og
-from optogram.network.steps import Value
+from optogram.graph.steps import Value
 
 # Millions of multiplications with an addition, as the papers count them.
 PUBLISHED = {

@@ -9,8 +9,8 @@ import pytest
 import networks
 import optogram as og
 from optogram.errors import InputError
-from optogram.methods.perturbation import edge_map, rank_correlation, ranking
-from optogram.methods.scrambling import cascade, stage_labels
+from optogram.methods.sanity.perturbation import edge_map, rank_correlation, ranking
+from optogram.methods.sanity.scrambling import cascade, stage_labels
 
 
 @pytest.fixture(scope="module")

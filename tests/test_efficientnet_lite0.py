@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from optogram.errors import ModelError
-from optogram.network import efficientnet_lite0 as lite0
-from optogram.network.torch_pickle import read_tensors
+from optogram.network.opening import efficientnet_lite0 as lite0
+from optogram.network.opening.torch_pickle import read_tensors
 
 keras = pytest.importorskip("keras")
 DATA = Path(__file__).parent / "data"

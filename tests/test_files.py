@@ -19,8 +19,8 @@ import optogram as og
 from optogram.cli import main
 from optogram.errors import OptogramError, OutputError
 from optogram.files import is_own, one_run, read_array, reading, replacing, write_table
-from optogram.methods.resuming import Ledger
-from optogram.network.efficientnet_lite0 import load_weights_file
+from optogram.methods.request.checkpoint import Ledger
+from optogram.network.opening.efficientnet_lite0 import load_weights_file
 from optogram.render import write, write_gif
 from optogram.training import Trained
 

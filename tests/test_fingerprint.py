@@ -12,8 +12,8 @@ from keras import layers, ops
 
 import networks
 import optogram as og
-from optogram.methods.resuming import fingerprint
-from optogram.network.steps import Value
+from optogram.graph.steps import Value
+from optogram.methods.request.checkpoint import fingerprint
 
 CASES = 8
 SIDE, CHANNELS = 8, 8

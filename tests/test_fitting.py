@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from optogram.errors import InputError
-from optogram.network.fitting import FITS, fit_picture, seen_region
-from optogram.network.images import read_picture
+from optogram.pictures.fit import FITS, fit_picture, seen_region
+from optogram.pictures.read import read_picture
 
 RED, WHITE = (255, 0, 0), (255, 255, 255)
 

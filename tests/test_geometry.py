@@ -11,10 +11,10 @@ import networks
 from influence import compare, make_additive
 from optogram import Network, backend
 from optogram.errors import InputError
-from optogram.network import forward
-from optogram.network.geometry import measure, peak_memory, shapes
-from optogram.network.receptive_field import PIXEL
-from optogram.network.steps import Value, flatten
+from optogram.graph.steps import Value, flatten
+from optogram.interpreters import forward
+from optogram.interpreters.geometry import measure, peak_memory, shapes
+from optogram.interpreters.receptive_field import PIXEL
 
 CURRENT = backend.current()
 

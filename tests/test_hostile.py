@@ -23,10 +23,10 @@ import hostile_files
 import hostile_models
 import optogram as og
 from optogram.cli import main
-from optogram.cli.parsing import file_stem
+from optogram.cli.options.parsing import file_stem
 from optogram.cli.photos import unique_stems
 from optogram.errors import InputError, OptogramError
-from optogram.network.efficientnet_lite0 import load_weights_file
+from optogram.network.opening.efficientnet_lite0 import load_weights_file
 from optogram.result import is_result
 
 _HANG = 60

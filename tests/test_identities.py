@@ -10,7 +10,7 @@ import relatives
 import windowing
 from model_state import assert_same, state
 from networks import fill
-from optogram.network.identities import is_identity
+from optogram.graph.identities import is_identity
 
 DRAWN = 1 if keras.config.backend() == "jax" else 6
 ALSO_OUTSIDE_TRAINING = {

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image, ImageOps
 
 from optogram.errors import InputError
-from optogram.network import images
-from optogram.network.images import PIXEL_LIMIT, read_picture
+from optogram.pictures import read as images
+from optogram.pictures.read import PIXEL_LIMIT, read_picture
 
 RED, WHITE = (255, 0, 0), (255, 255, 255)
 SHADES = np.array([[0, 1, 257], [1000, 40000, 65535]], np.uint16)

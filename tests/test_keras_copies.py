@@ -9,7 +9,7 @@ import pytest
 from keras import layers, ops
 
 from model_state import assert_same, state
-from optogram.network.keras_copies import Copies, original, own_names
+from optogram.graph.keras_private.copies import Copies, original, own_names
 
 Pair = namedtuple("Pair", "first second")
 

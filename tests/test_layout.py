@@ -7,8 +7,8 @@ from keras import layers, ops
 
 import networks
 import optogram as og
-from optogram.network.layout import channels_last
-from optogram.network.steps import flatten
+from optogram.graph.channels_last import channels_last
+from optogram.graph.steps import flatten
 
 HEIGHT, WIDTH = 13, 16
 FIRST = "channels_first"

@@ -10,7 +10,7 @@ import literal
 import networks
 import optogram as og
 from optogram.errors import InputError, OptogramError
-from optogram.methods import resuming
+from optogram.methods.request import checkpoint as resuming
 
 SIZE = (20, 24)
 STEPS = 10

@@ -12,9 +12,10 @@ import pytest
 
 import optogram as og
 from optogram.errors import InputError
-from optogram.network import memory, outputs, room
-from optogram.network.cgroups import free_in_groups
-from optogram.network.memory import allowance, batches
+from optogram.interpreters import memory, room
+from optogram.interpreters.cgroups import free_in_groups
+from optogram.interpreters.ends import outputs
+from optogram.interpreters.memory import allowance, batches
 
 
 @pytest.mark.parametrize(

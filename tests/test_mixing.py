@@ -10,7 +10,7 @@ import optogram as og
 import relatives
 import windowing
 from networks import fill
-from optogram.network.steps import flatten
+from optogram.graph.steps import flatten
 
 KERAS_BACKEND = keras.config.backend()
 # JAX compiles every network twice.

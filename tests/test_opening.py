@@ -306,7 +306,7 @@ def test_damaged_bytes_of_a_configuration_are_told_in_a_sentence(saved, tmp_path
 
 
 def test_a_configuration_larger_than_any_is_not_read(saved, tmp_path, monkeypatch):
-    monkeypatch.setattr("optogram.network.model_file._CONFIG_LIMIT", 100)
+    monkeypatch.setattr("optogram.network.opening.model_file._CONFIG_LIMIT", 100)
     assert "100 MB" in refusal(saved[".keras"])
 
 
@@ -377,7 +377,7 @@ def test_code_hidden_in_an_activation_is_refused(ending, tmp_path):
 
 def test_trust_is_asked_for_by_keras_too(tmp_path, monkeypatch):
     """Were our own check passed by, Keras's safe mode would still hold."""
-    monkeypatch.setattr("optogram.network.opening.refuse_code", lambda path, config: None)
+    monkeypatch.setattr("optogram.network.opening.load.refuse_code", lambda path, config: None)
     path, proof = with_lambda(tmp_path, ".keras")
     refusal(path)
     assert not proof.exists()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from optogram.errors import InputError
-from optogram.network.preparation import NAMED, Preparation, as_affine, preparation
+from optogram.pictures.preparation import NAMED, Preparation, as_affine, preparation
 
 GREYS = np.arange(256, dtype=np.uint8)
 

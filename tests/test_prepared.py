@@ -8,7 +8,7 @@ import pytest
 
 import networks
 import optogram as og
-from optogram.network.prepared import PreparedPhotos
+from optogram.pictures.prepared import PreparedPhotos
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import literal
 import networks
 import optogram as og
 from optogram.errors import InputError
-from optogram.methods.refinement import Refinement
+from optogram.methods.occluding.refinement import Refinement
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +126,7 @@ def test_a_probe_says_what_the_network_says_of_the_covered_image(name):
 
 
 def test_a_probe_on_windows(monkeypatch):
-    from optogram.network import window_plan
+    from optogram.interpreters.windowed import plan as window_plan
 
     for name in ("_BYTE", "_CALL", "_SLACK"):
         monkeypatch.setattr(window_plan, name, 0.0)

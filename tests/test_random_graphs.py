@@ -12,9 +12,9 @@ from influence import compare, make_additive
 from model_state import assert_same, state
 from networks import fill
 from optogram.errors import InputError
-from optogram.network import forward
-from optogram.network.geometry import measure, shapes
-from optogram.network.steps import Value, flatten
+from optogram.graph.steps import Value, flatten
+from optogram.interpreters import forward
+from optogram.interpreters.geometry import measure, shapes
 from random_graphs import build, descriptions, images
 from replay import KERAS_BACKEND, answer, assert_equal, is_bit_for_bit
 

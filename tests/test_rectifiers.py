@@ -8,7 +8,7 @@ from keras import layers, ops
 import literal
 import networks
 import optogram as og
-from optogram.network.rectifiers import redirected
+from optogram.interpreters.rectifiers import redirected
 
 GRADIENTS = 1e-5
 """Largest difference ÷ range: float32 sums in another order."""

@@ -8,9 +8,9 @@ from keras import layers, ops
 import optogram as og
 from model_state import assert_same, state
 from optogram.errors import InputError, ModelError
-from optogram.network import forward
-from optogram.network.selection import select
-from optogram.network.steps import flatten
+from optogram.graph.selection import select
+from optogram.graph.steps import flatten
+from optogram.interpreters import forward
 from replay import answer, assert_equal
 
 SIDE = 12

@@ -8,7 +8,7 @@ from keras import layers, ops
 import networks
 import optogram as og
 from model_state import assert_same, state
-from optogram.network import steadiness
+from optogram.interpreters import steadiness
 
 SIDE = networks.SIDE
 

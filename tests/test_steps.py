@@ -11,8 +11,8 @@ from keras import layers, ops
 
 import networks
 from optogram import backend
-from optogram.network import forward
-from optogram.network.steps import Value, flatten
+from optogram.graph.steps import Value, flatten
+from optogram.interpreters import forward
 from replay import answer, assert_equal, is_bit_for_bit
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from optogram.errors import ModelError
-from optogram.network.torch_pickle import read_tensors
+from optogram.network.opening.torch_pickle import read_tensors
 
 MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 SYSTEM = {"protocol_version": 1001, "little_endian": True, "type_sizes": {"long": 4}}

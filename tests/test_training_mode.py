@@ -9,7 +9,7 @@ import networks
 import optogram as og
 from kinds import called
 from model_state import assert_same, state
-from optogram.network.steps import Value
+from optogram.graph.steps import Value
 
 SIDE, CLASSES = networks.SIDE, networks.CLASSES
 

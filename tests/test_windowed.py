@@ -12,12 +12,12 @@ import optogram as og
 import windowing
 from model_state import assert_same, state
 from networks import fill
-from optogram.network import window_plan
-from optogram.network.computation import Computation
-from optogram.network.reach import Reach
-from optogram.network.steps import Value, flatten
-from optogram.network.windowed import Windowed
-from optogram.network.windows import Spans, grouped
+from optogram.graph.steps import Value, flatten
+from optogram.interpreters.engine import Computation
+from optogram.interpreters.reach import Reach
+from optogram.interpreters.windowed import plan as window_plan
+from optogram.interpreters.windowed.run import Windowed
+from optogram.interpreters.windowed.spans import Spans, grouped
 from random_graphs import build, descriptions, images
 from windowing import TOLERANCE, assert_windows_equal_whole, spans_within
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from optogram.network import window_plan
-from optogram.network.windowed import Windowed
+from optogram.interpreters.windowed import plan as window_plan
+from optogram.interpreters.windowed.run import Windowed
 
 TOLERANCE = 1e-4
 """Of the range of what patches take away, as the largest difference of scores."""

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from optogram.methods.smoothgrad import smoothgrad as smoothgrad
     from optogram.methods.strongest_images import strongest_images as strongest_images
     from optogram.network.network import Network as Network
-    from optogram.network.opening import load as load
+    from optogram.network.opening.load import load as load
     from optogram.reporting.report import report as report
     from optogram.result import Attribution as Attribution
     from optogram.result import Check as Check
@@ -110,7 +110,7 @@ _HOMES = {
     "kernels": "optogram.methods.kernels",
     "layer_by_layer": "optogram.result",
     "layercam": "optogram.methods.layercam",
-    "load": "optogram.network.opening",
+    "load": "optogram.network.opening.load",
     "load_result": "optogram.result",
     "maximize": "optogram.methods.maximize",
     "occlusion": "optogram.methods.occlusion",

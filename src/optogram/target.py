@@ -15,8 +15,8 @@ import numpy as np
 
 from optogram.arguments import MOST, as_index, shown, whole, wholes
 from optogram.errors import InputError
+from optogram.graph.steps import Value
 from optogram.network.network import Network
-from optogram.network.steps import Value
 
 Weights = dict[Value, np.ndarray]
 

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from optogram.cli.attribution import (
+from optogram.cli.console import say
+from optogram.cli.options.attribution import (
     Asked,
     attribution_options,
     warn,
 )
-from optogram.cli.console import say
-from optogram.cli.network import (
+from optogram.cli.options.network import (
     fit_option,
     made_folder,
     model_option,

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from optogram.cli.console import say
-from optogram.cli.network import DEFAULT, network_options, open_network
+from optogram.cli.options.network import DEFAULT, network_options, open_network
 
 
 @click.command()

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from optogram.cli.console import say
-from optogram.cli.network import (
+from optogram.cli.options.network import (
     made_folder,
     matching_layers,
     model_option,

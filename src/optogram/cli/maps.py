@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from optogram.cli.attribution import memory_option, warn
 from optogram.cli.console import say
-from optogram.cli.network import (
+from optogram.cli.options.attribution import memory_option, warn
+from optogram.cli.options.network import (
     NETWORK_OPTIONS,
     fit_option,
     made_folder,
@@ -20,7 +20,7 @@ from optogram.cli.network import (
     network_options,
     open_network,
 )
-from optogram.cli.parsing import file_stem, open_sides, sides
+from optogram.cli.options.parsing import file_stem, open_sides, sides
 from optogram.cli.photos import Photos, unique_stems
 from optogram.cli.progress import progress_bar
 

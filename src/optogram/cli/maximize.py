@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from optogram.cli.attribution import memory_option, warn
 from optogram.cli.console import say
-from optogram.cli.network import (
+from optogram.cli.options.attribution import memory_option, warn
+from optogram.cli.options.network import (
     NETWORK_OPTIONS,
     made_folder,
     matching_layers,
@@ -17,7 +17,7 @@ from optogram.cli.network import (
     network_options,
     open_network,
 )
-from optogram.cli.parsing import class_label, file_stem, numbers, pair, sides
+from optogram.cli.options.parsing import class_label, file_stem, numbers, pair, sides
 from optogram.cli.progress import progress_bar
 from optogram.errors import NoGradientError
 

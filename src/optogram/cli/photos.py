@@ -23,7 +23,7 @@ class Photos:
     """
 
     def __init__(self, named: Sequence[str]) -> None:
-        from optogram.network.images import pictures_in
+        from optogram.pictures.read import pictures_in
 
         self.paths = [
             str(path)

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from optogram.cli.console import say
-from optogram.cli.network import fit_option, model_option, network_options, open_network
+from optogram.cli.options.network import fit_option, model_option, network_options, open_network
 from optogram.cli.photos import Photos
 from optogram.words import brief
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import click
 
-from optogram.cli.attribution import memory_option
 from optogram.cli.console import say
-from optogram.cli.network import fit_option, model_option, network_options, open_network
+from optogram.cli.options.attribution import memory_option
+from optogram.cli.options.network import fit_option, model_option, network_options, open_network
 from optogram.cli.photos import Photos
 from optogram.cli.progress import progress_bar
 
@@ -41,7 +41,7 @@ def report(
     """
     net = open_network(model, **opening)
     import optogram
-    from optogram.network.images import read_picture
+    from optogram.pictures.read import read_picture
 
     given = Photos(photos or [str(optogram.datasets.sample_photo())])
     readable = []

@@ -4,16 +4,16 @@ from typing import Any
 
 import click
 
-from optogram.cli.attribution import memory_option, warn
 from optogram.cli.console import say
-from optogram.cli.network import (
+from optogram.cli.options.attribution import memory_option, warn
+from optogram.cli.options.network import (
     fit_option,
     made_folder,
     model_option,
     network_options,
     open_network,
 )
-from optogram.cli.parsing import file_stem, numbers
+from optogram.cli.options.parsing import file_stem, numbers
 from optogram.cli.photos import end_with_left_out
 from optogram.cli.progress import progress_bar
 

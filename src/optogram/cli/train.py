@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from optogram.cli.console import say
-from optogram.cli.network import start_backend
+from optogram.cli.options.network import start_backend
 from optogram.cli.progress import progress_bar
 
 _SHOWN = 25

@@ -9,15 +9,15 @@ from PIL import Image
 
 from optogram.arguments import MOST_SEED, checked, whole
 from optogram.errors import InputError
-from optogram.methods.perturbation import (
+from optogram.methods.request.request import Request, source_of
+from optogram.methods.request.upsampling import Upsampling
+from optogram.methods.sanity.perturbation import (
     edge_map,
     perturbation_curves,
     rank_correlation,
     ranking,
 )
-from optogram.methods.request import Request, source_of
-from optogram.methods.scrambling import cascade, stage_labels
-from optogram.methods.upsampling import Upsampling
+from optogram.methods.sanity.scrambling import cascade, stage_labels
 from optogram.network.network import Network
 from optogram.progress import Progress, silent
 from optogram.result import Attribution, Check, Question

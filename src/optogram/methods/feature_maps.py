@@ -8,10 +8,10 @@ import numpy as np
 
 from optogram.arguments import checked
 from optogram.errors import InputError
-from optogram.methods.diagnosis import doubts_about_images, doubts_about_maps
-from optogram.methods.request import photos_of, source_of
+from optogram.graph.steps import Step, Value
+from optogram.methods.request.diagnosis import doubts_about_images, doubts_about_maps
+from optogram.methods.request.request import photos_of, source_of
 from optogram.network.network import Network, made_bytes
-from optogram.network.steps import Step, Value
 from optogram.progress import Progress, silent
 from optogram.result import FeatureMaps
 

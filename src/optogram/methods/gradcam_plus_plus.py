@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from optogram.arguments import checked
-from optogram.methods.explained_layer import explained_layer
-from optogram.methods.request import ask
+from optogram.methods.request.explained_layer import explained_layer
+from optogram.methods.request.request import ask
 from optogram.network.network import Network
 from optogram.progress import Progress, silent
 from optogram.result import Attribution

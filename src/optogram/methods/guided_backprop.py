@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from optogram.arguments import checked
-from optogram.methods.request import GradientAnswer, Request, ask
+from optogram.interpreters.rectifiers import Rectifiers, find_rectifiers
+from optogram.methods.request.request import GradientAnswer, Request, ask
 from optogram.network.network import Network
-from optogram.network.rectifiers import Rectifiers, find_rectifiers
 from optogram.progress import Progress, silent
 from optogram.result import GuidedAttribution
 

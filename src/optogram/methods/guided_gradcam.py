@@ -5,13 +5,13 @@ from typing import Any
 import numpy as np
 
 from optogram.arguments import checked
-from optogram.methods.explained_layer import explained_layer
+from optogram.interpreters.rectifiers import find_rectifiers
 from optogram.methods.gradcam import weighted_maps
 from optogram.methods.guided_backprop import guided_gradient, treatment
-from optogram.methods.request import ask
-from optogram.methods.upsampling import Upsampling
+from optogram.methods.request.explained_layer import explained_layer
+from optogram.methods.request.request import ask
+from optogram.methods.request.upsampling import Upsampling
 from optogram.network.network import Network
-from optogram.network.rectifiers import find_rectifiers
 from optogram.progress import Progress, silent
 from optogram.result import GuidedAttribution
 

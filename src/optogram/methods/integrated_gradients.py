@@ -7,9 +7,9 @@ import numpy as np
 
 from optogram.arguments import checked, wholes
 from optogram.errors import InputError
-from optogram.methods.baseline import baseline_images, described
-from optogram.methods.request import Answer, ask
-from optogram.network.gradients import summed_gradient
+from optogram.interpreters.gradients import summed_gradient
+from optogram.methods.request.baseline import baseline_images, described
+from optogram.methods.request.request import Answer, ask
 from optogram.network.network import Network
 from optogram.progress import Progress, silent
 from optogram.result import IntegratedGradients

@@ -5,7 +5,7 @@ import numpy as np
 
 from optogram.arguments import checked
 from optogram.errors import InputError
-from optogram.methods.request import source_of
+from optogram.methods.request.request import source_of
 from optogram.network.network import Network
 from optogram.result import Kernels
 

@@ -10,12 +10,12 @@ import numpy as np
 
 from optogram.arguments import checked
 from optogram.errors import InputError, NoGradientError
+from optogram.interpreters.memory import batches
 from optogram.methods.ascent.asked import Asked, read
 from optogram.methods.ascent.climb import Climb, Plan, begin, climb, pictures, scores
 from optogram.methods.ascent.recipe import Recipe, recipe_of
-from optogram.methods.request import source_of
-from optogram.methods.resuming import Ledger, fingerprint
-from optogram.network.memory import batches
+from optogram.methods.request.checkpoint import Ledger, fingerprint
+from optogram.methods.request.request import source_of
 from optogram.network.network import Network
 from optogram.progress import Progress, silent
 from optogram.render import standardized

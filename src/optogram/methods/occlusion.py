@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from optogram.arguments import checked
-from optogram.methods.covering import Covering
+from optogram.methods.occluding.covering import Covering
 from optogram.network.network import Network
 from optogram.progress import Progress, continued, silent
 from optogram.result import Occlusion

@@ -6,8 +6,8 @@ import numpy as np
 
 from optogram.arguments import checked
 from optogram.errors import InputError
-from optogram.methods.covering import Patches, covered, windows_for
-from optogram.methods.painting import paint_for
+from optogram.methods.occluding.covering import Patches, covered, windows_for
+from optogram.methods.occluding.painting import paint_for
 from optogram.network.network import Network
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 from optogram.arguments import checked
 from optogram.errors import InputError
-from optogram.methods.covering import Covering
+from optogram.methods.occluding.covering import Covering
+from optogram.methods.occluding.refinement import Refinement
 from optogram.methods.occlusion import occlusion
-from optogram.methods.refinement import Refinement
 from optogram.network.network import Network
 from optogram.progress import Progress, continued, silent
 from optogram.result import Occlusion

@@ -3,7 +3,7 @@
 from typing import Any
 
 from optogram.arguments import checked
-from optogram.methods.request import ask
+from optogram.methods.request.request import ask
 from optogram.network.network import Network
 from optogram.progress import Progress, silent
 from optogram.result import Attribution

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 
 from optogram.arguments import checked
-from optogram.methods.explained_layer import explained_layer
-from optogram.methods.request import Request, ask, black_image
-from optogram.methods.upsampling import Upsampling
+from optogram.methods.request.explained_layer import explained_layer
+from optogram.methods.request.request import Request, ask, black_image
+from optogram.methods.request.upsampling import Upsampling
 from optogram.network.network import Network
 from optogram.progress import Progress, silent
 from optogram.result import Attribution

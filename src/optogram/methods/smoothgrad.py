@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from optogram.arguments import MOST_SEED, checked, number, whole
-from optogram.methods.copies import mean_gradient
-from optogram.methods.request import ask
+from optogram.methods.request.copies import mean_gradient
+from optogram.methods.request.request import ask
 from optogram.network.network import Network
 from optogram.progress import Progress, silent
 from optogram.result import Attribution

@@ -11,11 +11,11 @@ import numpy as np
 
 from optogram.arguments import checked, whole
 from optogram.errors import InputError, PhotoError
-from optogram.methods.request import source_of
-from optogram.methods.resuming import Ledger, fingerprint, photo_mark
-from optogram.network.images import pictures_in
+from optogram.graph.steps import Value
+from optogram.methods.request.checkpoint import Ledger, fingerprint, photo_mark
+from optogram.methods.request.request import source_of
 from optogram.network.network import Network
-from optogram.network.steps import Value
+from optogram.pictures.read import pictures_in
 from optogram.progress import Progress, silent
 from optogram.result import StrongestImages
 

@@ -1,1 +1,1 @@
-"""Opening a model: its steps, their geometry, what goes in and what its answers are called."""
+"""The opened network: what a person is told of it."""

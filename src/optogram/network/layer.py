@@ -8,9 +8,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from optogram.network.geometry import Geometry, dtype_bytes
-from optogram.network.receptive_field import ReceptiveField
-from optogram.network.steps import Shape, Step
+from optogram.graph.steps import Shape, Step
+from optogram.interpreters.geometry import Geometry, dtype_bytes
+from optogram.interpreters.receptive_field import ReceptiveField
 from optogram.words import brief, printable
 
 

@@ -8,20 +8,20 @@ import numpy as np
 
 from optogram.arguments import MOST, checked, whole
 from optogram.errors import InputError, ModelError, nearest
-from optogram.network import steadiness
-from optogram.network.computation import Computation
-from optogram.network.fitting import fit_picture
-from optogram.network.head import hidden_note
-from optogram.network.images import read_picture
+from optogram.graph.channels_last import channels_last
+from optogram.graph.selection import select
+from optogram.graph.snapshot import Snapshot
+from optogram.graph.steps import Graph, Returned, Step
+from optogram.interpreters import steadiness
+from optogram.interpreters.ends.head import hidden_note
+from optogram.interpreters.engine import Computation
+from optogram.interpreters.own_preparation import own_preparation
 from optogram.network.labels import numbered, read_labels
 from optogram.network.layer import Layer, describe, summary
-from optogram.network.layout import channels_last
-from optogram.network.own_preparation import own_preparation
-from optogram.network.preparation import preparation
-from optogram.network.prepared import PreparedPhotos, prepared_from, remembering
-from optogram.network.selection import select
-from optogram.network.snapshot import Snapshot
-from optogram.network.steps import Graph, Returned, Step
+from optogram.pictures.fit import fit_picture
+from optogram.pictures.preparation import preparation
+from optogram.pictures.prepared import PreparedPhotos, prepared_from, remembering
+from optogram.pictures.read import read_picture
 
 _NOMINAL_SIDE = 224
 

@@ -13,7 +13,7 @@ from optogram.methods.feature_maps import feature_maps
 from optogram.methods.gradcam import gradcam
 from optogram.methods.kernels import kernels
 from optogram.methods.occlusion import occlusion
-from optogram.methods.request import source_of
+from optogram.methods.request.request import source_of
 from optogram.methods.saliency import saliency
 from optogram.network.layer import field_text, row, totals
 from optogram.network.network import Network, Prediction

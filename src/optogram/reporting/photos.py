@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image
 
 from optogram.errors import InputError
-from optogram.network.images import read_picture
 from optogram.network.network import Network
+from optogram.pictures.read import read_picture
 from optogram.render import visible
 
 _SHOWN_SIDE = 900

@@ -61,7 +61,7 @@ class OfPhotos:
         InputError
             If the photo cannot be read, or is not the one that was explained.
         """
-        from optogram.network.images import read_picture
+        from optogram.pictures.read import read_picture
         from optogram.render import visible
 
         if photo is None:

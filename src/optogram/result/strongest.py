@@ -68,8 +68,8 @@ class StrongestImages(Result):
         InputError
             If there is no such photo any more.
         """
-        from optogram.network.fitting import seen_region
-        from optogram.network.images import read_picture
+        from optogram.pictures.fit import seen_region
+        from optogram.pictures.read import read_picture
         from optogram.render import visible
 
         rows, ranks = self.indices.shape

@@ -10,12 +10,12 @@ import numpy as np
 
 from optogram.arguments import MOST_SEED, whole
 from optogram.errors import InputError
+from optogram.graph.steps import Value
 from optogram.methods.ascent.climb import Plan, plan
 from optogram.methods.ascent.recipe import Recipe
-from optogram.network.fitting import fit_picture
-from optogram.network.images import read_picture
 from optogram.network.network import Network
-from optogram.network.steps import Value
+from optogram.pictures.fit import fit_picture
+from optogram.pictures.read import read_picture
 from optogram.target import Target, targets_of
 
 _GREY = 127.5

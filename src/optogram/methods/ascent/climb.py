@@ -11,16 +11,16 @@ import keras
 import numpy as np
 
 from optogram.errors import InputError
+from optogram.graph.steps import Value
+from optogram.interpreters import forward
+from optogram.interpreters.engine import lengthened
+from optogram.interpreters.gradients import Layout, layout_of, weighted
+from optogram.interpreters.rectifiers import find_rectifiers, redirected
 from optogram.methods.ascent.parametrization import Fourier, Parametrization, Phase, Pixels
 from optogram.methods.ascent.recipe import Recipe
 from optogram.methods.ascent.rules import moments, step
 from optogram.methods.ascent.transforms import Size, view, views
-from optogram.network import forward
-from optogram.network.computation import lengthened
-from optogram.network.gradients import Layout, layout_of, weighted
 from optogram.network.network import Network
-from optogram.network.rectifiers import find_rectifiers, redirected
-from optogram.network.steps import Value
 from optogram.target import Target, stacked_weights
 
 _SECONDS = 2.0

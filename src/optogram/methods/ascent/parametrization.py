@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from optogram import backend
-from optogram.network.preparation import Preparation, as_affine
+from optogram.pictures.preparation import Preparation, as_affine
 
 # Olah, Mordvintsev and Schubert, "Feature visualization" (2017): how the colours of ImageNet vary
 # together, as published with Lucid (lucid/optvis/param/color.py).

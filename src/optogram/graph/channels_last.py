@@ -1,0 +1,157 @@
+"""Networks that work channels first, as steps that read and make channels last.
+
+What the steps of a graph hand on is (N, H, W, C), whatever layout the layers were built for: so
+every interpreter, method and picture knows one layout. It also lets such networks run where the
+backend has no kernels for channels first, as TensorFlow on a processor.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import keras
+
+from optogram.graph.keras_private.copies import view
+from optogram.graph.mixing import is_elementwise
+from optogram.graph.steps import Graph, Shape, Step, Value
+
+_RANK = 4
+_TO_FIRST, _TO_LAST = (0, 3, 1, 2), (0, 2, 3, 1)
+_ROWS_AND_COLUMNS = (2, 3)
+
+# They do the same in the other layout once they are told which.
+_SAY_LAYOUT = (
+    keras.layers.AveragePooling2D,
+    keras.layers.Conv2D,
+    keras.layers.Conv2DTranspose,
+    keras.layers.Cropping2D,
+    keras.layers.DepthwiseConv2D,
+    keras.layers.GlobalAveragePooling2D,
+    keras.layers.GlobalMaxPooling2D,
+    keras.layers.MaxPooling2D,
+    keras.layers.SeparableConv2D,
+    keras.layers.SpatialDropout2D,
+    keras.layers.UpSampling2D,
+    keras.layers.ZeroPadding2D,
+)
+# Others also have a `data_format`, but do nothing with it, or nothing outside training.
+_HAVE_LAYOUT = (
+    *_SAY_LAYOUT,
+    keras.layers.CenterCrop,
+    keras.layers.Flatten,
+    keras.layers.Resizing,
+)
+_SAY_AXIS = (
+    keras.layers.BatchNormalization,
+    keras.layers.Concatenate,
+    keras.layers.LayerNormalization,
+    keras.layers.Softmax,
+)
+_MOVE_AXES = ("Permute", "Transpose", "Moveaxis", "Swapaxes", "Reshape")
+
+
+def channels_last(graph: Graph) -> Graph:
+    """The same network, every map (N, H, W, C); ``graph`` itself where all are already."""
+    if not any(_layout(step) == "channels_first" for step in graph.steps):
+        return graph
+    turned = _channels_first_values(graph)
+    return replace(graph, steps=tuple(_turned(step, turned) for step in graph.steps))
+
+
+def _layout(step: Step) -> str | None:
+    """The layout that the step's layer was built for; None where it does not care."""
+    return step.operation.data_format if isinstance(step.operation, _HAVE_LAYOUT) else None
+
+
+def _channels_first_values(graph: Graph) -> frozenset[Value]:
+    """The values that are (N, C, H, W) in the user's model."""
+    found = _read_channels_first(graph)
+    for step in graph.steps:
+        keeps = _layout(step) is None and step.kind not in _MOVE_AXES
+        if _layout(step) == "channels_first" or (keeps and found.intersection(step.inputs)):
+            found.update(Value(step.index, i) for i in range(len(step.shapes)))
+    return frozenset(v for v in found if len(graph.steps[v.step].shapes[v.output]) == _RANK)
+
+
+def _read_channels_first(graph: Graph) -> set[Value]:
+    """The values that a layer built for channels first reads, also behind steps that keep axes."""
+    found: set[Value] = set()
+    for step in reversed(graph.steps):
+        keeps = _layout(step) is None and step.kind not in _MOVE_AXES
+        if _layout(step) == "channels_first" or (keeps and Value(step.index) in found):
+            found.update(step.inputs)
+    return found
+
+
+def _turned(step: Step, turned: frozenset[Value]) -> Step:
+    """``step`` with what it reads and makes channels last, where ``turned`` says it is not."""
+    made = tuple(Value(step.index, i) in turned for i in range(len(step.shapes)))
+    if not any(made) and turned.isdisjoint(step.inputs):
+        return step
+    shapes = tuple(
+        _last(shape) if is_turned else shape
+        for shape, is_turned in zip(step.shapes, made, strict=True)
+    )
+    maps = [v in turned for v in step.inputs]
+    run = _native(step) if all(maps) else None
+    spatial = _ROWS_AND_COLUMNS if all(maps) else ()
+    return replace(step, shapes=shapes, run=run or _Turning(step, turned, made), spatial=spatial)
+
+
+def _native(step: Step) -> Callable[..., Any] | None:
+    """What does the same to channels last, where there is such a thing."""
+    layer = step.operation
+    if step.kind == "InputLayer" or is_elementwise(step):
+        return step.run
+    if step.half == "activation":
+        return None
+    if isinstance(layer, _SAY_LAYOUT) and isinstance(step.run, keras.Layer):
+        return _view(step.run, data_format="channels_last")
+    is_itself = isinstance(step.run, keras.Layer)  # and nothing that stands in for it
+    if isinstance(layer, _SAY_AXIS) and is_itself and getattr(layer, "axis", None) in (1, [1]):
+        axis = [3] if isinstance(layer.axis, list) else 3
+        return _view(step.run, axis=axis)
+    return None
+
+
+def _view(layer: keras.Layer, **other: Any) -> keras.Layer:
+    found = view(layer, **other)
+    found.input_spec = None  # it names the axis of the other layout
+    return found
+
+
+class _Turning:
+    """Runs a step on (N, C, H, W), reading and making (N, H, W, C)."""
+
+    def __init__(self, step: Step, turned: frozenset[Value], made: tuple[bool, ...]) -> None:
+        self._run = step.run
+        self._specify = getattr(step.shaping, "compute_output_spec", step.run)
+        self._read = keras.tree.map_structure(
+            lambda leaf: leaf in turned if isinstance(leaf, Value) else False,
+            (step.args, dict(step.kwargs)),
+        )
+        self._made = made
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """What the step makes of tensors."""
+        return self._between(self._run, args, kwargs)
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        """What the step makes of symbolic tensors."""
+        return self._between(self._specify, args, kwargs)
+
+    def _between(self, function: Callable[..., Any], args: tuple, kwargs: dict) -> list[Any]:
+        args, kwargs = keras.tree.map_structure(
+            lambda is_turned, given: keras.ops.transpose(given, _TO_FIRST) if is_turned else given,
+            self._read,
+            (args, kwargs),
+        )
+        outputs = keras.tree.flatten(function(*args, **kwargs))
+        return [
+            keras.ops.transpose(output, _TO_LAST) if is_turned else output
+            for output, is_turned in zip(outputs, self._made, strict=True)
+        ]
+
+
+def _last(shape: Shape) -> Shape:
+    return tuple(shape[axis] for axis in _TO_LAST)

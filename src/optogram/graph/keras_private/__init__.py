@@ -1,0 +1,1 @@
+"""All that touches Keras's private side."""

@@ -1,0 +1,211 @@
+"""Following somebody else's ``call`` with symbolic inputs, for the graph of what it computes.
+
+This touches Keras's private side.
+"""
+
+import itertools
+import threading
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+from keras.src.backend import compute_output_spec
+
+from optogram.errors import ModelError
+from optogram.graph.call_structure import given_to, has_integers, named_outputs
+from optogram.graph.keras_private import nodes as keras_graph
+from optogram.graph.keras_private.copies import Copies, no_updates, own_names
+from optogram.graph.keras_private.nodes import Call, Functional
+
+# One thread at a time follows calls, with these symbols.
+_FOLLOWING = threading.RLock()
+_SYMBOLS: list[keras.KerasTensor] = []
+
+
+@dataclass(frozen=True)
+class Found:
+    """The graph of a model, and what its users call what goes in and comes out.
+
+    Attributes
+    ----------
+    graph : Functional
+        What it computes. Inputs that nothing reads are left out.
+    inputs, outputs : mapping of str to KerasTensor
+        All of them, by name.
+    is_opaque : bool
+        Whether the model is one step, whose inside cannot be seen.
+    is_code : bool
+        Whether the graph was found by following the model's ``call``.
+    """
+
+    graph: Functional
+    inputs: Mapping[str, keras.KerasTensor]
+    outputs: Mapping[str, keras.KerasTensor]
+    is_opaque: bool
+    is_code: bool = True
+
+
+@contextmanager
+def no_trace() -> Iterator[None]:
+    """What follows calls, and uses what was found, stands in this block: nothing is left behind.
+
+    Calls are followed through copies of layers. Code can also reach a layer of the user's own, as
+    a global name, say: what such a layer has recorded is taken out again, and threads wait for
+    each other.
+    """
+    with _FOLLOWING, own_names():
+        begin = len(_SYMBOLS)
+        try:
+            yield
+        finally:
+            _untie(_SYMBOLS[begin:])
+            del _SYMBOLS[begin:]
+
+
+def _untie(symbols: Sequence[keras.KerasTensor]) -> None:
+    """Take out of all layers the nodes of calls that read ``symbols``, or what was made of them."""
+    known, found = set(map(id, symbols)), {}
+    waiting = [keras_graph.input_layer(symbol) for symbol in symbols]
+    touched = {id(operation): operation for operation in waiting}
+    while waiting:
+        operation = waiting.pop()
+        for node in list(operation._outbound_nodes):
+            if id(node) not in found and any(id(tensor) in known for tensor in node.input_tensors):
+                found[id(node)] = node
+                known.update(map(id, node.outputs))
+                touched[id(node.operation)] = node.operation
+                waiting.append(node.operation)
+    for operation in touched.values():
+        for nodes in (operation._inbound_nodes, operation._outbound_nodes):
+            # Nodes know their place: behind one of another thread's, ours has to stay.
+            while nodes and id(nodes[-1]) in found:
+                nodes.pop()
+
+
+def _symbol(shape: Sequence[int | None], dtype: str, name: str) -> keras.KerasTensor:
+    made = keras.Input(batch_shape=tuple(shape), dtype=dtype, name=name.replace("/", "_"))
+    _SYMBOLS.append(made)
+    return made
+
+
+def graph_of(model: keras.Model, fixed: Mapping[str, Any]) -> Found | None:
+    """The graph of any model that was built; to be called inside `no_trace`.
+
+    The ``call`` of a subclassed model is followed with symbolic inputs: where it is made of layers
+    and Keras operations alone, those are its graph. ``fixed`` has arrays for those arguments of
+    which Keras keeps no shape. None where not even the shape of what it returns can be told.
+
+    Raises
+    ------
+    ModelError
+        If layers of the model have no weights yet.
+    InputError
+        If Keras keeps no shape of an argument, and ``fixed`` has nothing for it.
+    """
+    own = keras_graph.functional(model)
+    if own is not None:
+        named = keras_graph.inputs_by_name(own), keras_graph.outputs_by_name(own)
+        return Found(own, *named, is_opaque=False, is_code=False)
+    copies = Copies()
+    copied = copies.of(model)
+    types = (False, True) if has_integers(fixed) else (False,)
+    ways = itertools.product(((copied.call, False), (copied, True)), types)
+    for (call, is_opaque), as_integers in ways:
+        given = given_to(model, fixed, _symbol, as_integers)
+        if given is None:
+            return None
+        found = None
+        # What somebody else's call does with symbols can fail in any way.
+        with suppress(Exception), own_names(), no_updates(), _in_mode(copied, False):
+            made = call(*given.args, **_told(copied, given.kwargs, False))
+            outputs = named_outputs(made, is_opaque)
+            read = [x for x in given.named.values() if keras_graph.input_layer(x)._outbound_nodes]
+            graph = keras.Model(read, [tensor for _, tensor in outputs], name=model.name)
+            _try(graph)
+            found = Found(graph, given.named, keras_graph.unique(outputs), is_opaque)
+        require_weights(model.name, copies)
+        if found is not None:
+            return found
+    return None
+
+
+@contextmanager
+def _in_mode(layer: keras.Layer, training: bool) -> Iterator[None]:
+    """Run the block, which calls ``layer.call``, as inside a call of ``layer`` in that mode.
+
+    What ``call`` runs then knows the mode, and Keras notes down no other default in its place.
+    """
+    layer._get_call_context().set_value("training", training)
+    try:
+        yield
+    finally:
+        layer._maybe_reset_call_context()
+
+
+def _told(layer: keras.Layer, kwargs: Mapping[str, Any], training: bool) -> dict[str, Any]:
+    """The arguments of a call of ``layer`` in that mode."""
+    told = {"training": training} if layer._call_has_training_arg else {}
+    return {name: value for name, value in kwargs.items() if name != "training"} | told
+
+
+def followed(
+    call: Call, training: bool, copies: Copies, numbers: defaultdict[str, int]
+) -> Functional | None:
+    """The graph inside a call of a pipeline, or of somebody else's layer made of layers.
+
+    Its inputs are the tensors that the call reads, in order; ``numbers`` counts its operations.
+    ``training`` is the mode that the layer is called in; what its own code asks for is in the
+    calls. None where it holds no layers, or does more than layers and Keras operations do. To be
+    called inside `no_trace`.
+
+    Raises
+    ------
+    ModelError
+        If layers inside have no weights yet.
+    """
+    layer = call.operation
+    is_other = type(layer).__module__.startswith("keras.") and not keras_graph.is_pipeline(layer)
+    if is_other or not isinstance(layer, keras.Layer):
+        return None
+    if not any(True for _ in layer._flatten_layers(include_self=False)):
+        return None
+    symbols: dict[int, keras.KerasTensor] = {}
+
+    def symbol(leaf: Any) -> Any:
+        if not isinstance(leaf, keras.KerasTensor):
+            return leaf
+        if id(leaf) not in symbols:
+            symbols[id(leaf)] = _symbol(leaf.shape, leaf.dtype, f"input_{len(symbols)}")
+        return symbols[id(leaf)]
+
+    found = None
+    copied = copies.of(call.runs)
+    with suppress(Exception), own_names(numbers), no_updates(), _in_mode(copied, training):
+        args, kwargs = keras.tree.map_structure(symbol, (call.args, dict(call.kwargs)))
+        made = copied.call(*args, **_told(layer, kwargs, training))
+        graph = keras.Model(list(symbols.values()), made)
+        _try(graph)
+        found = graph
+    require_weights(layer.name, copies)
+    return found
+
+
+def require_weights(name: str, copies: Copies) -> None:
+    """Raise a ModelError if following a call had to make weights that the user's layers lack."""
+    lacking = copies.with_new_weights()
+    if lacking:
+        raise ModelError(
+            f"{name!r} has layers that were never run and have no weights yet ({lacking[0]!r}): "
+            "call the model on a batch of images once, before opening it."
+        )
+
+
+def _try(model: Functional) -> None:
+    """Run ``model`` on tensors without numbers, as its backend has them.
+
+    Symbols let pass what tensors do not, such as a shape asked of a batch whose size is not known.
+    """
+    compute_output_spec(lambda *tensors: model(list(tensors)), *model.inputs)

@@ -1,0 +1,231 @@
+"""The graph of a functional model, which Keras keeps private.
+
+And the two things around it that Keras does not offer in public: a layer without its fused
+activation, and the mask that Keras pins on a tensor. All that touches Keras's private side is in
+the ``keras_…`` files of this folder, tested against the oldest and the newest Keras that optogram
+supports.
+"""
+
+import inspect
+import re
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+from keras.src.backend import compute_output_spec, get_keras_mask, set_keras_mask
+from keras.src.models.functional import Functional
+
+from optogram.graph.keras_private.copies import original, view
+
+# Their call() ends with `self.activation(outputs)`: the activation can be split off. Layers like
+# LSTM also have an `activation`, but use it in the middle of their work.
+_FUSED = (
+    keras.layers.Conv1D,
+    keras.layers.Conv2D,
+    keras.layers.Conv3D,
+    keras.layers.Conv1DTranspose,
+    keras.layers.Conv2DTranspose,
+    keras.layers.Conv3DTranspose,
+    keras.layers.DepthwiseConv1D,
+    keras.layers.DepthwiseConv2D,
+    keras.layers.SeparableConv1D,
+    keras.layers.SeparableConv2D,
+    keras.layers.Dense,
+    keras.layers.EinsumDense,
+)
+
+_BUILDING = threading.Lock()
+"""Held while an activation is built: it would get its weights twice."""
+
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")
+"""What TensorFlow takes as the name of a scope, which Keras makes of a layer's name."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One use of an operation in a model's graph; its tensors are symbolic ``KerasTensor``s.
+
+    ``operation`` is the user's own, ``runs`` what stands for it in the graph: a copy, maybe.
+    """
+
+    operation: Any
+    runs: Any
+    args: tuple
+    kwargs: dict
+    outputs: Sequence[keras.KerasTensor]
+
+
+def functional(operation: Any) -> Functional | None:
+    """The functional model that ``operation`` is or holds; None where it has no graph of its own.
+
+    A subclass with a ``call`` of its own is opaque: its graph need not be what it computes.
+    """
+    if isinstance(operation, keras.Sequential):
+        if type(operation).call is not keras.Sequential.call:
+            return None
+        operation = operation._functional
+    if isinstance(operation, Functional) and type(operation).call is Functional.call:
+        return operation
+    return None
+
+
+def inputs_by_name(model: Functional) -> dict[str, keras.KerasTensor]:
+    """The inputs of ``model`` under the names that its users know."""
+    names = [input_layer(tensor).name for tensor in model.inputs]
+    return _by_name(model.input, names, model.inputs)
+
+
+def outputs_by_name(model: Functional) -> dict[str, keras.KerasTensor]:
+    """The outputs of ``model`` under the names that its users know."""
+    return _by_name(model.output, model.output_names, model.outputs)
+
+
+def _by_name(
+    structure: Any, names: Sequence[str], tensors: Sequence[keras.KerasTensor]
+) -> dict[str, keras.KerasTensor]:
+    """Tensors by their keys in a dictionary; elsewhere by ``names``, of which some may be equal."""
+    if isinstance(structure, dict) and all(
+        isinstance(tensor, keras.KerasTensor) for tensor in structure.values()
+    ):
+        return dict(structure)
+    return unique(zip(names, tensors, strict=True))
+
+
+def unique(named: Iterable[tuple[str, keras.KerasTensor]]) -> dict[str, keras.KerasTensor]:
+    """Tensors by name, a number behind names that several of them have."""
+    found: dict[str, keras.KerasTensor] = {}
+    for name, tensor in named:
+        again = sum(other.partition("@")[0] == name for other in found)
+        found[f"{name}@{again + 1}" if again else name] = tensor
+    return found
+
+
+def reads(model: Functional) -> frozenset[int]:
+    """The ids of all tensors that something in ``model`` reads, or that it returns."""
+    read = [leaf for call in calls(model) for leaf in keras.tree.flatten((call.args, call.kwargs))]
+    return frozenset(map(id, (*read, *model.outputs)))
+
+
+def calls(model: Functional) -> Iterator[Call]:
+    """The operations that ``model`` runs, inputs left out, in the order in which Keras does."""
+    known = {id(tensor) for tensor in model.inputs}
+    for depth in sorted(model._nodes_by_depth, reverse=True):
+        for node in model._nodes_by_depth[depth]:
+            if node.is_input or any(id(x) not in known for x in node.input_tensors):
+                continue
+            known.update(id(tensor) for tensor in node.outputs)
+            runs, given = node.operation, node.arguments
+            yield Call(original(runs), runs, given.args, given.kwargs, node.outputs)
+
+
+def input_layer(tensor: keras.KerasTensor) -> keras.layers.InputLayer:
+    """The layer that stands for a model's input ``tensor``."""
+    return made_by(tensor)
+
+
+def made_by(tensor: keras.KerasTensor) -> Any:
+    """The operation that made the symbolic ``tensor``."""
+    return tensor._keras_history.operation
+
+
+def flat_inputs(model: Functional, inputs: Any) -> list[Any]:
+    """``inputs`` as the call of a functional model was given them, in the order of its inputs."""
+    if isinstance(inputs, dict) and not isinstance(model.input, dict):
+        return [inputs[tensor.name] for tensor in model.inputs]
+    return keras.tree.flatten(inputs)
+
+
+def takes_training(operation: Any) -> bool:
+    """Whether a model hands its own ``training`` on to ``operation``, or to layers inside it."""
+    return "training" in getattr(operation, "_call_context_args", ())
+
+
+def mask_of(tensor: Any) -> Any | None:
+    """The mask that Keras pinned on a tensor or symbol."""
+    return get_keras_mask(tensor)
+
+
+def shape_arguments(operation: Any, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The ``kwargs`` of a call that ``operation`` also takes when it is asked for shapes alone."""
+    specify = getattr(operation, "compute_output_spec", None)
+    known = inspect.signature(specify).parameters.values() if specify else ()
+    takes = any(each.name == "training" or each.kind is each.VAR_KEYWORD for each in known)
+    if takes and getattr(operation, "_call_has_training_arg", False):
+        return dict(kwargs)
+    return {name: value for name, value in kwargs.items() if name != "training"}
+
+
+def is_pipeline(operation: Any) -> bool:
+    """Whether ``operation`` runs layers one after the other, and tells each whether it trains."""
+    return type(operation) is keras.layers.Pipeline
+
+
+def tried(function: Callable[..., Any], tensors: Sequence[Any]) -> None:
+    """Run ``function`` on tensors without numbers of the shapes of symbolic ``tensors``.
+
+    Whatever the backend says against them is raised.
+    """
+    compute_output_spec(function, *tensors)
+
+
+def fused_activation(operation: Any) -> Any | None:
+    """The activation that ``operation`` applies to its result, where there is one to split off."""
+    if not any(
+        isinstance(operation, layer) and type(operation).call is layer.call for layer in _FUSED
+    ):
+        return None
+    activation = operation.activation
+    return None if activation in (None, keras.activations.linear) else activation
+
+
+def applied(operation: Any) -> tuple[Any, ...]:
+    """The operations that ``operation`` applies, one after the other, out of layers that hold them.
+
+    `keras.layers.Activation` applies what it holds, and a layer with a fused activation that, too.
+    """
+    if isinstance(operation, keras.layers.Activation):
+        is_plain = type(operation).call is keras.layers.Activation.call
+        return applied(operation.activation) if is_plain else (operation,)
+    activation = fused_activation(operation)
+    return (operation,) if activation is None else (operation, *applied(activation))
+
+
+def build_activation(operation: Any, shape: Sequence[int | None]) -> None:
+    """Build a layer that is the activation of ``operation``, where nothing has run it yet.
+
+    Keras builds such a layer when it first runs, so that its model does not know its weights
+    before, and a copy made before would make weights of its own.
+    """
+    activation = getattr(operation, "activation", None)
+    if isinstance(activation, keras.Layer):
+        # What cannot be built for images of any size says so when it runs.
+        with _BUILDING, suppress(Exception):
+            if not activation.built:
+                activation.build(tuple(shape))
+
+
+def without_activation(layer: keras.layers.Layer) -> keras.layers.Layer:
+    """A view of ``layer`` that shares all it has, its weights too, but applies no activation."""
+    return view(layer, activation=keras.activations.linear)
+
+
+def with_plain_name(operation: Any) -> Any:
+    """A view of a layer under a name that every backend takes, where its own is none."""
+    if not isinstance(operation, keras.Layer) or _PLAIN_NAME.fullmatch(operation.name):
+        return operation
+    return view(operation, name="x" + re.sub(r"[^A-Za-z0-9_.-]", "_", operation.name))
+
+
+def apply_activation(activation: Any, tensor: Any, **training: bool) -> Any:
+    """``activation(tensor)`` with the mask kept, as the layer it is fused into would.
+
+    ``training`` is what that layer would hand on to an activation that is a layer.
+    """
+    result = activation(tensor, **training)
+    mask = get_keras_mask(tensor)
+    if mask is not None:
+        set_keras_mask(result, mask)
+    return result

@@ -1,0 +1,249 @@
+"""Which elements operations mix, and whether they treat all places of a map alike."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from optogram.graph.identities import is_identity
+from optogram.graph.steps import Step, Value
+
+_RANK = 4
+_CHANNELS = 3
+"""The last axis of a map, as the operation sees it."""
+
+_ELEMENTWISE_LAYERS = (
+    keras.layers.ActivityRegularization,
+    keras.layers.Add,
+    keras.layers.AlphaDropout,
+    keras.layers.Average,
+    keras.layers.Dropout,
+    keras.layers.ELU,
+    keras.layers.GaussianDropout,
+    keras.layers.GaussianNoise,
+    keras.layers.Identity,
+    keras.layers.LeakyReLU,
+    keras.layers.Maximum,
+    keras.layers.Minimum,
+    keras.layers.Multiply,
+    keras.layers.ReLU,
+    keras.layers.SpatialDropout2D,
+    keras.layers.Subtract,
+)
+_WITH_PARAMETERS = (
+    keras.layers.BatchNormalization,
+    keras.layers.Normalization,
+    keras.layers.PReLU,
+    keras.layers.Rescaling,
+)
+_HOLD_NUMBERS = (*_ELEMENTWISE_LAYERS, keras.layers.Rescaling)
+_ALONG_AXES = (
+    keras.layers.Concatenate,
+    keras.layers.LayerNormalization,
+    keras.layers.RMSNormalization,
+    keras.layers.Softmax,
+    keras.layers.UnitNormalization,
+)
+# Operations used in place of layers have no public classes: they are told by their names.
+_ELEMENTWISE_OPERATIONS = frozenset(
+    (
+        "Abs",
+        "Absolute",
+        "Add",
+        "Cast",
+        "Celu",
+        "Clip",
+        "Divide",
+        "Elu",
+        "Exp",
+        "Gelu",
+        "HardShrink",
+        "HardSigmoid",
+        "HardSilu",
+        "HardTanh",
+        "Identity",
+        "LeakyRelu",
+        "Log",
+        "LogSigmoid",
+        "Maximum",
+        "Minimum",
+        "Mish",
+        "Multiply",
+        "Negative",
+        "Power",
+        "ReLU",
+        "Relu",
+        "Relu6",
+        "Rsqrt",
+        "Selu",
+        "Sigmoid",
+        "Silu",
+        "SoftShrink",
+        "Softplus",
+        "Softsign",
+        "SparsePlus",
+        "SparseSigmoid",
+        "Sqrt",
+        "Square",
+        "Squareplus",
+        "Subtract",
+        "Tanh",
+        "TanhShrink",
+        "Threshold",
+        "TrueDivide",
+    )
+)
+_OPERATIONS_ALONG_AXIS = frozenset(("Concatenate", "Glu", "LogSoftmax", "Softmax", "Sparsemax"))
+
+
+def _functions(*names: str) -> tuple[Any, ...]:
+    """The functions of those names that activations can be."""
+    homes = (keras.activations, keras.ops)
+    return tuple(getattr(home, name) for home in homes for name in names if hasattr(home, name))
+
+
+_ELEMENTWISE_FUNCTIONS = _functions(
+    "abs",
+    "absolute",
+    "celu",
+    "elu",
+    "exp",
+    "exponential",
+    "gelu",
+    "hard_shrink",
+    "hard_sigmoid",
+    "hard_silu",
+    "hard_swish",
+    "hard_tanh",
+    "leaky_relu",
+    "linear",
+    "log_sigmoid",
+    "mish",
+    "negative",
+    "relu",
+    "relu6",
+    "selu",
+    "sigmoid",
+    "silu",
+    "soft_shrink",
+    "softplus",
+    "softsign",
+    "sparse_plus",
+    "sparse_sigmoid",
+    "sqrt",
+    "square",
+    "squareplus",
+    "swish",
+    "tanh",
+    "tanh_shrink",
+    "threshold",
+)
+_FUNCTIONS_ALONG_CHANNELS = _functions("glu", "log_softmax", "softmax", "sparsemax")
+
+
+def mixed_axes(step: Step) -> frozenset[int] | None:
+    """The axes along which an element of the output depends on more than the one at its place.
+
+    0 to 3, in the layout that the operation was built for. None where that is not known, as with
+    code that Keras did not write: then an element may depend on anything.
+    """
+    is_ours = getattr(step.operation, "__module__", "").startswith("optogram.")
+    if is_ours and step.kind in _ELEMENTWISE_OPERATIONS:
+        return frozenset()
+    found = [_mixed(operation, step) for operation in step.applied]
+    if any(axes is None for axes in found):
+        return None
+    return frozenset().union(*(axes or () for axes in found))
+
+
+def is_elementwise(step: Step) -> bool:
+    """Whether each element of the output is the same function of the one at its place."""
+    return all(
+        _is_among(operation, _ELEMENTWISE_FUNCTIONS)
+        or (isinstance(operation, _ELEMENTWISE_LAYERS) and is_written_by_keras(operation))
+        or is_identity(operation, bool(step.kwargs.get("training")))
+        for operation in step.applied
+    )
+
+
+def depends_on_place(step: Step) -> bool:
+    """Whether a step that mixes no places holds numbers that are not the same at all of them."""
+    constants = [*_constants(step.args), *_constants(tuple(step.kwargs.values()))]
+    for operation in step.applied:
+        if isinstance(operation, keras.layers.BatchNormalization | keras.layers.Normalization):
+            if not _axes(operation.axis).isdisjoint(step.spatial):
+                return True
+        elif isinstance(operation, keras.layers.PReLU):
+            if not set(step.spatial) <= set(operation.shared_axes or ()):
+                return True
+        elif isinstance(operation, _HOLD_NUMBERS) or not isinstance(operation, keras.Layer):
+            constants += _attributes(operation)
+    return any(_varies(constant, step.spatial) for constant in constants)
+
+
+def is_written_by_keras(operation: Any) -> bool:
+    """Whether what ``operation`` runs is code of Keras, also where its class is not."""
+    code = getattr(type(operation), "call", operation)
+    return str(getattr(code, "__module__", "")).startswith("keras.")
+
+
+def _mixed(operation: Any, step: Step) -> frozenset[int] | None:
+    is_training = bool(step.kwargs.get("training"))
+    if _is_among(operation, _ELEMENTWISE_FUNCTIONS) or is_identity(operation, is_training):
+        return frozenset()
+    if _is_among(operation, _FUNCTIONS_ALONG_CHANNELS):
+        return frozenset((_CHANNELS,))
+    if not is_written_by_keras(operation):
+        return None
+    if isinstance(operation, keras.layers.BatchNormalization) and is_training:
+        return None  # statistics of the batch mix all positions
+    if isinstance(operation, (*_ELEMENTWISE_LAYERS, *_WITH_PARAMETERS)):
+        return frozenset()
+    if isinstance(operation, keras.layers.Dense):
+        return frozenset((_CHANNELS,))
+    if isinstance(operation, _ALONG_AXES):
+        return _axes(operation.axis)
+    if isinstance(operation, keras.layers.Layer):
+        return None
+    kind = type(operation).__name__
+    if kind in _OPERATIONS_ALONG_AXIS:
+        return _axes(operation.axis)
+    return frozenset() if kind in _ELEMENTWISE_OPERATIONS else None
+
+
+def _is_among(operation: Any, functions: Sequence[Any]) -> bool:
+    return any(operation is function for function in functions)
+
+
+def _axes(given: int | Sequence[int] | None) -> frozenset[int]:
+    """Axes as 0 to 3, however they were given."""
+    listed = () if given is None else (given,) if isinstance(given, int) else given
+    return frozenset(axis % _RANK for axis in listed)
+
+
+def _constants(arguments: Sequence[Any]) -> Iterator[Any]:
+    """What a step is given that no step makes."""
+    for argument in arguments:
+        if not any(isinstance(leaf, Value) for leaf in keras.tree.flatten(argument)):
+            yield argument
+        elif isinstance(argument, list | tuple):
+            yield from _constants(argument)
+        elif isinstance(argument, dict):
+            yield from _constants(tuple(argument.values()))
+
+
+def _attributes(operation: Any) -> list[Any]:
+    """What ``operation`` was made with, such as a slope or the limits of a clip."""
+    return [each for name, each in vars(operation).items() if not name.startswith("_")]
+
+
+def _varies(constant: Any, spatial: Sequence[int]) -> bool:
+    """Whether a number, or an array against the last axes of a map, differs between places."""
+    is_listed = isinstance(constant, list | tuple)
+    is_array = isinstance(constant, np.ndarray | keras.Variable) or keras.ops.is_tensor(constant)
+    sides: Sequence[int] = (
+        np.shape(constant) if is_listed else tuple(constant.shape) if is_array else ()
+    )
+    first = _RANK - len(sides)
+    return any(side != 1 and first + axis in spatial for axis, side in enumerate(sides))

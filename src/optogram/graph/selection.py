@@ -1,0 +1,213 @@
+"""One picture in and one answer out, of models that have several of either."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import keras
+import numpy as np
+
+from optogram.errors import InputError, ModelError, nearest
+from optogram.graph.call_structure import complaint
+from optogram.graph.keras_private import following as keras_following
+from optogram.graph.keras_private import nodes as keras_graph
+from optogram.graph.steps import Graph, flatten
+from optogram.interpreters.geometry import shapes
+
+_RANK_OF_IMAGES = 4
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The part of a model that is explained.
+
+    Attributes
+    ----------
+    graph : Graph
+        With one input, the picture, and one output.
+    is_opaque : bool
+        Whether the whole model is one step, whose inside cannot be seen.
+    """
+
+    graph: Graph
+    is_opaque: bool
+
+
+def select(
+    model: keras.Model,
+    input: str | None = None,
+    fixed: Mapping[str, Any] | None = None,
+    output: str | None = None,
+) -> Selection:
+    """The steps from the picture to the answer.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Of any kind that was built.
+    input : str, optional
+        Which of several inputs is the picture; None: the only one that can be.
+    fixed : mapping of str to array, optional
+        What the others are held at, without a batch axis; a number stands for an array of it.
+    output : str, optional
+        Which of several outputs is explained; None: the only one.
+
+    Raises
+    ------
+    ModelError
+        If the model was never built, or nothing of it can be read.
+    InputError
+        If it has several inputs or outputs and what is given does not say which, or does not fit.
+    """
+    with keras_following.no_trace():
+        found = keras_following.graph_of(model, fixed or {})
+        if found is None:
+            told = complaint(model, fixed or {})
+            if told:
+                raise InputError(told)
+            raise ModelError(_no_graph(model))
+        return Selection(
+            _with_sizes(_part(model.name, found, input, fixed or {}, output)), found.is_opaque
+        )
+
+
+def _part(
+    model: str,
+    found: keras_following.Found,
+    input: str | None,
+    fixed: Mapping[str, Any],
+    output: str | None,
+) -> Graph:
+    """The steps from the picture to the answer, the other inputs held."""
+    inputs = found.inputs
+    answer = _answer(model, found.outputs, output)
+    picture = _picture(model, inputs, input)
+    if len(inputs) == len(found.outputs) == 1:
+        _require_known(model, "input", fixed, ())
+        return flatten(found.graph, is_code=found.is_code)
+    answered = keras.Model(found.graph.inputs, found.outputs[answer])
+    read = keras_graph.reads(answered)
+    needed = [name for name, tensor in inputs.items() if id(tensor) in read]
+    if picture not in needed:
+        raise InputError(
+            f"The output {answer!r} of {model!r} does not depend on its input {picture!r}, "
+            f"only on {_listed(needed)}: choose another with input=… or output=…."
+        )
+    others = [name for name in needed if name != picture]
+    held = _held(model, {name: inputs[name] for name in others}, fixed, inputs)
+    ordered = [inputs[name] for name in (picture, *others)]
+    part = keras.Model(ordered, found.outputs[answer], name=model)
+    return flatten(part, dict(enumerate(held, 1)), found.is_code)
+
+
+def _with_sizes(graph: Graph) -> Graph:
+    """The graph with the shapes of all steps, where a nested model of any size has left them open.
+
+    That is so for a base of keras.applications inside a network that takes one size of pictures.
+    """
+    sides = graph.steps[graph.inputs[0].step].shape[1:]
+    if None in sides or all(None not in shape[1:] for step in graph.steps for shape in step.shapes):
+        return graph
+    try:
+        known = shapes(graph, (None, *sides))
+    except InputError:  # a step that cannot tell shapes beforehand
+        return graph
+    steps = (replace(step, shapes=known[step.index]) for step in graph.steps)
+    return replace(graph, steps=tuple(steps))
+
+
+def _no_graph(model: keras.Model) -> str:
+    kind = f"The model {model.name!r} ({type(model).__name__})"
+    if not model.built or isinstance(model, keras.Sequential):
+        return (
+            f"{kind} has no input shape yet: call it on a batch of images once, or "
+            "model.build((None, height, width, channels)), before opening it."
+        )
+    return (
+        f"{kind} has a call() that Keras cannot follow with symbolic inputs, so not even the shape "
+        "of its answer is known: write it with layers and keras.ops."
+    )
+
+
+def _answer(model: str, outputs: Mapping[str, keras.KerasTensor], output: str | None) -> str:
+    if output is not None:
+        _require_known(model, "output", [output], outputs)
+    elif len(outputs) > 1:
+        raise InputError(
+            f"{model!r} has {len(outputs)} outputs, {_listed(outputs)}: say which one to explain "
+            f'with output="{next(iter(outputs))}", or another.'
+        )
+    name = output or next(iter(outputs))
+    if not outputs[name].shape:
+        raise InputError(
+            f"The output {name!r} of {model!r} is one number for all images: choose one that has "
+            "numbers for each image, with output=…."
+        )
+    return name
+
+
+def _picture(model: str, inputs: Mapping[str, keras.KerasTensor], input: str | None) -> str:
+    if input is not None:
+        _require_known(model, "input", [input], inputs)
+        return input
+    pictures = [name for name, tensor in inputs.items() if len(tensor.shape) == _RANK_OF_IMAGES]
+    if len(pictures) == 1 or len(inputs) == 1:
+        return (pictures or list(inputs))[0]
+    raise InputError(
+        f"{model!r} has {len(inputs)} inputs, {_listed(inputs)}, and {len(pictures)} of them take "
+        'pictures (batch, height, width, channels): say which one to explain with input="NAME".'
+    )
+
+
+def _held(
+    model: str,
+    others: Mapping[str, keras.KerasTensor],
+    fixed: Mapping[str, Any],
+    inputs: Mapping[str, keras.KerasTensor],
+) -> list[np.ndarray]:
+    """What each of the ``others`` is held at."""
+    _require_known(model, "input", fixed, inputs)
+    missing = [name for name in others if name not in fixed]
+    if missing:
+        shape = tuple(others[missing[0]].shape[1:])
+        raise InputError(
+            f"{model!r} also takes {_listed(missing)}: say what that is held at while the picture "
+            f'is explained, with fixed={{"{missing[0]}": an array of shape {shape}}}.'
+        )
+    return [_fitted(name, tensor, fixed[name]) for name, tensor in others.items()]
+
+
+def _fitted(name: str, tensor: keras.KerasTensor, given: Any) -> np.ndarray:
+    """``given`` as an array of the shape that the input ``tensor`` takes, without batch."""
+    wanted = tuple(tensor.shape[1:])
+    sides = tuple(side or 1 for side in wanted)
+    try:
+        array = np.asarray(given).astype(tensor.dtype)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"The input {name!r} is held at numbers of type {tensor.dtype}, not {given!r}."
+        ) from error
+    if array.ndim == 0:
+        array = np.full(sides, array)
+    if array.shape[:1] == (1,) and array.ndim == len(wanted) + 1:
+        array = array[0]
+    fits = array.ndim == len(wanted) and all(
+        side in (None, length) for side, length in zip(wanted, array.shape, strict=True)
+    )
+    if not fits or not np.isfinite(array.astype(np.float64)).all():
+        raise InputError(
+            f"The input {name!r} is held at an array of shape {wanted} of finite numbers, not at "
+            f"one of shape {array.shape}."
+        )
+    return array
+
+
+def _require_known(model: str, kind: str, given: Any, known: Any) -> None:
+    for name in given:
+        if name not in known:
+            hint = nearest(str(name), known) or f"there is {_listed(known) or 'only one'}"
+            raise InputError(f"{model!r} has no {kind} {name!r} to name: {hint}.")
+
+
+def _listed(names: Any) -> str:
+    return ", ".join(map(repr, names))

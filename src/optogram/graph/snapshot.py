@@ -1,0 +1,145 @@
+"""Whether a model is still the one that was opened.
+
+Opening a model turns its layers into steps, and running them compiles programs, in which stays what
+the layers were set to. Weights are read at every call: training may go on.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from optogram.graph.keras_private import settings as keras_settings
+from optogram.graph.keras_private.copies import original
+
+_WITHOUT_EFFECT = frozenset(("input_spec", "seed", "seed_generator", "generator", "backend"))
+_ENDINGS_WITHOUT_EFFECT = ("_initializer", "_regularizer", "_constraint")
+_PLAIN = (bool, int, float, complex, str, bytes, type(None), np.generic)
+_LARGEST_ARRAY = 1 << 16
+"""Bytes of an array that is compared number by number; of a larger one only the identity is."""
+
+
+class Snapshot:
+    """What all layers of ``model`` are set to, and which layers and variables they hold."""
+
+    def __init__(self, model: keras.Model) -> None:
+        # Everything is kept alive here, so that nothing new can have the identity of anything old.
+        self._objects: list[_Setting] = []
+        self._structures: list[_Setting] = []
+        self._held = []
+        for layer in keras_settings.layers_within(model):
+            for namespace, name in keras_settings.settings(layer):
+                self._keep(layer, namespace, name)
+            if held := keras_settings.held(layer):
+                self._held.append((layer, held, tuple(map(id, held))))
+
+    def _keep(self, layer: keras.Layer, namespace: dict[str, Any], name: str) -> None:
+        value = namespace.get(name, _MISSING)
+        if _has_no_effect(name, value, layer):
+            return
+        is_mutable = isinstance(value, list | dict | set | np.ndarray)
+        kept = self._structures if is_mutable else self._objects
+        kept.append((layer, namespace, name, value, _frozen(value)))
+
+    def add_trainable(self, layers: Sequence[keras.Layer]) -> None:
+        """Look also whether these ``layers`` are trained, where that decides what they answer."""
+        for layer in layers:
+            self._keep(layer, *keras_settings.trainable(layer))
+
+    def change(self) -> str | None:
+        """What is not as it was, in words; None where everything is."""
+        for setting in self._objects:
+            _, namespace, name, value, _ = setting
+            if namespace.get(name, _MISSING) is not value and _has_changed(setting):
+                return _described(setting)
+        for setting in self._structures:
+            if _has_changed(setting):
+                return _described(setting)
+        for layer, _, ids in self._held:
+            if tuple(map(id, keras_settings.held(layer))) != ids:
+                return f"layer {layer.name!r}: the layers or weights inside it"
+        return None
+
+    def leave_out_changes(self, run: Iterable[Any]) -> None:
+        """Look no more at what has changed: what a mere run of a layer changes is no setting.
+
+        What was ``run`` are copies of layers, or other things.
+        """
+        layers = [layer for layer in run if isinstance(layer, keras.Layer) and _is_foreign(layer)]
+        inside = [one for layer in layers for one in keras_settings.layers_within(layer)]
+        made = {id(original(copy)): vars(copy) for copy in inside if _is_foreign(copy)}
+
+        def is_left(setting: _Setting) -> bool:
+            layer, _, name, value, frozen = setting
+            now = made.get(id(layer), {}).get(name, value)
+            if isinstance(value, _PLAIN) and _frozen(now) != frozen:
+                return False
+            if isinstance(value, list | dict | set) and len(now) != len(value):
+                return False
+            return not _has_changed(setting)
+
+        self._objects = list(filter(is_left, self._objects))
+        self._structures = list(filter(is_left, self._structures))
+
+
+_Setting = tuple[keras.Layer, dict[str, Any], str, Any, Any]
+"""A layer, where it keeps something, under which name, what that was, and the same frozen."""
+
+_MISSING = object()
+
+
+def _has_changed(setting: _Setting) -> bool:
+    _, namespace, name, _, frozen = setting
+    return bool(_frozen(namespace.get(name, _MISSING)) != frozen)
+
+
+def _described(setting: _Setting) -> str:
+    layer, _, name, _, _ = setting
+    return f"layer {layer.name!r}: {name.lstrip('_')}"
+
+
+def _has_no_effect(name: str, value: Any, layer: keras.Layer) -> bool:
+    """Whether an attribute says nothing of what the layer answers."""
+    if name in _WITHOUT_EFFECT or name.endswith(_ENDINGS_WITHOUT_EFFECT):
+        return True
+    if isinstance(value, keras.random.SeedGenerator | keras.metrics.Metric):
+        return True
+    if value is None and not layer.built:
+        return True  # it waits for the layer to be built
+    # Somebody's code may keep tensors of its last call; Keras's layers, what they normalize by.
+    return _is_foreign(layer) and keras.ops.is_tensor(value)
+
+
+def _is_foreign(layer: keras.Layer) -> bool:
+    return not type(layer).__module__.startswith("keras.")
+
+
+class _Same:
+    """Equal to the very same object alone."""
+
+    def __init__(self, thing: Any) -> None:
+        self._thing = thing
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self._thing is other._thing
+
+    def __hash__(self) -> int:
+        return id(self._thing)
+
+
+def _frozen(value: Any) -> Any:
+    """What is equal for equal settings, and stays as it is when ``value`` is changed in place."""
+    if isinstance(value, _PLAIN):
+        return value if value == value else repr(value)  # NaN is not equal to itself
+    if isinstance(value, list | tuple):
+        return tuple(map(_frozen, value))
+    if isinstance(value, set):
+        return frozenset(map(_frozen, value))
+    if isinstance(value, dict):
+        return tuple((key, _frozen(item)) for key, item in value.items())
+    if isinstance(value, np.ndarray) and value.nbytes <= _LARGEST_ARRAY:
+        return value.shape, str(value.dtype), value.tobytes()
+    if isinstance(value, keras.DTypePolicy):
+        return type(value).__name__, value.name
+    return _Same(value)

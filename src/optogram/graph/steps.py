@@ -1,0 +1,486 @@
+"""A network as a list of steps: the Keras graph flattened once, nested models inlined.
+
+A layer with a fused activation becomes two steps, ``conv1:pre`` and ``conv1``; the plain name is
+what Keras returns.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import keras
+import numpy as np
+
+from optogram import backend
+from optogram.graph.identities import is_identity
+from optogram.graph.keras_private import following as keras_following
+from optogram.graph.keras_private import layer_modes as keras_training
+from optogram.graph.keras_private import nodes as keras_graph
+from optogram.graph.keras_private.copies import Copies
+from optogram.graph.keras_private.nodes import Functional
+from optogram.graph.training_mode import NOTHING_TRAINED, Alone, Trained, can_be_alone
+
+Shape = tuple[int | None, ...]
+
+# Layers that run code or layers of somebody else's.
+_HOLD_OTHERS = (keras.layers.Lambda, keras.layers.Wrapper, keras.layers.RNN)
+
+
+@dataclass(frozen=True)
+class Value:
+    """One tensor in the graph: output number ``output`` of step number ``step``."""
+
+    step: int
+    output: int = 0
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that the network does.
+
+    Attributes
+    ----------
+    index : int
+        Its place in the list; it reads only from earlier ones.
+    name : str
+        Unique: the layer's own name where it can be.
+    kind : str
+        The class of the layer or operation, or the name of a split-off activation.
+    operation : object
+        The user's own layer or operation; a split-off activation has the layer it was fused into.
+    run : callable
+        Called with ``args`` and ``kwargs``, each `Value` in them replaced by its tensor. A layer
+        runs as a copy that shares its weights: Keras changes layers when they are called.
+    inputs : tuple of Value
+        What the step reads, in the order of its arguments.
+    shapes : tuple of tuple
+        The shape of each output, batch first, None where it depends on what is fed.
+    dtypes : tuple of str
+        The type of each output, as Keras names it.
+    half : {"", "pre", "activation"}
+        Which part of a layer with a fused activation this is; "" where there is none.
+    spatial : tuple of int
+        Which axes of maps are rows and columns in the layout that the operation was built for;
+        empty where it reads maps of both.
+    """
+
+    index: int
+    name: str
+    kind: str
+    operation: Any
+    run: Callable[..., Any] = field(repr=False)
+    args: tuple = field(repr=False)
+    kwargs: Mapping[str, Any] = field(repr=False)
+    inputs: tuple[Value, ...]
+    shapes: tuple[Shape, ...]
+    dtypes: tuple[str, ...]
+    half: str = ""
+    spatial: tuple[int, ...] = (1, 2)
+
+    @property
+    def shape(self) -> Shape:
+        """The shape of the first output."""
+        return self.shapes[0]
+
+    @property
+    def shaping(self) -> Any:
+        """What knows the shapes that the step takes and makes: ``run`` where that is a layer."""
+        return self.run if hasattr(self.run, "compute_output_spec") else self.operation
+
+    @property
+    def applied(self) -> tuple[Any, ...]:
+        """The operations that it applies, one after the other, out of the layers that hold them.
+
+        Of a fused activation and of `keras.layers.Activation` that is the function or layer inside.
+        """
+        if self.half == "pre":
+            return (self.operation,)
+        if self.half == "activation":
+            return keras_graph.applied(keras_graph.fused_activation(self.operation))
+        return keras_graph.applied(self.operation)
+
+    @property
+    def passes_on(self) -> bool:
+        """Whether it returns the one tensor that it reads, but for its type."""
+        if len(self.inputs) != 1 or len(self.shapes) != 1:
+            return False
+        if isinstance(self.operation, Returned):
+            return True
+        if isinstance(self.operation, _Conversion):
+            return self.kind == "Cast"
+        is_training = bool(self.kwargs.get("training"))
+        return all(is_identity(operation, is_training) for operation in self.applied)
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether it runs code or layers of somebody else's, which no step stands for."""
+        if self.half == "pre" or not isinstance(self.operation, keras.Layer):
+            return False
+        is_own = type(self.operation).__module__.startswith("keras.")
+        return not is_own or isinstance(self.operation, _HOLD_OTHERS)
+
+
+class Returned:
+    """Stands for what a layer of somebody else's returns, whose inside has steps of its own."""
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The steps in running order, which tensors go in and come out, and what was in training."""
+
+    steps: tuple[Step, ...]
+    inputs: tuple[Value, ...]
+    outputs: tuple[Value, ...]
+    trained: Trained = NOTHING_TRAINED
+
+    def ancestors(self, values: Iterable[Value], known: Collection[Value] = ()) -> frozenset[int]:
+        """The indices of the steps that ``values`` depend on, their own steps included.
+
+        Behind values that are ``known`` nothing is looked for.
+        """
+        found: set[int] = set()
+        waiting = [value.step for value in values if value not in known]
+        while waiting:
+            index = waiting.pop()
+            if index not in found:
+                found.add(index)
+                read = self.steps[index].inputs
+                waiting.extend(value.step for value in read if value not in known)
+        return frozenset(found)
+
+    def last_uses(self, indices: Iterable[int], keep: Iterable[Value]) -> dict[int, list[Value]]:
+        """For each step, the values that nothing needs once it has run.
+
+        ``indices`` are the steps that run, in order; the values in ``keep`` are always needed.
+        """
+        last: dict[Value, int] = {}
+        for index in indices:
+            step = self.steps[index]
+            last.update((Value(index, i), index) for i in range(len(step.shapes)))
+            last.update((value, index) for value in step.inputs)
+        for value in keep:
+            last.pop(value, None)
+        unneeded = defaultdict(list)
+        for value, index in last.items():
+            unneeded[index].append(value)
+        return unneeded
+
+
+def flatten(
+    model: keras.Model, held: Mapping[int, np.ndarray] | None = None, is_code: bool = False
+) -> Graph:
+    """The list of steps of a functional or sequential model, which do what ``model.predict`` does.
+
+    ``held`` has what some of its inputs are held at, without the batch axis, by their place; the
+    first input is fed. ``is_code`` says that the graph was found by following somebody's code:
+    then what is in training mode there stays so.
+    """
+    model, builder, held = keras_graph.functional(model), _Builder(), held or {}
+    inputs: list[Value] = []
+    for place, tensor in enumerate(model.inputs):
+        value = builder.add_held(tensor, held[place], inputs[0]) if place in held else None
+        inputs.append(value or builder.add_input(tensor))
+    with keras_following.no_trace():
+        outputs = builder.inline(model, inputs, (), _Mode(wins=not is_code))
+    fed = [value for place, value in enumerate(inputs) if place not in held]
+    return Graph(builder.steps(), tuple(fed), tuple(outputs), builder.trained())
+
+
+@dataclass(frozen=True)
+class _Mode:
+    """The mode that a graph is run in, and whether that wins over what its own calls say."""
+
+    training: bool = False
+    wins: bool = False
+
+    def of(self, own: bool | None) -> bool:
+        """The mode of a call that says ``own``."""
+        return self.training if own is None or self.wins else bool(own)
+
+    def inside(self, own: bool | None) -> "_Mode":
+        """The mode of the graph of a nested model whose call says ``own``."""
+        return _Mode(self.of(own), wins=True)
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """A step before it has its name: which one it gets depends on all the others."""
+
+    path: tuple[str, ...]
+    use: int
+    kind: str
+    operation: Any
+    run: Callable[..., Any]
+    args: tuple
+    kwargs: Mapping[str, Any]
+    tensors: Sequence[keras.KerasTensor]
+    half: str = ""
+
+
+class _Conversion:
+    """Stands for what Keras does to the input of a nested model without a layer."""
+
+
+class _Builder:
+    """Collects the steps while walking through the graph, then names them."""
+
+    def __init__(self) -> None:
+        self._drafts: list[_Draft] = []
+        self._uses: Counter[int] = Counter()
+        self._conversions: dict[tuple[str, int], _Conversion] = {}
+        self._returned: dict[int, Returned] = {}
+        self._numbers: dict[int, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
+        self._copies = Copies()
+
+        self._overruled: list[str] = []
+        self._alone: list[str] = []
+        self._silenced: list[str] = []
+        self._switched: list[keras.Layer] = []
+
+    def trained(self) -> Trained:
+        """Which layers were called in training mode."""
+        return Trained(
+            tuple(self._overruled),
+            tuple(self._alone),
+            tuple(self._silenced),
+            tuple(self._switched),
+        )
+
+    def add_input(self, tensor: keras.KerasTensor) -> Value:
+        """Add the step that stands for what is fed to the network."""
+        layer = keras_graph.input_layer(tensor)
+        draft = _Draft((layer.name,), 1, "InputLayer", layer, _never_run, (), {}, [tensor])
+        return self._add(draft)[0]
+
+    def add_held(self, tensor: keras.KerasTensor, array: np.ndarray, fed: Value) -> Value:
+        """Add the step that stands for an input held at ``array``, the same for each image."""
+        layer = keras_graph.input_layer(tensor)
+        run = partial(_repeated, array.astype(tensor.dtype))
+        return self._add(_Draft((layer.name,), 1, "Held", layer, run, (fed,), {}, [tensor]))[0]
+
+    def inline(
+        self,
+        model: Functional,
+        inputs: Sequence[Value],
+        path: tuple[str, ...],
+        mode: _Mode,
+    ) -> list[Value]:
+        """Add the steps of the functional ``model`` fed with ``inputs``; return its outputs."""
+        values = dict(zip(map(id, model.inputs), inputs, strict=True))
+        for call in keras_graph.calls(model):
+            args, kwargs = keras.tree.map_structure(
+                lambda leaf: values.get(id(leaf), leaf), (call.args, dict(call.kwargs))
+            )
+            outputs = self._add_call(call, args, kwargs, (*path, call.operation.name), mode)
+            values.update(zip(map(id, call.outputs), outputs, strict=True))
+        return [values[id(tensor)] for tensor in model.outputs]
+
+    def steps(self) -> tuple[Step, ...]:
+        """The finished steps."""
+        return tuple(
+            Step(
+                index=index,
+                name=name,
+                kind=draft.kind,
+                operation=draft.operation,
+                run=draft.run,
+                args=draft.args,
+                kwargs=draft.kwargs,
+                inputs=_values_in((draft.args, draft.kwargs)),
+                shapes=tuple(tuple(tensor.shape) for tensor in draft.tensors),
+                dtypes=tuple(tensor.dtype for tensor in draft.tensors),
+                half=draft.half,
+            )
+            for index, (name, draft) in enumerate(
+                zip(_names(self._drafts), self._drafts, strict=True)
+            )
+        )
+
+    def _add(self, draft: _Draft) -> list[Value]:
+        self._drafts.append(draft)
+        return [Value(len(self._drafts) - 1, i) for i in range(len(draft.tensors))]
+
+    def _add_call(
+        self, call: keras_graph.Call, args: tuple, kwargs: dict, path: tuple, mode: _Mode
+    ) -> list[Value]:
+        operation = call.operation
+        nested = keras_graph.functional(call.runs)
+        if nested is not None:
+            given, own = _nested_arguments(*args, **kwargs)
+            self._note_overruled(operation, own, mode)
+            inputs = self._standardize(nested, keras_graph.flat_inputs(nested, given), path)
+            return self.inline(nested, inputs, path, mode.inside(own))
+
+        fed = _read_by(call, args, kwargs)
+        if keras_graph.takes_training(operation):
+            self._note_overruled(operation, kwargs.get("training"), mode)
+            kwargs["training"] = mode.of(kwargs.get("training"))
+            inside = keras_following.followed(
+                call, kwargs["training"], self._copies, self._numbers[id(operation)]
+            )
+            if inside is not None:
+                made = self.inline(inside, fed, path, _Mode(kwargs["training"]))
+                return self._add_returned(call, made, path)
+        self._uses[id(operation)] += 1
+        use, kind = self._uses[id(operation)], type(operation).__name__
+        keras_graph.build_activation(call.runs, call.outputs[0].shape)
+        copied = self._copies.of(call.runs)
+        if kwargs.get("training"):
+            kwargs["training"] = self._settled(call)
+            if kwargs["training"] and can_be_alone(call):
+                alone = Alone(copied)
+                return self._add(
+                    _Draft(path, use, kind, operation, alone, args, kwargs, call.outputs)
+                )
+        activation = keras_graph.fused_activation(copied)
+        if activation is None:
+            run, kwargs = _fastest(copied, kwargs)
+            return self._add(_Draft(path, use, kind, operation, run, args, kwargs, call.outputs))
+        is_layer = isinstance(activation, keras.Layer)
+        told = {"training": kwargs["training"]} if is_layer else {}
+        linear, kwargs = _fastest(keras_graph.without_activation(copied), kwargs)
+        before = self._add(
+            _Draft(path, use, kind, operation, linear, args, kwargs, call.outputs, "pre")
+        )
+        run = partial(keras_graph.apply_activation, activation)
+        name, args = getattr(activation, "__name__", type(activation).__name__), tuple(before)
+        return self._add(
+            _Draft(path, use, name, operation, run, args, told, call.outputs, "activation")
+        )
+
+    def _note_overruled(self, operation: Any, own: bool | None, mode: _Mode) -> None:
+        """Keep in mind that ``operation`` was called in training mode, and is run out of it."""
+        is_asked = own and not keras_training.trains_by_default(operation)
+        if is_asked and not mode.of(own) and keras_training.acts_in_training(operation):
+            self._overruled.append(operation.name)
+
+    def _settled(self, call: keras_graph.Call) -> bool:
+        """Whether an operation that is called in training mode is run in it."""
+        operation = call.operation
+        if type(operation).__module__.startswith("keras.") and keras_training.draws(operation):
+            self._silenced.append(operation.name)
+            return False
+        if not isinstance(operation, keras.layers.BatchNormalization):
+            return True
+        self._switched.append(operation)
+        if operation.trainable and can_be_alone(call):
+            self._alone.append(operation.name)
+        return operation.trainable
+
+    def _add_returned(
+        self, call: keras_graph.Call, outputs: Sequence[Value], path: tuple[str, ...]
+    ) -> list[Value]:
+        """Add the step that stands, under its name, for a layer whose inside has been inlined."""
+        layer = call.operation
+        operation = self._returned.setdefault(id(layer), Returned())
+        self._uses[id(operation)] += 1
+        kind, use = type(layer).__name__, self._uses[id(operation)]
+        return self._add(
+            _Draft(path, use, kind, operation, _as_they_are, tuple(outputs), {}, call.outputs)
+        )
+
+    def _standardize(
+        self, model: keras.Model, inputs: Sequence[Value], path: tuple[str, ...]
+    ) -> list[Value]:
+        """What a nested model does to its inputs before its first layer: type, then rank."""
+        standardized = []
+        for value, wanted in zip(inputs, model.inputs, strict=True):
+            given = self._drafts[value.step].tensors[value.output]
+            if given.dtype != wanted.dtype:
+                cast = partial(keras.ops.cast, dtype=wanted.dtype)
+                given = keras.KerasTensor(given.shape, wanted.dtype)
+                value = self._convert("Cast", cast, value, wanted, given, path)
+            if len(given.shape) != len(wanted.shape):
+                fewer = len(given.shape) > len(wanted.shape)
+                change = partial(keras.ops.squeeze if fewer else keras.ops.expand_dims, axis=-1)
+                value = self._convert("Reshape", change, value, wanted, wanted, path)
+            standardized.append(value)
+        return standardized
+
+    def _convert(
+        self,
+        kind: str,
+        run: Callable[..., Any],
+        value: Value,
+        wanted: keras.KerasTensor,
+        made: keras.KerasTensor,
+        path: tuple[str, ...],
+    ) -> Value:
+        """Add the step that turns ``value`` into what the nested input ``wanted`` takes."""
+        operation = self._conversions.setdefault((kind, id(wanted)), _Conversion())
+        self._uses[id(operation)] += 1
+        full_path = (*path, keras_graph.input_layer(wanted).name, kind.lower())
+        use = self._uses[id(operation)]
+        return self._add(_Draft(full_path, use, kind, operation, run, (value,), {}, [made]))[0]
+
+
+def _nested_arguments(
+    inputs: Any, training: bool | None = None, mask: Any = None
+) -> tuple[Any, bool | None]:
+    """The arguments of a nested model's call, however they were given; masks travel on tensors."""
+    return inputs, training
+
+
+def _fastest(operation: Any, kwargs: dict) -> tuple[Callable[..., Any], dict]:
+    """What runs ``operation`` best on this backend, and the arguments that it takes."""
+    faster = backend.current().faster(operation)
+    if faster is None:
+        return keras_graph.with_plain_name(operation), kwargs
+    return faster, {name: value for name, value in kwargs.items() if name != "training"}
+
+
+def _read_by(call: keras_graph.Call, args: tuple, kwargs: dict) -> list[Value]:
+    """What feeds the tensors that a call reads, each once, in their order."""
+    tensors = keras.tree.flatten((call.args, call.kwargs))
+    values = keras.tree.flatten((args, kwargs))
+    pairs = zip(map(id, tensors), values, strict=True)
+    return list({tensor: value for tensor, value in pairs if isinstance(value, Value)}.values())
+
+
+def _as_they_are(*tensors: Any) -> list[Any]:
+    return list(tensors)
+
+
+def _repeated(array: np.ndarray, images: Any) -> Any:
+    """``array`` once for each image."""
+    shape = (keras.ops.shape(images)[0], *array.shape)
+    return keras.ops.broadcast_to(keras.ops.convert_to_tensor(array), shape)
+
+
+def _never_run(*args: Any) -> None:
+    raise AssertionError("an input is fed, not run")
+
+
+def _values_in(structure: Any) -> tuple[Value, ...]:
+    return tuple(leaf for leaf in keras.tree.flatten(structure) if isinstance(leaf, Value))
+
+
+def _names(drafts: Sequence[_Draft]) -> list[str]:
+    """A unique name for each draft: the shortest end of its path that no other operation has."""
+    paths = {id(draft.operation): draft.path for draft in reversed(drafts)}
+    lengths = dict.fromkeys(paths, 1)
+    while True:
+        owners = defaultdict(list)
+        for key, path in paths.items():
+            owners[path[-lengths[key] :]].append(key)
+        clashing = [
+            key
+            for keys in owners.values()
+            if len(keys) > 1
+            for key in keys
+            if lengths[key] < len(paths[key])
+        ]
+        if not clashing:
+            break
+        for key in clashing:
+            lengths[key] += 1
+
+    def name(draft: _Draft) -> str:
+        key = id(draft.operation)
+        again = f"@{draft.use}" if draft.use > 1 else ""
+        half = ":pre" if draft.half == "pre" else ""
+        return "/".join(paths[key][-lengths[key] :]) + again + half
+
+    return [name(draft) for draft in drafts]

@@ -1,0 +1,1 @@
+"""What walks the list of steps: each interpreter carries something of its own along."""

@@ -1,0 +1,1 @@
+"""How a network ends: where its scores are read."""

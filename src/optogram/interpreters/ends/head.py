@@ -1,0 +1,199 @@
+"""How a network ends: where its logits and probabilities are, and how many classes it names."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import keras
+import numpy as np
+
+from optogram.graph.keras_private.copies import no_updates, own_names
+from optogram.graph.steps import Graph, Step, Value
+from optogram.interpreters.ends.outputs import kind_of_outputs
+from optogram.interpreters.ends.proof import Ending, proven, sigmoid, softmax
+
+_RANK_OF_SCORES = 2
+_LEAST = 1e-30
+"""Probabilities below it are taken for it: their logarithm has neither value nor gradient."""
+LEAST_LOGIT = float(np.log(_LEAST))
+"""The logarithm that stands for that of a probability of 0."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """The end of a network.
+
+    Attributes
+    ----------
+    kind : {"softmax", "sigmoid", "linear"}
+        The activation that the network ends with.
+    logits : Value
+        What goes into that activation; the output itself for a linear head.
+    output : Value
+        What the network returns.
+    shape : tuple
+        Of the output, batch first.
+    is_hidden : bool
+        Whether no softmax or sigmoid can be looked through, and logits are logarithms of the
+        probabilities (log-odds where each is of its own).
+    """
+
+    kind: str
+    logits: Value
+    output: Value
+    shape: tuple[int | None, ...]
+    is_hidden: bool = False
+
+    @property
+    def is_spatial(self) -> bool:
+        """Whether the output is a map and not one vector an image, as in segmentation."""
+        return len(self.shape) != 2
+
+    @property
+    def outputs(self) -> int:
+        """The length of the output vector (or its number of channels)."""
+        return self.shape[-1] or 0
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether one sigmoid output stands for two classes, no and yes."""
+        return self.kind == "sigmoid" and self.outputs == 1
+
+    @property
+    def classes(self) -> int:
+        """How many classes the network tells apart."""
+        return 2 if self.is_binary else self.outputs
+
+    def probabilities(self, logits: np.ndarray) -> np.ndarray:
+        """The probability of each class, (..., classes), from logits (..., outputs).
+
+        Several linear outputs are taken for logits of a softmax; a single one is returned as it is.
+        """
+        logits = logits.astype(np.float64)
+        if self.kind == "sigmoid":
+            positive = sigmoid(logits)
+            if not self.is_binary:
+                return positive
+            return np.concatenate([1 - positive, positive], axis=-1)
+        return logits if self.kind == "linear" and self.outputs == 1 else softmax(logits)
+
+    def winning_weights(self, outputs: np.ndarray, score: str = "logit") -> np.ndarray:
+        """For each row of ``outputs``, the weights (N, outputs) that pick its own answer.
+
+        ``score`` says whether the outputs are logits or probabilities. A single sigmoid output
+        counts negative where it says no.
+        """
+        if self.outputs > 1:
+            return np.eye(self.outputs, dtype=np.float32)[outputs.argmax(axis=1)]
+        if not self.is_binary:
+            return np.ones_like(outputs, np.float32)
+        return np.where(outputs >= _threshold(score), 1, -1).astype(np.float32)
+
+    def winning_weights_inside(self, outputs: Any, score: str = "logit") -> Any:
+        """`winning_weights` of a tensor, for compiled programs."""
+        if self.outputs > 1:
+            return keras.ops.one_hot(keras.ops.argmax(outputs, axis=1), self.outputs)
+        ones = keras.ops.ones_like(outputs)
+        if not self.is_binary:
+            return ones
+        return keras.ops.where(outputs >= _threshold(score), ones, -ones)
+
+
+@no_updates()  # it runs parts of the network
+def find_head(graph: Graph, variables: Sequence[keras.Variable]) -> tuple[Graph, Head]:
+    """The head of a network with one output, and the graph with all that its scores are read from.
+
+    What the graph proves is taken (`proven`); of other ends the outputs on test images tell what
+    they are (`kind_of_outputs`). Where those are probabilities a step takes their logarithms:
+    logits but for a number that is the same for all classes of an image. Class scores on maps of
+    1×1 get a step that drops those axes.
+    """
+    graph, output = _flat(graph, graph.outputs[0])
+    shape = graph.steps[output.step].shapes[output.output]
+    ending = proven(graph, output)
+    if ending is not None:
+        graph, logits = _moved(graph, ending)
+        return graph, Head(ending.kind, logits, output, shape)
+    kind = kind_of_outputs(graph, output, variables)
+    if kind == "linear":
+        return graph, Head(kind, output, output, shape)
+    run = _log_odds if kind == "sigmoid" else _logarithm
+    graph, logits = _appended(graph, output, "log", run)
+    return graph, Head(kind, logits, output, shape, is_hidden=True)
+
+
+def hidden_note(head: Head) -> str:
+    """What the user should know of a head that `is_hidden`."""
+    sums, explained = " and add up to 1", "the logarithm of the probability"
+    if head.kind == "sigmoid":
+        sums, explained = "", "the log-odds of the probability, log p − log(1 − p)"
+    return (
+        f"The network's outputs lie in 0…1{sums}, so they are taken for probabilities; no softmax "
+        "or sigmoid was found that makes them out of logits. In place of a logit, "
+        f'score="logit" explains {explained}.'
+    )
+
+
+def _flat(graph: Graph, output: Value) -> tuple[Graph, Value]:
+    """The graph with scores (N, 1, 1, C) as (N, C), where they are that: one axis is not 1."""
+    sides = graph.steps[output.step].shapes[output.output][1:]
+    ones = [axis for axis, side in enumerate(sides, 1) if side == 1]
+    if len(sides) < _RANK_OF_SCORES or None in sides or len(ones) < len(sides) - 1:
+        return graph, output
+    drop = partial(keras.ops.squeeze, axis=tuple(ones[: len(sides) - 1]))
+    return _appended(graph, output, "flat", drop)
+
+
+def _moved(graph: Graph, ending: Ending) -> tuple[Graph, Value]:
+    """The graph with logits taken through the steps that move elements behind the activation."""
+    steps, logits = list(graph.steps), ending.logits
+    for step in ending.moves:
+        taken = _reading(step, logits)
+        kind = steps[logits.step].dtypes[logits.output]
+        steps.append(replace(taken, index=len(steps), name=f"{step.name}:logits", dtypes=(kind,)))
+        logits = Value(steps[-1].index)
+    return replace(graph, steps=tuple(steps)), logits
+
+
+def _reading(step: Step, value: Value) -> Step:
+    """The step reading ``value`` in place of the one tensor that it reads."""
+    args, kwargs = keras.tree.map_structure(
+        lambda leaf: value if isinstance(leaf, Value) else leaf, (step.args, dict(step.kwargs))
+    )
+    return replace(step, args=args, kwargs=kwargs, inputs=(value,) * len(step.inputs))
+
+
+def _appended(
+    graph: Graph, value: Value, what: str, run: Callable[[Any], Any]
+) -> tuple[Graph, Value]:
+    """The graph with one more step, ``run`` on ``value``, and what that makes."""
+    read = graph.steps[value.step]
+    with own_names():
+        made = run(keras.KerasTensor(read.shapes[value.output], read.dtypes[value.output]))
+    step = Step(
+        index=len(graph.steps),
+        name=f"{read.name}:{what}",
+        kind=what.title(),
+        operation=run,
+        run=run,
+        args=(value,),
+        kwargs={},
+        inputs=(value,),
+        shapes=(tuple(made.shape),),
+        dtypes=(made.dtype,),
+    )
+    return replace(graph, steps=(*graph.steps, step)), Value(step.index)
+
+
+def _logarithm(probabilities: Any) -> Any:
+    return keras.ops.log(keras.ops.maximum(keras.ops.cast(probabilities, "float32"), _LEAST))
+
+
+def _log_odds(probabilities: Any) -> Any:
+    return _logarithm(probabilities) - _logarithm(1 - keras.ops.cast(probabilities, "float32"))
+
+
+def _threshold(score: str) -> float:
+    """Where a sigmoid output turns from no to yes."""
+    return 0.0 if score == "logit" else 0.5

@@ -1,0 +1,208 @@
+"""What the graph proves of how a network ends: in a softmax, a sigmoid, or numbers without bounds.
+
+A claim is checked on numbers before it is made: the steps from a tensor to the output are run on
+random numbers, and must return the softmax, or the sigmoid, of that tensor.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import keras
+import numpy as np
+
+from optogram.graph.steps import Graph, Returned, Shape, Step, Value
+from optogram.interpreters import forward
+from optogram.interpreters.ends.bounds import MOVES, name_of, unbounded
+from optogram.interpreters.room import has_room
+
+_LONGEST = 24
+"""Steps behind the last weights, at most, among which an activation is looked for."""
+_EXAMPLES, _NUMBERS = 16, 20_000
+"""How many examples the steps are run on, fewer where they would be more numbers than that."""
+_UNKNOWN_SIDE = 4
+_TOLERANCE = {"bfloat16": 2e-2, "float16": 2e-3}
+_EXACT = 1e-5
+_REACH, _REACH_OF_HALVES = 20.0, 5.0
+"""How large the random numbers are, at most; a softmax in halves overflows sooner."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a network ends.
+
+    Attributes
+    ----------
+    kind : {"softmax", "sigmoid", "linear"}
+        The activation, over the last axis of the output.
+    logits : Value
+        What goes into it; the output itself where it is linear.
+    moves : tuple of Step
+        The steps behind it that move elements: logits are taken through these.
+    """
+
+    kind: str
+    logits: Value
+    moves: tuple[Step, ...] = ()
+
+
+def proven(graph: Graph, output: Value) -> Ending | None:
+    """How ``output`` is made, where the graph proves it.
+
+    Looked through are all steps behind the activation that leave it a softmax over the last axis,
+    or a sigmoid: casts, clips to 0…1, products with 1, reshapes, pooling over maps of 1×1.
+    """
+    graph, output = without_returned(graph, output)
+    found = _looked_through(graph, output)
+    if found is None and unbounded(graph, output):
+        return Ending("linear", output)
+    return found
+
+
+def without_returned(graph: Graph, output: Value) -> tuple[Graph, Value]:
+    """The graph with each step reading what is behind those that stand for inlined layers."""
+    if not any(isinstance(step.operation, Returned) for step in graph.steps):
+        return graph, output
+
+    def behind(leaf: Any) -> Any:
+        while isinstance(leaf, Value) and isinstance(graph.steps[leaf.step].operation, Returned):
+            leaf = graph.steps[leaf.step].inputs[leaf.output]
+        return leaf
+
+    steps = (
+        replace(
+            step,
+            args=keras.tree.map_structure(behind, step.args),
+            kwargs=keras.tree.map_structure(behind, dict(step.kwargs)),
+            inputs=tuple(map(behind, step.inputs)),
+        )
+        for step in graph.steps
+    )
+    return replace(graph, steps=tuple(steps)), behind(output)
+
+
+def _looked_through(graph: Graph, output: Value) -> Ending | None:
+    value, between = output, list[Step]()
+    moves: tuple[Step, ...] = ()
+    while True:
+        read, steps = _before(graph, value)
+        between += steps
+        if read is None or len(between) > _LONGEST:
+            return None
+        shape, made = _shape(graph, read), _shape(graph, value)
+        if len(steps) == 1 and (shape != made or name_of(steps[0]) in MOVES):
+            moves = (steps[0], *moves)
+        elif shape != made:
+            return None
+        elif kind := _activation(graph, read, moves, output, _tolerance(graph, read, between)):
+            return Ending(kind, read, moves)
+        value = read
+
+
+def _before(graph: Graph, value: Value) -> tuple[Value | None, list[Step]]:
+    """The nearest tensor that all of ``value`` is made of, and the steps between.
+
+    None where the steps between have weights, or are many.
+    """
+    waiting, steps = {value}, list[Step]()
+    while len(steps) < _LONGEST:
+        last = max(waiting, key=lambda one: one.step)
+        step = graph.steps[last.step]
+        if not step.inputs or has_weights(step):
+            break
+        steps.append(step)
+        waiting = {one for one in waiting if one.step != last.step}
+        waiting |= set(step.inputs)
+        if len(waiting) == 1:
+            return waiting.pop(), steps
+    return None, steps
+
+
+def has_weights(step: Step) -> bool:
+    """Whether what the step makes depends on weights."""
+    is_layer = isinstance(step.operation, keras.Layer) and step.half != "activation"
+    return is_layer and bool(step.operation.weights)
+
+
+def _activation(
+    graph: Graph, read: Value, moves: Sequence[Step], output: Value, tolerance: float
+) -> str | None:
+    """Whether ``output`` is the softmax or the sigmoid of ``read``, taken through ``moves``."""
+    if not can_be_tried(graph, output, [read]):
+        return None
+    given = random_numbers(graph, [read])[read]
+    logits = given
+    # What somebody else's code does with numbers that are not the network's can fail in any way.
+    try:
+        (answers,) = forward.run(graph, None, [output], known={read: given})
+        for step in moves:
+            (logits,) = forward.run_step(step, {step.inputs[0]: logits})
+    except Exception:
+        return None
+    logits, answers = as_array(logits), as_array(answers)
+    for kind, activation in _ACTIVATIONS.items():
+        expected = activation(logits)
+        is_alike = expected.shape == answers.shape
+        if is_alike and np.allclose(answers, expected, rtol=0, atol=tolerance):
+            return kind
+    return None
+
+
+def can_be_tried(graph: Graph, output: Value, known: Sequence[Value]) -> bool:
+    """Whether there is room for what becomes of `random_numbers` for ``known`` up to ``output``."""
+    steps = graph.ancestors([output], known) | {value.step for value in known}
+    _, count = _examples(graph, known)
+    return has_room(graph, steps, count, _UNKNOWN_SIDE)
+
+
+def _examples(graph: Graph, values: Sequence[Value]) -> tuple[list[list[int]], int]:
+    """The shapes of ``values``, open sides made up, and how many examples of all are tried."""
+    shapes = [[side or _UNKNOWN_SIDE for side in _shape(graph, value)[1:]] for value in values]
+    return shapes, int(np.clip(_NUMBERS // max(1, *map(math.prod, shapes)), 2, _EXAMPLES))
+
+
+def random_numbers(graph: Graph, values: Sequence[Value]) -> dict[Value, Any]:
+    """Tensors for ``values``, from numbers that saturate nothing to some that saturate all."""
+    rng = np.random.default_rng(0)
+    shapes, count = _examples(graph, values)
+    found = {}
+    for value, sides in zip(values, shapes, strict=True):
+        kind = graph.steps[value.step].dtypes[value.output]
+        reach = np.geomspace(0.5, _REACH_OF_HALVES if "16" in kind else _REACH, count)
+        drawn = rng.uniform(-1, 1, (count, *sides)) * reach.reshape(-1, *(1 for _ in sides))
+        found[value] = keras.ops.cast(keras.ops.convert_to_tensor(drawn.astype(np.float32)), kind)
+    return found
+
+
+def as_array(tensor: Any) -> np.ndarray:
+    """A tensor of any type as float64."""
+    array = keras.ops.convert_to_numpy(keras.ops.cast(tensor, "float32"))
+    return np.asarray(array, np.float64)
+
+
+def _tolerance(graph: Graph, read: Value, between: Sequence[Step]) -> float:
+    """How far rounding lets probabilities be off behind the steps ``between``."""
+    types = [kind for step in (graph.steps[read.step], *between) for kind in step.dtypes]
+    return max(_TOLERANCE.get(kind, _EXACT) for kind in types)
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """The softmax over the last axis."""
+    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return exponentials / exponentials.sum(axis=-1, keepdims=True)
+
+
+def sigmoid(logits: np.ndarray) -> np.ndarray:
+    """The logistic function of each element."""
+    return 0.5 * (1 + np.tanh(logits / 2))
+
+
+_ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "softmax": softmax,
+    "sigmoid": sigmoid,
+}
+
+
+def _shape(graph: Graph, value: Value) -> Shape:
+    return graph.steps[value.step].shapes[value.output]

@@ -1,0 +1,344 @@
+"""The geometry interpreter: shape, receptive field, work and memory of every step."""
+
+import math
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from optogram.errors import InputError
+from optogram.graph.keras_private import nodes as keras_graph
+from optogram.graph.keras_private.copies import own_names
+from optogram.graph.steps import Graph, Returned, Shape, Step, Value
+from optogram.interpreters import forward
+from optogram.interpreters.receptive_field import ReceptiveField, receptive_field
+
+# Layers that know from the shape alone whether they take it.
+_SAY_WHAT_FITS = (
+    keras.layers.Activation,
+    keras.layers.Add,
+    keras.layers.BatchNormalization,
+    keras.layers.Concatenate,
+    keras.layers.Conv2D,
+    keras.layers.Conv2DTranspose,
+    keras.layers.Dense,
+    keras.layers.DepthwiseConv2D,
+    keras.layers.Dropout,
+    keras.layers.Flatten,
+    keras.layers.MaxPooling2D,
+    keras.layers.AveragePooling2D,
+    keras.layers.GlobalAveragePooling2D,
+    keras.layers.GlobalMaxPooling2D,
+    keras.layers.LeakyReLU,
+    keras.layers.ReLU,
+    keras.layers.Reshape,
+    keras.layers.SeparableConv2D,
+    keras.layers.Softmax,
+    keras.layers.UpSampling2D,
+    keras.layers.ZeroPadding2D,
+)
+_MOST_TRIED = 1 << 28
+"""Bytes beyond which a layer is not tried on a shape."""
+
+_BITS_IN_NAME = {"8": 1, "16": 2, "32": 4, "64": 8}
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """What one step makes of one example.
+
+    Attributes
+    ----------
+    shape : tuple
+        Of its first output, batch first; None where it depends on what is fed.
+    receptive_field : ReceptiveField
+        Of an element of that output.
+    flops : int
+        Floating-point operations, a multiplication and an addition counted as two. What depends
+        on a size that is not known is counted as for one pixel.
+    memory : int
+        Bytes of its outputs, under the same rule, and of what each token of an attention gives to
+        each other.
+    """
+
+    shape: Shape
+    receptive_field: ReceptiveField
+    flops: int
+    memory: int
+
+
+def shapes(
+    graph: Graph, input_shape: Shape, steps: Collection[int] | None = None
+) -> dict[int, tuple[Shape, ...]]:
+    """The shape of every output when ``input_shape`` (N, H, W, C) is fed, by the step's index.
+
+    Parameters
+    ----------
+    graph : Graph
+        With one input.
+    input_shape : tuple
+        Of the images. It need not be the one that the model was built for.
+    steps : collection of int, optional
+        Which steps, together with all that they depend on; None: every one.
+
+    Raises
+    ------
+    InputError
+        If images of that shape do not go through a step.
+    """
+    run = range(len(graph.steps)) if steps is None else sorted(steps)
+    is_own = input_shape[1:] == graph.steps[graph.inputs[0].step].shape[1:]
+    if (
+        is_own
+        and not _are_declared_wrong(graph, run)
+        and None not in (s for i in run for shape in graph.steps[i].shapes for s in shape[1:])
+    ):
+        batch = input_shape[0]
+        return {
+            index: tuple(
+                (batch, *shape[1:]) if shape[:1] == (None,) else shape
+                for shape in graph.steps[index].shapes
+            )
+            for index in run
+        }
+    tensors: dict[Value, keras.KerasTensor] = {}
+    own = {
+        Value(index, i): shape for index in run for i, shape in enumerate(graph.steps[index].shapes)
+    }
+    with own_names():
+        for index in run:
+            outputs = _specs(graph.steps[index], tensors, input_shape, own)
+            tensors.update((Value(index, i), output) for i, output in enumerate(outputs))
+    return {
+        index: tuple(
+            tuple(tensors[Value(index, i)].shape) for i in range(len(graph.steps[index].shapes))
+        )
+        for index in run
+    }
+
+
+def measure(
+    graph: Graph, input_shape: Shape, steps: Collection[int] | None = None
+) -> dict[int, Geometry]:
+    """The geometry of steps for an input of ``input_shape`` (N, H, W, C), by index, per example.
+
+    Parameters and errors are those of `shapes`.
+    """
+    all_shapes = shapes(graph, input_shape, steps)
+    measured: dict[int, Geometry] = {}
+    for index, made in all_shapes.items():
+        step = graph.steps[index]
+        read = [all_shapes[value.step][value.output] for value in step.inputs]
+        seen = [measured[value.step].receptive_field for value in step.inputs]
+        memory = _attention_bytes(step, read) + sum(
+            _elements(shape) * dtype_bytes(dtype)
+            for shape, dtype in zip(made, step.dtypes, strict=True)
+        )
+        measured[index] = Geometry(
+            made[0],
+            receptive_field(step, seen, read, made[0]),
+            _flops(step, read, made[0]),
+            memory,
+        )
+    return measured
+
+
+def _attention_bytes(step: Step, read: list[Shape]) -> int:
+    """Bytes of the scores between tokens inside a layer; 0 where it has none."""
+    layer = step.operation
+    match layer:
+        case keras.layers.MultiHeadAttention():
+            heads = layer.num_heads
+        case keras.layers.GroupQueryAttention():
+            heads = layer.num_query_heads
+        case keras.layers.Attention() | keras.layers.AdditiveAttention():
+            heads = 1
+        case _:
+            return 0
+    asking, asked = (math.prod(size or 1 for size in shape[1:-1]) for shape in (*read, *read)[:2])
+    return int(heads * asking * asked * dtype_bytes(step.dtypes[0]))
+
+
+def peak_memory(graph: Graph, geometry: Mapping[int, Geometry], wanted: Iterable[Value]) -> int:
+    """Bytes alive at once, at most, in a forward pass of one example up to ``wanted``."""
+    wanted = list(wanted)
+    indices = sorted(graph.ancestors(wanted))
+    unneeded = graph.last_uses(indices, keep=wanted)
+    alive = peak = 0
+    for index in indices:
+        alive += geometry[index].memory
+        peak = max(peak, alive)
+        alive -= sum(geometry[step].memory for step in {v.step for v in unneeded.get(index, ())})
+    return peak
+
+
+def total_memory(graph: Graph, geometry: Mapping[int, Geometry], wanted: Iterable[Value]) -> int:
+    """Bytes of all that one example makes on the way to ``wanted``, which the way back reads."""
+    return sum(geometry[index].memory for index in graph.ancestors(wanted))
+
+
+def _specs(
+    step: Step,
+    tensors: dict[Value, keras.KerasTensor],
+    input_shape: Shape,
+    own: Mapping[Value, Shape],
+) -> list[keras.KerasTensor]:
+    """The symbolic outputs of ``step``; asking for them leaves no trace in the user's graph."""
+    if step.kind == "InputLayer":
+        return [keras.KerasTensor(input_shape, step.dtypes[0])]
+    if step.kind == "Held":
+        return [keras.KerasTensor((input_shape[0], *step.shape[1:]), step.dtypes[0])]
+    read = [tensors[value] for value in step.inputs]
+    if step.passes_on or step.half == "activation":
+        made = [keras.KerasTensor(read[0].shape, step.dtypes[0])]
+        _require_fit(step, read, made, input_shape, own)
+        return made
+    args, kwargs = keras.tree.map_structure(
+        lambda leaf: tensors[leaf] if isinstance(leaf, Value) else leaf,
+        (step.args, dict(step.kwargs)),
+    )
+    try:
+        _check_axes(step, read)
+        kwargs = keras_graph.shape_arguments(step.shaping, kwargs)
+        specs = getattr(step.shaping, "compute_output_spec", step.run)(*args, **kwargs)
+        made = keras.tree.flatten(specs)
+        # Older releases of Keras give convolutions nothing to work on, and fail when they run.
+        if any(side is not None and side < 1 for spec in made for side in spec.shape[1:]):
+            raise ValueError("nothing is left")
+    # What a layer says of a shape that it cannot take is of any type.
+    except Exception as error:
+        raise _misfit(step, read, input_shape, own) from error
+    _require_fit(step, read, made, input_shape, own)
+    return made
+
+
+def _are_declared_wrong(graph: Graph, run: Iterable[int]) -> bool:
+    """Whether Keras declares another shape for what a step passes on, as for random crops."""
+    return any(
+        step.passes_on and step.shape != graph.steps[value.step].shapes[value.output]
+        for step in map(graph.steps.__getitem__, run)
+        for value in step.inputs
+    )
+
+
+def _require_fit(
+    step: Step, read: list[Any], made: list[Any], input_shape: Shape, own: Mapping[Value, Shape]
+) -> None:
+    """Raise an InputError where a layer gives a shape to what it fails on when it is run.
+
+    So do layers that hold numbers for every place of a map.
+    """
+    operation = step.operation
+    if step.half == "activation":
+        operation = keras_graph.fused_activation(operation)
+    is_sure = step.passes_on or isinstance(operation, _SAY_WHAT_FITS)
+    # Layers that are built when they are first run take their size then.
+    if is_sure or not isinstance(operation, keras.Layer) or not operation.built:
+        return
+    known = all(None not in tensor.shape[1:] for tensor in read)
+    size = sum(_elements(tensor.shape) * dtype_bytes(tensor.dtype) for tensor in (*read, *made))
+    # PyTorch may run it on numbers.
+    if not known or size > _MOST_TRIED:
+        return
+
+    def function(*given: Any) -> Any:
+        return forward.run_step(step, dict(zip(step.inputs, given, strict=True)))
+
+    try:
+        keras_graph.tried(function, read)
+    # What a layer says of a shape that it cannot take is of any type.
+    except Exception as error:
+        raise _misfit(step, read, input_shape, own, is_fixed=True) from error
+
+
+def _misfit(
+    step: Step,
+    read: list[Any],
+    input_shape: Shape,
+    own: Mapping[Value, Shape],
+    is_fixed: bool = False,
+) -> InputError:
+    """What to say where ``read`` does not go through ``step``, which may be made for one size."""
+    sides, given, takes = (
+        "×".join(str(side or "any") for side in input_shape[1:3]),
+        tuple(read[0].shape[1:]),
+        tuple(own[step.inputs[0]][1:]),
+    )
+    words = (
+        f"Images of {sides} pixels do not go through the layer {step.name!r}, which would be given "
+        f"{given}"
+    )
+    is_smaller = any(side < want for side, want in zip(given, takes, strict=True) if side and want)
+    if None in takes or (is_smaller and not is_fixed):
+        return InputError(f"{words}: give another size, as a rule a larger one.")
+    return InputError(
+        f"{words} and takes {takes} alone: give the size that the network was made for."
+    )
+
+
+def _check_axes(step: Step, read: list[Any]) -> None:
+    """Raise a ValueError where a layer takes another length along an axis than it would be given.
+
+    A dense layer computes a shape for any input, and fails when it is run.
+    """
+    specs = keras.tree.flatten(getattr(step.shaping, "input_spec", None))
+    if len(specs) != len(read):
+        return
+    for spec, tensor in zip(specs, read, strict=True):
+        for axis, length in (getattr(spec, "axes", None) or {}).items():
+            if tensor.shape[axis] not in (None, length):
+                raise ValueError(f"{length} expected along axis {axis}")
+
+
+def _elements(shape: Shape) -> int:
+    return math.prod(size or 1 for size in shape[1:])
+
+
+def dtype_bytes(dtype: str) -> int:
+    """Bytes that one number takes, from the name of its type."""
+    return next((size for bits, size in _BITS_IN_NAME.items() if dtype.endswith(bits)), 1)
+
+
+def _flops(step: Step, read: list[Shape], made: Shape) -> int:
+    """Floating-point operations for one example; 0 for what only moves numbers around."""
+    layer, out = step.operation, _elements(made)
+    if not read or step.kind in ("Cast", "Held", "Reshape") or isinstance(layer, Returned):
+        return 0
+    channels = read[0][-1] or 1
+    if step.half == "activation":
+        return out
+    bias = out if getattr(layer, "use_bias", False) else 0
+    match layer:
+        case keras.layers.SeparableConv2D():
+            window = math.prod(layer.kernel_size)
+            inner = out // layer.filters * channels * layer.depth_multiplier
+            return 2 * inner * window + 2 * out * layer.pointwise_kernel.shape[2] + bias
+        case keras.layers.DepthwiseConv2D():
+            return 2 * out * math.prod(layer.kernel_size) + bias
+        case keras.layers.Conv2DTranspose():
+            return 2 * _elements(read[0]) * math.prod(layer.kernel_size) * layer.filters + bias
+        case keras.layers.Conv1D() | keras.layers.Conv2D() | keras.layers.Conv3D():
+            return 2 * out * math.prod(layer.kernel.shape[:-1]) + bias
+        case keras.layers.Dense():
+            return 2 * out * channels + bias
+        case keras.layers.MaxPooling2D() | keras.layers.AveragePooling2D():
+            return out * math.prod(layer.pool_size)
+        case keras.layers.GlobalAveragePooling2D() | keras.layers.GlobalMaxPooling2D():
+            return _elements(read[0])
+        case keras.layers.BatchNormalization() | keras.layers.Normalization():
+            return 2 * out
+        case keras.layers.Rescaling():
+            return 2 * out
+        case keras.layers.Add() | keras.layers.Multiply() | keras.layers.Subtract():
+            return out * (len(read) - 1)
+        case keras.layers.Average() | keras.layers.Maximum() | keras.layers.Minimum():
+            return out * (len(read) - 1)
+        case keras.layers.Activation() | keras.layers.ReLU() | keras.layers.LeakyReLU():
+            return out
+        case keras.layers.PReLU() | keras.layers.ELU() | keras.layers.Softmax():
+            return out
+        case keras.layers.Layer():
+            return 0
+        case _:
+            return out

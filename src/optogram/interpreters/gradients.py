@@ -1,0 +1,267 @@
+"""How scores change with an image or with a layer: one forward pass for all scores of an image."""
+
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import keras
+import numpy as np
+
+from optogram.graph.steps import Value
+from optogram.interpreters import forward
+from optogram.interpreters.engine import Computation, lengthened
+from optogram.interpreters.memory import LARGEST_BATCH, allowance, batches, taking
+from optogram.interpreters.rectifiers import guided
+from optogram.progress import Progress, silent
+
+_SMALLEST = np.finfo(np.float32).tiny
+
+Weights = Mapping[Value, np.ndarray]
+"""For each output that scores depend on, an array (T, N, ...) or (T, 1, ...).
+
+Score t of image n is Σ value[n] · weights[t, n] over all outputs and their elements; the rest of
+the array broadcasts to one example of the output.
+"""
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """T scores of N images and how they change.
+
+    Attributes
+    ----------
+    gradient : ndarray of shape (T, N, H, W, C) or (T, N, h, w, channels)
+        ∂score/∂x, or ∂score/∂(output of the step asked for); or what `then` made of it.
+    vanished : bool ndarray of shape (T, N)
+        Where ∂score is zero everywhere.
+    maps : ndarray of shape (N, ...)
+        What the gradient is taken at: x itself, or that step's output; none are kept where `then`
+        has made something of them.
+    scores : ndarray of shape (T, N)
+        What was explained.
+    outputs : ndarray of shape (N, outputs), or None
+        The logits or probabilities of all classes, where each image's own answer was explained.
+    """
+
+    gradient: np.ndarray
+    vanished: np.ndarray
+    maps: np.ndarray
+    scores: np.ndarray
+    outputs: np.ndarray | None
+
+
+def gradients(
+    net: Computation,
+    x: np.ndarray,
+    weights: Weights | None,
+    at: Value | None = None,
+    score: str = "logit",
+    rectifiers: Collection[int] = (),
+    memory: float | str | None = None,
+    progress: Progress = silent,
+    then: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
+) -> Gradients:
+    """The gradients of scores at the image, or at the output of a step.
+
+    Parameters
+    ----------
+    net : Computation
+        What is run.
+    x : ndarray of shape (N, H, W, C)
+        In network units.
+    weights : mapping, or None
+        The scores, as `Weights`. None: each image's own highest-scoring class (T is 1); a single
+        sigmoid output counts negative where it says no. The network must have a score a class.
+    at : Value, optional
+        The step whose output is perturbed, first output only; None: the image.
+    score : {"logit", "probability"}
+        What each image's own answer is chosen and scored by.
+    rectifiers : collection of int
+        The indices of steps that become guided.
+    memory, progress
+        See `Computation.evaluate`.
+    then : callable, optional
+        Makes less of the gradients (t, n, ...) at a step and its maps (n, ...) as they come:
+        (t, n, ...). All of them together may be far more than ``memory``.
+
+    Returns
+    -------
+    Gradients
+    """
+    scored = (net.score_value(score),) if weights is None else tuple(weights)
+    given = [] if weights is None else list(weights.values())
+    layouts = tuple(map(layout_of, given))
+    wanted = scored if at is None else (*scored, at)
+
+    graph, head = net.graph, net.head  # programs are kept: they shall hold no more than these
+    replace = dict.fromkeys(rectifiers, partial(guided, net.backend.pass_positive))
+
+    def function(perturbed: Any, *others: Any) -> tuple[Any, Any]:
+        fed, weights = (perturbed, others) if at is None else (others[0], others[1:])
+        add = {} if at is None else {at.step: perturbed}
+        values = forward.run(graph, fed, wanted, add, replace)
+        terms, maps = values[: len(scored)], values[len(scored) :]
+        if layouts:
+            total = sum(map(weighted, terms, weights, layouts))
+            return total, (total, [], maps)
+        total = weighted(terms[0], head.winning_weights_inside(terms[0], score)[None], _OWN)
+        return total, (total, terms, maps)
+
+    size = x.shape[1:3]
+    net.bytes_backward(size, wanted)  # raises where there is no room, before any is taken
+    shape = x.shape[1:] if at is None else net.shape(at, size)
+    rows = len(given[0]) if given else 1
+    gradient: np.ndarray | None = None
+    maps = x if at is None else np.empty((0 if then else len(x), *shape), np.float32)
+    found_scores = np.empty((rows, len(x)), np.float32)
+    vanished = np.zeros((rows, len(x)), bool)
+    outputs = None if given else np.empty((len(x), net.head.outputs), np.float32)
+    key = ("gradients", scored, at, score, layouts, rows == 1, frozenset(rectifiers))
+    total = 0
+    for some, part, length in _chunks(rows, len(x), size, net, wanted, memory):
+        fed = [lengthened(x[part], length[1])]
+        if at is not None:
+            fed.insert(0, np.zeros((length[1], *shape), np.float32))
+        fed += [_cut(array, some, part, length) for array in given]
+        back, (scores, terms, made) = net.run(key, lambda: net.backend.gradient(function), fed)
+        taken = (slice(some.stop - some.start), slice(part.stop - part.start))
+        back = back[taken]
+        vanished[some, part] = [[_is_nothing(one) for one in row] for row in back]
+        found_scores[some, part] = scores[taken]
+        if outputs is not None:
+            outputs[part] = terms[0][taken[1]]
+        if then is not None:
+            back = then(back, made[0][taken[1]])
+        elif at is not None and some.start == 0:
+            maps[part] = made[0][taken[1]]
+        if gradient is None:
+            gradient = np.empty((rows, len(x), *back.shape[2:]), np.float32)
+        gradient[some, part] = back
+        total += taken[0].stop * taken[1].stop
+        progress(total, rows * len(x), "images")
+    assert gradient is not None
+    return Gradients(gradient, vanished, maps, found_scores, outputs)
+
+
+def _is_nothing(gradient: np.ndarray) -> bool:
+    """Whether a gradient is zero everywhere, as far as float32 can tell."""
+    low, high = gradient.min(), gradient.max()
+    return bool(max(-low, high) < _SMALLEST)  # False where one of them is NaN
+
+
+def summed_gradient(
+    net: Computation,
+    x: np.ndarray,
+    offsets: Callable[[slice], np.ndarray],
+    shares: np.ndarray,
+    weights: Weights,
+    memory: float | str | None = None,
+    progress: Progress = silent,
+) -> np.ndarray:
+    """Σₙ shareₙ · ∂S/∂x at x + offsetₙ: gradients at many copies of one image, none of them kept.
+
+    Parameters
+    ----------
+    net : Computation
+        What is run.
+    x : ndarray of shape (1, H, W, C)
+        In network units.
+    offsets : callable
+        Given a slice of ``range(len(shares))``, returns what is added to the image, (n, H, W, C).
+        Slices come in order, from the start again for each group of scores.
+    shares : ndarray of shape (copies,)
+        How much each copy counts.
+    weights : mapping
+        The scores, arrays (T, 1, ...) as in `Weights`.
+    memory, progress
+        See `Computation.evaluate`.
+
+    Returns
+    -------
+    ndarray of shape (T, H, W, C), float32
+    """
+    scored, given = tuple(weights), list(weights.values())
+    layouts = tuple(map(layout_of, given))
+    graph = net.graph
+
+    def function(at: Any, offsets: Any, shares: Any, *weights: Any) -> tuple[Any, Any]:
+        terms = forward.run(graph, at + offsets, scored)
+        return sum(map(weighted, terms, weights, layouts)) * shares, []
+
+    rows, count, size = len(given[0]), len(shares), x.shape[1:3]
+    summed = np.zeros((rows, *x.shape[1:]), np.float64)
+    key = ("summed gradient", scored, layouts, rows == 1)
+    total = 0
+    for some, part, length in _chunks(rows, count, size, net, scored, memory):
+        # Copies that only fill up the batch count nothing.
+        counted = np.zeros(length[1], np.float32)
+        counted[: part.stop - part.start] = shares[part]
+        fed = [x, lengthened(offsets(part), length[1]), counted]
+        fed += [_cut(array, some, slice(None), length) for array in given]
+        back, _ = net.run(key, lambda: net.backend.gradient(function), fed)
+        summed[some] += back[: some.stop - some.start, 0]
+        total += (some.stop - some.start) * (part.stop - part.start)
+        progress(total, rows * count, "copies")
+    return summed.astype(np.float32)
+
+
+Layout = tuple[bool, tuple[int, ...]]
+"""Whether each image has weights of its own, and the axes of a value that share one weight."""
+_OWN: Layout = (True, ())
+
+
+def layout_of(weights: np.ndarray) -> Layout:
+    """Whether each image has weights of its own, and the axes of a value that share one weight."""
+    return weights.shape[1] > 1, tuple(
+        axis - 1 for axis in range(2, weights.ndim) if weights.shape[axis] == 1
+    )
+
+
+def weighted(values: Any, weights: Any, layout: Layout) -> Any:
+    """Σ values · weights: (N, ...) and (T, N or 1, ...) give (T, N)."""
+    is_own, shared = layout
+    values = keras.ops.cast(values, "float32")
+    if shared:
+        values = keras.ops.sum(values, axis=shared, keepdims=True)
+    if is_own:
+        products = values[None] * weights
+        return keras.ops.sum(products, axis=tuple(range(2, len(products.shape))))
+    # As matrices: the products of every score with every element would fill the memory.
+    values, weights = (keras.ops.reshape(a, (keras.ops.shape(a)[0], -1)) for a in (values, weights))
+    return keras.ops.matmul(weights, keras.ops.transpose(values))
+
+
+def _chunks(
+    rows: int,
+    count: int,
+    size: tuple[int, int],
+    net: Computation,
+    wanted: Sequence[Value],
+    memory: float | str | None,
+) -> Iterator[tuple[slice, slice, tuple[int, int]]]:
+    """Which scores and which images go together, and how many of both every batch is filled up to.
+
+    As many scores as fit beside one image, then as many images as fit with those.
+    """
+    each = net.bytes_backward(size, wanted)
+    # On the way back a score holds what is alive at once; the maps of the way there are shared.
+    row = net.bytes_forward(size, wanted)
+    fit = min(LARGEST_BATCH, 1 + max(0, allowance(memory) - each) // max(1, row))
+    together = math.ceil(rows / math.ceil(rows / fit))
+    taken = each + (together - 1) * row
+    parts = list(batches(count, taken, memory))
+    with taking(parts[0].stop * taken):
+        for start in range(0, rows, together):
+            for part in parts:
+                some = slice(start, min(start + together, rows))
+                yield some, part, (together, parts[0].stop)
+
+
+def _cut(weights: np.ndarray, some: slice, part: slice, length: tuple[int, int]) -> np.ndarray:
+    """The weights of one batch, filled up."""
+    chosen = lengthened(weights[some], length[0])
+    if weights.shape[1] == 1:
+        return chosen
+    return lengthened(chosen[:, part].swapaxes(0, 1), length[1]).swapaxes(0, 1)

@@ -1,0 +1,116 @@
+"""How much memory a call may take, and how many examples it may hold at a time."""
+
+import math
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count as numbers
+
+import psutil
+
+from optogram import backend
+from optogram.arguments import as_float
+from optogram.errors import InputError
+from optogram.interpreters.cgroups import free_in_groups
+
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+LARGEST_BATCH = 32
+"""Beyond this no backend gains speed on a processor."""
+
+
+class _Ledger:
+    """What the calls that run in this process have taken for themselves."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._taken: dict[int, tuple[int, int]] = {}
+        self._numbers = numbers()
+
+    @contextmanager
+    def taking(self, amount: int) -> Iterator[None]:
+        """Run the block with so many bytes taken."""
+        with self._lock:
+            number = next(self._numbers)
+            self._taken[number] = threading.get_ident(), amount
+        try:
+            yield
+        finally:
+            with self._lock:
+                del self._taken[number]
+
+    def of_others(self) -> int:
+        """Bytes that other threads have taken."""
+        me = threading.get_ident()
+        with self._lock:
+            return sum(amount for thread, amount in self._taken.values() if thread != me)
+
+
+_LEDGER = _Ledger()
+taking = _LEDGER.taking
+
+
+def free() -> int:
+    """Bytes that can be had now, on the machine and where the backend computes.
+
+    As much as the limits of the control groups that the process is in leave of it.
+    """
+    places = (
+        psutil.virtual_memory().available,
+        free_in_groups(),
+        backend.current().free_memory(),
+    )
+    return min(place for place in places if place is not None)
+
+
+def allowance(memory: int | float | str | None) -> int:
+    """``memory`` in bytes.
+
+    Parameters
+    ----------
+    memory : int, float, str or None
+        Bytes, or a text like ``"2GB"`` or ``"500 MB"``; None: a quarter of what is free now, less
+        what calls in other threads have taken, so that all of them share one quarter.
+
+    Raises
+    ------
+    InputError
+        If it is neither, or not positive.
+    """
+    if memory is None:
+        return max(1, free() // 4 - _LEDGER.of_others())
+    if isinstance(memory, str):
+        match = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([KMGT]?)B?\s*", memory.upper())
+        amount = float(match[1]) * _UNITS[match[2]] if match else 0.0
+    else:
+        amount = as_float(memory) or 0.0
+    if not (math.isfinite(amount) and amount >= 1):
+        raise InputError(f'memory must be bytes or a text like "2GB", not {memory!r}.')
+    return int(amount)
+
+
+def in_words(amount: int) -> str:
+    """Bytes as a person reads them: "36.9 GB"."""
+    unit, size = next(
+        (u, s)
+        for u, s in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
+        if amount >= s or u == "kB"
+    )
+    return f"{amount / size:,.1f} {unit}"
+
+
+def batches(
+    count: int, bytes_each: int, memory: int | float | str | None, beside: int = 0
+) -> Iterator[slice]:
+    """Slices that cover ``count`` examples, all of one length but for the last.
+
+    As many at a time as fit into ``memory`` beside what is there already, at least one; the work is
+    spread evenly, so that a last batch filled up to the common length wastes little. What a batch
+    takes is held until the last one is done.
+    """
+    room = allowance(memory) - beside
+    fit = max(1, min(LARGEST_BATCH, room // max(1, bytes_each)))
+    length = math.ceil(count / math.ceil(count / fit)) if count else 1
+    with taking(beside + length * bytes_each):
+        for start in range(0, count, length):
+            yield slice(start, min(start + length, count))

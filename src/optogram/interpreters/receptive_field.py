@@ -1,0 +1,93 @@
+"""Which window of the input an element of a feature map can depend on, step by step."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from optogram.graph.steps import Shape, Step
+from optogram.interpreters.reach import Reach, reach
+
+
+@dataclass(frozen=True)
+class ReceptiveField:
+    """The window of the input that the elements of one feature map see.
+
+    Element (i, j) sees input rows ``start[0] + i * stride[0]`` to ``end[0] + i * stride[0]``,
+    both included, and columns likewise; what lies beyond the border is padding.
+
+    Attributes
+    ----------
+    start, end : tuple of float
+        First and last (row, column) that element (0, 0) sees, in pixels.
+    stride : tuple of float
+        How far the window moves from one element to the next, in pixels.
+    """
+
+    start: tuple[float, float]
+    end: tuple[float, float]
+    stride: tuple[float, float]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every element can depend on the whole input."""
+        return math.inf in self.end
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """(height, width) of the window in pixels; ``inf`` where it is the whole input."""
+        return (self.end[0] - self.start[0] + 1, self.end[1] - self.start[1] + 1)
+
+    @property
+    def offset(self) -> tuple[float, float]:
+        """(y, x) of the window's centre for element (0, 0), in pixels; 0 for the whole input."""
+        if self.is_whole:
+            return (0.0, 0.0)
+        return ((self.start[0] + self.end[0]) / 2, (self.start[1] + self.end[1]) / 2)
+
+
+WHOLE = ReceptiveField((-math.inf, -math.inf), (math.inf, math.inf), (0.0, 0.0))
+PIXEL = ReceptiveField((0.0, 0.0), (0.0, 0.0), (1.0, 1.0))
+
+
+def receptive_field(
+    step: Step, seen: Sequence[ReceptiveField], read: Sequence[Shape], made: Shape
+) -> ReceptiveField:
+    """The receptive field of what ``step`` makes.
+
+    Where no rule is known for the step the answer is the whole input: never less than the truth.
+
+    Parameters
+    ----------
+    step : Step
+        What is done.
+    seen : sequence of ReceptiveField
+        Of the step's inputs.
+    read, made : shapes
+        Of the step's inputs and of its output, batch first; None where not known.
+    """
+    if step.kind == "InputLayer":
+        return PIXEL
+    reaches = reach(step, read, made)
+    # Inputs that were sampled unlike each other have no window in common that one stride moves.
+    if (
+        reaches is None
+        or any(field.is_whole for field in seen)
+        or len({f.stride for f in seen}) > 1
+    ):
+        return WHOLE
+    (rows, columns) = (
+        _through(
+            along,
+            min(field.start[axis] for field in seen),
+            max(field.end[axis] for field in seen),
+            seen[0].stride[axis],
+        )
+        for axis, along in enumerate(reaches)
+    )
+    return ReceptiveField(*zip(rows, columns, strict=True))
+
+
+def _through(along: Reach, start: float, end: float, stride: float) -> tuple[float, float, float]:
+    """Start, end and stride, in pixels, of what sees elements of that field through ``along``."""
+    step = stride / along.factor
+    return start + along.first * step, end + along.last * step, step * along.stride

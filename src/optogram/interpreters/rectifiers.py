@@ -1,0 +1,135 @@
+"""Rectifiers: which steps guided backpropagation reaches, and what it makes of them."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from optogram.graph.steps import Graph, Step, Value
+
+# By name, underscores and case aside: one rectifier may be written as a function, a layer, or an
+# operation without public class.
+_RECTIFIERS = frozenset(("relu", "relu6", "leakyrelu", "prelu", "threshold", "thresholdedrelu"))
+_SMOOTH_OPERATIONS = frozenset(
+    (
+        "celu",
+        "elu",
+        "gelu",
+        "glu",
+        "hardshrink",
+        "hardsigmoid",
+        "hardsilu",
+        "hardtanh",
+        "logsigmoid",
+        "logsoftmax",
+        "mish",
+        "selu",
+        "sigmoid",
+        "silu",
+        "softmax",
+        "softplus",
+        "softshrink",
+        "softsign",
+        "sparseplus",
+        "sparsemax",
+        "squareplus",
+        "tanh",
+        "tanhshrink",
+    )
+)
+
+
+@dataclass(frozen=True)
+class Rectifiers:
+    """The activations on the way to a score.
+
+    Attributes
+    ----------
+    treated : tuple of Step
+        Rectifiers: ReLU, ReLU6, leaky, parametric and thresholded ones, fused into a layer, layers
+        of their own, or operations.
+    left_alone : tuple of Step
+        Other activations, and layers of other people's making, whose inside is not known.
+    """
+
+    treated: tuple[Step, ...]
+    left_alone: tuple[Step, ...]
+
+
+def find_rectifiers(graph: Graph, scored: Iterable[Value]) -> Rectifiers:
+    """The activations among the steps that ``scored`` depend on."""
+    treated, left_alone = [], []
+    for index in sorted(graph.ancestors(scored)):
+        step = graph.steps[index]
+        if step.passes_on:
+            continue
+        if _is_rectifier(step):
+            treated.append(step)
+        elif _is_other_activation(step):
+            left_alone.append(step)
+    return Rectifiers(tuple(treated), tuple(left_alone))
+
+
+def guided(pass_positive: Callable[[Any], Any], x: Any, rectified: Any) -> Any:
+    """``rectified``, computed from ``x``, with the gradient of guided backpropagation.
+
+    It comes back where it is positive and ``x`` is, times the rectifier's own slope there.
+    ``pass_positive`` is the backend's.
+    """
+    kept = keras.ops.where(x > 0, rectified, keras.ops.stop_gradient(rectified))
+    return pass_positive(kept)
+
+
+def redirected(share: Any, x: Any, rectified: Any) -> Any:
+    """``rectified``, computed from ``x``, with a ``share`` of the gradient where ``x`` is negative.
+
+    Its values stay as they are. After the redirected rectifiers of Lucid (Olah et al. 2017): a unit
+    that is shut finds its way up.
+    """
+    ops = keras.ops
+    through = ops.where(x < 0, x - ops.stop_gradient(x), ops.zeros_like(x))
+    return rectified + ops.cast(share, through.dtype) * through
+
+
+def _is_rectifier(step: Step) -> bool:
+    name = _activation_name(step)
+    if name is not None:
+        return name in _RECTIFIERS
+    if step.kind == "Maximum":
+        return len(step.inputs) == 1 and any(_is_zero(given) for given in step.args)
+    return step.kind == "Clip" and _is_zero(getattr(step.operation, "x_min", None))
+
+
+def _is_other_activation(step: Step) -> bool:
+    name = _activation_name(step)
+    if name is not None:
+        return name not in _RECTIFIERS
+    return step.is_foreign
+
+
+def _activation_name(step: Step) -> str | None:
+    """What the activation that ``step`` is made of is called; None where it is something else."""
+    operation = step.operation
+    if step.half == "pre":
+        return None
+    if step.half == "activation" or isinstance(operation, keras.layers.Activation):
+        return " ".join(map(_plain, step.applied))
+    name = _plain(operation)
+    return name if name in _RECTIFIERS | _SMOOTH_OPERATIONS else None
+
+
+def _plain(activation: Any) -> str:
+    name = getattr(activation, "__name__", type(activation).__name__)
+    return name.lower().replace("_", "")
+
+
+def _is_zero(given: Any) -> bool:
+    """Whether an argument is the number zero, or an array of nothing else."""
+    if given is None or isinstance(given, Value):
+        return False
+    try:
+        return not np.any(keras.ops.convert_to_numpy(given))
+    except (TypeError, ValueError):
+        return False

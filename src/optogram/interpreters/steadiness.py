@@ -1,0 +1,103 @@
+"""Whether a network gives an image one answer: always the same, whatever shares its batch."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+import keras
+import numpy as np
+
+from optogram import backend
+from optogram.graph.keras_private import layer_modes as keras_training
+from optogram.graph.mixing import is_written_by_keras, mixed_axes
+from optogram.graph.steps import Graph, Step, Value
+from optogram.graph.training_mode import Alone
+from optogram.interpreters import forward
+
+_NOMINAL_SIDE = 64
+_ROUNDING = 1e-3
+_ROUNDING_OF_HALVES = 3e-2
+"""How far answers to one image may be apart, of the largest number among them."""
+
+_RANDOM = (
+    "The model's answers are random: one image has another answer each time, and maps of it show "
+    "that noise as well."
+)
+_OF_THE_BATCH = (
+    "The model's answer for an image depends on which other images share its batch. optogram runs "
+    "several together, so answers also depend on memory=…, and maps made of many copies of an "
+    "image, such as occlusion, are not reliable."
+)
+
+
+def notes(
+    graph: Graph, answer: Value, model: keras.Model, variables: Sequence[keras.Variable]
+) -> tuple[str, ...]:
+    """What the user should know of a network that gives one image several answers.
+
+    Where the steps do not prove that it does not, three small batches of noise are run.
+
+    Parameters
+    ----------
+    graph : Graph
+        With one input.
+    answer : Value
+        What is compared.
+    model : keras.Model
+        Whose random numbers are drawn anew.
+    variables : sequence of keras.Variable
+        All that the steps read.
+    """
+    if all(_is_steady(graph.steps[index]) for index in graph.ancestors([answer])):
+        return ()
+    # Somebody else's code can fail in any way; it will when it is asked for an answer.
+    with suppress(Exception), keras_training.seed_states(model) as seeds:
+        return _found(graph, answer, seeds, variables)
+    return ()
+
+
+def _found(
+    graph: Graph,
+    answer: Value,
+    seeds: Sequence[keras.Variable],
+    variables: Sequence[keras.Variable],
+) -> tuple[str, ...]:
+    current = backend.current()
+    read = list({id(variable): variable for variable in (*variables, *seeds)}.values())
+    program = current.compile(lambda x: forward.run(graph, x, [answer]), read)
+    seeded = {id(seed) for seed in seeds}
+    held = [keras.ops.convert_to_tensor(variable) for variable in read]
+    drawn_anew = [
+        value + 1 if id(variable) in seeded else value
+        for variable, value in zip(read, held, strict=True)
+    ]
+
+    def answers(images: Sequence[np.ndarray], values: list) -> np.ndarray:
+        fed = current.to_tensor(np.stack(images).astype(np.float32))
+        return current.to_array(program(fed, values=values)[0])
+
+    sides = [side or _NOMINAL_SIDE for side in graph.steps[graph.inputs[0].step].shape[1:]]
+    one, other, third = np.random.default_rng(0).uniform(0, 1, (3, *sides))
+    first = answers([one, one, other], held)
+    is_half = any("float16" in dtype for step in graph.steps for dtype in step.dtypes)
+    allowed = (_ROUNDING_OF_HALVES if is_half else _ROUNDING) * max(np.abs(first).max(), 1e-30)
+
+    def differ(a: np.ndarray, b: np.ndarray) -> bool:
+        return bool(np.abs(a - b).max() > allowed)
+
+    if differ(first, answers([one, one, other], drawn_anew)):
+        return (_RANDOM,)
+    # Means, smallest and largest numbers of the batch are all others in this one.
+    mixed = answers([one, 4 * third - 2, 4 * third - 2], held)
+    depends = differ(first[0], first[1]) or differ(first[0], mixed[0])
+    return (_OF_THE_BATCH,) if depends else ()
+
+
+def _is_steady(step: Step) -> bool:
+    """Whether the step is known to treat each image by itself, and alike each time."""
+    if not isinstance(step.operation, keras.Operation) or isinstance(step.run, Alone):
+        return True  # ours
+    if not isinstance(step.operation, keras.Layer):
+        mixed = mixed_axes(step)
+        return mixed is not None and 0 not in mixed
+    is_known = not step.is_foreign and all(map(is_written_by_keras, step.applied))
+    return is_known and not step.kwargs.get("training")

@@ -1,0 +1,202 @@
+"""What is computed of a batch of changes, on windows of maps: kept compiled, so without arrays."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from optogram.graph.keras_private.copies import own_names
+from optogram.graph.steps import Graph, Step, Value
+from optogram.interpreters import forward
+from optogram.interpreters.reach import POINT, Reach
+from optogram.interpreters.windowed.rules import Rule
+
+
+@dataclass(frozen=True)
+class Move:
+    """Elements of a map brought together, from what changed of it and from the map as it is.
+
+    Attributes
+    ----------
+    source : int
+        The step whose map it is.
+    made : int, or None
+        The step for whose window they are needed; None: the whole map.
+    reach : pair of Reach
+        Which elements that window sees.
+    spreads : bool
+        Whether all that it sees is brought, or one element for each of its own.
+    fill : float
+        What stands beyond the border.
+    is_old : bool
+        Whether all come from the map as it is.
+    """
+
+    source: int
+    made: int | None
+    reach: tuple[Reach, Reach] = POINT
+    spreads: bool = False
+    fill: float = 0.0
+    is_old: bool = False
+
+    def length(self, axis: int, length: float) -> float:
+        """How many elements are brought for a window of ``length``."""
+        along = self.reach[axis]
+        if not self.spreads:
+            return length
+        return (length - 1) * along.stride + along.last - along.first + 1
+
+    def elements(self, axis: int, begin: np.ndarray, length: int) -> np.ndarray:
+        """(N, elements): which are brought for windows that begin at ``begin`` (N,)."""
+        along = self.reach[axis]
+        if self.spreads:
+            count = int(self.length(axis, length))
+            return begin[:, None] * along.stride + along.first + np.arange(count)
+        made = begin[:, None] + np.arange(length)
+        return (made * along.stride + along.last) // along.factor
+
+
+@dataclass(frozen=True)
+class Program:
+    """What is computed of a batch of changes; kept compiled, so it holds no arrays.
+
+    Attributes
+    ----------
+    graph : Graph
+        Whose steps.
+    image : int
+        The step that is fed.
+    rules : mapping of int to Rule
+        How steps are run on windows, in running order.
+    means : mapping of int to int
+        The steps that take the mean of a whole map, and which move brings what their windows hide.
+    moves : tuple of Move
+        What is brought together.
+    reads : mapping of int to tuple
+        For each step the number of the move that makes each of its inputs; None: it is read as it
+        comes.
+    puts : mapping of int to int, or None
+        The steps whose output leaves, and which move makes a whole map of it; None: it is no map.
+    copies_nothing : bool
+        Whether maps as they are stay apart from windows when elements are brought together:
+        better for one change, where they are much larger, and worse for many.
+    gather : callable
+        The backend's.
+    """
+
+    graph: Graph
+    image: int
+    rules: Mapping[int, Rule]
+    means: Mapping[int, int]
+    moves: tuple[Move, ...]
+    reads: Mapping[int, tuple[int | None, ...]]
+    puts: Mapping[int, int | None]
+    copies_nothing: bool
+    gather: Callable[[Any, Any], Any]
+
+    @property
+    def key(self) -> Any:
+        """Equal for programs that compute the same of one graph."""
+        structure = self.moves, tuple(self.reads.items()), tuple(self.puts.items())
+        return *structure, self.copies_nothing
+
+    @property
+    def bases(self) -> list[int]:
+        """The steps whose outputs are needed as they are."""
+        return sorted({move.source for move in self.moves} - {self.image} | set(self.means))
+
+    @property
+    def divided(self) -> list[int]:
+        """The steps whose means are corrected at the border."""
+        return [index for index, rule in self.rules.items() if rule.divides]
+
+    def __call__(self, x: Any, paint: Any, places: Any, *arrays: Any) -> list[Any]:
+        """What leaves, for N changes, (N, ...) each.
+
+        Parameters
+        ----------
+        x, paint : tensors of shape (1, H, W, C)
+            The image, and what changes it.
+        places : int tensor (N, h, w)
+            Which elements of x, or of paint behind it, make the changed window of the image.
+        arrays : tensors
+            The outputs of `bases`; the indices of `moves`; for `divided`, what to multiply means
+            by, (N, h, w, 1).
+        """
+        given, graph = iter(arrays), self.graph
+        dtype = graph.steps[self.image].dtypes[0]
+        x, paint = keras.ops.cast(x, dtype), keras.ops.cast(paint, dtype)
+        old = {index: next(given) for index in self.bases} | {self.image: x}
+        indices = [next(given) for _ in self.moves]
+        shares = {index: next(given) for index in self.divided}
+        both = keras.ops.concatenate([_flat(x), _flat(paint)], axis=0)
+        tensors = {Value(self.image): self.gather(both, places)}
+        let_go = graph.last_uses([*self.rules, *self.means], [Value(i) for i in self.puts])
+
+        def moved(number: int) -> Any:
+            move = self.moves[number]
+            new = tensors[Value(move.source)]
+            as_it_is, places = _flat(keras.ops.cast(old[move.source], new.dtype)), indices[number]
+            if move.is_old:
+                return self.gather(as_it_is, places)
+            if self.copies_nothing:
+                return self._chosen(as_it_is, _flat(new), move.fill, places)
+            beyond = keras.ops.full_like(as_it_is[:1], move.fill)
+            table = keras.ops.concatenate([as_it_is, beyond, _flat(new)], axis=0)
+            return self.gather(table, places)
+
+        with own_names():
+            for index in sorted([*self.rules, *self.means]):
+                step = graph.steps[index]
+                if index in self.means:
+                    change = _sum(tensors[step.inputs[0]]) - _sum(moved(self.means[index]))
+                    made = _averaged(old[index], change, old[step.inputs[0].step])
+                else:
+                    made = self._run(step, tensors, moved)
+                if index in shares:
+                    made = made * keras.ops.cast(shares[index], made.dtype)
+                tensors[Value(index)] = made
+                for value in let_go.get(index, ()):
+                    tensors.pop(value, None)
+        return [
+            tensors[Value(index)] if number is None else moved(number)
+            for index, number in self.puts.items()
+        ]
+
+    def _run(self, step: Step, tensors: Mapping[Value, Any], moved: Callable[[int], Any]) -> Any:
+        read = {
+            value: tensors[value] if number is None else moved(number)
+            for value, number in zip(step.inputs, self.reads[step.index], strict=True)
+        }
+        run = self.rules[step.index].run
+        if run is None:
+            return forward.passed_on(step, read[step.inputs[0]])
+        return forward.run_step(step, read, run)[0]
+
+    def _chosen(self, old: Any, new: Any, fill: float, places: Any) -> Any:
+        """The rows of old, of the border and of new behind one another, without a copy of them."""
+        count = keras.ops.shape(old)[0]
+        from_old = self.gather(old, keras.ops.minimum(places, count - 1))
+        from_new = self.gather(new, keras.ops.maximum(places - count - 1, 0))
+        beyond = keras.ops.full_like(from_old[:1, :1, :1], fill)
+        found = keras.ops.where((places == count)[..., None], beyond, from_old)
+        return keras.ops.where((places > count)[..., None], from_new, found)
+
+
+def _flat(maps: Any) -> Any:
+    """(N, H, W, C) as (N · H · W, C)."""
+    return keras.ops.reshape(maps, (-1, maps.shape[-1]))
+
+
+def _sum(window: Any) -> Any:
+    """(N, h, w, C) as (N, C)."""
+    return keras.ops.sum(keras.ops.cast(window, "float32"), axis=(1, 2))
+
+
+def _averaged(old: Any, change: Any, maps: Any) -> Any:
+    """A mean (1, C) or (1, 1, 1, C) of ``maps`` after sums changed by ``change`` (N, C)."""
+    _, height, width, _ = keras.ops.shape(maps)
+    change = change / keras.ops.cast(height * width, "float32")
+    return old + keras.ops.cast(keras.ops.reshape(change, (-1, *old.shape[1:])), old.dtype)

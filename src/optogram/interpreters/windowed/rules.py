@@ -1,0 +1,83 @@
+"""How each kind of step is run on windows of maps instead of whole ones."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import keras
+import numpy as np
+
+from optogram import backend
+from optogram.graph.keras_private.copies import view
+from optogram.graph.mixing import depends_on_place
+from optogram.graph.steps import Shape, Step
+from optogram.interpreters.reach import POINT, Reach, reach
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How a step is run on windows.
+
+    Attributes
+    ----------
+    reach : pair of Reach
+        Which elements its output sees, along rows and columns.
+    run : callable, or None
+        What is run on the windows that it reads, already padded; None: it only moves elements.
+    fill : float
+        What stands beyond the border.
+    divides : bool
+        Whether it takes means, to which elements beyond the border do not count.
+    """
+
+    reach: tuple[Reach, Reach]
+    run: Callable[..., Any] | None
+    fill: float = 0.0
+    divides: bool = False
+
+
+def rule(step: Step, read: Sequence[Shape], made: Shape) -> Rule | None:
+    """How ``step`` is run on windows; None where it has to be run on whole maps."""
+    reaches = reach(step, read, made) if len(step.shapes) == 1 else None
+    if reaches is None:
+        return None
+    if step.passes_on:
+        return Rule(POINT, None)
+    if _is_somebody_elses(step) or step.kwargs.get("training"):
+        return None
+    layer = step.operation
+    if isinstance(layer, keras.layers.ZeroPadding2D | keras.layers.Cropping2D):
+        return Rule(reaches, None) if is_channels_last(step) else None
+    if isinstance(layer, keras.layers.UpSampling2D):
+        return Rule(reaches, None) if is_channels_last(step) else None
+    if reaches == POINT and (step.half == "activation" or not hasattr(layer, "padding")):
+        return None if depends_on_place(step) else Rule(POINT, step.run)
+    if isinstance(layer, keras.layers.Conv2DTranspose) or not is_channels_last(step):
+        return None
+    unpadded = view(step.run if isinstance(step.run, keras.Layer) else layer, padding="valid")
+    faster = backend.current().unpadded(unpadded)
+    run = unpadded if faster is None else partial(_outside_training, faster)
+    if isinstance(layer, keras.layers.MaxPooling2D):
+        return Rule(reaches, run, fill=-np.inf)
+    if isinstance(layer, keras.layers.AveragePooling2D) and layer.padding == "same":
+        # Backends do not agree on what stands beyond the border where one side has more of it.
+        is_even = all(along.first == -along.last for along in reaches)
+        return Rule(reaches, run, divides=True) if is_even else None
+    return Rule(reaches, run)
+
+
+def _outside_training(run: Callable[[Any], Any], x: Any, training: bool | None = None) -> Any:
+    return run(x)
+
+
+def _is_somebody_elses(step: Step) -> bool:
+    """Whether the class of what it applies is not Keras's: parts of its code may be its own."""
+    return not all(str(op.__module__).startswith("keras.") for op in step.applied)
+
+
+def is_channels_last(step: Step) -> bool:
+    """Whether the step works on channels last, by itself or by what stands in for its layer."""
+    if isinstance(step.run, keras.Layer):
+        return getattr(step.run, "data_format", None) == "channels_last"
+    return getattr(step.operation, "data_format", None) == "channels_last"

@@ -1,0 +1,1 @@
+"""Scores of images with a part taken away."""

@@ -1,0 +1,1 @@
+"""What every method is asked, and what it answers from."""

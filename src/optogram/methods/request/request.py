@@ -1,0 +1,340 @@
+"""What every attribution is asked: which images, and what about them."""
+
+import datetime
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+import keras
+import numpy as np
+
+from optogram import backend
+from optogram.errors import InputError
+from optogram.graph.steps import Value
+from optogram.interpreters.gradients import Weights, gradients
+from optogram.methods.request.diagnosis import (
+    doubts_about_gradients,
+    doubts_about_images,
+    doubts_about_maps,
+    doubts_about_scores,
+)
+from optogram.network.network import Network
+from optogram.pictures.prepared import PreparedPhotos
+from optogram.progress import Progress, silent
+from optogram.result import Attribution, Question
+from optogram.target import Class, Target, stacked_weights, targets_of
+from optogram.version import __version__
+
+_Kind = TypeVar("_Kind", bound=Attribution)
+
+
+@dataclass(frozen=True)
+class Request:
+    """Images and targets, one target an explanation.
+
+    Attributes
+    ----------
+    net : Network
+        What is asked.
+    x : ndarray of shape (M, H, W, C)
+        The distinct images, in network units.
+    which : ndarray of shape (N,)
+        For each explanation, its image.
+    targets : tuple of Target, or None
+        For each explanation, its target; None: each image's own answer.
+    score : {"logit", "probability"}
+        How classes are scored.
+    doubts : tuple of str
+        Warnings about the images.
+    photos : mapping
+        What is known of the photos that the images were made of; see `photos_of`.
+    """
+
+    net: Network
+    x: np.ndarray
+    which: np.ndarray
+    targets: tuple[Target, ...] | None
+    score: str
+    doubts: tuple[str, ...] = ()
+    photos: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the images."""
+        return self.x.shape[1:3]
+
+    def weights(self) -> Weights:
+        """The targets, which are known, as weights on outputs of steps.
+
+        Arrays (N, 1, ...) where one image is asked about, (1, N, ...) where there is one an
+        explanation.
+        """
+        stacked = stacked_weights(self.targets or (), self.net, self.size, self.score)
+        axis = 1 if len(self.x) == 1 else 0
+        return {value: np.expand_dims(array, axis) for value, array in stacked.items()}
+
+    def scored(self) -> list[Value]:
+        """What the scores are read from."""
+        if self.targets is None:
+            return [self.net.score_value(self.score)]
+        return list(self.weights())
+
+    def gradients(
+        self,
+        at: Value | None = None,
+        rectifiers: Collection[int] = (),
+        memory: float | str | None = None,
+        progress: Progress = silent,
+        then: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
+    ) -> "GradientAnswer":
+        """The gradient of each score, at the image or at the output of a step.
+
+        ``then`` makes less of the gradients at a step as they come, see `gradients`.
+        """
+        weights = None if self.targets is None else self.weights()
+        found = gradients(
+            self.net, self.x, weights, at, self.score, rectifiers, memory, progress, then
+        )
+        return GradientAnswer(
+            request=self._answered(found.outputs),
+            scores=found.scores.reshape(-1),
+            gradient=found.gradient.reshape(-1, *found.gradient.shape[2:]),
+            vanished=found.vanished.reshape(-1),
+            maps=found.maps,
+        )
+
+    def answer(self, memory: float | str | None = None) -> "Answer":
+        """The scores alone, by a forward pass."""
+        if self.targets is not None:
+            # Streamed: the maps that filters are read from would pile up.
+            scores = self.scores_of_variants(lambda image, _: self.x[image], 1, memory, silent)
+            return Answer(request=self, scores=scores[:, 0])
+        (outputs,) = self.net.evaluate(self.x, self.scored(), memory)
+        request = self._answered(outputs)
+        return Answer(request, weighted_sums([outputs], request.weights()).reshape(-1))
+
+    def scores_of(self, x: np.ndarray, memory: float | str | None = None) -> np.ndarray:
+        """(N,): the score of each target, which are known, for another image (1, H, W, C)."""
+        weights = self.weights()
+        found = self.net.evaluate(x, list(weights), memory)
+        return weighted_sums(found, weights).reshape(-1)
+
+    def scores_of_variants(
+        self,
+        variant: Callable[[int, int], np.ndarray],
+        count: int,
+        memory: float | str | None,
+        progress: Progress,
+    ) -> np.ndarray:
+        """(N, count): the score of each explanation for altered copies of its image.
+
+        ``variant(image, number)`` makes copy ``number`` of image ``image``, (H, W, C). Copies are
+        made as they are fed; explanations of one image share them. The targets are known.
+        """
+        weights = self.weights()
+        scores = np.empty((len(self.which), count), np.float32)
+
+        def feed(part: slice) -> np.ndarray:
+            return np.stack([variant(*divmod(i, count)) for i in range(part.start, part.stop)])
+
+        total = len(self.x) * count
+        for part, found in self.net.stream(feed, total, self.size, list(weights), memory, progress):
+            image, number = np.divmod(np.arange(part.start, part.stop), count)
+            for wanted in np.unique(image):
+                rows = np.flatnonzero(image == wanted)
+                own = self.weights_of(wanted, weights)
+                explanations = np.flatnonzero(self.which == wanted)
+                scores[np.ix_(explanations, number[rows])] = weighted_sums(
+                    [values[rows] for values in found], own
+                )
+        return scores
+
+    def weights_of(self, image: int, weights: Weights) -> Weights:
+        """Those of the `weights` that explain one image, (T, 1, ...)."""
+        if len(self.x) == 1:
+            return weights
+        return {value: array[:, image : image + 1] for value, array in weights.items()}
+
+    def _answered(self, outputs: np.ndarray | None) -> "Request":
+        """The request with its targets known: ``outputs`` (N, outputs) tell own answers."""
+        if outputs is None:
+            return self
+        picked = self.net.head.winning_weights(outputs, self.score)
+        answers = picked[:, 0] > 0 if self.net.head.is_binary else picked.argmax(axis=1)
+        return replace(self, targets=tuple(Class(int(answer)) for answer in answers))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a network said to a request.
+
+    Attributes
+    ----------
+    request : Request
+        With its targets known.
+    scores : ndarray of shape (N,)
+        What is explained.
+    """
+
+    request: Request
+    scores: np.ndarray
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What was explained, in words."""
+        return tuple(target.describe(self.request.net) for target in self.request.targets or ())
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """What was explained, and in which image where there are several."""
+        if len(self.request.x) == 1:
+            return self.names
+        return tuple(f"{name} in image {i}" for i, name in enumerate(self.names))
+
+    def doubts_about_gradients(self, layer: str | None) -> tuple[str, ...]:
+        """Which gradients vanished; there are none here."""
+        return ()
+
+    def attribution(
+        self,
+        method: Callable[..., Attribution],
+        values: np.ndarray,
+        parameters: Mapping[str, Any],
+        *,
+        kind: type[_Kind] = Attribution,  # type: ignore[assignment]
+        layer: str | None = None,
+        arguments: Mapping[str, Any] | None = None,
+        warnings: Sequence[str] = (),
+        **more: Any,
+    ) -> _Kind:
+        """The result of ``method``, with what is known of every result.
+
+        ``parameters`` are its keyword arguments, apart from ``layer``, and ``arguments`` with what
+        it is asked again where that is something else; ``warnings`` are its own, said before those
+        about the images, the scores and the map.
+        """
+        request, net = self.request, self.request.net
+        gone = self.doubts_about_gradients(layer)
+        doubts = (
+            *net.notes,
+            *request.doubts,
+            *warnings,
+            *doubts_about_scores(
+                net, request.score, self.scores, request.targets or (), self.places
+            ),
+            *(gone or doubts_about_maps(values, self.places)),
+        )
+        arguments = parameters if arguments is None else arguments
+        arguments = {**arguments, "layer": layer} if layer else arguments
+        return kind(
+            values=values,
+            method=method.__name__,
+            parameters=parameters,
+            source=source_of(net, request.x.shape[1:]),
+            warnings=tuple(dict.fromkeys(doubts)),
+            images=net.display(request.x)[request.which],
+            **{
+                name: known[request.which] if isinstance(known, np.ndarray) else known
+                for name, known in request.photos.items()
+            },
+            targets=self.names,
+            score=self.scores,
+            layer=layer,
+            question=Question(
+                net, request.x, request.which, request.targets or (), method, arguments
+            ),
+            **more,
+        )
+
+
+@dataclass(frozen=True)
+class GradientAnswer(Answer):
+    """The scores, and their gradients.
+
+    Attributes
+    ----------
+    gradient : ndarray of shape (N, ...)
+        Of each score, or what was made of it as it came.
+    vanished : bool ndarray of shape (N,)
+        Whose gradient is zero everywhere.
+    maps : ndarray of shape (N, ...), or (1, ...) where all share one image
+        What the gradient was taken at; none are kept where something was made of them as they
+        came.
+    """
+
+    gradient: np.ndarray
+    vanished: np.ndarray
+    maps: np.ndarray
+
+    def doubts_about_gradients(self, layer: str | None) -> tuple[str, ...]:
+        """Which gradients vanished."""
+        where = "the image" if layer is None else repr(layer)
+        return doubts_about_gradients(self.vanished, self.places, where)
+
+
+def ask(net: Network, image: Any, target: Any, score: str) -> Request:
+    """Read what a method was called with.
+
+    One image and several targets, several images and one target, or as many of each.
+
+    Raises
+    ------
+    InputError
+        If image or target cannot be used, their numbers do not go together, or one image takes
+        more memory than is free.
+    """
+    net.score_value(score)
+    x = net.prepare(image)
+    photos = photos_of(x)
+    x = np.asarray(x)
+    doubts = doubts_about_images(net, image, x)
+    if target is None:
+        net.require_class_scores()
+        return Request(net, x, np.arange(len(x)), None, score, doubts, photos)
+    targets = targets_of(target)
+    for one in targets:  # before any of them is written as weights on maps that may be too large
+        net.bytes_forward(x.shape[1:3], one.outputs(net, score))
+    if len(x) > 1 and len(targets) not in (1, len(x)):
+        raise InputError(
+            f"Got {len(x)} images and {len(targets)} targets: give one target, as many as images, "
+            "or one image."
+        )
+    count = max(len(x), len(targets))
+    which = np.arange(count) if len(x) > 1 else np.zeros(count, int)
+    targets = targets if len(targets) > 1 else targets * count
+    return Request(net, x, which, targets, score, doubts, photos)
+
+
+def photos_of(x: np.ndarray) -> dict[str, Any]:
+    """What results keep of the photos that the images ``x`` were made of, where that is known."""
+    if not isinstance(x, PreparedPhotos) or x.fit is None:
+        return {"fit": "squash"}
+    return {"fit": x.fit, "seen": x.seen, "photo_size": x.photo_size}
+
+
+def source_of(net: Network, shape: Sequence[int | None]) -> dict[str, str]:
+    """Where a result came from; ``shape`` (H, W, C) is that of the images."""
+    return {
+        "network": net.name,
+        "origin": net.origin,
+        "preparation": net.preparation.name,
+        "input": "×".join(str(side or "any") for side in shape),
+        "backend": backend.title(keras.config.backend()),
+        "keras": keras.__version__,
+        "optogram": __version__,
+        "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+
+
+def black_image(request: Request) -> np.ndarray:
+    """(H, W, C): what the network is fed for a black picture."""
+    black = np.zeros(request.x.shape[1:], np.float32)
+    return request.net.preparation.to_network(black)
+
+
+def weighted_sums(values: Sequence[np.ndarray], weights: Weights) -> np.ndarray:
+    """The scores (T, N) that ``weights`` make of the outputs (N, ...) of steps."""
+    return sum(
+        (array * given).reshape(*np.broadcast_shapes(array.shape[:1], given.shape[:2]), -1).sum(-1)
+        for array, given in zip(values, weights.values(), strict=True)
+    )

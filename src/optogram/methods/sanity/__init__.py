@@ -1,0 +1,1 @@
+"""What sanity checks change: pixels by rank, and weights."""

@@ -1,0 +1,92 @@
+"""Deletion and insertion: what the score does as pixels go and come in the order of a map."""
+
+import numpy as np
+
+from optogram.methods.occluding.painting import blurred, paint_for
+from optogram.methods.request.request import Request
+from optogram.progress import Progress
+
+_GREY = 127.5
+_BLUR = 1 / 28
+"""Standard deviation of the blur, as a share of the image's shorter side."""
+
+
+def perturbation_curves(
+    request: Request,
+    rankings: np.ndarray,
+    steps: int,
+    memory: float | str | None,
+    progress: Progress,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The scores (M, steps + 1) as an image loses, and as it gains, its pixels rank by rank.
+
+    Petsiuk et al., "RISE" (2018), section 4.3: deletion replaces pixels by mid-grey, insertion
+    uncovers them on the blurred image.
+
+    Parameters
+    ----------
+    request : Request
+        One image (the only one, in network units) and its target.
+    rankings : ndarray of shape (M, H, W)
+        The rank of each pixel in M orders, from 0 (first) to H · W − 1.
+    steps : int
+        In how many equal parts pixels go.
+    memory, progress
+        See `Computation.evaluate`.
+    """
+    net, x = request.net, request.x
+    grey = paint_for(net, x, _GREY, "display", 0)[0]
+    soft = blurred(x, sigma=max(1.0, _BLUR * min(request.size)))[0]
+    inner = steps - 1
+    pixels = rankings[0].size
+
+    def variant(_: int, number: int) -> np.ndarray:
+        if number < 3:
+            return (x[0], grey, soft)[number]
+        curve, step = divmod(number - 3, inner)
+        which, is_insertion = divmod(curve, 2)
+        early = rankings[which] < (step + 1) / steps * pixels
+        if is_insertion:
+            return np.where(early[..., None], x[0], soft)
+        return np.where(early[..., None], grey, x[0])
+
+    count = 3 + 2 * len(rankings) * inner
+    (scores,) = request.scores_of_variants(variant, count, memory, progress)
+    whole, gone, covered = (np.full((len(rankings), 1), score) for score in scores[:3])
+    between = scores[3:].reshape(len(rankings), 2, inner)
+    deletion = np.hstack([whole, between[:, 0], gone])
+    insertion = np.hstack([covered, between[:, 1], whole])
+    return deletion, insertion
+
+
+def ranking(heat: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """The rank of each pixel of ``heat`` (H, W), hottest first; equals in random order."""
+    order = np.lexsort((generator.random(heat.size), -heat.ravel()))
+    ranks = np.empty(heat.size, np.int64)
+    ranks[order] = np.arange(heat.size)
+    return ranks.reshape(heat.shape)
+
+
+def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
+    """Spearman's rank correlation of two maps; 0 where one of them is the same everywhere."""
+    ranks = [_mean_ranks(array.ravel()) for array in (first, second)]
+    spreads = [rank.std() for rank in ranks]
+    if min(spreads) == 0:
+        return 0.0
+    products = (ranks[0] - ranks[0].mean()) * (ranks[1] - ranks[1].mean())
+    return float(products.mean() / (spreads[0] * spreads[1]))
+
+
+def _mean_ranks(values: np.ndarray) -> np.ndarray:
+    """The rank of each value, equals sharing their mean rank."""
+    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ends = np.cumsum(counts)
+    return (ends - (counts + 1) / 2)[places]
+
+
+def edge_map(picture: np.ndarray) -> np.ndarray:
+    """How strong the edges of a uint8 picture (H, W, C) are, (H, W): Sobel's operator."""
+    grey = np.pad(picture.astype(np.float32).mean(axis=-1), 1, mode="edge")
+    smooth_y = grey[:-2] + 2 * grey[1:-1] + grey[2:]
+    smooth_x = grey[:, :-2] + 2 * grey[:, 1:-1] + grey[:, 2:]
+    return np.hypot(smooth_y[:, 2:] - smooth_y[:, :-2], smooth_x[2:] - smooth_x[:-2])

@@ -1,0 +1,1 @@
+"""Opening a network by name or from a file."""

@@ -1,0 +1,160 @@
+"""Opening a network by name or from a file."""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from optogram import backend
+from optogram.arguments import checked
+from optogram.errors import ModelError
+from optogram.files import kind_at, labels_beside
+from optogram.network.labels import Labels, imagenet
+from optogram.network.network import Network
+from optogram.network.opening import catalogue
+from optogram.network.opening.model_file import (
+    first_line,
+    read,
+    refuse_code,
+    require_weights_stored,
+)
+
+_ENDINGS = (".keras", ".h5", ".hdf5")
+_IMAGENET_CLASSES = 1000
+
+
+@checked
+def load(
+    model: str | os.PathLike,
+    *,
+    weights: str | os.PathLike | None = "imagenet",
+    preprocess: Any = None,
+    labels: Any = None,
+    input: str | None = None,
+    fixed: Mapping[str, Any] | None = None,
+    output: str | None = None,
+    trust: bool = False,
+) -> Network:
+    """Open a network.
+
+    Parameters
+    ----------
+    model : str or path
+        A name, in any case and with ``-`` or ``_``: "efficientnet-lite0" (embedded, nothing is
+        downloaded) or a classifier of keras.applications such as "vgg16"; or a ``.keras`` or
+        ``.h5`` file.
+    weights : "imagenet", path or None
+        For a name: the trained weights (downloaded by Keras once, where they are not embedded),
+        a weights file, or random ones. A model file brings its own.
+    preprocess, labels
+        See `Network`; None takes what the name asks for. Of a model file's labels None takes the
+        text file that stands beside it, ``flowers.labels.txt`` for ``flowers.keras``, one name a
+        line, where there is one.
+    input, fixed, output
+        Which of several inputs is the picture, what the others are held at, and which of several
+        outputs is explained; see `Network`.
+    trust : bool
+        Also open a file that holds code of its own (``Lambda`` layers), and so let whoever made
+        the file run any program on this machine. Off, such a file is refused unread.
+
+    Returns
+    -------
+    Network
+
+    Raises
+    ------
+    ModelError
+        If the name is unknown, the file is no whole model or needs code to load, or the weights
+        cannot be had.
+    InputError
+        If the preparation, the labels, or the choice of inputs and output do not fit.
+    BackendError
+        If Keras's backend is missing.
+    """
+    backend.current()
+    part: dict[str, Any] = {"input": input, "fixed": fixed, "output": output}
+    if _looks_like_file(model):
+        return _from_file(Path(model), preprocess, labels, trust, part)
+    entry = catalogue.find(str(model))
+    built = catalogue.build(entry, weights)
+    described = "random weights" if weights is None else f"weights {str(weights)!r}"
+    if weights == "imagenet":
+        described = "its ImageNet weights"
+    return Network(
+        built,
+        entry.preprocess if preprocess is None else preprocess,
+        imagenet() if labels is None else labels,
+        origin=f"{entry.name} with {described}",
+        **part,
+    )
+
+
+def _looks_like_file(model: str | os.PathLike) -> bool:
+    text = os.fspath(model)
+    if not isinstance(model, str) or text.lower().endswith(_ENDINGS) or os.sep in text:
+        return True
+    return text != "" and kind_at(Path(text)) != "nothing" and not catalogue.is_known(text)
+
+
+def _from_file(
+    path: Path,
+    preprocess: Any,
+    labels: Sequence[str] | str | os.PathLike | Labels | None,
+    trust: bool,
+    part: Mapping[str, Any],
+) -> Network:
+    content = read(path)
+    try:
+        if not trust:
+            refuse_code(path, content.config)
+            require_weights_stored(path, content)
+        model = keras.saving.load_model(path, compile=False, safe_mode=not trust)
+    except ModelError:
+        raise
+    # A damaged or foreign file can fail anywhere inside Keras, with any exception.
+    except Exception as error:
+        raise ModelError(_why_not(path, error)) from error
+    if labels is None and kind_at(labels_beside(path)) == "file":
+        labels = labels_beside(path)
+    entry = _architecture(model)
+    if entry is not None and labels is None:
+        labels = imagenet()
+    if entry is not None and preprocess is None:
+        note = (
+            f"The file calls its model {model.name!r}: images are prepared as for "
+            f"{entry.name} ({entry.preprocess!r}); say preprocess=… if that is wrong."
+        )
+        net = Network(model, entry.preprocess, labels, origin=str(path), notes=[note], **part)
+        if entry.preprocess == "none" or not net.takes_pixels:
+            return net
+        # It prepares its images itself, as the network of that name does not.
+    return Network(model, preprocess, labels, origin=str(path), **part)
+
+
+def _architecture(model: keras.Model) -> catalogue.Entry | None:
+    """The ImageNet classifier of the catalogue that ``model`` says it is, by name and classes."""
+    if getattr(model, "output_shape", None) != (None, _IMAGENET_CLASSES):
+        return None
+    bare_name = re.sub(r"_\d+\.\d+_\d+$", "", model.name)  # mobilenetv2_1.00_224
+    try:
+        return catalogue.find(bare_name)
+    except ModelError:
+        return None
+
+
+def _why_not(path: Path, error: Exception) -> str:
+    unknown = r"(?:Could not (?:locate|deserialize) (?:class|function)|Unknown \w+:) '([^']+)'"
+    custom = re.search(unknown, str(error))
+    if custom:
+        return (
+            f"{path} needs code that is not in the file ({custom[1]!r}): load it in Python with "
+            "keras.saving.load_model(path, custom_objects=…) and open that with "
+            "optogram.Network(model)."
+        )
+    return (
+        f"{path} could not be loaded by Keras {keras.__version__} ({first_line(error)}): "
+        "save it again."
+    )

@@ -1,0 +1,1 @@
+"""Photos in: read, brought to size, prepared. Free of Keras."""
