@@ -10,7 +10,7 @@ import literal
 import networks
 import optogram as og
 from optogram.errors import InputError, OptogramError
-from optogram.methods.request import checkpoint as resuming
+from optogram.methods.request import checkpoint
 
 SIZE = (20, 24)
 STEPS = 10
@@ -434,8 +434,8 @@ MOVING = {"rule": "adam", "rate": 0.05, "frames": 2}
 @pytest.fixture
 def often(monkeypatch):
     """The file is written after every call of the compiled loop."""
-    monkeypatch.setattr(resuming, "_SECONDS", 0.0)
-    monkeypatch.setattr(resuming, "_SHARE", np.inf)
+    monkeypatch.setattr(checkpoint, "_SECONDS", 0.0)
+    monkeypatch.setattr(checkpoint, "_SHARE", np.inf)
 
 
 def interrupted(net, targets, path, after, **more):

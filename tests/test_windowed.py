@@ -15,7 +15,7 @@ from networks import fill
 from optogram.graph.steps import Value, flatten
 from optogram.interpreters.engine import Computation
 from optogram.interpreters.reach import Reach
-from optogram.interpreters.windowed import plan as window_plan
+from optogram.interpreters.windowed.plan import WindowPlan
 from optogram.interpreters.windowed.run import Windowed
 from optogram.interpreters.windowed.spans import Spans, grouped
 from random_graphs import build, descriptions, images
@@ -232,6 +232,6 @@ def test_windows_that_would_be_slower_are_not_used(monkeypatch):
 def test_windows_that_do_not_fit_into_memory_are_not_used(always):
     net = network_with(KINDS["sum"], "flat")
     rows, columns = spans_within(14, (3,)), spans_within(11, (3,))
-    plan = Windowed(window_plan.WindowPlan(net, (14, 11), [net.head.logits], rows, columns, 9))
+    plan = Windowed(WindowPlan(net, (14, 11), [net.head.logits], rows, columns, 9))
     assert plan.fits("1GB")
     assert not plan.fits(1000)

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from optogram.errors import InputError
-from optogram.graph.keras_private import nodes as keras_graph
+from optogram.graph.keras_private import nodes
 
 Path = tuple[str | int, ...]
 Symbol = Callable[[Any, str, str], keras.KerasTensor]
@@ -48,8 +48,8 @@ def given_to(
         named[name] = symbol((None, *shape[1:]), dtype, name)
         return named[name]
 
-    if isinstance(model, keras_graph.Functional):
-        names = {id(x): name for name, x in keras_graph.inputs_by_name(model).items()}
+    if isinstance(model, nodes.Functional):
+        names = {id(x): name for name, x in nodes.inputs_by_name(model).items()}
         inputs = keras.tree.map_structure(
             lambda x: make(names[id(x)], x.shape, x.dtype), model.input
         )
@@ -110,7 +110,7 @@ def named_outputs(structure: Any, is_opaque: bool) -> list[tuple[str, keras.Kera
             return ".".join(map(str, path))
         if is_opaque and len(leaves) > 1:
             return "_".join(map(str, ("output", *path)))
-        return keras_graph.made_by(tensor).name
+        return nodes.made_by(tensor).name
 
     return [(name(path, tensor), tensor) for path, tensor in leaves]
 

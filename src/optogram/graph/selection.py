@@ -1,7 +1,7 @@
 """One picture in and one answer out, of models that have several of either."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -9,10 +9,8 @@ import numpy as np
 
 from optogram.errors import InputError, ModelError, nearest
 from optogram.graph.call_structure import complaint
-from optogram.graph.keras_private import following as keras_following
-from optogram.graph.keras_private import nodes as keras_graph
+from optogram.graph.keras_private import following, nodes
 from optogram.graph.steps import Graph, flatten
-from optogram.interpreters.geometry import shapes
 
 _RANK_OF_IMAGES = 4
 
@@ -59,21 +57,20 @@ def select(
     InputError
         If it has several inputs or outputs and what is given does not say which, or does not fit.
     """
-    with keras_following.no_trace():
-        found = keras_following.graph_of(model, fixed or {})
+    with following.no_trace():
+        found = following.graph_of(model, fixed or {})
         if found is None:
             told = complaint(model, fixed or {})
             if told:
                 raise InputError(told)
             raise ModelError(_no_graph(model))
-        return Selection(
-            _with_sizes(_part(model.name, found, input, fixed or {}, output)), found.is_opaque
-        )
+        part = _part(model.name, found, input, fixed or {}, output)
+        return Selection(part, found.is_opaque)
 
 
 def _part(
     model: str,
-    found: keras_following.Found,
+    found: following.Found,
     input: str | None,
     fixed: Mapping[str, Any],
     output: str | None,
@@ -86,7 +83,7 @@ def _part(
         _require_known(model, "input", fixed, ())
         return flatten(found.graph, is_code=found.is_code)
     answered = keras.Model(found.graph.inputs, found.outputs[answer])
-    read = keras_graph.reads(answered)
+    read = nodes.reads(answered)
     needed = [name for name, tensor in inputs.items() if id(tensor) in read]
     if picture not in needed:
         raise InputError(
@@ -98,22 +95,6 @@ def _part(
     ordered = [inputs[name] for name in (picture, *others)]
     part = keras.Model(ordered, found.outputs[answer], name=model)
     return flatten(part, dict(enumerate(held, 1)), found.is_code)
-
-
-def _with_sizes(graph: Graph) -> Graph:
-    """The graph with the shapes of all steps, where a nested model of any size has left them open.
-
-    That is so for a base of keras.applications inside a network that takes one size of pictures.
-    """
-    sides = graph.steps[graph.inputs[0].step].shape[1:]
-    if None in sides or all(None not in shape[1:] for step in graph.steps for shape in step.shapes):
-        return graph
-    try:
-        known = shapes(graph, (None, *sides))
-    except InputError:  # a step that cannot tell shapes beforehand
-        return graph
-    steps = (replace(step, shapes=known[step.index]) for step in graph.steps)
-    return replace(graph, steps=tuple(steps))
 
 
 def _no_graph(model: keras.Model) -> str:

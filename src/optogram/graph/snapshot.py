@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from optogram.graph.keras_private import settings as keras_settings
+from optogram.graph.keras_private import settings
 from optogram.graph.keras_private.copies import original
 
 _WITHOUT_EFFECT = frozenset(("input_spec", "seed", "seed_generator", "generator", "backend"))
@@ -28,10 +28,10 @@ class Snapshot:
         self._objects: list[_Setting] = []
         self._structures: list[_Setting] = []
         self._held = []
-        for layer in keras_settings.layers_within(model):
-            for namespace, name in keras_settings.settings(layer):
+        for layer in settings.layers_within(model):
+            for namespace, name in settings.settings(layer):
                 self._keep(layer, namespace, name)
-            if held := keras_settings.held(layer):
+            if held := settings.held(layer):
                 self._held.append((layer, held, tuple(map(id, held))))
 
     def _keep(self, layer: keras.Layer, namespace: dict[str, Any], name: str) -> None:
@@ -45,7 +45,7 @@ class Snapshot:
     def add_trainable(self, layers: Sequence[keras.Layer]) -> None:
         """Look also whether these ``layers`` are trained, where that decides what they answer."""
         for layer in layers:
-            self._keep(layer, *keras_settings.trainable(layer))
+            self._keep(layer, *settings.trainable(layer))
 
     def change(self) -> str | None:
         """What is not as it was, in words; None where everything is."""
@@ -57,7 +57,7 @@ class Snapshot:
             if _has_changed(setting):
                 return _described(setting)
         for layer, _, ids in self._held:
-            if tuple(map(id, keras_settings.held(layer))) != ids:
+            if tuple(map(id, settings.held(layer))) != ids:
                 return f"layer {layer.name!r}: the layers or weights inside it"
         return None
 
@@ -67,7 +67,7 @@ class Snapshot:
         What was ``run`` are copies of layers, or other things.
         """
         layers = [layer for layer in run if isinstance(layer, keras.Layer) and _is_foreign(layer)]
-        inside = [one for layer in layers for one in keras_settings.layers_within(layer)]
+        inside = [one for layer in layers for one in settings.layers_within(layer)]
         made = {id(original(copy)): vars(copy) for copy in inside if _is_foreign(copy)}
 
         def is_left(setting: _Setting) -> bool:

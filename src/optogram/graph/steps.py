@@ -15,9 +15,7 @@ import numpy as np
 
 from optogram import backend
 from optogram.graph.identities import is_identity
-from optogram.graph.keras_private import following as keras_following
-from optogram.graph.keras_private import layer_modes as keras_training
-from optogram.graph.keras_private import nodes as keras_graph
+from optogram.graph.keras_private import following, layer_modes, nodes
 from optogram.graph.keras_private.copies import Copies
 from optogram.graph.keras_private.nodes import Functional
 from optogram.graph.training_mode import NOTHING_TRAINED, Alone, Trained, can_be_alone
@@ -98,8 +96,8 @@ class Step:
         if self.half == "pre":
             return (self.operation,)
         if self.half == "activation":
-            return keras_graph.applied(keras_graph.fused_activation(self.operation))
-        return keras_graph.applied(self.operation)
+            return nodes.applied(nodes.fused_activation(self.operation))
+        return nodes.applied(self.operation)
 
     @property
     def passes_on(self) -> bool:
@@ -177,12 +175,12 @@ def flatten(
     first input is fed. ``is_code`` says that the graph was found by following somebody's code:
     then what is in training mode there stays so.
     """
-    model, builder, held = keras_graph.functional(model), _Builder(), held or {}
+    model, builder, held = nodes.functional(model), _Builder(), held or {}
     inputs: list[Value] = []
     for place, tensor in enumerate(model.inputs):
         value = builder.add_held(tensor, held[place], inputs[0]) if place in held else None
         inputs.append(value or builder.add_input(tensor))
-    with keras_following.no_trace():
+    with following.no_trace():
         outputs = builder.inline(model, inputs, (), _Mode(wins=not is_code))
     fed = [value for place, value in enumerate(inputs) if place not in held]
     return Graph(builder.steps(), tuple(fed), tuple(outputs), builder.trained())
@@ -250,13 +248,13 @@ class _Builder:
 
     def add_input(self, tensor: keras.KerasTensor) -> Value:
         """Add the step that stands for what is fed to the network."""
-        layer = keras_graph.input_layer(tensor)
+        layer = nodes.input_layer(tensor)
         draft = _Draft((layer.name,), 1, "InputLayer", layer, _never_run, (), {}, [tensor])
         return self._add(draft)[0]
 
     def add_held(self, tensor: keras.KerasTensor, array: np.ndarray, fed: Value) -> Value:
         """Add the step that stands for an input held at ``array``, the same for each image."""
-        layer = keras_graph.input_layer(tensor)
+        layer = nodes.input_layer(tensor)
         run = partial(_repeated, array.astype(tensor.dtype))
         return self._add(_Draft((layer.name,), 1, "Held", layer, run, (fed,), {}, [tensor]))[0]
 
@@ -269,7 +267,7 @@ class _Builder:
     ) -> list[Value]:
         """Add the steps of the functional ``model`` fed with ``inputs``; return its outputs."""
         values = dict(zip(map(id, model.inputs), inputs, strict=True))
-        for call in keras_graph.calls(model):
+        for call in nodes.calls(model):
             args, kwargs = keras.tree.map_structure(
                 lambda leaf: values.get(id(leaf), leaf), (call.args, dict(call.kwargs))
             )
@@ -303,21 +301,21 @@ class _Builder:
         return [Value(len(self._drafts) - 1, i) for i in range(len(draft.tensors))]
 
     def _add_call(
-        self, call: keras_graph.Call, args: tuple, kwargs: dict, path: tuple, mode: _Mode
+        self, call: nodes.Call, args: tuple, kwargs: dict, path: tuple, mode: _Mode
     ) -> list[Value]:
         operation = call.operation
-        nested = keras_graph.functional(call.runs)
+        nested = nodes.functional(call.runs)
         if nested is not None:
             given, own = _nested_arguments(*args, **kwargs)
             self._note_overruled(operation, own, mode)
-            inputs = self._standardize(nested, keras_graph.flat_inputs(nested, given), path)
+            inputs = self._standardize(nested, nodes.flat_inputs(nested, given), path)
             return self.inline(nested, inputs, path, mode.inside(own))
 
         fed = _read_by(call, args, kwargs)
-        if keras_graph.takes_training(operation):
+        if nodes.takes_training(operation):
             self._note_overruled(operation, kwargs.get("training"), mode)
             kwargs["training"] = mode.of(kwargs.get("training"))
-            inside = keras_following.followed(
+            inside = following.followed(
                 call, kwargs["training"], self._copies, self._numbers[id(operation)]
             )
             if inside is not None:
@@ -325,7 +323,7 @@ class _Builder:
                 return self._add_returned(call, made, path)
         self._uses[id(operation)] += 1
         use, kind = self._uses[id(operation)], type(operation).__name__
-        keras_graph.build_activation(call.runs, call.outputs[0].shape)
+        nodes.build_activation(call.runs, call.outputs[0].shape)
         copied = self._copies.of(call.runs)
         if kwargs.get("training"):
             kwargs["training"] = self._settled(call)
@@ -334,17 +332,17 @@ class _Builder:
                 return self._add(
                     _Draft(path, use, kind, operation, alone, args, kwargs, call.outputs)
                 )
-        activation = keras_graph.fused_activation(copied)
+        activation = nodes.fused_activation(copied)
         if activation is None:
             run, kwargs = _fastest(copied, kwargs)
             return self._add(_Draft(path, use, kind, operation, run, args, kwargs, call.outputs))
         is_layer = isinstance(activation, keras.Layer)
         told = {"training": kwargs["training"]} if is_layer else {}
-        linear, kwargs = _fastest(keras_graph.without_activation(copied), kwargs)
+        linear, kwargs = _fastest(nodes.without_activation(copied), kwargs)
         before = self._add(
             _Draft(path, use, kind, operation, linear, args, kwargs, call.outputs, "pre")
         )
-        run = partial(keras_graph.apply_activation, activation)
+        run = partial(nodes.apply_activation, activation)
         name, args = getattr(activation, "__name__", type(activation).__name__), tuple(before)
         return self._add(
             _Draft(path, use, name, operation, run, args, told, call.outputs, "activation")
@@ -352,14 +350,14 @@ class _Builder:
 
     def _note_overruled(self, operation: Any, own: bool | None, mode: _Mode) -> None:
         """Keep in mind that ``operation`` was called in training mode, and is run out of it."""
-        is_asked = own and not keras_training.trains_by_default(operation)
-        if is_asked and not mode.of(own) and keras_training.acts_in_training(operation):
+        is_asked = own and not layer_modes.trains_by_default(operation)
+        if is_asked and not mode.of(own) and layer_modes.acts_in_training(operation):
             self._overruled.append(operation.name)
 
-    def _settled(self, call: keras_graph.Call) -> bool:
+    def _settled(self, call: nodes.Call) -> bool:
         """Whether an operation that is called in training mode is run in it."""
         operation = call.operation
-        if type(operation).__module__.startswith("keras.") and keras_training.draws(operation):
+        if type(operation).__module__.startswith("keras.") and layer_modes.draws(operation):
             self._silenced.append(operation.name)
             return False
         if not isinstance(operation, keras.layers.BatchNormalization):
@@ -370,7 +368,7 @@ class _Builder:
         return operation.trainable
 
     def _add_returned(
-        self, call: keras_graph.Call, outputs: Sequence[Value], path: tuple[str, ...]
+        self, call: nodes.Call, outputs: Sequence[Value], path: tuple[str, ...]
     ) -> list[Value]:
         """Add the step that stands, under its name, for a layer whose inside has been inlined."""
         layer = call.operation
@@ -411,7 +409,7 @@ class _Builder:
         """Add the step that turns ``value`` into what the nested input ``wanted`` takes."""
         operation = self._conversions.setdefault((kind, id(wanted)), _Conversion())
         self._uses[id(operation)] += 1
-        full_path = (*path, keras_graph.input_layer(wanted).name, kind.lower())
+        full_path = (*path, nodes.input_layer(wanted).name, kind.lower())
         use = self._uses[id(operation)]
         return self._add(_Draft(full_path, use, kind, operation, run, (value,), {}, [made]))[0]
 
@@ -427,11 +425,11 @@ def _fastest(operation: Any, kwargs: dict) -> tuple[Callable[..., Any], dict]:
     """What runs ``operation`` best on this backend, and the arguments that it takes."""
     faster = backend.current().faster(operation)
     if faster is None:
-        return keras_graph.with_plain_name(operation), kwargs
+        return nodes.with_plain_name(operation), kwargs
     return faster, {name: value for name, value in kwargs.items() if name != "training"}
 
 
-def _read_by(call: keras_graph.Call, args: tuple, kwargs: dict) -> list[Value]:
+def _read_by(call: nodes.Call, args: tuple, kwargs: dict) -> list[Value]:
     """What feeds the tensors that a call reads, each once, in their order."""
     tensors = keras.tree.flatten((call.args, call.kwargs))
     values = keras.tree.flatten((args, kwargs))

@@ -11,7 +11,7 @@ from typing import Any
 
 import keras
 
-from optogram.graph.keras_private import nodes as keras_graph
+from optogram.graph.keras_private import nodes
 
 _LISTED = 4
 """How many layers a note names."""
@@ -97,14 +97,14 @@ class Alone:
         return ops.cast(x, layer.compute_dtype)
 
 
-def can_be_alone(call: keras_graph.Call) -> bool:
+def can_be_alone(call: nodes.Call) -> bool:
     """Whether the call is of a batch normalization that `Alone` stands for."""
     layer = call.operation
     if not isinstance(layer, keras.layers.BatchNormalization):
         return False
     is_plain = type(layer).call is keras.layers.BatchNormalization.call
     is_masked = any(
-        keras_graph.mask_of(leaf) is not None
+        nodes.mask_of(leaf) is not None
         for leaf in keras.tree.flatten((call.args, call.kwargs))
         if isinstance(leaf, keras.KerasTensor)
     )

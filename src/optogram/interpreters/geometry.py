@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
 
 from optogram.errors import InputError
-from optogram.graph.keras_private import nodes as keras_graph
+from optogram.graph.keras_private import nodes
 from optogram.graph.keras_private.copies import own_names
 from optogram.graph.steps import Graph, Returned, Shape, Step, Value
 from optogram.interpreters import forward
@@ -118,6 +118,22 @@ def shapes(
     }
 
 
+def sized(graph: Graph) -> Graph:
+    """The graph with the shapes of all its steps, also where a nested model has left them open.
+
+    A base of keras.applications that takes any size does so inside a network of one input size.
+    """
+    sides = graph.steps[graph.inputs[0].step].shape[1:]
+    if None in sides or all(None not in shape[1:] for step in graph.steps for shape in step.shapes):
+        return graph
+    try:
+        known = shapes(graph, (None, *sides))
+    except InputError:  # a step that cannot tell shapes beforehand
+        return graph
+    steps = (replace(step, shapes=known[step.index]) for step in graph.steps)
+    return replace(graph, steps=tuple(steps))
+
+
 def measure(
     graph: Graph, input_shape: Shape, steps: Collection[int] | None = None
 ) -> dict[int, Geometry]:
@@ -200,7 +216,7 @@ def _specs(
     )
     try:
         _check_axes(step, read)
-        kwargs = keras_graph.shape_arguments(step.shaping, kwargs)
+        kwargs = nodes.shape_arguments(step.shaping, kwargs)
         specs = getattr(step.shaping, "compute_output_spec", step.run)(*args, **kwargs)
         made = keras.tree.flatten(specs)
         # Older releases of Keras give convolutions nothing to work on, and fail when they run.
@@ -231,7 +247,7 @@ def _require_fit(
     """
     operation = step.operation
     if step.half == "activation":
-        operation = keras_graph.fused_activation(operation)
+        operation = nodes.fused_activation(operation)
     is_sure = step.passes_on or isinstance(operation, _SAY_WHAT_FITS)
     # Layers that are built when they are first run take their size then.
     if is_sure or not isinstance(operation, keras.Layer) or not operation.built:
@@ -246,7 +262,7 @@ def _require_fit(
         return forward.run_step(step, dict(zip(step.inputs, given, strict=True)))
 
     try:
-        keras_graph.tried(function, read)
+        nodes.tried(function, read)
     # What a layer says of a shape that it cannot take is of any type.
     except Exception as error:
         raise _misfit(step, read, input_shape, own, is_fixed=True) from error

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from optogram import backend
-from optogram.graph.keras_private import layer_modes as keras_training
+from optogram.graph.keras_private import layer_modes
 from optogram.graph.mixing import is_written_by_keras, mixed_axes
 from optogram.graph.steps import Graph, Step, Value
 from optogram.graph.training_mode import Alone
@@ -50,7 +50,7 @@ def notes(
     if all(_is_steady(graph.steps[index]) for index in graph.ancestors([answer])):
         return ()
     # Somebody else's code can fail in any way; it will when it is asked for an answer.
-    with suppress(Exception), keras_training.seed_states(model) as seeds:
+    with suppress(Exception), layer_modes.seed_states(model) as seeds:
         return _found(graph, answer, seeds, variables)
     return ()
 

@@ -15,6 +15,7 @@ from optogram.graph.steps import Graph, Returned, Step
 from optogram.interpreters import steadiness
 from optogram.interpreters.ends.head import hidden_note
 from optogram.interpreters.engine import Computation
+from optogram.interpreters.geometry import sized
 from optogram.interpreters.own_preparation import own_preparation
 from optogram.network.labels import numbered, read_labels
 from optogram.network.layer import Layer, describe, summary
@@ -141,7 +142,7 @@ class Network(Computation):
             )
         snapshot = Snapshot(model)
         part = select(model, input, fixed, output)
-        graph = channels_last(part.graph)
+        graph = channels_last(sized(part.graph))
         self.size, self.channels = _image_input(graph, model.name)
         super().__init__(graph, model.name, model.variables)
         self.model = model

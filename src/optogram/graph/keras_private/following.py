@@ -16,7 +16,7 @@ from keras.src.backend import compute_output_spec
 
 from optogram.errors import ModelError
 from optogram.graph.call_structure import given_to, has_integers, named_outputs
-from optogram.graph.keras_private import nodes as keras_graph
+from optogram.graph.keras_private import nodes
 from optogram.graph.keras_private.copies import Copies, no_updates, own_names
 from optogram.graph.keras_private.nodes import Call, Functional
 
@@ -68,7 +68,7 @@ def no_trace() -> Iterator[None]:
 def _untie(symbols: Sequence[keras.KerasTensor]) -> None:
     """Take out of all layers the nodes of calls that read ``symbols``, or what was made of them."""
     known, found = set(map(id, symbols)), {}
-    waiting = [keras_graph.input_layer(symbol) for symbol in symbols]
+    waiting = [nodes.input_layer(symbol) for symbol in symbols]
     touched = {id(operation): operation for operation in waiting}
     while waiting:
         operation = waiting.pop()
@@ -79,10 +79,10 @@ def _untie(symbols: Sequence[keras.KerasTensor]) -> None:
                 touched[id(node.operation)] = node.operation
                 waiting.append(node.operation)
     for operation in touched.values():
-        for nodes in (operation._inbound_nodes, operation._outbound_nodes):
+        for calls in (operation._inbound_nodes, operation._outbound_nodes):
             # Nodes know their place: behind one of another thread's, ours has to stay.
-            while nodes and id(nodes[-1]) in found:
-                nodes.pop()
+            while calls and id(calls[-1]) in found:
+                calls.pop()
 
 
 def _symbol(shape: Sequence[int | None], dtype: str, name: str) -> keras.KerasTensor:
@@ -105,9 +105,9 @@ def graph_of(model: keras.Model, fixed: Mapping[str, Any]) -> Found | None:
     InputError
         If Keras keeps no shape of an argument, and ``fixed`` has nothing for it.
     """
-    own = keras_graph.functional(model)
+    own = nodes.functional(model)
     if own is not None:
-        named = keras_graph.inputs_by_name(own), keras_graph.outputs_by_name(own)
+        named = nodes.inputs_by_name(own), nodes.outputs_by_name(own)
         return Found(own, *named, is_opaque=False, is_code=False)
     copies = Copies()
     copied = copies.of(model)
@@ -122,10 +122,10 @@ def graph_of(model: keras.Model, fixed: Mapping[str, Any]) -> Found | None:
         with suppress(Exception), own_names(), no_updates(), _in_mode(copied, False):
             made = call(*given.args, **_told(copied, given.kwargs, False))
             outputs = named_outputs(made, is_opaque)
-            read = [x for x in given.named.values() if keras_graph.input_layer(x)._outbound_nodes]
+            read = [x for x in given.named.values() if nodes.input_layer(x)._outbound_nodes]
             graph = keras.Model(read, [tensor for _, tensor in outputs], name=model.name)
             _try(graph)
-            found = Found(graph, given.named, keras_graph.unique(outputs), is_opaque)
+            found = Found(graph, given.named, nodes.unique(outputs), is_opaque)
         require_weights(model.name, copies)
         if found is not None:
             return found
@@ -167,7 +167,7 @@ def followed(
         If layers inside have no weights yet.
     """
     layer = call.operation
-    is_other = type(layer).__module__.startswith("keras.") and not keras_graph.is_pipeline(layer)
+    is_other = type(layer).__module__.startswith("keras.") and not nodes.is_pipeline(layer)
     if is_other or not isinstance(layer, keras.Layer):
         return None
     if not any(True for _ in layer._flatten_layers(include_self=False)):

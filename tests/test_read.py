@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from optogram.errors import InputError
-from optogram.pictures import read as images
+from optogram.pictures import read
 from optogram.pictures.read import PIXEL_LIMIT, read_picture
 
 RED, WHITE = (255, 0, 0), (255, 255, 255)
@@ -382,7 +382,7 @@ def jpeg(picture, **options) -> bytes:
 
 def test_only_scans_of_the_first_picture_are_counted(folder, monkeypatch):
     picture = noise(64, 64, 3)
-    monkeypatch.setattr(images, "_SCANNED_LIMIT", 15 * picture.shape[0] * picture.shape[1])
+    monkeypatch.setattr(read, "_SCANNED_LIMIT", 15 * picture.shape[0] * picture.shape[1])
     one, film = jpeg(picture, progressive=True), b"\0\0\0\x18ftypmp42" + b"\xff\xda\0\x08" * 300
     exif = Image.Exif()
     exif[0x010E] = jpeg(picture).decode("latin-1") * 9  # previews of earlier editors
