@@ -11,6 +11,7 @@ from typing import Any
 
 import keras
 
+from optogram.graph import layer_types
 from optogram.graph.keras_private.copies import view
 from optogram.graph.mixing import is_elementwise
 from optogram.graph.steps import Graph, Shape, Step, Value
@@ -19,34 +20,6 @@ _RANK = 4
 _TO_FIRST, _TO_LAST = (0, 3, 1, 2), (0, 2, 3, 1)
 _ROWS_AND_COLUMNS = (2, 3)
 
-# They do the same in the other layout once they are told which.
-_SAY_LAYOUT = (
-    keras.layers.AveragePooling2D,
-    keras.layers.Conv2D,
-    keras.layers.Conv2DTranspose,
-    keras.layers.Cropping2D,
-    keras.layers.DepthwiseConv2D,
-    keras.layers.GlobalAveragePooling2D,
-    keras.layers.GlobalMaxPooling2D,
-    keras.layers.MaxPooling2D,
-    keras.layers.SeparableConv2D,
-    keras.layers.SpatialDropout2D,
-    keras.layers.UpSampling2D,
-    keras.layers.ZeroPadding2D,
-)
-# Others also have a `data_format`, but do nothing with it, or nothing outside training.
-_HAVE_LAYOUT = (
-    *_SAY_LAYOUT,
-    keras.layers.CenterCrop,
-    keras.layers.Flatten,
-    keras.layers.Resizing,
-)
-_SAY_AXIS = (
-    keras.layers.BatchNormalization,
-    keras.layers.Concatenate,
-    keras.layers.LayerNormalization,
-    keras.layers.Softmax,
-)
 _MOVE_AXES = ("Permute", "Transpose", "Moveaxis", "Swapaxes", "Reshape")
 
 
@@ -60,7 +33,11 @@ def channels_last(graph: Graph) -> Graph:
 
 def _layout(step: Step) -> str | None:
     """The layout that the step's layer was built for; None where it does not care."""
-    return step.operation.data_format if isinstance(step.operation, _HAVE_LAYOUT) else None
+    return (
+        step.operation.data_format
+        if isinstance(step.operation, layer_types.WITH_ANY_DATA_FORMAT)
+        else None
+    )
 
 
 def _channels_first_values(graph: Graph) -> frozenset[Value]:
@@ -105,10 +82,14 @@ def _native(step: Step) -> Callable[..., Any] | None:
         return step.run
     if step.half == "activation":
         return None
-    if isinstance(layer, _SAY_LAYOUT) and isinstance(step.run, keras.Layer):
+    if isinstance(layer, layer_types.WITH_DATA_FORMAT) and isinstance(step.run, keras.Layer):
         return _view(step.run, data_format="channels_last")
     is_itself = isinstance(step.run, keras.Layer)  # and nothing that stands in for it
-    if isinstance(layer, _SAY_AXIS) and is_itself and getattr(layer, "axis", None) in (1, [1]):
+    if (
+        isinstance(layer, layer_types.WITH_CHANNEL_AXIS)
+        and is_itself
+        and getattr(layer, "axis", None) in (1, [1])
+    ):
         axis = [3] if isinstance(layer.axis, list) else 3
         return _view(step.run, axis=axis)
     return None

@@ -4,49 +4,7 @@ from typing import Any
 
 import keras
 
-_ALWAYS = (keras.layers.ActivityRegularization, keras.layers.Identity)
-# Some are newer than the oldest Keras supported. Not among them, for they also work outside
-# training: AutoContrast, CenterCrop, ContrastLimitedAdaptiveHistogramEqualization, Resizing.
-_OUTSIDE_TRAINING = tuple(
-    getattr(keras.layers, name)
-    for name in (
-        "AlphaDropout",
-        "AugMix",
-        "CutMix",
-        "Dropout",
-        "Equalization",
-        "GaussianDropout",
-        "GaussianNoise",
-        "MaxNumBoundingBoxes",
-        "MixUp",
-        "RandAugment",
-        "RandomBrightness",
-        "RandomColorDegeneration",
-        "RandomColorJitter",
-        "RandomContrast",
-        "RandomCrop",  # Keras declares a smaller shape, and returns what it is given
-        "RandomElasticTransform",
-        "RandomErasing",
-        "RandomFlip",
-        "RandomGaussianBlur",
-        "RandomGrayscale",
-        "RandomHue",
-        "RandomInvert",
-        "RandomPerspective",
-        "RandomPosterization",
-        "RandomRotation",
-        "RandomSaturation",
-        "RandomSharpness",
-        "RandomShear",
-        "RandomTranslation",
-        "RandomZoom",
-        "Solarization",
-        "SpatialDropout1D",
-        "SpatialDropout2D",
-        "SpatialDropout3D",
-    )
-    if hasattr(keras.layers, name)
-)
+from optogram.graph import layer_types
 
 
 def is_identity(operation: Any, training: bool) -> bool:
@@ -55,6 +13,6 @@ def is_identity(operation: Any, training: bool) -> bool:
     Classes derived from those of Keras are not known: they may do anything.
     """
     kind = type(operation)
-    if operation is keras.activations.linear or kind in _ALWAYS:
+    if operation is keras.activations.linear or kind in layer_types.ALWAYS_IDENTITY:
         return True
-    return kind in _OUTSIDE_TRAINING and not training
+    return kind in layer_types.IDENTITY_OUTSIDE_TRAINING and not training

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from optogram.graph import layer_types
 from optogram.graph.identities import is_identity
 from optogram.graph.steps import Step, Value
 
@@ -13,38 +14,7 @@ _RANK = 4
 _CHANNELS = 3
 """The last axis of a map, as the operation sees it."""
 
-_ELEMENTWISE_LAYERS = (
-    keras.layers.ActivityRegularization,
-    keras.layers.Add,
-    keras.layers.AlphaDropout,
-    keras.layers.Average,
-    keras.layers.Dropout,
-    keras.layers.ELU,
-    keras.layers.GaussianDropout,
-    keras.layers.GaussianNoise,
-    keras.layers.Identity,
-    keras.layers.LeakyReLU,
-    keras.layers.Maximum,
-    keras.layers.Minimum,
-    keras.layers.Multiply,
-    keras.layers.ReLU,
-    keras.layers.SpatialDropout2D,
-    keras.layers.Subtract,
-)
-_WITH_PARAMETERS = (
-    keras.layers.BatchNormalization,
-    keras.layers.Normalization,
-    keras.layers.PReLU,
-    keras.layers.Rescaling,
-)
-_HOLD_NUMBERS = (*_ELEMENTWISE_LAYERS, keras.layers.Rescaling)
-_ALONG_AXES = (
-    keras.layers.Concatenate,
-    keras.layers.LayerNormalization,
-    keras.layers.RMSNormalization,
-    keras.layers.Softmax,
-    keras.layers.UnitNormalization,
-)
+_HOLD_NUMBERS = (*layer_types.ELEMENTWISE, keras.layers.Rescaling)
 # Operations used in place of layers have no public classes: they are told by their names.
 _ELEMENTWISE_OPERATIONS = frozenset(
     (
@@ -161,7 +131,7 @@ def is_elementwise(step: Step) -> bool:
     """Whether each element of the output is the same function of the one at its place."""
     return all(
         _is_among(operation, _ELEMENTWISE_FUNCTIONS)
-        or (isinstance(operation, _ELEMENTWISE_LAYERS) and is_written_by_keras(operation))
+        or (isinstance(operation, layer_types.ELEMENTWISE) and is_written_by_keras(operation))
         or is_identity(operation, bool(step.kwargs.get("training")))
         for operation in step.applied
     )
@@ -198,11 +168,11 @@ def _mixed(operation: Any, step: Step) -> frozenset[int] | None:
         return None
     if isinstance(operation, keras.layers.BatchNormalization) and is_training:
         return None  # statistics of the batch mix all positions
-    if isinstance(operation, (*_ELEMENTWISE_LAYERS, *_WITH_PARAMETERS)):
+    if isinstance(operation, (*layer_types.ELEMENTWISE, *layer_types.ELEMENTWISE_WITH_PARAMETERS)):
         return frozenset()
     if isinstance(operation, keras.layers.Dense):
         return frozenset((_CHANNELS,))
-    if isinstance(operation, _ALONG_AXES):
+    if isinstance(operation, layer_types.ALONG_AXES):
         return _axes(operation.axis)
     if isinstance(operation, keras.layers.Layer):
         return None

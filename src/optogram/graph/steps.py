@@ -14,6 +14,7 @@ import keras
 import numpy as np
 
 from optogram import backend
+from optogram.graph import layer_types
 from optogram.graph.identities import is_identity
 from optogram.graph.keras_private import following, layer_modes, nodes
 from optogram.graph.keras_private.copies import Copies
@@ -21,9 +22,6 @@ from optogram.graph.keras_private.nodes import Functional
 from optogram.graph.training_mode import NOTHING_TRAINED, Alone, Trained, can_be_alone
 
 Shape = tuple[int | None, ...]
-
-# Layers that run code or layers of somebody else's.
-_HOLD_OTHERS = (keras.layers.Lambda, keras.layers.Wrapper, keras.layers.RNN)
 
 
 @dataclass(frozen=True)
@@ -117,7 +115,7 @@ class Step:
         if self.half == "pre" or not isinstance(self.operation, keras.Layer):
             return False
         is_own = type(self.operation).__module__.startswith("keras.")
-        return not is_own or isinstance(self.operation, _HOLD_OTHERS)
+        return not is_own or isinstance(self.operation, layer_types.WITH_FOREIGN_CODE)
 
 
 class Returned:

@@ -8,36 +8,13 @@ from typing import Any
 import keras
 
 from optogram.errors import InputError
+from optogram.graph import layer_types
 from optogram.graph.keras_private import nodes
 from optogram.graph.keras_private.copies import own_names
 from optogram.graph.steps import Graph, Returned, Shape, Step, Value
 from optogram.interpreters import forward
 from optogram.interpreters.receptive_field import ReceptiveField, receptive_field
 
-# Layers that know from the shape alone whether they take it.
-_SAY_WHAT_FITS = (
-    keras.layers.Activation,
-    keras.layers.Add,
-    keras.layers.BatchNormalization,
-    keras.layers.Concatenate,
-    keras.layers.Conv2D,
-    keras.layers.Conv2DTranspose,
-    keras.layers.Dense,
-    keras.layers.DepthwiseConv2D,
-    keras.layers.Dropout,
-    keras.layers.Flatten,
-    keras.layers.MaxPooling2D,
-    keras.layers.AveragePooling2D,
-    keras.layers.GlobalAveragePooling2D,
-    keras.layers.GlobalMaxPooling2D,
-    keras.layers.LeakyReLU,
-    keras.layers.ReLU,
-    keras.layers.Reshape,
-    keras.layers.SeparableConv2D,
-    keras.layers.Softmax,
-    keras.layers.UpSampling2D,
-    keras.layers.ZeroPadding2D,
-)
 _MOST_TRIED = 1 << 28
 """Bytes beyond which a layer is not tried on a shape."""
 
@@ -248,7 +225,7 @@ def _require_fit(
     operation = step.operation
     if step.half == "activation":
         operation = nodes.fused_activation(operation)
-    is_sure = step.passes_on or isinstance(operation, _SAY_WHAT_FITS)
+    is_sure = step.passes_on or isinstance(operation, layer_types.CHECKING_THEIR_INPUT_SHAPE)
     # Layers that are built when they are first run take their size then.
     if is_sure or not isinstance(operation, keras.Layer) or not operation.built:
         return

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import keras
 
+from optogram.graph import layer_types
 from optogram.graph.mixing import is_written_by_keras, mixed_axes
 from optogram.graph.steps import Returned, Shape, Step
 
@@ -36,9 +37,6 @@ class Reach:
 POINT = (Reach(), Reach())
 """Each element is made of those at its own place."""
 
-_CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D)
-_POOLS = (keras.layers.MaxPooling2D, keras.layers.AveragePooling2D)
-
 
 def reach(step: Step, read: Sequence[Shape], made: Shape) -> tuple[Reach, Reach] | None:
     """How ``step`` reads its inputs along rows and along columns, all of them alike.
@@ -60,11 +58,11 @@ def reach(step: Step, read: Sequence[Shape], made: Shape) -> tuple[Reach, Reach]
         return POINT
     if step.half == "activation" or not is_written_by_keras(layer):
         return None
-    if isinstance(layer, _CONVOLUTIONS):
+    if isinstance(layer, layer_types.CONVOLUTIONS):
         dilations = pair(layer.dilation_rate)
         spans = [(k - 1) * d for k, d in zip(layer.kernel_size, dilations, strict=True)]
         return _sliding(spans, pair(layer.strides), layer.padding, read[0])
-    if isinstance(layer, _POOLS):
+    if isinstance(layer, layer_types.LOCAL_POOLING):
         spans = [size - 1 for size in layer.pool_size]
         return _sliding(spans, layer.strides, layer.padding, read[0])
     if isinstance(layer, keras.layers.Conv2DTranspose):

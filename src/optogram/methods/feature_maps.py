@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 import numpy as np
 
 from optogram.arguments import checked
 from optogram.errors import InputError
+from optogram.graph import layer_types
 from optogram.graph.steps import Step, Value
 from optogram.methods.request.diagnosis import doubts_about_images, doubts_about_maps
 from optogram.methods.request.request import photos_of, source_of
@@ -15,14 +15,7 @@ from optogram.network.network import Network, made_bytes
 from optogram.progress import Progress, silent
 from optogram.result import FeatureMaps
 
-_LISTED = (
-    keras.layers.AveragePooling2D,
-    keras.layers.Conv2D,
-    keras.layers.Conv2DTranspose,
-    keras.layers.DepthwiseConv2D,
-    keras.layers.MaxPooling2D,
-    keras.layers.SeparableConv2D,
-)
+_LISTED = (*layer_types.CONVOLUTIONS_AND_TRANSPOSED, *layer_types.LOCAL_POOLING)
 
 
 @checked

@@ -5,25 +5,10 @@ import numpy as np
 
 from optogram.arguments import checked
 from optogram.errors import InputError
+from optogram.graph import layer_types
 from optogram.methods.request.request import source_of
 from optogram.network.network import Network
 from optogram.result import Kernels
-
-_KEEP_COLOURS = (
-    keras.layers.CenterCrop,
-    keras.layers.Cropping2D,
-    keras.layers.InputLayer,
-    keras.layers.Normalization,
-    keras.layers.Rescaling,
-    keras.layers.Resizing,
-    keras.layers.ZeroPadding2D,
-)
-_CONVOLUTIONS = (
-    keras.layers.Conv2D,
-    keras.layers.Conv2DTranspose,
-    keras.layers.DepthwiseConv2D,
-    keras.layers.SeparableConv2D,
-)
 
 
 @checked
@@ -52,9 +37,11 @@ def kernels(net: Network, layer: str) -> Kernels:
         If the layer does not exist or has no two-dimensional kernels.
     """
     found = net[layer]
-    if not isinstance(found.operation, _CONVOLUTIONS):
+    if not isinstance(found.operation, layer_types.CONVOLUTIONS_AND_TRANSPOSED):
         convolutions = [
-            other.name for other in net.layers if isinstance(other.operation, _CONVOLUTIONS)
+            other.name
+            for other in net.layers
+            if isinstance(other.operation, layer_types.CONVOLUTIONS_AND_TRANSPOSED)
         ]
         hint = (
             f"the first convolution is {convolutions[0]!r}"
@@ -82,7 +69,7 @@ def _colours(net: Network, layer: str) -> str:
     while step.inputs:
         step = net.graph.steps[step.inputs[0].step]
         own_first_half = step.half == "pre" and step.name == f"{layer}:pre"
-        keeps_colours = step.passes_on or isinstance(step.operation, _KEEP_COLOURS)
+        keeps_colours = step.passes_on or isinstance(step.operation, layer_types.KEEPING_COLORS)
         if not own_first_half and not keeps_colours:
             return "maps"
     if net.channels != 3:

@@ -8,6 +8,7 @@ import numpy as np
 
 from optogram.arguments import MOST, checked, whole
 from optogram.errors import InputError, ModelError, nearest
+from optogram.graph import layer_types
 from optogram.graph.channels_last import channels_last
 from optogram.graph.selection import select
 from optogram.graph.snapshot import Snapshot
@@ -25,20 +26,6 @@ from optogram.pictures.prepared import PreparedPhotos, prepared_from, rememberin
 from optogram.pictures.read import read_picture
 
 _NOMINAL_SIDE = 224
-
-_NOT_EXPLAINED_AT = (
-    keras.layers.AveragePooling2D,
-    keras.layers.CenterCrop,
-    keras.layers.Cropping2D,
-    keras.layers.Dropout,
-    keras.layers.InputLayer,
-    keras.layers.MaxPooling2D,
-    keras.layers.Rescaling,
-    keras.layers.Resizing,
-    keras.layers.SpatialDropout2D,
-    keras.layers.UpSampling2D,
-    keras.layers.ZeroPadding2D,
-)
 
 
 class Prediction(NamedTuple):
@@ -430,7 +417,7 @@ class Network(Computation):
         if isinstance(operation, keras.layers.Permute | keras.layers.Reshape):
             read = step.inputs[0]
             return len(self.graph.steps[read.step].shapes[read.output]) == len(step.shape)
-        return step.passes_on or isinstance(operation, (*_NOT_EXPLAINED_AT, Returned))
+        return step.passes_on or isinstance(operation, (*layer_types.NOT_EXPLAINED_AT, Returned))
 
     def _checked(self, x: np.ndarray) -> np.ndarray:
         expected = (*self.size, self.channels)

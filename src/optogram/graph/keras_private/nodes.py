@@ -18,24 +18,8 @@ import keras
 from keras.src.backend import compute_output_spec, get_keras_mask, set_keras_mask
 from keras.src.models.functional import Functional
 
+from optogram.graph import layer_types
 from optogram.graph.keras_private.copies import original, view
-
-# Their call() ends with `self.activation(outputs)`: the activation can be split off. Layers like
-# LSTM also have an `activation`, but use it in the middle of their work.
-_FUSED = (
-    keras.layers.Conv1D,
-    keras.layers.Conv2D,
-    keras.layers.Conv3D,
-    keras.layers.Conv1DTranspose,
-    keras.layers.Conv2DTranspose,
-    keras.layers.Conv3DTranspose,
-    keras.layers.DepthwiseConv1D,
-    keras.layers.DepthwiseConv2D,
-    keras.layers.SeparableConv1D,
-    keras.layers.SeparableConv2D,
-    keras.layers.Dense,
-    keras.layers.EinsumDense,
-)
 
 _BUILDING = threading.Lock()
 """Held while an activation is built: it would get its weights twice."""
@@ -174,7 +158,8 @@ def tried(function: Callable[..., Any], tensors: Sequence[Any]) -> None:
 def fused_activation(operation: Any) -> Any | None:
     """The activation that ``operation`` applies to its result, where there is one to split off."""
     if not any(
-        isinstance(operation, layer) and type(operation).call is layer.call for layer in _FUSED
+        isinstance(operation, layer) and type(operation).call is layer.call
+        for layer in layer_types.WITH_FUSED_ACTIVATION
     ):
         return None
     activation = operation.activation

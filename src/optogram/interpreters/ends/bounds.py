@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 
+from optogram.graph import layer_types
 from optogram.graph.steps import Graph, Step, Value
 
 # Keras's own steps, by the name of their class or function without underscores.
@@ -73,7 +74,6 @@ _SCALES = frozenset(
     ["batchnormalization", "divide", "multiply", "negative", "rescaling", "subtract", "truedivide"]
 )
 """Their result is a multiple of what they read, by a number that may be negative."""
-_WEIGHTED = (keras.layers.Dense, keras.layers.EinsumDense)
 _BOTH = frozenset({"large", "small"})
 
 
@@ -99,7 +99,7 @@ def unbounded(graph: Graph, value: Value) -> frozenset[str]:
 def _is_weighted_sum(step: Step) -> bool:
     """Whether the step is a dense layer or a convolution, without its activation."""
     layer = step.operation
-    return isinstance(layer, _WEIGHTED) or "Conv" in type(layer).__name__
+    return isinstance(layer, layer_types.DENSE) or "Conv" in type(layer).__name__
 
 
 def name_of(step: Step) -> str:
