@@ -7,7 +7,7 @@ import numpy as np
 from optogram.arguments import checked
 from optogram.errors import InputError
 from optogram.methods.occluding.covering import Patches, covered, windows_for
-from optogram.methods.occluding.painting import paint_for
+from optogram.methods.request.painting import paint_for
 from optogram.network.network import Network
 
 

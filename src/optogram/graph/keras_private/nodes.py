@@ -2,8 +2,7 @@
 
 And the two things around it that Keras does not offer in public: a layer without its fused
 activation, and the mask that Keras pins on a tensor. All that touches Keras's private side is in
-the ``keras_…`` files of this folder, tested against the oldest and the newest Keras that optogram
-supports.
+this folder, tested against the oldest and the newest Keras that optogram supports.
 """
 
 import inspect

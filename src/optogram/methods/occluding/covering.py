@@ -10,7 +10,7 @@ from optogram.errors import InputError
 from optogram.graph.steps import Value
 from optogram.interpreters.windowed.plan import WindowPlan
 from optogram.interpreters.windowed.run import Windowed
-from optogram.methods.occluding.painting import paint_for
+from optogram.methods.request.painting import paint_for
 from optogram.methods.request.request import ask, weighted_sums
 from optogram.network.network import Network
 from optogram.progress import Progress, silent

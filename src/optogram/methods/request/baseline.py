@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from optogram.errors import InputError
-from optogram.methods.occluding.painting import paint_for
+from optogram.methods.request.painting import paint_for
 from optogram.methods.request.request import Request
 
 _GREYS = {"black": 0.0, "white": 255.0, "grey": 127.5}

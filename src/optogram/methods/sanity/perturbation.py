@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from optogram.methods.occluding.painting import blurred, paint_for
+from optogram.methods.request.painting import blurred, paint_for
 from optogram.methods.request.request import Request
 from optogram.progress import Progress
 
