@@ -18,7 +18,7 @@ import keras
 import numpy as np
 
 import optogram as og
-from optogram.graph.steps import Value
+from optogram.graph.steps import Output
 from optogram.interpreters.memory import batches
 from optogram.methods.ascent.climb import plan
 
@@ -27,7 +27,7 @@ Shape = tuple[int, ...]
 
 def convolutions(net: og.Network, layer: str, size: tuple[int, int]) -> Counter:
     """What is convolved on the way to ``layer``: (input, kernel, strides, padding), how often."""
-    value = Value(net.step(layer).index)
+    value = Output(net.step(layer).index)
     geometry = net.geometry(size, [value])
     found: Counter = Counter()
     for index in geometry:
@@ -113,7 +113,7 @@ def rounds(arguments: argparse.Namespace) -> Iterator[tuple[float, float, float]
     net = og.load(arguments.model, weights=None)
     size = net.nominal_size if arguments.size is None else tuple(arguments.size)
     targets = og.Filter(arguments.layer, range(arguments.filters))
-    value = Value(net.step(arguments.layer).index)
+    value = Output(net.step(arguments.layer).index)
     if arguments.as_layer:
         size = net.shape(value, size)[:2]
     each = plan(net, og.RECIPES["tutorial"], size, (value,), "logit", 0).memory_each()

@@ -8,7 +8,7 @@ import numpy as np
 from keras import layers
 
 from optogram import backend
-from optogram.graph.steps import Value, flatten
+from optogram.graph.steps import Output, flatten
 from optogram.interpreters import forward
 from optogram.interpreters.geometry import measure
 
@@ -35,7 +35,7 @@ def influences(graph, steps, x):
     """
 
     def summed(step, at, mask):
-        (maps,) = forward.run(graph, at, [Value(step.index)])
+        (maps,) = forward.run(graph, at, [Output(step.index)])
         return keras.ops.reshape(maps * mask, (1, -1)), ()
 
     # One row each: TensorFlow's rewriting of rows in a loop can abort the process.

@@ -259,7 +259,7 @@ def test_values_stand_in_for_variables_and_leave_them_alone():
     program = CURRENT.compile(lambda x: model(x), model.variables)
     before = CURRENT.to_array(program(x))
     values = [CURRENT.to_tensor(keras.ops.convert_to_numpy(v)) for v in other.variables]
-    found = CURRENT.to_array(program(x, values=values))
+    found = CURRENT.to_array(program(x, weights=values))
     expected = keras.ops.convert_to_numpy(other(x, training=False))
     np.testing.assert_allclose(found, expected, atol=1e-6)
     np.testing.assert_array_equal(CURRENT.to_array(program(x)), before)

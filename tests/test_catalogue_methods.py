@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import optogram as og
-from optogram.graph.steps import Value
+from optogram.graph.steps import Output
 
 # Millions of multiplications with an addition, as the papers count them.
 PUBLISHED = {
@@ -58,7 +58,7 @@ def assert_says_something(values, shape):
 
 
 def test_steps(net, chelsea):
-    maps = [Value(net.step(name).index) for name in net.map_layers()][-4:]
+    maps = [Output(net.step(name).index) for name in net.map_layers()][-4:]
     x = net.prepare(chelsea)
     *found, replayed = net.evaluate(x, [*maps, net.head.output])
     geometry = net.geometry(net.nominal_size)

@@ -125,7 +125,7 @@ def test_channels_first_in_the_middle_only():
     net = og.Network(keras.Model(image, layers.Dense(2)(x)), "unit")
     assert (net.size, net["inside"].output_shape) == ((HEIGHT, WIDTH), (None, 11, 14, 4))
     kernel, bias = net["inside"].weights
-    (before,) = net.evaluate(pictures(1), [og.network.steps.Value(net.step("before").index)])
+    (before,) = net.evaluate(pictures(1), [og.network.steps.Output(net.step("before").index)])
     twin = layers.Conv2D(4, 3, activation="relu", data_format="channels_last")
     twin.build((None, HEIGHT, WIDTH, 3))
     twin.set_weights([kernel, bias])

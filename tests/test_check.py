@@ -102,7 +102,7 @@ def test_scrambled_weights_are_the_same_numbers_in_another_order():
     net = og.Network(networks.build("separate"), "unit")
     *_, last = cascade(net, [net.head.logits], seed=0)
     to_array = net.backend.to_array
-    for variable, value in zip(net.variables, last.net._values, strict=True):
+    for variable, value in zip(net.variables, last.net._weights, strict=True):
         old, new = keras.ops.convert_to_numpy(variable), to_array(value)
         np.testing.assert_array_equal(np.sort(old, axis=None), np.sort(new, axis=None))
     kernels = [v for v in net.variables if v.name == "kernel"]

@@ -12,7 +12,7 @@ from keras import layers, ops
 
 import networks
 import optogram as og
-from optogram.graph.steps import Value
+from optogram.graph.steps import Output
 from optogram.methods.request.checkpoint import fingerprint
 
 CASES = 8
@@ -240,7 +240,7 @@ def test_a_network_read_from_its_file_has_the_same_mark(tmp_path):
     model = networks.build("skips")
     model.save(tmp_path / "m.keras")
     one, two = og.Network(model, "unit"), og.load(tmp_path / "m.keras", preprocess="unit")
-    values = [Value(len(one.graph.steps) - 1)]
+    values = [Output(len(one.graph.steps) - 1)]
     mark = fingerprint(one, values, (16, 16))
     assert mark == fingerprint(two, values, (16, 16))
     one.scores(np.zeros((1, *one.nominal_size, 3), np.float32))

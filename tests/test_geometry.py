@@ -11,7 +11,7 @@ import networks
 from influence import compare, make_additive
 from optogram import Network, backend
 from optogram.errors import InputError
-from optogram.graph.steps import Value, flatten
+from optogram.graph.steps import Output, flatten
 from optogram.interpreters import forward
 from optogram.interpreters.geometry import measure, peak_memory, shapes
 from optogram.interpreters.receptive_field import PIXEL
@@ -191,7 +191,7 @@ def test_shapes_of_networks_of_any_size_are_those_of_their_outputs(size):
     model = networks.build("any_size")
     graph = flatten(model)
     found = shapes(graph, (2, *size, 3))
-    wanted = [Value(step.index) for step in graph.steps]
+    wanted = [Output(step.index) for step in graph.steps]
     x = CURRENT.to_tensor(networks.images_for(model, size=size))
     with keras.StatelessScope():
         outputs = forward.run(graph, x, wanted)
@@ -203,7 +203,7 @@ def test_shapes_of_networks_of_one_size_are_those_of_their_outputs(name):
     model = networks.build(name)
     graph = flatten(model)
     found = shapes(graph, (2, *model.input_shape[1:]))
-    wanted = [Value(step.index, i) for step in graph.steps for i in range(len(step.shapes))]
+    wanted = [Output(step.index, i) for step in graph.steps for i in range(len(step.shapes))]
     x = CURRENT.to_tensor(networks.images_for(model))
     with keras.StatelessScope():
         outputs = forward.run(graph, x, wanted)
@@ -226,7 +226,7 @@ def test_measuring_a_network_of_any_size_leaves_no_trace_in_its_graph():
 def test_up_to_a_convolution_images_of_other_sizes_go_through(name, layer, size):
     model = networks.build(name)
     graph = flatten(model)
-    (wanted,) = (Value(step.index) for step in graph.steps if step.name == layer)
+    (wanted,) = (Output(step.index) for step in graph.steps if step.name == layer)
     steps = graph.ancestors([wanted])
     found = shapes(graph, (2, *size, 3), steps)
     assert set(found) == set(steps)
@@ -331,7 +331,7 @@ def peak(model, wanted=None):
     graph = flatten(model)
     geometry = measure(graph, (1, *model.input_shape[1:]))
     indices = [step.index for step in graph.steps if step.name in (wanted or ())]
-    return peak_memory(graph, geometry, [Value(i) for i in indices] or graph.outputs)
+    return peak_memory(graph, geometry, [Output(i) for i in indices] or graph.outputs)
 
 
 def test_a_chain_holds_two_maps_at_a_time():

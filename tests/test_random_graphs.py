@@ -12,7 +12,7 @@ from influence import compare, make_additive
 from model_state import assert_same, state
 from networks import fill
 from optogram.errors import InputError
-from optogram.graph.steps import Value, flatten
+from optogram.graph.steps import Output, flatten
 from optogram.interpreters import forward
 from optogram.interpreters.geometry import measure, shapes
 from random_graphs import build, descriptions, images
@@ -48,7 +48,7 @@ def is_strided(step):
 
 def sees_all_its_window(graph, step):
     """Whether the first and last row and column of the step's receptive field have influence."""
-    above = [graph.steps[index] for index in graph.ancestors([Value(step.index)])]
+    above = [graph.steps[index] for index in graph.ancestors([Output(step.index)])]
     kinds = {one.kind for one in above}
     finer_than_what_was_skipped = "UpSampling2D" in kinds and any(map(is_strided, above))
     products = any(one.kind == "Multiply" and len(one.inputs) == 2 for one in above)
@@ -97,7 +97,7 @@ def test_shapes_of_a_random_network_are_those_of_its_maps(description, more):
     graph = flatten(build(description))
     own = description["size"]
     other = tuple(side + by for side, by in zip(own, more, strict=True))
-    wanted = [Value(step.index, i) for step in graph.steps for i in range(len(step.shapes))]
+    wanted = [Output(step.index, i) for step in graph.steps for i in range(len(step.shapes))]
     for size in (own, other):
         x = images(size, description["channels"])
         try:

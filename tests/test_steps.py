@@ -11,7 +11,7 @@ from keras import layers, ops
 
 import networks
 from optogram import backend
-from optogram.graph.steps import Value, flatten
+from optogram.graph.steps import Output, flatten
 from optogram.interpreters import forward
 from replay import answer, assert_equal, is_bit_for_bit
 
@@ -43,7 +43,7 @@ def test_replay_equals_the_model(name):
 def test_every_layer_of_the_replay_equals_keras(name):
     model = networks.build(name)
     graph = flatten(model)
-    wanted = [Value(step.index) for step in graph.steps if step.half != "pre"]
+    wanted = [Output(step.index) for step in graph.steps if step.half != "pre"]
     layers_of_keras = [model.get_layer(graph.steps[value.step].name) for value in wanted]
     x = networks.images_for(model)
     found = answer(lambda t: forward.run(graph, t, wanted), x)
@@ -126,7 +126,7 @@ def test_later_steps_and_other_branches_are_not_run():
     graph = flatten(keras.Model(image, both))
     index = next(step.index for step in graph.steps if step.name == "wanted")
     x = np.ones((1, 8, 8, 3), "float32")
-    (found,) = answer(lambda t: forward.run(graph, t, [Value(index)]), x)
+    (found,) = answer(lambda t: forward.run(graph, t, [Output(index)]), x)
     assert found.shape == (1, 6, 6, 2)
     with pytest.raises(AssertionError, match="not to be run"):
         answer(lambda t: forward.run(graph, t, graph.outputs), x)
@@ -136,7 +136,7 @@ def test_the_same_value_may_be_asked_for_twice_and_the_input_too():
     model = networks.build("fused")
     graph = flatten(model)
     x = networks.images_for(model)
-    wanted = [Value(2), graph.inputs[0], Value(2)]
+    wanted = [Output(2), graph.inputs[0], Output(2)]
     first, image, again = answer(lambda t: forward.run(graph, t, wanted), x)
     np.testing.assert_array_equal(first, again)
     np.testing.assert_array_equal(image, x)
@@ -149,9 +149,9 @@ def test_what_is_added_to_a_step_reaches_all_its_readers():
     x = networks.images_for(model)
     shift = np.random.default_rng(1).normal(size=(2, 16, 16, 6)).astype("float32")
     add = {stem: backend.current().to_tensor(shift)}
-    found = answer(lambda t: forward.run(graph, t, [Value(stem), graph.outputs[0]], add), x)
+    found = answer(lambda t: forward.run(graph, t, [Output(stem), graph.outputs[0]], add), x)
     # A convolution's bias does the same to the map, so it must do the same to the answer.
-    (plain,) = answer(lambda t: forward.run(graph, t, [Value(stem)]), x)
+    (plain,) = answer(lambda t: forward.run(graph, t, [Output(stem)]), x)
     assert_equal(found[0], plain + shift)
     rest = keras.Model(model.get_layer("stem").output, model.output)
     assert_equal(found[1], answer(rest, plain + shift))
@@ -200,7 +200,7 @@ def test_memory_of_maps_is_given_back_while_later_steps_run():
     x = np.ones((1, 8, 8, 3), "float32")
     WAS_HELD.clear()
     answer(lambda t: forward.run(graph, t, graph.outputs), x)
-    answer(lambda t: forward.run(graph, t, [Value(index), *graph.outputs]), x)
+    answer(lambda t: forward.run(graph, t, [Output(index), *graph.outputs]), x)
     assert WAS_HELD == [False, True]  # the second time it was asked for
 
 
@@ -286,10 +286,10 @@ def test_a_fused_activation_is_a_step_of_its_own():
     before, after = steps["conv2:pre"], steps["conv2"]
     assert (before.kind, before.half) == ("Conv2D", "pre")
     assert (after.kind, after.half) == ("tanh", "activation")
-    assert after.inputs == (Value(before.index),)
+    assert after.inputs == (Output(before.index),)
     assert before.operation is after.operation is model.get_layer("conv2")
     x = networks.images_for(model)
-    wanted = [Value(before.index), Value(after.index)]
+    wanted = [Output(before.index), Output(after.index)]
     linear, activated = answer(lambda t: forward.run(graph, t, wanted), x)
     np.testing.assert_allclose(activated, np.tanh(linear), atol=1e-6)
     assert np.abs(linear).max() > np.abs(activated).max()
@@ -300,7 +300,7 @@ def test_logits_of_a_fused_softmax_are_what_the_weights_say():
     graph = flatten(model)
     x = networks.images_for(model)
     steps = {step.name: step for step in graph.steps}
-    wanted = [Value(steps[name].index) for name in ("hidden", "predictions:pre")]
+    wanted = [Output(steps[name].index) for name in ("hidden", "predictions:pre")]
     hidden, logits = answer(lambda t: forward.run(graph, t, wanted), x)
     kernel, bias = model.get_layer("predictions").get_weights()
     np.testing.assert_allclose(logits, hidden @ kernel + bias, atol=1e-6)

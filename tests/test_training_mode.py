@@ -9,7 +9,7 @@ import networks
 import optogram as og
 from kinds import called
 from model_state import assert_same, state
-from optogram.graph.steps import Value
+from optogram.graph.steps import Output
 
 SIDE, CLASSES = networks.SIDE, networks.CLASSES
 
@@ -193,7 +193,7 @@ def test_vectors_and_channels_first_are_normalized_one_by_one_too():
 
 
 def value(net, name):
-    return Value(net.step(name).index)
+    return Output(net.step(name).index)
 
 
 def beta(step):

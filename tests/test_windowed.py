@@ -12,7 +12,7 @@ import optogram as og
 import windowing
 from model_state import assert_same, state
 from networks import fill
-from optogram.graph.steps import Value, flatten
+from optogram.graph.steps import Output, flatten
 from optogram.interpreters.engine import Computation
 from optogram.interpreters.reach import Reach
 from optogram.interpreters.windowed.plan import WindowPlan
@@ -153,7 +153,7 @@ def test_every_kind_of_step_on_windows(kind, head, always):
         pytest.skip("compiled anew for each shape: one head is enough")
     net = network_with(KINDS[kind], head)
     before = state(net.model)
-    values = [net.head.logits, Value(net.step("first").index)]
+    values = [net.head.logits, Output(net.step("first").index)]
     steps = assert_windows_equal_whole(net, images((14, 11), 3, 1), values)
     assert "last" in steps  # behind the kind in question
     assert_same(before, state(net.model))

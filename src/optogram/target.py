@@ -15,10 +15,10 @@ import numpy as np
 
 from optogram.arguments import MOST, as_index, shown, whole, wholes
 from optogram.errors import InputError
-from optogram.graph.steps import Value
+from optogram.graph.steps import Output
 from optogram.network.network import Network
 
-Weights = dict[Value, np.ndarray]
+Weights = dict[Output, np.ndarray]
 
 _RANK_OF_MAPS = 3
 
@@ -43,7 +43,7 @@ class Target(ABC):
         """What it is called in captions."""
 
     @abstractmethod
-    def outputs(self, net: Network, score: str = "logit") -> tuple[Value, ...]:
+    def outputs(self, net: Network, score: str = "logit") -> tuple[Output, ...]:
         """What the score is read from: the keys of `weights`."""
 
     def each(self) -> "tuple[Target, ...]":
@@ -95,25 +95,25 @@ class Class(Target):
 
     def weights(self, net: Network, size: tuple[int, int], score: str = "logit") -> Weights:
         """See `Target.weights`."""
-        index, value = net.class_index(self.label), net.score_value(score)
+        index, output = net.class_index(self.label), net.score_output(score)
         if net.head.is_binary:
             vector = np.array([1.0 if index else -1.0], np.float32)
         else:
             vector = _one_hot(net.head.outputs, index)
         if not net.head.is_spatial and self.region is None:
-            return {value: vector}
-        shape = net.shape(value, size)
+            return {output: vector}
+        shape = net.shape(output, size)
         if len(shape) != _RANK_OF_MAPS:
             raise InputError(
                 f"{net.name!r} returns an output of shape {shape}, no map of classes: a region is "
                 "for networks that score classes at every position."
             )
         inside = _inside(self.region, (shape[0], shape[1]))
-        return {value: inside / inside.sum() * vector}
+        return {output: inside / inside.sum() * vector}
 
-    def outputs(self, net: Network, score: str = "logit") -> tuple[Value, ...]:
+    def outputs(self, net: Network, score: str = "logit") -> tuple[Output, ...]:
         """See `Target.outputs`."""
-        return (net.score_value(score),)
+        return (net.score_output(score),)
 
     def describe(self, net: Network) -> str:
         """Its name and index, and where."""
@@ -173,11 +173,11 @@ class Filter(Target):
 
     def weights(self, net: Network, size: tuple[int, int], score: str = "logit") -> Weights:
         """See `Target.weights`."""
-        value, shape = _map(net, self.layer, size)
+        output, shape = _map(net, self.layer, size)
         vector = _one_hot(shape[-1], _checked_channel(self.channel, shape[-1], self.layer))
         if not self.border:
             positions = int(np.prod(shape[:-1]))
-            return {value: vector.reshape((1,) * (len(shape) - 1) + (-1,)) / positions}
+            return {output: vector.reshape((1,) * (len(shape) - 1) + (-1,)) / positions}
         inner = np.zeros((*shape[:-1], 1), np.float32)
         inner[(slice(self.border, -self.border),) * (len(shape) - 1)] = 1
         if self.border < 0 or len(shape) != 3 or not inner.any():
@@ -185,11 +185,11 @@ class Filter(Target):
                 f"The output of {self.layer!r} has the shape {shape} here: nothing is left of it "
                 f"without a border of {self.border}."
             )
-        return {value: inner / inner.sum() * vector}
+        return {output: inner / inner.sum() * vector}
 
-    def outputs(self, net: Network, score: str = "logit") -> tuple[Value, ...]:
+    def outputs(self, net: Network, score: str = "logit") -> tuple[Output, ...]:
         """See `Target.outputs`."""
-        return (Value(net.step(self.layer).index),)
+        return (Output(net.step(self.layer).index),)
 
     def describe(self, net: Network) -> str:
         """The layer's name and the channel."""
@@ -225,7 +225,7 @@ class Neuron(Target):
 
     def weights(self, net: Network, size: tuple[int, int], score: str = "logit") -> Weights:
         """See `Target.weights`."""
-        value, shape = _map(net, self.layer, size)
+        output, shape = _map(net, self.layer, size)
         if len(shape) != 3:
             raise InputError(
                 f"{self.layer!r} makes no maps: one of its units is "
@@ -239,11 +239,11 @@ class Neuron(Target):
             )
         weights = np.zeros(shape, np.float32)
         weights[y, x, _checked_channel(self.channel, shape[2], self.layer)] = 1
-        return {value: weights}
+        return {output: weights}
 
-    def outputs(self, net: Network, score: str = "logit") -> tuple[Value, ...]:
+    def outputs(self, net: Network, score: str = "logit") -> tuple[Output, ...]:
         """See `Target.outputs`."""
-        return (Value(net.step(self.layer).index),)
+        return (Output(net.step(self.layer).index),)
 
     def describe(self, net: Network) -> str:
         """The layer's name, the channel and the position."""
@@ -268,11 +268,11 @@ class _Sum(Target):
 
     def weights(self, net: Network, size: tuple[int, int], score: str = "logit") -> Weights:
         total = dict(self.first.weights(net, size, score))
-        for value, array in self.second.weights(net, size, score).items():
-            total[value] = total[value] + array if value in total else array
+        for output, array in self.second.weights(net, size, score).items():
+            total[output] = total[output] + array if output in total else array
         return total
 
-    def outputs(self, net: Network, score: str = "logit") -> tuple[Value, ...]:
+    def outputs(self, net: Network, score: str = "logit") -> tuple[Output, ...]:
         both = (*self.first.outputs(net, score), *self.second.outputs(net, score))
         return tuple(dict.fromkeys(both))
 
@@ -293,9 +293,9 @@ class _Scaled(Target):
 
     def weights(self, net: Network, size: tuple[int, int], score: str = "logit") -> Weights:
         weights = self.target.weights(net, size, score)
-        return {value: array * np.float32(self.factor) for value, array in weights.items()}
+        return {output: array * np.float32(self.factor) for output, array in weights.items()}
 
-    def outputs(self, net: Network, score: str = "logit") -> tuple[Value, ...]:
+    def outputs(self, net: Network, score: str = "logit") -> tuple[Output, ...]:
         return self.target.outputs(net, score)
 
     def describe(self, net: Network) -> str:
@@ -326,23 +326,23 @@ def targets_of(target: Any) -> tuple[Target, ...]:
 
 def stacked_weights(
     targets: Sequence[Target], net: Network, size: tuple[int, int], score: str
-) -> Mapping[Value, np.ndarray]:
+) -> Mapping[Output, np.ndarray]:
     """The weights of ``targets``, one example each: arrays (N, ...) for every output in use."""
     singles = [target.weights(net, size, score) for target in targets]
     stacked = {}
-    for value in dict.fromkeys(value for single in singles for value in single):
-        shapes = [single[value].shape for single in singles if value in single]
+    for output in dict.fromkeys(output for single in singles for output in single):
+        shapes = [single[output].shape for single in singles if output in single]
         shape = np.broadcast_shapes(*shapes)
-        stacked[value] = np.stack(
-            [np.broadcast_to(single.get(value, np.float32(0)), shape) for single in singles]
+        stacked[output] = np.stack(
+            [np.broadcast_to(single.get(output, np.float32(0)), shape) for single in singles]
         ).astype(np.float32)
     return stacked
 
 
-def _map(net: Network, layer: str, size: tuple[int, int]) -> tuple[Value, tuple[int, ...]]:
+def _map(net: Network, layer: str, size: tuple[int, int]) -> tuple[Output, tuple[int, ...]]:
     """The output of ``layer`` and the shape of one example of it."""
-    value = Value(net.step(layer).index)
-    return value, net.shape(value, size)
+    output = Output(net.step(layer).index)
+    return output, net.shape(output, size)
 
 
 def _region(given: Any) -> tuple[int, int, int, int] | Mask:

@@ -13,7 +13,7 @@ are the backend's own, and every function is called under Keras's current backen
     ``function`` (tensors -> tensors, in any nesting of lists and tuples) made as fast as the
     backend can, with one trace for each shape of its arguments. It may read the Keras
     ``variables``, whose current values it sees at every call, and can write to none. What comes
-    back is called as ``program(*tensors, values=None)``: ``values``, tensors in the order of
+    back is called as ``program(*tensors, weights=None)``: ``weights``, tensors in the order of
     ``variables``, stand in for what the variables hold; None leaves them as they are.
 ``gradient(function)``
     For ``function(at, *others) -> (scores, extras)`` with scores of shape (T, N): a function of

@@ -31,12 +31,12 @@ def compile(
 
     # Values are arguments: as constants they would be copied into every compiled program.
     @jax.jit
-    def compiled(values: Sequence[Any], tensors: Sequence[Any]) -> Any:
-        with keras.StatelessScope(state_mapping=zip(variables, values, strict=True)):
+    def compiled(weights: Sequence[Any], tensors: Sequence[Any]) -> Any:
+        with keras.StatelessScope(state_mapping=zip(variables, weights, strict=True)):
             return function(*tensors)
 
-    def program(*tensors: Any, values: Sequence[Any] | None = None) -> Any:
-        held = [variable.value for variable in variables] if values is None else list(values)
+    def program(*tensors: Any, weights: Sequence[Any] | None = None) -> Any:
+        held = [variable.value for variable in variables] if weights is None else list(weights)
         return compiled(held, list(tensors))
 
     return program

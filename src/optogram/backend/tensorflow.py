@@ -27,19 +27,19 @@ def to_array(tensor: Any) -> np.ndarray:
 def compile(
     function: Callable[..., Any], variables: Iterable[keras.Variable]
 ) -> Callable[..., Any]:
-    """See the contract. Variables are read where they stand, unless other values are given."""
+    """See the contract. Variables are read where they stand, unless other weights are given."""
     variables = list(variables)
 
     # Photos of many sizes would otherwise leave one trace each behind. As in Keras, Python is not
     # rewritten: what is raised inside keeps its type.
     @tf.function(reduce_retracing=True, autograph=False)
-    def traced(values: list[Any], tensors: list[Any]) -> Any:
-        given = zip(variables, values, strict=True) if values else None
+    def traced(weights: list[Any], tensors: list[Any]) -> Any:
+        given = zip(variables, weights, strict=True) if weights else None
         with keras.StatelessScope(state_mapping=given):
             return function(*tensors)
 
-    def program(*tensors: Any, values: Sequence[Any] | None = None) -> Any:
-        arguments = list(values or ()), list(tensors)
+    def program(*tensors: Any, weights: Sequence[Any] | None = None) -> Any:
+        arguments = list(weights or ()), list(tensors)
         # Asked for by hand: a direct call counts the first traces of all programs as retracing of
         # one and warns of it.
         return traced.get_concrete_function(*arguments)(*arguments)

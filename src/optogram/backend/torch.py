@@ -28,9 +28,9 @@ def compile(
     """See the contract. PyTorch runs eagerly: its compiler wants a C++ compiler at run time."""
     variables = list(variables)
 
-    def program(*tensors: Any, values: Sequence[Any] | None = None) -> Any:
+    def program(*tensors: Any, weights: Sequence[Any] | None = None) -> Any:
         # Detached weights leave nothing behind for weight gradients that nobody asked for.
-        held = [variable.value.detach() for variable in variables] if values is None else values
+        held = [variable.value.detach() for variable in variables] if weights is None else weights
         mapping = zip(variables, held, strict=True)
         with torch.no_grad(), keras.StatelessScope(state_mapping=mapping):
             return function(*tensors)

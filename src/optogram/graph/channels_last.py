@@ -14,7 +14,7 @@ import keras
 from optogram.graph import layer_types
 from optogram.graph.keras_private.copies import view
 from optogram.graph.mixing import is_elementwise
-from optogram.graph.steps import Graph, Shape, Step, Value
+from optogram.graph.steps import Graph, Output, Shape, Step
 
 _RANK = 4
 _TO_FIRST, _TO_LAST = (0, 3, 1, 2), (0, 2, 3, 1)
@@ -27,7 +27,7 @@ def channels_last(graph: Graph) -> Graph:
     """The same network, every map (N, H, W, C); ``graph`` itself where all are already."""
     if not any(_layout(step) == "channels_first" for step in graph.steps):
         return graph
-    turned = _channels_first_values(graph)
+    turned = _channels_first_outputs(graph)
     return replace(graph, steps=tuple(_turned(step, turned) for step in graph.steps))
 
 
@@ -40,29 +40,29 @@ def _layout(step: Step) -> str | None:
     )
 
 
-def _channels_first_values(graph: Graph) -> frozenset[Value]:
-    """The values that are (N, C, H, W) in the user's model."""
+def _channels_first_outputs(graph: Graph) -> frozenset[Output]:
+    """The outputs that are (N, C, H, W) in the user's model."""
     found = _read_channels_first(graph)
     for step in graph.steps:
         keeps = _layout(step) is None and step.kind not in _MOVE_AXES
         if _layout(step) == "channels_first" or (keeps and found.intersection(step.inputs)):
-            found.update(Value(step.index, i) for i in range(len(step.shapes)))
-    return frozenset(v for v in found if len(graph.steps[v.step].shapes[v.output]) == _RANK)
+            found.update(Output(step.index, i) for i in range(len(step.shapes)))
+    return frozenset(v for v in found if len(graph.steps[v.step].shapes[v.index]) == _RANK)
 
 
-def _read_channels_first(graph: Graph) -> set[Value]:
-    """The values that a layer built for channels first reads, also behind steps that keep axes."""
-    found: set[Value] = set()
+def _read_channels_first(graph: Graph) -> set[Output]:
+    """The outputs that a layer built for channels first reads, also behind steps that keep axes."""
+    found: set[Output] = set()
     for step in reversed(graph.steps):
         keeps = _layout(step) is None and step.kind not in _MOVE_AXES
-        if _layout(step) == "channels_first" or (keeps and Value(step.index) in found):
+        if _layout(step) == "channels_first" or (keeps and Output(step.index) in found):
             found.update(step.inputs)
     return found
 
 
-def _turned(step: Step, turned: frozenset[Value]) -> Step:
+def _turned(step: Step, turned: frozenset[Output]) -> Step:
     """``step`` with what it reads and makes channels last, where ``turned`` says it is not."""
-    made = tuple(Value(step.index, i) in turned for i in range(len(step.shapes)))
+    made = tuple(Output(step.index, i) in turned for i in range(len(step.shapes)))
     if not any(made) and turned.isdisjoint(step.inputs):
         return step
     shapes = tuple(
@@ -104,11 +104,11 @@ def _view(layer: keras.Layer, **other: Any) -> keras.Layer:
 class _Turning:
     """Runs a step on (N, C, H, W), reading and making (N, H, W, C)."""
 
-    def __init__(self, step: Step, turned: frozenset[Value], made: tuple[bool, ...]) -> None:
+    def __init__(self, step: Step, turned: frozenset[Output], made: tuple[bool, ...]) -> None:
         self._run = step.run
         self._specify = getattr(step.shaping, "compute_output_spec", step.run)
         self._read = keras.tree.map_structure(
-            lambda leaf: leaf in turned if isinstance(leaf, Value) else False,
+            lambda leaf: leaf in turned if isinstance(leaf, Output) else False,
             (step.args, dict(step.kwargs)),
         )
         self._made = made

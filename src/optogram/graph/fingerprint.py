@@ -19,7 +19,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from optogram.graph.steps import Graph, Step, Value
+from optogram.graph.steps import Graph, Output, Step
 
 _OWN = str(Path(__file__).parents[1])
 _LIBRARIES = ("site-packages", "dist-packages")
@@ -50,15 +50,15 @@ _NOTES = (
 )
 
 
-def identity(graph: Graph, values: Iterable[Value]) -> list[Any]:
-    """All that ``values`` depend on, as plain data: steps, settings, code and weights."""
+def identity(graph: Graph, outputs: Iterable[Output]) -> list[Any]:
+    """All that ``outputs`` depend on, as plain data: steps, settings, code and weights."""
     teller = Teller()
-    indices = sorted(graph.ancestors(values))
+    indices = sorted(graph.ancestors(outputs))
     places = {index: place for place, index in enumerate(indices)}
 
     def placed(leaf: Any) -> Any:
-        if isinstance(leaf, Value):
-            return {"value": [places[leaf.step], leaf.output]}
+        if isinstance(leaf, Output):
+            return {"output": [places[leaf.step], leaf.index]}
         return teller.tell(leaf)
 
     steps = [graph.steps[index] for index in indices]
@@ -74,7 +74,7 @@ def identity(graph: Graph, values: Iterable[Value]) -> list[Any]:
         ]
         for step in steps
     ]
-    ends = [[places[value.step], value.output] for value in values]
+    ends = [[places[output.step], output.index] for output in outputs]
     return [told, ends, _weights(steps)]
 
 

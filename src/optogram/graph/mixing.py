@@ -8,7 +8,7 @@ import numpy as np
 
 from optogram.graph import layer_types
 from optogram.graph.identities import is_identity
-from optogram.graph.steps import Step, Value
+from optogram.graph.steps import Output, Step
 
 _RANK = 4
 _CHANNELS = 3
@@ -195,7 +195,7 @@ def _axes(given: int | Sequence[int] | None) -> frozenset[int]:
 def _constants(arguments: Sequence[Any]) -> Iterator[Any]:
     """What a step is given that no step makes."""
     for argument in arguments:
-        if not any(isinstance(leaf, Value) for leaf in keras.tree.flatten(argument)):
+        if not any(isinstance(leaf, Output) for leaf in keras.tree.flatten(argument)):
             yield argument
         elif isinstance(argument, list | tuple):
             yield from _constants(argument)

@@ -25,11 +25,11 @@ Shape = tuple[int | None, ...]
 
 
 @dataclass(frozen=True)
-class Value:
-    """One tensor in the graph: output number ``output`` of step number ``step``."""
+class Output:
+    """One tensor in the graph: output number ``index`` of step number ``step``."""
 
     step: int
-    output: int = 0
+    index: int = 0
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,9 @@ class Step:
     operation : object
         The user's own layer or operation; a split-off activation has the layer it was fused into.
     run : callable
-        Called with ``args`` and ``kwargs``, each `Value` in them replaced by its tensor. A layer
+        Called with ``args`` and ``kwargs``, each `Output` in them replaced by its tensor. A layer
         runs as a copy that shares its weights: Keras changes layers when they are called.
-    inputs : tuple of Value
+    inputs : tuple of Output
         What the step reads, in the order of its arguments.
     shapes : tuple of tuple
         The shape of each output, batch first, None where it depends on what is fed.
@@ -69,7 +69,7 @@ class Step:
     run: Callable[..., Any] = field(repr=False)
     args: tuple = field(repr=False)
     kwargs: Mapping[str, Any] = field(repr=False)
-    inputs: tuple[Value, ...]
+    inputs: tuple[Output, ...]
     shapes: tuple[Shape, ...]
     dtypes: tuple[str, ...]
     half: str = ""
@@ -127,40 +127,42 @@ class Graph:
     """The steps in running order, which tensors go in and come out, and what was in training."""
 
     steps: tuple[Step, ...]
-    inputs: tuple[Value, ...]
-    outputs: tuple[Value, ...]
+    inputs: tuple[Output, ...]
+    outputs: tuple[Output, ...]
     trained: Trained = NOTHING_TRAINED
 
-    def ancestors(self, values: Iterable[Value], known: Collection[Value] = ()) -> frozenset[int]:
-        """The indices of the steps that ``values`` depend on, their own steps included.
+    def ancestors(
+        self, outputs: Iterable[Output], known: Collection[Output] = ()
+    ) -> frozenset[int]:
+        """The indices of the steps that ``outputs`` depend on, their own steps included.
 
-        Behind values that are ``known`` nothing is looked for.
+        Behind outputs that are ``known`` nothing is looked for.
         """
         found: set[int] = set()
-        waiting = [value.step for value in values if value not in known]
+        waiting = [output.step for output in outputs if output not in known]
         while waiting:
             index = waiting.pop()
             if index not in found:
                 found.add(index)
                 read = self.steps[index].inputs
-                waiting.extend(value.step for value in read if value not in known)
+                waiting.extend(output.step for output in read if output not in known)
         return frozenset(found)
 
-    def last_uses(self, indices: Iterable[int], keep: Iterable[Value]) -> dict[int, list[Value]]:
-        """For each step, the values that nothing needs once it has run.
+    def last_uses(self, indices: Iterable[int], keep: Iterable[Output]) -> dict[int, list[Output]]:
+        """For each step, the outputs that no later step reads.
 
-        ``indices`` are the steps that run, in order; the values in ``keep`` are always needed.
+        ``indices`` are the steps that run, in order; those in ``keep`` are always needed.
         """
-        last: dict[Value, int] = {}
+        last: dict[Output, int] = {}
         for index in indices:
             step = self.steps[index]
-            last.update((Value(index, i), index) for i in range(len(step.shapes)))
-            last.update((value, index) for value in step.inputs)
-        for value in keep:
-            last.pop(value, None)
+            last.update((Output(index, i), index) for i in range(len(step.shapes)))
+            last.update((output, index) for output in step.inputs)
+        for output in keep:
+            last.pop(output, None)
         unneeded = defaultdict(list)
-        for value, index in last.items():
-            unneeded[index].append(value)
+        for output, index in last.items():
+            unneeded[index].append(output)
         return unneeded
 
 
@@ -174,13 +176,13 @@ def flatten(
     then what is in training mode there stays so.
     """
     model, builder, held = nodes.functional(model), _Builder(), held or {}
-    inputs: list[Value] = []
+    inputs: list[Output] = []
     for place, tensor in enumerate(model.inputs):
-        value = builder.add_held(tensor, held[place], inputs[0]) if place in held else None
-        inputs.append(value or builder.add_input(tensor))
+        source = builder.add_held(tensor, held[place], inputs[0]) if place in held else None
+        inputs.append(source or builder.add_input(tensor))
     with following.no_trace():
         outputs = builder.inline(model, inputs, (), _Mode(wins=not is_code))
-    fed = [value for place, value in enumerate(inputs) if place not in held]
+    fed = [source for place, source in enumerate(inputs) if place not in held]
     return Graph(builder.steps(), tuple(fed), tuple(outputs), builder.trained())
 
 
@@ -244,13 +246,13 @@ class _Builder:
             tuple(self._switched),
         )
 
-    def add_input(self, tensor: keras.KerasTensor) -> Value:
+    def add_input(self, tensor: keras.KerasTensor) -> Output:
         """Add the step that stands for what is fed to the network."""
         layer = nodes.input_layer(tensor)
         draft = _Draft((layer.name,), 1, "InputLayer", layer, _never_run, (), {}, [tensor])
         return self._add(draft)[0]
 
-    def add_held(self, tensor: keras.KerasTensor, array: np.ndarray, fed: Value) -> Value:
+    def add_held(self, tensor: keras.KerasTensor, array: np.ndarray, fed: Output) -> Output:
         """Add the step that stands for an input held at ``array``, the same for each image."""
         layer = nodes.input_layer(tensor)
         run = partial(_repeated, array.astype(tensor.dtype))
@@ -259,19 +261,19 @@ class _Builder:
     def inline(
         self,
         model: Functional,
-        inputs: Sequence[Value],
+        inputs: Sequence[Output],
         path: tuple[str, ...],
         mode: _Mode,
-    ) -> list[Value]:
+    ) -> list[Output]:
         """Add the steps of the functional ``model`` fed with ``inputs``; return its outputs."""
-        values = dict(zip(map(id, model.inputs), inputs, strict=True))
+        known = dict(zip(map(id, model.inputs), inputs, strict=True))
         for call in nodes.calls(model):
             args, kwargs = keras.tree.map_structure(
-                lambda leaf: values.get(id(leaf), leaf), (call.args, dict(call.kwargs))
+                lambda leaf: known.get(id(leaf), leaf), (call.args, dict(call.kwargs))
             )
             outputs = self._add_call(call, args, kwargs, (*path, call.operation.name), mode)
-            values.update(zip(map(id, call.outputs), outputs, strict=True))
-        return [values[id(tensor)] for tensor in model.outputs]
+            known.update(zip(map(id, call.outputs), outputs, strict=True))
+        return [known[id(tensor)] for tensor in model.outputs]
 
     def steps(self) -> tuple[Step, ...]:
         """The finished steps."""
@@ -284,7 +286,7 @@ class _Builder:
                 run=draft.run,
                 args=draft.args,
                 kwargs=draft.kwargs,
-                inputs=_values_in((draft.args, draft.kwargs)),
+                inputs=_outputs_in((draft.args, draft.kwargs)),
                 shapes=tuple(tuple(tensor.shape) for tensor in draft.tensors),
                 dtypes=tuple(tensor.dtype for tensor in draft.tensors),
                 half=draft.half,
@@ -294,13 +296,13 @@ class _Builder:
             )
         )
 
-    def _add(self, draft: _Draft) -> list[Value]:
+    def _add(self, draft: _Draft) -> list[Output]:
         self._drafts.append(draft)
-        return [Value(len(self._drafts) - 1, i) for i in range(len(draft.tensors))]
+        return [Output(len(self._drafts) - 1, i) for i in range(len(draft.tensors))]
 
     def _add_call(
         self, call: nodes.Call, args: tuple, kwargs: dict, path: tuple, mode: _Mode
-    ) -> list[Value]:
+    ) -> list[Output]:
         operation = call.operation
         nested = nodes.functional(call.runs)
         if nested is not None:
@@ -366,8 +368,8 @@ class _Builder:
         return operation.trainable
 
     def _add_returned(
-        self, call: nodes.Call, outputs: Sequence[Value], path: tuple[str, ...]
-    ) -> list[Value]:
+        self, call: nodes.Call, outputs: Sequence[Output], path: tuple[str, ...]
+    ) -> list[Output]:
         """Add the step that stands, under its name, for a layer whose inside has been inlined."""
         layer = call.operation
         operation = self._returned.setdefault(id(layer), Returned())
@@ -378,38 +380,38 @@ class _Builder:
         )
 
     def _standardize(
-        self, model: keras.Model, inputs: Sequence[Value], path: tuple[str, ...]
-    ) -> list[Value]:
+        self, model: keras.Model, inputs: Sequence[Output], path: tuple[str, ...]
+    ) -> list[Output]:
         """What a nested model does to its inputs before its first layer: type, then rank."""
         standardized = []
-        for value, wanted in zip(inputs, model.inputs, strict=True):
-            given = self._drafts[value.step].tensors[value.output]
+        for source, wanted in zip(inputs, model.inputs, strict=True):
+            given = self._drafts[source.step].tensors[source.index]
             if given.dtype != wanted.dtype:
                 cast = partial(keras.ops.cast, dtype=wanted.dtype)
                 given = keras.KerasTensor(given.shape, wanted.dtype)
-                value = self._convert("Cast", cast, value, wanted, given, path)
+                source = self._convert("Cast", cast, source, wanted, given, path)
             if len(given.shape) != len(wanted.shape):
                 fewer = len(given.shape) > len(wanted.shape)
                 change = partial(keras.ops.squeeze if fewer else keras.ops.expand_dims, axis=-1)
-                value = self._convert("Reshape", change, value, wanted, wanted, path)
-            standardized.append(value)
+                source = self._convert("Reshape", change, source, wanted, wanted, path)
+            standardized.append(source)
         return standardized
 
     def _convert(
         self,
         kind: str,
         run: Callable[..., Any],
-        value: Value,
+        source: Output,
         wanted: keras.KerasTensor,
         made: keras.KerasTensor,
         path: tuple[str, ...],
-    ) -> Value:
-        """Add the step that turns ``value`` into what the nested input ``wanted`` takes."""
+    ) -> Output:
+        """Add the step that turns ``source`` into what the nested input ``wanted`` takes."""
         operation = self._conversions.setdefault((kind, id(wanted)), _Conversion())
         self._uses[id(operation)] += 1
         full_path = (*path, nodes.input_layer(wanted).name, kind.lower())
         use = self._uses[id(operation)]
-        return self._add(_Draft(full_path, use, kind, operation, run, (value,), {}, [made]))[0]
+        return self._add(_Draft(full_path, use, kind, operation, run, (source,), {}, [made]))[0]
 
 
 def _nested_arguments(
@@ -427,12 +429,12 @@ def _fastest(operation: Any, kwargs: dict) -> tuple[Callable[..., Any], dict]:
     return faster, {name: value for name, value in kwargs.items() if name != "training"}
 
 
-def _read_by(call: nodes.Call, args: tuple, kwargs: dict) -> list[Value]:
+def _read_by(call: nodes.Call, args: tuple, kwargs: dict) -> list[Output]:
     """What feeds the tensors that a call reads, each once, in their order."""
     tensors = keras.tree.flatten((call.args, call.kwargs))
-    values = keras.tree.flatten((args, kwargs))
-    pairs = zip(map(id, tensors), values, strict=True)
-    return list({tensor: value for tensor, value in pairs if isinstance(value, Value)}.values())
+    sources = keras.tree.flatten((args, kwargs))
+    pairs = zip(map(id, tensors), sources, strict=True)
+    return list({tensor: source for tensor, source in pairs if isinstance(source, Output)}.values())
 
 
 def _as_they_are(*tensors: Any) -> list[Any]:
@@ -449,8 +451,8 @@ def _never_run(*args: Any) -> None:
     raise AssertionError("an input is fed, not run")
 
 
-def _values_in(structure: Any) -> tuple[Value, ...]:
-    return tuple(leaf for leaf in keras.tree.flatten(structure) if isinstance(leaf, Value))
+def _outputs_in(structure: Any) -> tuple[Output, ...]:
+    return tuple(leaf for leaf in keras.tree.flatten(structure) if isinstance(leaf, Output))
 
 
 def _names(drafts: Sequence[_Draft]) -> list[str]:

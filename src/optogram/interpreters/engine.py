@@ -11,7 +11,7 @@ import numpy as np
 from optogram import backend
 from optogram.errors import InputError, ModelError
 from optogram.graph.snapshot import Snapshot
-from optogram.graph.steps import Graph, Value
+from optogram.graph.steps import Graph, Output
 from optogram.graph.variables import all_variables
 from optogram.interpreters import forward
 from optogram.interpreters.ends.head import find_head
@@ -56,12 +56,12 @@ class Computation:
         self.graph, self.head = find_head(graph, self.variables)
         self.backend = backend.current()
         self._snapshot: Snapshot | None = None
-        self._values: list[Any] | None = None
+        self._weights: list[Any] | None = None
         self._measured: dict[Hashable, dict[int, Geometry]] = {}
         self._programs: OrderedDict[Any, Callable[..., Any]] = OrderedDict()
 
     def geometry(
-        self, size: tuple[int, int], wanted: Sequence[Value] | None = None
+        self, size: tuple[int, int], wanted: Sequence[Output] | None = None
     ) -> dict[int, Geometry]:
         """The geometry of steps for an image of ``size`` (height, width), per example, by index.
 
@@ -82,11 +82,11 @@ class Computation:
             self._measured[key] = measure(self.graph, (1, *size, channels), steps)
         return self._measured[key]
 
-    def shape(self, value: Value, size: tuple[int, int]) -> tuple[int, ...]:
-        """The shape of one example of ``value``, the first output of its step."""
-        return tuple(side or 1 for side in self.geometry(size, [value])[value.step].shape[1:])
+    def shape(self, output: Output, size: tuple[int, int]) -> tuple[int, ...]:
+        """The shape of one example of ``output``, the first output of its step."""
+        return tuple(side or 1 for side in self.geometry(size, [output])[output.step].shape[1:])
 
-    def bytes_forward(self, size: tuple[int, int], wanted: Sequence[Value]) -> int:
+    def bytes_forward(self, size: tuple[int, int], wanted: Sequence[Output]) -> int:
         """About how many bytes one image takes on the way to ``wanted``.
 
         Raises
@@ -98,7 +98,9 @@ class Computation:
         each = bytes_forward(self.graph, geometry, wanted)
         return with_room(each, self.name, self.graph, geometry)
 
-    def bytes_backward(self, size: tuple[int, int], wanted: Sequence[Value], views: int = 1) -> int:
+    def bytes_backward(
+        self, size: tuple[int, int], wanted: Sequence[Output], views: int = 1
+    ) -> int:
         """About how many bytes one image takes on the way to ``wanted`` and back again.
 
         Of an image so many ``views`` are fed at a time. Errors are those of `bytes_forward`.
@@ -107,13 +109,13 @@ class Computation:
         each = views * bytes_backward(self.graph, geometry, wanted)
         return with_room(each, self.name, self.graph, geometry)
 
-    def with_values(self, arrays: Mapping[int, np.ndarray]) -> Self:
+    def with_weights(self, arrays: Mapping[int, np.ndarray]) -> Self:
         """The same network computing with other weights; the model keeps its own.
 
         ``arrays`` stand in for some of `variables`, by their place in that list.
         """
         other = copy.copy(self)
-        other._values = [
+        other._weights = [
             self.backend.to_tensor(arrays[i])
             if i in arrays
             else keras.ops.convert_to_tensor(variable)
@@ -124,7 +126,7 @@ class Computation:
     def evaluate(
         self,
         x: np.ndarray,
-        values: Sequence[Value],
+        wanted: Sequence[Output],
         memory: float | str | None = None,
         progress: Progress = silent,
         beside: int = 0,
@@ -135,7 +137,7 @@ class Computation:
         ----------
         x : ndarray of shape (N, H, W, C)
             In network units.
-        values : sequence of Value
+        wanted : sequence of Output
             Which outputs.
         memory : float or str, optional
             What the computation may add to the process, beside the arrays returned.
@@ -147,12 +149,12 @@ class Computation:
         Returns
         -------
         list of ndarray
-            In the order of ``values``, each with N examples.
+            In the order of ``wanted``, each with N examples.
         """
         x = np.asarray(x)  # batches that remember their photos are fed as mere numbers
         found: list[np.ndarray] = []
         for part, arrays in self.stream(
-            lambda part: x[part], len(x), x.shape[1:3], values, memory, progress, beside=beside
+            lambda part: x[part], len(x), x.shape[1:3], wanted, memory, progress, beside=beside
         ):
             # Made once and filled: batches put together in the end would be there twice.
             found = found or [np.empty((len(x), *a.shape[1:]), a.dtype) for a in arrays]
@@ -165,7 +167,7 @@ class Computation:
         feed: Callable[[slice], np.ndarray],
         count: int,
         size: tuple[int, int],
-        values: Sequence[Value],
+        wanted: Sequence[Output],
         memory: float | str | None = None,
         progress: Progress = silent,
         then: Callable[[Any], Any] | None = None,
@@ -181,7 +183,7 @@ class Computation:
             How many images there are.
         size : (height, width)
             Of each.
-        values, memory, progress, beside
+        wanted, memory, progress, beside
             See `evaluate`.
         then : callable, optional
             Makes less of each output before it leaves the backend: tensor (N, ...) to tensor
@@ -190,22 +192,22 @@ class Computation:
         Yields
         ------
         (slice, list of ndarray)
-            Which images, and the outputs for them in the order of ``values``.
+            Which images, and the outputs for them in the order of ``wanted``.
         """
-        values, graph = tuple(values), self.graph
+        wanted, graph = tuple(wanted), self.graph
 
         def function(x: Any) -> list[Any]:
-            made = forward.run(graph, x, values)
-            return [then(value) for value in made] if then else made
+            made = forward.run(graph, x, wanted)
+            return [then(output) for output in made] if then else made
 
-        each = self.bytes_forward(size, values)
+        each = self.bytes_forward(size, wanted)
         length = 0
         for part in batches(count, each, memory, beside):
             taken = part.stop - part.start
             length = length or taken
             fed = [lengthened(feed(part), length)]
-            made = self.run(("evaluate", values, then), lambda: function, fed)
-            yield part, [made.pop(0)[:taken] for _ in values]
+            made = self.run(("evaluate", wanted, then), lambda: function, fed)
+            yield part, [made.pop(0)[:taken] for _ in wanted]
             progress(part.stop, count, "images")
 
     def run(
@@ -228,7 +230,7 @@ class Computation:
                 self._programs.popitem(last=False)
         self._programs.move_to_end(key)
         tensors = map(self.backend.to_tensor, arrays)
-        made = self._programs[key](*tensors, values=self._values)
+        made = self._programs[key](*tensors, weights=self._weights)
         return keras.tree.map_structure(self.backend.to_array, made)
 
     def require_unchanged(self) -> None:
@@ -240,7 +242,7 @@ class Computation:
                 "again with optogram.Network(model)."
             )
 
-    def score_value(self, score: str) -> Value:
+    def score_output(self, score: str) -> Output:
         """Where the scores of classes are read: before ("logit") or after the last activation."""
         if score not in ("logit", "probability"):
             raise InputError(f'score must be "logit" or "probability", not {score!r}.')

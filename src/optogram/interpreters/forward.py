@@ -8,7 +8,7 @@ import keras
 
 from optogram.errors import ModelError
 from optogram.graph.keras_private.copies import own_names
-from optogram.graph.steps import Graph, Step, Value
+from optogram.graph.steps import Graph, Output, Step
 
 _LENGTH = 200
 """How much is quoted of what somebody else's code says."""
@@ -17,12 +17,12 @@ _LENGTH = 200
 def run(
     graph: Graph,
     x: Any,
-    wanted: Sequence[Value],
+    wanted: Sequence[Output],
     add: Mapping[int, Any] | None = None,
     replace: Mapping[int, Callable[[Any, Any], Any]] | None = None,
-    known: Mapping[Value, Any] | None = None,
+    known: Mapping[Output, Any] | None = None,
 ) -> list[Any]:
-    """The values ``wanted`` for the input ``x``.
+    """The outputs ``wanted`` for the input ``x``.
 
     Tensors are let go as soon as no later step reads them.
 
@@ -32,7 +32,7 @@ def run(
         With one input.
     x : tensor of shape (N, H, W, C)
         What is fed, in network units.
-    wanted : sequence of Value
+    wanted : sequence of Output
         What is asked for; steps that none of them depends on are not run.
     add : mapping of int to tensor, optional
         Added to the first output of the step with that index: the perturbed forward pass. The
@@ -41,7 +41,7 @@ def run(
     replace : mapping of int to callable
         What to put in the place of the output of the step with that index, given what the step
         read and what it made: the guided forward pass.
-    known : mapping of Value to tensor
+    known : mapping of Output to tensor
         Outputs that are there already; steps that lead only to them are not run.
 
     Returns
@@ -50,22 +50,22 @@ def run(
         In the order of ``wanted``.
     """
     add, replace = add or {}, replace or {}
-    tensors: dict[Value, Any] = dict(known or {})
+    tensors: dict[Output, Any] = dict(known or {})
     indices = sorted(graph.ancestors(wanted, tensors))
     let_go = graph.last_uses(indices, keep=wanted)
     with own_names():
         for index in indices:
             step = graph.steps[index]
-            is_fed = Value(index) in graph.inputs
+            is_fed = Output(index) in graph.inputs
             outputs = [_fed(step, x)] if is_fed else run_step(step, tensors)
             if index in replace:
                 outputs = [replace[index](tensors[step.inputs[0]], outputs[0])]
             if index in add:
                 outputs[0] = outputs[0] + keras.ops.cast(add[index], outputs[0].dtype)
-            tensors.update((Value(index, i), output) for i, output in enumerate(outputs))
-            for value in let_go.get(index, ()):
-                del tensors[value]
-    return [tensors[value] for value in wanted]
+            tensors.update((Output(index, i), output) for i, output in enumerate(outputs))
+            for unneeded in let_go.get(index, ()):
+                del tensors[unneeded]
+    return [tensors[output] for output in wanted]
 
 
 def _fed(step: Step, x: Any) -> Any:
@@ -74,7 +74,7 @@ def _fed(step: Step, x: Any) -> Any:
 
 
 def run_step(
-    step: Step, tensors: Mapping[Value, Any], run: Callable[..., Any] | None = None
+    step: Step, tensors: Mapping[Output, Any], run: Callable[..., Any] | None = None
 ) -> list[Any]:
     """What ``step`` makes of ``tensors``, those that it reads among them.
 
@@ -83,7 +83,7 @@ def run_step(
     if step.passes_on:
         return [passed_on(step, tensors[step.inputs[0]])]
     args, kwargs = keras.tree.map_structure(
-        lambda leaf: tensors[leaf] if isinstance(leaf, Value) else leaf,
+        lambda leaf: tensors[leaf] if isinstance(leaf, Output) else leaf,
         (step.args, dict(step.kwargs)),
     )
     try:

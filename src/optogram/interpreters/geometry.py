@@ -11,7 +11,7 @@ from optogram.errors import InputError
 from optogram.graph import layer_types
 from optogram.graph.keras_private import nodes
 from optogram.graph.keras_private.copies import own_names
-from optogram.graph.steps import Graph, Returned, Shape, Step, Value
+from optogram.graph.steps import Graph, Output, Returned, Shape, Step
 from optogram.interpreters import forward
 from optogram.interpreters.receptive_field import ReceptiveField, receptive_field
 
@@ -79,17 +79,19 @@ def shapes(
             )
             for index in run
         }
-    tensors: dict[Value, keras.KerasTensor] = {}
+    tensors: dict[Output, keras.KerasTensor] = {}
     own = {
-        Value(index, i): shape for index in run for i, shape in enumerate(graph.steps[index].shapes)
+        Output(index, i): shape
+        for index in run
+        for i, shape in enumerate(graph.steps[index].shapes)
     }
     with own_names():
         for index in run:
             outputs = _specs(graph.steps[index], tensors, input_shape, own)
-            tensors.update((Value(index, i), output) for i, output in enumerate(outputs))
+            tensors.update((Output(index, i), output) for i, output in enumerate(outputs))
     return {
         index: tuple(
-            tuple(tensors[Value(index, i)].shape) for i in range(len(graph.steps[index].shapes))
+            tuple(tensors[Output(index, i)].shape) for i in range(len(graph.steps[index].shapes))
         )
         for index in run
     }
@@ -122,8 +124,8 @@ def measure(
     measured: dict[int, Geometry] = {}
     for index, made in all_shapes.items():
         step = graph.steps[index]
-        read = [all_shapes[value.step][value.output] for value in step.inputs]
-        seen = [measured[value.step].receptive_field for value in step.inputs]
+        read = [all_shapes[output.step][output.index] for output in step.inputs]
+        seen = [measured[output.step].receptive_field for output in step.inputs]
         memory = _attention_bytes(step, read) + sum(
             _elements(shape) * dtype_bytes(dtype)
             for shape, dtype in zip(made, step.dtypes, strict=True)
@@ -153,7 +155,7 @@ def _attention_bytes(step: Step, read: list[Shape]) -> int:
     return int(heads * asking * asked * dtype_bytes(step.dtypes[0]))
 
 
-def peak_memory(graph: Graph, geometry: Mapping[int, Geometry], wanted: Iterable[Value]) -> int:
+def peak_memory(graph: Graph, geometry: Mapping[int, Geometry], wanted: Iterable[Output]) -> int:
     """Bytes alive at once, at most, in a forward pass of one example up to ``wanted``."""
     wanted = list(wanted)
     indices = sorted(graph.ancestors(wanted))
@@ -166,29 +168,29 @@ def peak_memory(graph: Graph, geometry: Mapping[int, Geometry], wanted: Iterable
     return peak
 
 
-def total_memory(graph: Graph, geometry: Mapping[int, Geometry], wanted: Iterable[Value]) -> int:
+def total_memory(graph: Graph, geometry: Mapping[int, Geometry], wanted: Iterable[Output]) -> int:
     """Bytes of all that one example makes on the way to ``wanted``, which the way back reads."""
     return sum(geometry[index].memory for index in graph.ancestors(wanted))
 
 
 def _specs(
     step: Step,
-    tensors: dict[Value, keras.KerasTensor],
+    tensors: dict[Output, keras.KerasTensor],
     input_shape: Shape,
-    own: Mapping[Value, Shape],
+    own: Mapping[Output, Shape],
 ) -> list[keras.KerasTensor]:
     """The symbolic outputs of ``step``; asking for them leaves no trace in the user's graph."""
     if step.kind == "InputLayer":
         return [keras.KerasTensor(input_shape, step.dtypes[0])]
     if step.kind == "Held":
         return [keras.KerasTensor((input_shape[0], *step.shape[1:]), step.dtypes[0])]
-    read = [tensors[value] for value in step.inputs]
+    read = [tensors[output] for output in step.inputs]
     if step.passes_on or step.half == "activation":
         made = [keras.KerasTensor(read[0].shape, step.dtypes[0])]
         _require_fit(step, read, made, input_shape, own)
         return made
     args, kwargs = keras.tree.map_structure(
-        lambda leaf: tensors[leaf] if isinstance(leaf, Value) else leaf,
+        lambda leaf: tensors[leaf] if isinstance(leaf, Output) else leaf,
         (step.args, dict(step.kwargs)),
     )
     try:
@@ -209,14 +211,14 @@ def _specs(
 def _are_declared_wrong(graph: Graph, run: Iterable[int]) -> bool:
     """Whether Keras declares another shape for what a step passes on, as for random crops."""
     return any(
-        step.passes_on and step.shape != graph.steps[value.step].shapes[value.output]
+        step.passes_on and step.shape != graph.steps[output.step].shapes[output.index]
         for step in map(graph.steps.__getitem__, run)
-        for value in step.inputs
+        for output in step.inputs
     )
 
 
 def _require_fit(
-    step: Step, read: list[Any], made: list[Any], input_shape: Shape, own: Mapping[Value, Shape]
+    step: Step, read: list[Any], made: list[Any], input_shape: Shape, own: Mapping[Output, Shape]
 ) -> None:
     """Raise an InputError where a layer gives a shape to what it fails on when it is run.
 
@@ -249,7 +251,7 @@ def _misfit(
     step: Step,
     read: list[Any],
     input_shape: Shape,
-    own: Mapping[Value, Shape],
+    own: Mapping[Output, Shape],
     is_fixed: bool = False,
 ) -> InputError:
     """What to say where ``read`` does not go through ``step``, which may be made for one size."""

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from optogram.graph.steps import Value
+from optogram.graph.steps import Output
 from optogram.interpreters import forward
 from optogram.interpreters.engine import Computation, lengthened
 from optogram.interpreters.memory import LARGEST_BATCH, allowance, batches, taking
@@ -18,10 +18,10 @@ from optogram.progress import Progress, silent
 
 _SMALLEST = np.finfo(np.float32).tiny
 
-Weights = Mapping[Value, np.ndarray]
+Weights = Mapping[Output, np.ndarray]
 """For each output that scores depend on, an array (T, N, ...) or (T, 1, ...).
 
-Score t of image n is Σ value[n] · weights[t, n] over all outputs and their elements; the rest of
+Score t of image n is Σ output[n] · weights[t, n] over all outputs and their elements; the rest of
 the array broadcasts to one example of the output.
 """
 
@@ -56,7 +56,7 @@ def gradients(
     net: Computation,
     x: np.ndarray,
     weights: Weights | None,
-    at: Value | None = None,
+    at: Output | None = None,
     score: str = "logit",
     rectifiers: Collection[int] = (),
     memory: float | str | None = None,
@@ -74,7 +74,7 @@ def gradients(
     weights : mapping, or None
         The scores, as `Weights`. None: each image's own highest-scoring class (T is 1); a single
         sigmoid output counts negative where it says no. The network must have a score a class.
-    at : Value, optional
+    at : Output, optional
         The step whose output is perturbed, first output only; None: the image.
     score : {"logit", "probability"}
         What each image's own answer is chosen and scored by.
@@ -90,7 +90,7 @@ def gradients(
     -------
     Gradients
     """
-    scored = (net.score_value(score),) if weights is None else tuple(weights)
+    scored = (net.score_output(score),) if weights is None else tuple(weights)
     given = [] if weights is None else list(weights.values())
     layouts = tuple(map(layout_of, given))
     wanted = scored if at is None else (*scored, at)
@@ -101,8 +101,8 @@ def gradients(
     def function(perturbed: Any, *others: Any) -> tuple[Any, Any]:
         fed, weights = (perturbed, others) if at is None else (others[0], others[1:])
         add = {} if at is None else {at.step: perturbed}
-        values = forward.run(graph, fed, wanted, add, replace)
-        terms, maps = values[: len(scored)], values[len(scored) :]
+        tensors = forward.run(graph, fed, wanted, add, replace)
+        terms, maps = tensors[: len(scored)], tensors[len(scored) :]
         if layouts:
             total = sum(map(weighted, terms, weights, layouts))
             return total, (total, [], maps)
@@ -208,29 +208,29 @@ def summed_gradient(
 
 
 Layout = tuple[bool, tuple[int, ...]]
-"""Whether each image has weights of its own, and the axes of a value that share one weight."""
+"""Whether each image has weights of its own, and the axes of an output that share one weight."""
 _OWN: Layout = (True, ())
 
 
 def layout_of(weights: np.ndarray) -> Layout:
-    """Whether each image has weights of its own, and the axes of a value that share one weight."""
+    """Whether each image has weights of its own, and which axes of an output share one weight."""
     return weights.shape[1] > 1, tuple(
         axis - 1 for axis in range(2, weights.ndim) if weights.shape[axis] == 1
     )
 
 
-def weighted(values: Any, weights: Any, layout: Layout) -> Any:
-    """Σ values · weights: (N, ...) and (T, N or 1, ...) give (T, N)."""
+def weighted(tensor: Any, weights: Any, layout: Layout) -> Any:
+    """Σ tensor · weights: (N, ...) and (T, N or 1, ...) give (T, N)."""
     is_own, shared = layout
-    values = keras.ops.cast(values, "float32")
+    tensor = keras.ops.cast(tensor, "float32")
     if shared:
-        values = keras.ops.sum(values, axis=shared, keepdims=True)
+        tensor = keras.ops.sum(tensor, axis=shared, keepdims=True)
     if is_own:
-        products = values[None] * weights
+        products = tensor[None] * weights
         return keras.ops.sum(products, axis=tuple(range(2, len(products.shape))))
     # As matrices: the products of every score with every element would fill the memory.
-    values, weights = (keras.ops.reshape(a, (keras.ops.shape(a)[0], -1)) for a in (values, weights))
-    return keras.ops.matmul(weights, keras.ops.transpose(values))
+    tensor, weights = (keras.ops.reshape(a, (keras.ops.shape(a)[0], -1)) for a in (tensor, weights))
+    return keras.ops.matmul(weights, keras.ops.transpose(tensor))
 
 
 def _chunks(
@@ -238,7 +238,7 @@ def _chunks(
     count: int,
     size: tuple[int, int],
     net: Computation,
-    wanted: Sequence[Value],
+    wanted: Sequence[Output],
     memory: float | str | None,
 ) -> Iterator[tuple[slice, slice, tuple[int, int]]]:
     """Which scores and which images go together, and how many of both every batch is filled up to.

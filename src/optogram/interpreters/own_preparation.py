@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from optogram.graph.keras_private.copies import no_updates
-from optogram.graph.steps import Graph, Value
+from optogram.graph.steps import Graph, Output
 from optogram.interpreters import forward
 from optogram.interpreters.ends.proof import as_array, has_weights
 from optogram.interpreters.room import has_room
@@ -134,18 +134,18 @@ def own_preparation(graph: Graph) -> OwnPreparation | None:
     """
     image, before = graph.inputs[0], _before_weights(graph)
     ends = {
-        value
+        output
         for step in graph.steps
         if step.index not in before and step.kind != "Held"
-        for value in step.inputs
-        if value.step in before
+        for output in step.inputs
+        if output.step in before
     }
     if not ends or image in ends:
         return None
     used = sorted(graph.ancestors(ends) - {image.step})
-    values = sorted(ends.union(map(Value, used)), key=lambda value: (value.step, value.output))
-    effects = _effects(graph, [image, *values])
-    found = [effects[value] for value in values if value in ends and value in effects]
+    wanted = sorted(ends.union(map(Output, used)), key=lambda output: (output.step, output.index))
+    effects = _effects(graph, [image, *wanted])
+    found = [effects[output] for output in wanted if output in ends and output in effects]
     if not found or not all(effect.changes_units or effect.is_reversed for effect in found):
         return None
     return OwnPreparation(
@@ -153,7 +153,7 @@ def own_preparation(graph: Graph) -> OwnPreparation | None:
         names=tuple(
             graph.steps[index].name
             for index in used
-            if effects.get(Value(index)) not in [effects.get(v) for v in graph.steps[index].inputs]
+            if effects.get(Output(index)) not in [effects.get(v) for v in graph.steps[index].inputs]
         ),
         changes_units=any(effect.changes_units for effect in found),
         is_reversed=any(effect.is_reversed for effect in found),
@@ -168,7 +168,7 @@ def _before_weights(graph: Graph) -> frozenset[int]:
     found = {graph.inputs[0].step}
     for step in graph.steps:
         is_statistics = isinstance(step.operation, keras.layers.Normalization)
-        reads = [value.step in found for value in step.inputs]
+        reads = [output.step in found for output in step.inputs]
         if reads and all(reads) and (is_statistics or not has_weights(step)):
             found.add(step.index)
     held = {step.index for step in graph.steps if step.kind == "Held"}
@@ -195,26 +195,26 @@ class _Effect:
         return not np.isfinite(steps).all() or not steps.any() or steps.min() > _APART * steps.max()
 
 
-def _effects(graph: Graph, values: Sequence[Value]) -> dict[Value, _Effect]:
-    """What becomes of test pictures at each of the values, where it can be run."""
+def _effects(graph: Graph, wanted: Sequence[Output]) -> dict[Output, _Effect]:
+    """What becomes of test pictures at each output in ``wanted``, where it can be run."""
     sides = graph.steps[graph.inputs[0].step].shape[1:]
     height, width, channels = (side or _SIDE for side in sides)
     noise = np.random.default_rng(0).uniform(0, 255, (height, width, channels))
     colours = [255 * row for row in np.eye(channels)] if channels == _COLOURS else []
     plain = [np.full(channels, grey) for grey in _GREYS] + colours
     images = [np.broadcast_to(colour, noise.shape) for colour in plain] + [noise, noise / 255]
-    if not has_room(graph, graph.ancestors(values), len(images), _SIDE):
+    if not has_room(graph, graph.ancestors(wanted), len(images), _SIDE):
         return {}
     fed = keras.ops.convert_to_tensor(np.stack(images).astype(np.float32))
     # Somebody else's code can fail in any way on images that are not its own. What it writes to
     # variables is let go.
     try:
         with keras.StatelessScope():
-            made = [as_array(tensor) for tensor in forward.run(graph, fed, values)]
+            made = [as_array(tensor) for tensor in forward.run(graph, fed, wanted)]
     except Exception:
         return {}
-    pairs = zip(values, made, strict=True)
-    return {value: _effect(array) for value, array in pairs if array.shape[:1] == (len(images),)}
+    pairs = zip(wanted, made, strict=True)
+    return {output: _effect(array) for output, array in pairs if array.shape[:1] == (len(images),)}
 
 
 def _effect(made: np.ndarray) -> _Effect:

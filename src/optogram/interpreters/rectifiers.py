@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from optogram.graph.steps import Graph, Step, Value
+from optogram.graph.steps import Graph, Output, Step
 
 # By name, underscores and case aside: one rectifier may be written as a function, a layer, or an
 # operation without public class.
@@ -58,7 +58,7 @@ class Rectifiers:
     left_alone: tuple[Step, ...]
 
 
-def find_rectifiers(graph: Graph, scored: Iterable[Value]) -> Rectifiers:
+def find_rectifiers(graph: Graph, scored: Iterable[Output]) -> Rectifiers:
     """The activations among the steps that ``scored`` depend on."""
     treated, left_alone = [], []
     for index in sorted(graph.ancestors(scored)):
@@ -127,7 +127,7 @@ def _plain(activation: Any) -> str:
 
 def _is_zero(given: Any) -> bool:
     """Whether an argument is the number zero, or an array of nothing else."""
-    if given is None or isinstance(given, Value):
+    if given is None or isinstance(given, Output):
         return False
     try:
         return not np.any(keras.ops.convert_to_numpy(given))

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from optogram.errors import InputError
-from optogram.graph.steps import Graph, Value
+from optogram.graph.steps import Graph, Output
 from optogram.interpreters.geometry import Geometry, peak_memory, total_memory
 from optogram.interpreters.memory import free, in_words
 
@@ -15,12 +15,12 @@ _BYTES_TRIED = 16
 """What is tried out is there as float32, once or twice, and as float64."""
 
 
-def bytes_forward(graph: Graph, geometry: Mapping[int, Geometry], wanted: Sequence[Value]) -> int:
+def bytes_forward(graph: Graph, geometry: Mapping[int, Geometry], wanted: Sequence[Output]) -> int:
     """About how many bytes one image takes on the way to ``wanted``."""
     return WORKSPACE * peak_memory(graph, geometry, wanted)
 
 
-def bytes_backward(graph: Graph, geometry: Mapping[int, Geometry], wanted: Sequence[Value]) -> int:
+def bytes_backward(graph: Graph, geometry: Mapping[int, Geometry], wanted: Sequence[Output]) -> int:
     """About how many bytes one image takes on the way to ``wanted`` and back again."""
     return WORKSPACE * total_memory(graph, geometry, wanted)
 

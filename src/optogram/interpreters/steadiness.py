@@ -9,7 +9,7 @@ import numpy as np
 from optogram import backend
 from optogram.graph.keras_private import layer_modes
 from optogram.graph.mixing import is_written_by_keras, mixed_axes
-from optogram.graph.steps import Graph, Step, Value
+from optogram.graph.steps import Graph, Output, Step
 from optogram.graph.training_mode import Alone
 from optogram.interpreters import forward
 
@@ -30,7 +30,7 @@ _OF_THE_BATCH = (
 
 
 def notes(
-    graph: Graph, answer: Value, model: keras.Model, variables: Sequence[keras.Variable]
+    graph: Graph, answer: Output, model: keras.Model, variables: Sequence[keras.Variable]
 ) -> tuple[str, ...]:
     """What the user should know of a network that gives one image several answers.
 
@@ -40,7 +40,7 @@ def notes(
     ----------
     graph : Graph
         With one input.
-    answer : Value
+    answer : Output
         What is compared.
     model : keras.Model
         Whose random numbers are drawn anew.
@@ -57,7 +57,7 @@ def notes(
 
 def _found(
     graph: Graph,
-    answer: Value,
+    answer: Output,
     seeds: Sequence[keras.Variable],
     variables: Sequence[keras.Variable],
 ) -> tuple[str, ...]:
@@ -73,7 +73,7 @@ def _found(
 
     def answers(images: Sequence[np.ndarray], values: list) -> np.ndarray:
         fed = current.to_tensor(np.stack(images).astype(np.float32))
-        return current.to_array(program(fed, values=values)[0])
+        return current.to_array(program(fed, weights=values)[0])
 
     sides = [side or _NOMINAL_SIDE for side in graph.steps[graph.inputs[0].step].shape[1:]]
     one, other, third = np.random.default_rng(0).uniform(0, 1, (3, *sides))

@@ -8,7 +8,7 @@ import numpy as np
 from optogram.arguments import checked
 from optogram.errors import InputError
 from optogram.graph import layer_types
-from optogram.graph.steps import Step, Value
+from optogram.graph.steps import Output, Step
 from optogram.methods.request.diagnosis import doubts_about_images, doubts_about_maps
 from optogram.methods.request.request import photos_of, source_of
 from optogram.network.network import Network, made_bytes
@@ -78,7 +78,7 @@ def feature_maps(
             )
     x = net.prepare(image, fit) if size is None else _prepared(net, image, fit, size)
     known, x = photos_of(x), np.asarray(x)
-    values = [Value(net.step(name).index) for name in names]
+    values = [Output(net.step(name).index) for name in names]
     found = net.evaluate(x, values, memory, progress, made_bytes(x, image))
     doubts = (*net.notes, *doubts_about_images(net, image, x))
     pictures, source = net.display(x), source_of(net, x.shape[1:])

@@ -11,7 +11,7 @@ import numpy as np
 
 from optogram.arguments import checked, whole
 from optogram.errors import InputError, PhotoError
-from optogram.graph.steps import Value
+from optogram.graph.steps import Output
 from optogram.methods.request.checkpoint import Ledger, fingerprint, photo_mark
 from optogram.methods.request.request import source_of
 from optogram.network.network import Network
@@ -93,10 +93,10 @@ def strongest_images(
     chosen = _filters(filters, step.shape[-1] or 0, layer)
     height, width = size or (_SIDE, _SIDE)
     fitted = (net.size[0] or int(height), net.size[1] or int(width))
-    value = Value(step.index)
+    output = Output(step.index)
     strongest, ledger = _Strongest.begin(len(chosen), top), None
     if resume is not None:
-        mark = fingerprint(net, [value], fitted, layer, top, chosen, fit)
+        mark = fingerprint(net, [output], fitted, layer, top, chosen, fit)
         ledger = Ledger(Path(resume), mark, "strongest_images")
         strongest = strongest.read(ledger, dict(zip(names, sources, strict=True)))
     left = [i for i, name in enumerate(names) if name not in strongest.done]
@@ -116,7 +116,7 @@ def strongest_images(
 
     try:
         for part, (peaks,) in net.stream(
-            feed, len(left), fitted, [value], memory, silent, then=_peaks
+            feed, len(left), fitted, [output], memory, silent, then=_peaks
         ):
             read = [row for row, i in enumerate(left[part]) if i not in unread]
             batch = [left[part][row] for row in read]
@@ -134,7 +134,7 @@ def strongest_images(
     if len(strongest.unread) == len(names):
         first = next(iter(strongest.unread.values()))
         raise InputError(f"None of the {len(names)} photos can be read: {first}")
-    columns = net.shape(value, fitted)[1]
+    columns = net.shape(output, fitted)[1]
     known = strongest.photos != ""
     positions = np.where(known[..., None], np.stack(divmod(strongest.places, columns), axis=-1), 0)
     return StrongestImages(

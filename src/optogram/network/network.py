@@ -416,7 +416,7 @@ class Network(Computation):
         operation = step.operation
         if isinstance(operation, keras.layers.Permute | keras.layers.Reshape):
             read = step.inputs[0]
-            return len(self.graph.steps[read.step].shapes[read.output]) == len(step.shape)
+            return len(self.graph.steps[read.step].shapes[read.index]) == len(step.shape)
         return step.passes_on or isinstance(operation, (*layer_types.NOT_EXPLAINED_AT, Returned))
 
     def _checked(self, x: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 from optogram.graph import layer_types
-from optogram.graph.steps import Graph, Step, Value
+from optogram.graph.steps import Graph, Output, Step
 
 # Keras's own steps, by the name of their class or function without underscores.
 MOVES = frozenset(
@@ -77,11 +77,11 @@ _SCALES = frozenset(
 _BOTH = frozenset({"large", "small"})
 
 
-def unbounded(graph: Graph, value: Value) -> frozenset[str]:
-    """Whether ``value`` can be "large" and "small" beyond all bounds, as the graph proves."""
-    step = graph.steps[value.step]
+def unbounded(graph: Graph, output: Output) -> frozenset[str]:
+    """Whether ``output`` can be "large" and "small" beyond all bounds, as the graph proves."""
+    step = graph.steps[output.step]
     name = name_of(step)
-    if value in graph.inputs or (name == "linear" and _is_weighted_sum(step)):
+    if output in graph.inputs or (name == "linear" and _is_weighted_sum(step)):
         return _BOTH
     is_ratio = name in ("divide", "truedivide") and len(step.inputs) > 1
     known = _KEEPS_BOUNDS | _LARGE_OF_LARGE | _LARGE_OF_ANY | _SCALES

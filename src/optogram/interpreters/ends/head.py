@@ -9,13 +9,13 @@ import keras
 import numpy as np
 
 from optogram.graph.keras_private.copies import no_updates, own_names
-from optogram.graph.steps import Graph, Step, Value
+from optogram.graph.steps import Graph, Output, Step
 from optogram.interpreters.ends.outputs import kind_of_outputs
 from optogram.interpreters.ends.proof import Ending, proven, sigmoid, softmax
 
 _RANK_OF_SCORES = 2
 _LEAST = 1e-30
-"""Probabilities below it are taken for it: their logarithm has neither value nor gradient."""
+"""Probabilities below it are taken for it: the logarithm of 0 is infinite."""
 LEAST_LOGIT = float(np.log(_LEAST))
 """The logarithm that stands for that of a probability of 0."""
 
@@ -28,9 +28,9 @@ class Head:
     ----------
     kind : {"softmax", "sigmoid", "linear"}
         The activation that the network ends with.
-    logits : Value
+    logits : Output
         What goes into that activation; the output itself for a linear head.
-    output : Value
+    output : Output
         What the network returns.
     shape : tuple
         Of the output, batch first.
@@ -40,8 +40,8 @@ class Head:
     """
 
     kind: str
-    logits: Value
-    output: Value
+    logits: Output
+    output: Output
     shape: tuple[int | None, ...]
     is_hidden: bool = False
 
@@ -110,7 +110,7 @@ def find_head(graph: Graph, variables: Sequence[keras.Variable]) -> tuple[Graph,
     1×1 get a step that drops those axes.
     """
     graph, output = _flat(graph, graph.outputs[0])
-    shape = graph.steps[output.step].shapes[output.output]
+    shape = graph.steps[output.step].shapes[output.index]
     ending = proven(graph, output)
     if ending is not None:
         graph, logits = _moved(graph, ending)
@@ -135,9 +135,9 @@ def hidden_note(head: Head) -> str:
     )
 
 
-def _flat(graph: Graph, output: Value) -> tuple[Graph, Value]:
+def _flat(graph: Graph, output: Output) -> tuple[Graph, Output]:
     """The graph with scores (N, 1, 1, C) as (N, C), where they are that: one axis is not 1."""
-    sides = graph.steps[output.step].shapes[output.output][1:]
+    sides = graph.steps[output.step].shapes[output.index][1:]
     ones = [axis for axis, side in enumerate(sides, 1) if side == 1]
     if len(sides) < _RANK_OF_SCORES or None in sides or len(ones) < len(sides) - 1:
         return graph, output
@@ -145,45 +145,45 @@ def _flat(graph: Graph, output: Value) -> tuple[Graph, Value]:
     return _appended(graph, output, "flat", drop)
 
 
-def _moved(graph: Graph, ending: Ending) -> tuple[Graph, Value]:
+def _moved(graph: Graph, ending: Ending) -> tuple[Graph, Output]:
     """The graph with logits taken through the steps that move elements behind the activation."""
     steps, logits = list(graph.steps), ending.logits
     for step in ending.moves:
         taken = _reading(step, logits)
-        kind = steps[logits.step].dtypes[logits.output]
+        kind = steps[logits.step].dtypes[logits.index]
         steps.append(replace(taken, index=len(steps), name=f"{step.name}:logits", dtypes=(kind,)))
-        logits = Value(steps[-1].index)
+        logits = Output(steps[-1].index)
     return replace(graph, steps=tuple(steps)), logits
 
 
-def _reading(step: Step, value: Value) -> Step:
-    """The step reading ``value`` in place of the one tensor that it reads."""
+def _reading(step: Step, output: Output) -> Step:
+    """The step reading ``output`` in place of the one tensor that it reads."""
     args, kwargs = keras.tree.map_structure(
-        lambda leaf: value if isinstance(leaf, Value) else leaf, (step.args, dict(step.kwargs))
+        lambda leaf: output if isinstance(leaf, Output) else leaf, (step.args, dict(step.kwargs))
     )
-    return replace(step, args=args, kwargs=kwargs, inputs=(value,) * len(step.inputs))
+    return replace(step, args=args, kwargs=kwargs, inputs=(output,) * len(step.inputs))
 
 
 def _appended(
-    graph: Graph, value: Value, what: str, run: Callable[[Any], Any]
-) -> tuple[Graph, Value]:
-    """The graph with one more step, ``run`` on ``value``, and what that makes."""
-    read = graph.steps[value.step]
+    graph: Graph, output: Output, what: str, run: Callable[[Any], Any]
+) -> tuple[Graph, Output]:
+    """The graph with one more step, ``run`` on ``output``, and what that makes."""
+    read = graph.steps[output.step]
     with own_names():
-        made = run(keras.KerasTensor(read.shapes[value.output], read.dtypes[value.output]))
+        made = run(keras.KerasTensor(read.shapes[output.index], read.dtypes[output.index]))
     step = Step(
         index=len(graph.steps),
         name=f"{read.name}:{what}",
         kind=what.title(),
         operation=run,
         run=run,
-        args=(value,),
+        args=(output,),
         kwargs={},
-        inputs=(value,),
+        inputs=(output,),
         shapes=(tuple(made.shape),),
         dtypes=(made.dtype,),
     )
-    return replace(graph, steps=(*graph.steps, step)), Value(step.index)
+    return replace(graph, steps=(*graph.steps, step)), Output(step.index)
 
 
 def _logarithm(probabilities: Any) -> Any:

@@ -13,7 +13,7 @@ import numpy as np
 
 from optogram import backend
 from optogram.errors import InputError
-from optogram.graph.steps import Graph, Shape, Value
+from optogram.graph.steps import Graph, Output, Shape
 from optogram.interpreters import forward
 from optogram.interpreters.ends.bounds import unbounded
 from optogram.interpreters.ends.proof import as_array, can_be_tried, has_weights, random_numbers
@@ -33,7 +33,7 @@ _LARGE, _FAR = 1000, 0.2
 """Both, for images of larger numbers than 1000, whose sums are rounded more."""
 
 
-def kind_of_outputs(graph: Graph, output: Value, variables: Sequence[keras.Variable]) -> str:
+def kind_of_outputs(graph: Graph, output: Output, variables: Sequence[keras.Variable]) -> str:
     """What ``output`` (N, ..., C) is: "softmax", "sigmoid" or "linear".
 
     Probabilities are within 0…1 whatever the network is fed; those of one softmax also add up to 1.
@@ -43,7 +43,7 @@ def kind_of_outputs(graph: Graph, output: Value, variables: Sequence[keras.Varia
     bounds leaves 0…1 for some of these, however small it is for photos.
     """
     step = graph.steps[output.step]
-    seen = _Seen(step.dtypes[output.output], step.shapes[output.output][-1])
+    seen = _Seen(step.dtypes[output.index], step.shapes[output.index][-1])
     ends = _weighted(graph, output)
     if output not in ends and can_be_tried(graph, output, ends):
         made = _made_of(graph, output, random_numbers(graph, ends))
@@ -59,7 +59,7 @@ def kind_of_outputs(graph: Graph, output: Value, variables: Sequence[keras.Varia
     return seen.kind
 
 
-def _made_of(graph: Graph, output: Value, given: Mapping[Value, Any]) -> np.ndarray | None:
+def _made_of(graph: Graph, output: Output, given: Mapping[Output, Any]) -> np.ndarray | None:
     """What ``output`` is with other tensors in the place of some; None where that fails."""
     # As code can in any way on numbers that are not the network's own. What it writes is let go.
     with suppress(Exception), keras.StatelessScope():
@@ -67,17 +67,17 @@ def _made_of(graph: Graph, output: Value, given: Mapping[Value, Any]) -> np.ndar
     return None
 
 
-def _weighted(graph: Graph, output: Value) -> list[Value]:
+def _weighted(graph: Graph, output: Output) -> list[Output]:
     """What the last weights make, of which the steps behind them make ``output``."""
-    found, waiting = set[Value](), {output}
+    found, waiting = set[Output](), {output}
     while waiting:
-        value = waiting.pop()
-        step = graph.steps[value.step]
+        output = waiting.pop()
+        step = graph.steps[output.step]
         if not step.inputs or step.kind == "Held" or has_weights(step):
-            found.add(value)
+            found.add(output)
         else:
             waiting.update(step.inputs)
-    return sorted(found, key=lambda value: (value.step, value.output))
+    return sorted(found, key=lambda output: (output.step, output.index))
 
 
 class _Seen:
@@ -110,7 +110,7 @@ class _Seen:
 
 
 def _answers(
-    graph: Graph, output: Value, variables: Sequence[keras.Variable]
+    graph: Graph, output: Output, variables: Sequence[keras.Variable]
 ) -> Iterator[tuple[bool, np.ndarray]]:
     """Whether test images are large numbers, and what the network returns for them."""
     computing, size = backend.current(), _size(graph)

@@ -12,7 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from optogram.graph.steps import Graph, Returned, Shape, Step, Value
+from optogram.graph.steps import Graph, Output, Returned, Shape, Step
 from optogram.interpreters import forward
 from optogram.interpreters.ends.bounds import MOVES, name_of, unbounded
 from optogram.interpreters.room import has_room
@@ -36,18 +36,18 @@ class Ending:
     ----------
     kind : {"softmax", "sigmoid", "linear"}
         The activation, over the last axis of the output.
-    logits : Value
+    logits : Output
         What goes into it; the output itself where it is linear.
     moves : tuple of Step
         The steps behind it that move elements: logits are taken through these.
     """
 
     kind: str
-    logits: Value
+    logits: Output
     moves: tuple[Step, ...] = ()
 
 
-def proven(graph: Graph, output: Value) -> Ending | None:
+def proven(graph: Graph, output: Output) -> Ending | None:
     """How ``output`` is made, where the graph proves it.
 
     Looked through are all steps behind the activation that leave it a softmax over the last axis,
@@ -60,14 +60,14 @@ def proven(graph: Graph, output: Value) -> Ending | None:
     return found
 
 
-def without_returned(graph: Graph, output: Value) -> tuple[Graph, Value]:
+def without_returned(graph: Graph, output: Output) -> tuple[Graph, Output]:
     """The graph with each step reading what is behind those that stand for inlined layers."""
     if not any(isinstance(step.operation, Returned) for step in graph.steps):
         return graph, output
 
     def behind(leaf: Any) -> Any:
-        while isinstance(leaf, Value) and isinstance(graph.steps[leaf.step].operation, Returned):
-            leaf = graph.steps[leaf.step].inputs[leaf.output]
+        while isinstance(leaf, Output) and isinstance(graph.steps[leaf.step].operation, Returned):
+            leaf = graph.steps[leaf.step].inputs[leaf.index]
         return leaf
 
     steps = (
@@ -82,30 +82,30 @@ def without_returned(graph: Graph, output: Value) -> tuple[Graph, Value]:
     return replace(graph, steps=tuple(steps)), behind(output)
 
 
-def _looked_through(graph: Graph, output: Value) -> Ending | None:
-    value, between = output, list[Step]()
+def _looked_through(graph: Graph, output: Output) -> Ending | None:
+    tensor, between = output, list[Step]()
     moves: tuple[Step, ...] = ()
     while True:
-        read, steps = _before(graph, value)
+        read, steps = _before(graph, tensor)
         between += steps
         if read is None or len(between) > _LONGEST:
             return None
-        shape, made = _shape(graph, read), _shape(graph, value)
+        shape, made = _shape(graph, read), _shape(graph, tensor)
         if len(steps) == 1 and (shape != made or name_of(steps[0]) in MOVES):
             moves = (steps[0], *moves)
         elif shape != made:
             return None
         elif kind := _activation(graph, read, moves, output, _tolerance(graph, read, between)):
             return Ending(kind, read, moves)
-        value = read
+        tensor = read
 
 
-def _before(graph: Graph, value: Value) -> tuple[Value | None, list[Step]]:
-    """The nearest tensor that all of ``value`` is made of, and the steps between.
+def _before(graph: Graph, tensor: Output) -> tuple[Output | None, list[Step]]:
+    """The nearest tensor that all of ``tensor`` is made of, and the steps between.
 
     None where the steps between have weights, or are many.
     """
-    waiting, steps = {value}, list[Step]()
+    waiting, steps = {tensor}, list[Step]()
     while len(steps) < _LONGEST:
         last = max(waiting, key=lambda one: one.step)
         step = graph.steps[last.step]
@@ -126,7 +126,7 @@ def has_weights(step: Step) -> bool:
 
 
 def _activation(
-    graph: Graph, read: Value, moves: Sequence[Step], output: Value, tolerance: float
+    graph: Graph, read: Output, moves: Sequence[Step], output: Output, tolerance: float
 ) -> str | None:
     """Whether ``output`` is the softmax or the sigmoid of ``read``, taken through ``moves``."""
     if not can_be_tried(graph, output, [read]):
@@ -149,29 +149,29 @@ def _activation(
     return None
 
 
-def can_be_tried(graph: Graph, output: Value, known: Sequence[Value]) -> bool:
+def can_be_tried(graph: Graph, output: Output, known: Sequence[Output]) -> bool:
     """Whether there is room for what becomes of `random_numbers` for ``known`` up to ``output``."""
-    steps = graph.ancestors([output], known) | {value.step for value in known}
+    steps = graph.ancestors([output], known) | {tensor.step for tensor in known}
     _, count = _examples(graph, known)
     return has_room(graph, steps, count, _UNKNOWN_SIDE)
 
 
-def _examples(graph: Graph, values: Sequence[Value]) -> tuple[list[list[int]], int]:
-    """The shapes of ``values``, open sides made up, and how many examples of all are tried."""
-    shapes = [[side or _UNKNOWN_SIDE for side in _shape(graph, value)[1:]] for value in values]
+def _examples(graph: Graph, wanted: Sequence[Output]) -> tuple[list[list[int]], int]:
+    """The shapes of ``wanted``, open sides made up, and how many examples of all are tried."""
+    shapes = [[side or _UNKNOWN_SIDE for side in _shape(graph, tensor)[1:]] for tensor in wanted]
     return shapes, int(np.clip(_NUMBERS // max(1, *map(math.prod, shapes)), 2, _EXAMPLES))
 
 
-def random_numbers(graph: Graph, values: Sequence[Value]) -> dict[Value, Any]:
-    """Tensors for ``values``, from numbers that saturate nothing to some that saturate all."""
+def random_numbers(graph: Graph, wanted: Sequence[Output]) -> dict[Output, Any]:
+    """Tensors for ``wanted``, from numbers that saturate nothing to some that saturate all."""
     rng = np.random.default_rng(0)
-    shapes, count = _examples(graph, values)
+    shapes, count = _examples(graph, wanted)
     found = {}
-    for value, sides in zip(values, shapes, strict=True):
-        kind = graph.steps[value.step].dtypes[value.output]
+    for tensor, sides in zip(wanted, shapes, strict=True):
+        kind = graph.steps[tensor.step].dtypes[tensor.index]
         reach = np.geomspace(0.5, _REACH_OF_HALVES if "16" in kind else _REACH, count)
         drawn = rng.uniform(-1, 1, (count, *sides)) * reach.reshape(-1, *(1 for _ in sides))
-        found[value] = keras.ops.cast(keras.ops.convert_to_tensor(drawn.astype(np.float32)), kind)
+        found[tensor] = keras.ops.cast(keras.ops.convert_to_tensor(drawn.astype(np.float32)), kind)
     return found
 
 
@@ -181,7 +181,7 @@ def as_array(tensor: Any) -> np.ndarray:
     return np.asarray(array, np.float64)
 
 
-def _tolerance(graph: Graph, read: Value, between: Sequence[Step]) -> float:
+def _tolerance(graph: Graph, read: Output, between: Sequence[Step]) -> float:
     """How far rounding lets probabilities be off behind the steps ``between``."""
     types = [kind for step in (graph.steps[read.step], *between) for kind in step.dtypes]
     return max(_TOLERANCE.get(kind, _EXACT) for kind in types)
@@ -204,5 +204,5 @@ _ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
-def _shape(graph: Graph, value: Value) -> Shape:
-    return graph.steps[value.step].shapes[value.output]
+def _shape(graph: Graph, tensor: Output) -> Shape:
+    return graph.steps[tensor.step].shapes[tensor.index]

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from optogram.graph.steps import Step, Value
+from optogram.graph.steps import Output, Step
 from optogram.interpreters.engine import Computation
 from optogram.interpreters.reach import POINT
 from optogram.interpreters.windowed.program import Move, Program
@@ -40,7 +40,7 @@ class WindowPlan:
         What is run.
     size : (height, width)
         Of the image.
-    values : sequence of Value
+    wanted : sequence of Output
         Which outputs are wanted.
     rows, columns : int ndarrays of shape (P, 2)
         The first row of each change and the one after its last; the same of columns. Any rows go
@@ -53,12 +53,12 @@ class WindowPlan:
 
     Attributes
     ----------
-    net, values, graph
+    net, wanted, graph
         As handed in; ``graph`` is that of the network.
     image : int
         The step that is fed.
     geometry : mapping of int to Geometry
-        Of the steps that lead to the values, for the whole image.
+        Of the steps that lead to these outputs, for the whole image.
     rules : mapping of int to Rule
         How steps can be run on windows.
     windows : mapping of int to Window
@@ -77,19 +77,19 @@ class WindowPlan:
         self,
         net: Computation,
         size: tuple[int, int],
-        values: Sequence[Value],
+        wanted: Sequence[Output],
         rows: np.ndarray,
         columns: np.ndarray,
         count: int,
         one_at_a_time: bool = False,
     ) -> None:
-        self.net, self.values, self.graph = net, tuple(values), net.graph
+        self.net, self.wanted, self.graph = net, tuple(wanted), net.graph
         self.image = net.graph.inputs[0].step
-        self.geometry = net.geometry(size, self.values)
-        ancestors = sorted(net.graph.ancestors(self.values))
+        self.geometry = net.geometry(size, self.wanted)
+        ancestors = sorted(net.graph.ancestors(self.wanted))
         shapes = {index: self.geometry[index].shape for index in ancestors}
         rules = {
-            index: rule(step, [shapes[value.step] for value in step.inputs], shapes[index])
+            index: rule(step, [shapes[output.step] for output in step.inputs], shapes[index])
             for index in ancestors
             if (step := net.graph.steps[index]).inputs
         }
@@ -115,9 +115,9 @@ class WindowPlan:
         step, rule = self.graph.steps[index], self.rules[index]
         return [
             None
-            if rule.reach == POINT and self._key(value.step) == self._key(index)
-            else Move(value.step, index, rule.reach, rule.run is not None, rule.fill)
-            for value in step.inputs
+            if rule.reach == POINT and self._key(output.step) == self._key(index)
+            else Move(output.step, index, rule.reach, rule.run is not None, rule.fill)
+            for output in step.inputs
         ]
 
     def _ratio(self, index: int, move: Move | None = None) -> float:
@@ -155,10 +155,10 @@ class WindowPlan:
         put, call = np.zeros(count), _CALL / together
         for here, index in enumerate(ancestors):
             step, size = self.graph.steps[index], self.geometry[index].memory
-            for value in step.inputs:
+            for output in step.inputs:
                 end = here if self._is_windowed(index) else count
-                ends[place[value.step]] = max(end, ends[place[value.step]])
-            read = sum(self.geometry[value.step].memory for value in step.inputs)
+                ends[place[output.step]] = max(end, ends[place[output.step]])
+            read = sum(self.geometry[output.step].memory for output in step.inputs)
             work = self.geometry[index].flops + _BYTE * (read + size)
             whole[here] = 0 if step.passes_on else work + call
             put[here] = 3 * _BYTE * size
@@ -179,8 +179,8 @@ class WindowPlan:
                 windowed[here], put[here] = 3 * whole[here] * self._ratio(step.inputs[0].step), 0
             else:
                 windowed[here] = whole[here]
-        for value in self.values:
-            ends[place[value.step]] = count
+        for output in self.wanted:
+            ends[place[output.step]] = count
         # Cut k runs those of the first k steps on windows that can be; what others read of them is
         # put together whole.
         crosses = np.zeros(count + 2)

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from optogram.graph.keras_private.copies import own_names
-from optogram.graph.steps import Graph, Step, Value
+from optogram.graph.steps import Graph, Output, Step
 from optogram.interpreters import forward
 from optogram.interpreters.reach import POINT, Reach
 from optogram.interpreters.windowed.rules import Rule
@@ -132,12 +132,12 @@ class Program:
         indices = [next(given) for _ in self.moves]
         shares = {index: next(given) for index in self.divided}
         both = keras.ops.concatenate([_flat(x), _flat(paint)], axis=0)
-        tensors = {Value(self.image): self.gather(both, places)}
-        let_go = graph.last_uses([*self.rules, *self.means], [Value(i) for i in self.puts])
+        tensors = {Output(self.image): self.gather(both, places)}
+        let_go = graph.last_uses([*self.rules, *self.means], [Output(i) for i in self.puts])
 
         def moved(number: int) -> Any:
             move = self.moves[number]
-            new = tensors[Value(move.source)]
+            new = tensors[Output(move.source)]
             as_it_is, places = _flat(keras.ops.cast(old[move.source], new.dtype)), indices[number]
             if move.is_old:
                 return self.gather(as_it_is, places)
@@ -157,18 +157,18 @@ class Program:
                     made = self._run(step, tensors, moved)
                 if index in shares:
                     made = made * keras.ops.cast(shares[index], made.dtype)
-                tensors[Value(index)] = made
-                for value in let_go.get(index, ()):
-                    tensors.pop(value, None)
+                tensors[Output(index)] = made
+                for output in let_go.get(index, ()):
+                    tensors.pop(output, None)
         return [
-            tensors[Value(index)] if number is None else moved(number)
+            tensors[Output(index)] if number is None else moved(number)
             for index, number in self.puts.items()
         ]
 
-    def _run(self, step: Step, tensors: Mapping[Value, Any], moved: Callable[[int], Any]) -> Any:
+    def _run(self, step: Step, tensors: Mapping[Output, Any], moved: Callable[[int], Any]) -> Any:
         read = {
-            value: tensors[value] if number is None else moved(number)
-            for value, number in zip(step.inputs, self.reads[step.index], strict=True)
+            output: tensors[output] if number is None else moved(number)
+            for output, number in zip(step.inputs, self.reads[step.index], strict=True)
         }
         run = self.rules[step.index].run
         if run is None:

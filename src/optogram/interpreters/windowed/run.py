@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from optogram.graph.steps import Value
+from optogram.graph.steps import Output
 from optogram.interpreters import forward
 from optogram.interpreters.engine import lengthened
 from optogram.interpreters.geometry import peak_memory
@@ -61,7 +61,7 @@ class Windowed:
 
     def base(self, x: np.ndarray, memory: float | str | None = None) -> list[Any]:
         """What is needed of the image (1, H, W, C) as it is, as tensors, for `stream`."""
-        wanted = [Value(index) for index in self._plan.program.bases]
+        wanted = [Output(index) for index in self._plan.program.bases]
         found = self._plan.net.evaluate(x, wanted, memory) if wanted else []
         return [self._plan.net.backend.to_tensor(array) for array in (x, *found)]
 
@@ -91,7 +91,7 @@ class Windowed:
         Yields
         ------
         (int ndarray, list of ndarray)
-            Which of the places, and the outputs for them in the order of the values.
+            Which of the places, and the outputs for them in the order of ``wanted``.
         """
         free = max(0, allowance(memory) - self._held)
         together = min(LARGEST_BATCH, len(places), max(1, free // 2 // self._tail_bytes))
@@ -126,15 +126,15 @@ class Windowed:
         self, crossing: Sequence[np.ndarray], together: int, count: int
     ) -> list[np.ndarray]:
         """The outputs asked for, out of what left the windows."""
-        graph, values = self._plan.graph, self._plan.values
-        known = [Value(index) for index in self._plan.program.puts]
-        if set(values) <= set(known):
-            return [crossing[known.index(value)] for value in values]
+        graph, wanted = self._plan.graph, self._plan.wanted
+        known = [Output(index) for index in self._plan.program.puts]
+        if set(wanted) <= set(known):
+            return [crossing[known.index(output)] for output in wanted]
 
         def function(*tensors: Any) -> list[Any]:
-            return forward.run(graph, None, values, known=dict(zip(known, tensors, strict=True)))
+            return forward.run(graph, None, wanted, known=dict(zip(known, tensors, strict=True)))
 
-        key = ("behind windows", values, tuple(known))
+        key = ("behind windows", wanted, tuple(known))
         fed = [lengthened(array, together) for array in crossing]
         return [array[:count] for array in self._plan.net.run(key, lambda: function, fed)]
 
@@ -218,7 +218,7 @@ class Windowed:
     @cached_property
     def _tail_bytes(self) -> int:
         """Bytes that a change takes behind the windows, at most."""
-        return bytes_forward(self._plan.graph, self._plan.geometry, self._plan.values)
+        return bytes_forward(self._plan.graph, self._plan.geometry, self._plan.wanted)
 
     def _bytes_each(self, rows: int, columns: int) -> int:
         """Bytes that a change of a group of rows and a group of columns takes on windows."""
@@ -252,7 +252,7 @@ class Windowed:
                         if m
                     )
                 geometry[index] = replace(geometry[index], memory=int(size))
-        puts = [Value(index) for index in self._plan.program.puts]
+        puts = [Output(index) for index in self._plan.program.puts]
         whole = sum(self._plan.geometry[index].memory for index in self._plan.program.puts)
         return WORKSPACE * (peak_memory(self._plan.graph, geometry, puts) + whole)
 

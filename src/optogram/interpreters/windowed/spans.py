@@ -81,15 +81,15 @@ def windows(
     found: dict[int, Window] = {graph.inputs[0].step: image}
     for index in sorted(followed):
         step, made = graph.steps[index], shapes[index]
-        if any(value.step not in found for value in step.inputs):
+        if any(output.step not in found for output in step.inputs):
             continue
-        reaches = reach(step, [shapes[value.step] for value in step.inputs], made)
+        reaches = reach(step, [shapes[output.step] for output in step.inputs], made)
         if reaches is None:
             continue
         along = [
             [
-                found[value.step][axis].through(reaches[axis], made[1 + axis] or 0)
-                for value in step.inputs
+                found[output.step][axis].through(reaches[axis], made[1 + axis] or 0)
+                for output in step.inputs
             ]
             for axis in (0, 1)
         ]

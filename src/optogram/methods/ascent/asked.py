@@ -10,7 +10,7 @@ import numpy as np
 
 from optogram.arguments import MOST_SEED, whole
 from optogram.errors import InputError
-from optogram.graph.steps import Value
+from optogram.graph.steps import Output
 from optogram.methods.ascent.climb import Plan, plan
 from optogram.methods.ascent.recipe import Recipe
 from optogram.network.network import Network
@@ -84,16 +84,16 @@ def read(
     """The arguments of `maximize`; InputError where they cannot be used."""
     seed = whole("seed", seed, 0, MOST_SEED)
     frames = None if frames is None else whole("frames", frames, 1)
-    net.score_value(score)
+    net.score_output(score)
     targets = targets_of(target)
-    groups: dict[tuple[Value, ...], list[int]] = {}
+    groups: dict[tuple[Output, ...], list[int]] = {}
     for i, single in enumerate(targets):
         groups.setdefault(single.outputs(net, score), []).append(i)
     if size is None and not as_layer and recipe.side:
-        for values in groups:
-            net.bytes_forward(net.nominal_size, values)  # raises where there is no room
+        for wanted in groups:
+            net.bytes_forward(net.nominal_size, wanted)  # raises where there is no room
         side = (recipe.side, recipe.side)
-        if _are_means(net, targets, score) and all(_takes(net, side, values) for values in groups):
+        if _are_means(net, targets, score) and all(_takes(net, side, wanted) for wanted in groups):
             size = side
     canvas = _canvas(net, groups, size, as_layer)
     if 2 * recipe.crop >= min(canvas):
@@ -105,9 +105,9 @@ def read(
     if photo is not None and photo.ndim == 4 and len(photo) not in (1, len(targets)):
         raise InputError(f"Got {len(photo)} starts for {len(targets)} targets: give one, or each.")
     plans = []
-    for values, members in groups.items():
+    for wanted, members in groups.items():
         kept = recipe.steps // frames if frames else 0
-        plans.append((plan(net, recipe, canvas, values, score, seed, kept), members))
+        plans.append((plan(net, recipe, canvas, wanted, score, seed, kept), members))
         for i in members:
             targets[i].weights(net, plans[-1][0].fed, score)  # raises where there is no such thing
     parameters = {
@@ -131,17 +131,17 @@ def _are_means(net: Network, targets: tuple[Target, ...], score: str) -> bool:
         if array.ndim == 3
     ]
     maps = [
-        len(net.shape(value, net.nominal_size)) == 3
+        len(net.shape(output, net.nominal_size)) == 3
         for target in targets
-        for value in target.outputs(net, score)
+        for output in target.outputs(net, score)
     ]
     return all(maps) and all(shares)
 
 
-def _takes(net: Network, size: tuple[int, int], values: Sequence[Value]) -> bool:
-    """Whether images of ``size`` go through the steps up to ``values``."""
+def _takes(net: Network, size: tuple[int, int], wanted: Sequence[Output]) -> bool:
+    """Whether images of ``size`` go through the steps up to ``wanted``."""
     try:
-        net.geometry(size, values)
+        net.geometry(size, wanted)
     except InputError:
         return False
     return True
@@ -149,7 +149,7 @@ def _takes(net: Network, size: tuple[int, int], values: Sequence[Value]) -> bool
 
 def _canvas(
     net: Network,
-    groups: Iterable[tuple[Value, ...]],
+    groups: Iterable[tuple[Output, ...]],
     size: tuple[int, int] | None,
     as_layer: bool,
 ) -> tuple[int, int]:
@@ -158,8 +158,8 @@ def _canvas(
     height, width = (whole("size, height and width,", side, 1) for side in sides)
     if not as_layer:
         return height, width
-    layers = {value for values in groups for value in values}
-    shapes = {net.shape(value, (height, width)) for value in layers}
+    layers = {output for wanted in groups for output in wanted}
+    shapes = {net.shape(output, (height, width)) for output in layers}
     if len(shapes) != 1 or len(next(iter(shapes))) != 3:
         raise InputError(
             "as_layer makes pictures as large as the maps of one layer: name targets in one layer "

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from optogram.errors import InputError
-from optogram.graph.steps import Value
+from optogram.graph.steps import Output
 from optogram.interpreters import forward
 from optogram.interpreters.engine import lengthened
 from optogram.interpreters.gradients import Layout, layout_of, weighted
@@ -49,7 +49,7 @@ class Plan:
         Of the pictures.
     fed : (height, width)
         Of the views of them that the network is shown.
-    scored : tuple of Value
+    scored : tuple of Output
         What the scores are read from.
     score : {"logit", "probability"}
         How classes are scored.
@@ -63,7 +63,7 @@ class Plan:
     recipe: Recipe
     size: Size
     fed: Size
-    scored: tuple[Value, ...]
+    scored: tuple[Output, ...]
     score: str
     seed: int
     frames: int = 0
@@ -114,7 +114,7 @@ def plan(
     net: Network,
     recipe: Recipe,
     size: Size,
-    scored: tuple[Value, ...],
+    scored: tuple[Output, ...],
     score: str,
     seed: int,
     frames: int = 0,

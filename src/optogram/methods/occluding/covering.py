@@ -7,7 +7,7 @@ import numpy as np
 
 from optogram.arguments import whole
 from optogram.errors import InputError
-from optogram.graph.steps import Value
+from optogram.graph.steps import Output
 from optogram.interpreters.windowed.plan import WindowPlan
 from optogram.interpreters.windowed.run import Windowed
 from optogram.methods.request.painting import paint_for
@@ -80,7 +80,7 @@ def covered(first: np.ndarray, extent: int, margin: int, side: int) -> np.ndarra
 
 def windows_for(
     net: Network,
-    values: Sequence[Value],
+    wanted: Sequence[Output],
     size: tuple[int, int],
     patches: Sequence[np.ndarray],
     count: int,
@@ -92,7 +92,7 @@ def windows_for(
     ``patches`` are the rows and the columns that each covers; for the others see `WindowPlan`.
     """
     rows, columns = patches
-    found = Windowed(WindowPlan(net, size, values, rows, columns, count, one_at_a_time))
+    found = Windowed(WindowPlan(net, size, wanted, rows, columns, count, one_at_a_time))
     return found if _GAIN * found.cost < 1 and found.fits(memory) else None
 
 
@@ -198,10 +198,10 @@ class Covering:
 
         ``method`` answers the same question anew when it is called with `parameters`.
         """
-        values = self.answer.scores[:, None, None] - scores
+        drops = self.answer.scores[:, None, None] - scores
         return self.answer.attribution(
             method,
-            values,
+            drops,
             self.parameters,
             kind=Occlusion,
             warnings=warnings,
@@ -214,7 +214,7 @@ class Covering:
         x: np.ndarray,
         paint: np.ndarray,
         places: np.ndarray,
-        values: Sequence[Value],
+        wanted: Sequence[Output],
         progress: Progress,
     ) -> Iterator[tuple[slice, list[np.ndarray]]]:
         """Outputs for the image (H, W, C) under each patch, by whole forward passes."""
@@ -228,7 +228,7 @@ class Covering:
             return pictures
 
         return self.answer.request.net.stream(
-            feed, len(places), x.shape[:2], values, self._memory, progress
+            feed, len(places), x.shape[:2], wanted, self._memory, progress
         )
 
 

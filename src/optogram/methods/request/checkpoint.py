@@ -13,7 +13,7 @@ import numpy as np
 from optogram.errors import InputError
 from optogram.files import hash_of_file, kind_at, read_arrays, replacing, require_place
 from optogram.graph.fingerprint import Teller, content, digest, identity
-from optogram.graph.steps import Value
+from optogram.graph.steps import Output
 from optogram.network.network import Network
 from optogram.version import __version__
 
@@ -95,7 +95,7 @@ class Ledger:
         )
 
 
-def fingerprint(net: Network, values: Sequence[Value], size: tuple[int, int], *asked: Any) -> str:
+def fingerprint(net: Network, values: Sequence[Output], size: tuple[int, int], *asked: Any) -> str:
     """Tells one run from another: what was asked, of which network up to ``values``.
 
     What the preparation does is told by what it makes of noise of ``size`` (height, width), there

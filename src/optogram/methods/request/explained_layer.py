@@ -1,11 +1,11 @@
 """The layer whose maps a method weighs."""
 
 from optogram.errors import InputError
-from optogram.graph.steps import Value
+from optogram.graph.steps import Output
 from optogram.methods.request.request import Request
 
 
-def explained_layer(request: Request, layer: str | None) -> tuple[str, Value, tuple[str, ...]]:
+def explained_layer(request: Request, layer: str | None) -> tuple[str, Output, tuple[str, ...]]:
     """The name of the layer, its output, and warnings about scores that do not depend on it.
 
     None stands for `Network.default_layer`.
@@ -32,7 +32,7 @@ def explained_layer(request: Request, layer: str | None) -> tuple[str, Value, tu
                 f"The score of {target.describe(net)} does not depend on {name!r}: its map is "
                 "zero, and says nothing."
             )
-    return name, Value(step.index), tuple(warnings)
+    return name, Output(step.index), tuple(warnings)
 
 
 def _another(request: Request) -> str:

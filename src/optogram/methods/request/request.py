@@ -10,7 +10,7 @@ import numpy as np
 
 from optogram import backend
 from optogram.errors import InputError
-from optogram.graph.steps import Value
+from optogram.graph.steps import Output
 from optogram.interpreters.gradients import Weights, gradients
 from optogram.methods.request.diagnosis import (
     doubts_about_gradients,
@@ -73,15 +73,15 @@ class Request:
         axis = 1 if len(self.x) == 1 else 0
         return {value: np.expand_dims(array, axis) for value, array in stacked.items()}
 
-    def scored(self) -> list[Value]:
+    def scored(self) -> list[Output]:
         """What the scores are read from."""
         if self.targets is None:
-            return [self.net.score_value(self.score)]
+            return [self.net.score_output(self.score)]
         return list(self.weights())
 
     def gradients(
         self,
-        at: Value | None = None,
+        at: Output | None = None,
         rectifiers: Collection[int] = (),
         memory: float | str | None = None,
         progress: Progress = silent,
@@ -283,7 +283,7 @@ def ask(net: Network, image: Any, target: Any, score: str) -> Request:
         If image or target cannot be used, their numbers do not go together, or one image takes
         more memory than is free.
     """
-    net.score_value(score)
+    net.score_output(score)
     x = net.prepare(image)
     photos = photos_of(x)
     x = np.asarray(x)

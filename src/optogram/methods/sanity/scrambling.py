@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from optogram.errors import InputError
-from optogram.graph.steps import Value
+from optogram.graph.steps import Output
 from optogram.network.network import Network
 
 
@@ -39,7 +39,7 @@ def stage_labels() -> tuple[str, ...]:
     return tuple(f"{share:.0%} of layers" if share else "top layer" for share in SHARES)
 
 
-def cascade(net: Network, scored: Sequence[Value], seed: int) -> Iterator[Stage]:
+def cascade(net: Network, scored: Sequence[Output], seed: int) -> Iterator[Stage]:
     """The network with more and more of its weights scrambled, from the score downwards.
 
     Adebayo et al., "Sanity checks for saliency maps" (2018), section 3.1, where weights are drawn
@@ -71,4 +71,4 @@ def cascade(net: Network, scored: Sequence[Value], seed: int) -> Iterator[Stage]
                 shuffled = generator.permutation(array.ravel()).reshape(array.shape)
                 scrambled[places[id(variable)]] = shuffled
         done = max(done, count)
-        yield Stage(label, order[count - 1][0], net.with_values(scrambled))
+        yield Stage(label, order[count - 1][0], net.with_weights(scrambled))
