@@ -207,7 +207,7 @@ def test_shapes_of_networks_of_one_size_are_those_of_their_outputs(name):
     x = CURRENT.to_tensor(networks.images_for(model))
     with keras.StatelessScope():
         outputs = forward.run(graph, x, wanted)
-    expected = [found[value.step][value.output] for value in wanted]
+    expected = [found[output.step][output.index] for output in wanted]
     assert [tuple(output.shape) for output in outputs] == expected
 
 
