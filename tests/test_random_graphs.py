@@ -106,5 +106,5 @@ def test_shapes_of_a_random_network_are_those_of_its_maps(description, more):
             assert size != own
             continue
         made = answer(lambda t: forward.run(graph, t, wanted), x)
-        expected = [predicted[value.step][value.output] for value in wanted]
+        expected = [predicted[output.step][output.index] for output in wanted]
         assert [maps.shape for maps in made] == expected
