@@ -8,7 +8,10 @@ import pytest
 
 import networks
 import optogram as og
+from optogram import methods
 from optogram.errors import InputError
+from optogram.methods.sanity import again
+from optogram.methods.sanity.again import ask_again
 from optogram.methods.sanity.perturbation import edge_map, rank_correlation, ranking
 from optogram.methods.sanity.scrambling import cascade, stage_labels
 
@@ -41,15 +44,25 @@ def bright():
     return picture
 
 
-def pretend(result, make):
-    """``result`` as if a method had made it that ignores the network."""
+@pytest.fixture
+def pretend(monkeypatch):
+    """Gives ``pretend(result, make)``: ``result`` as if a method made it that ignores the network.
 
-    def method(net, x, targets, **arguments):
-        return replace(result, values=make(x))
+    ``make`` takes the images (N, H, W, C) to the map; the method is found by a name of its own.
+    """
+    pretended = {}
 
-    return replace(
-        result, values=make(result.question.x), question=replace(result.question, method=method)
-    )
+    def by_name(name):
+        return pretended.get(name) or methods.attribution_method(name)
+
+    def pretending(result, make):
+        name = f"pretended {len(pretended)}"
+        pretended[name] = lambda net, x, targets, **arguments: replace(result, values=make(x))
+        question = replace(result.question, method=name)
+        return replace(result, values=make(question.x), question=question)
+
+    monkeypatch.setattr(again, "attribution_method", by_name)
+    return pretending
 
 
 # -- the pieces ------------------------------------------------------------------------------------
@@ -112,7 +125,7 @@ def test_scrambled_weights_are_the_same_numbers_in_another_order():
 # -- what it says ----------------------------------------------------------------------------------
 
 
-def test_a_map_that_ignores_the_weights_is_caught(net, x):
+def test_a_map_that_ignores_the_weights_is_caught(pretend, net, x):
     found = og.saliency(net, x, 2)
     edges = pretend(found, lambda x: np.stack([edge_map(og_picture) for og_picture in shown(x)]))
     checked = og.check(edges, steps=4)
@@ -125,7 +138,7 @@ def shown(x):
     return (x * 255).astype(np.uint8)
 
 
-def test_what_matters_is_told_from_what_does_not():
+def test_what_matters_is_told_from_what_does_not(pretend):
     net = with_square()
     right = og.saliency(net, bright(), 1)
     assert right.heatmap[0, 4:8, 9:13].all() and right.heatmap.astype(bool).sum() == 16
@@ -192,6 +205,16 @@ def test_several_targets_of_one_image_are_checked_each(net, x):
         alone = og.check(og.gradcam(net, x[:1], target), steps=3)
         np.testing.assert_allclose(both.deletion[i], alone.deletion[0], atol=1e-5)
         np.testing.assert_allclose(both.values[i], alone.values[0], atol=1e-3)
+
+
+@pytest.mark.parametrize("name", methods.ATTRIBUTIONS)
+def test_what_is_asked_again_is_data(name, net, x):
+    found = getattr(og, name)(net, x[:1], 1)
+    assert found.question.method == found.method == name
+    assert not any(map(callable, vars(found.question).values()))
+    np.testing.assert_allclose(ask_again(found.question, net).values, found.values, atol=1e-5)
+    with pytest.raises(KeyError):
+        ask_again(replace(found.question, method="os"), net)
 
 
 def test_own_answers_and_composed_targets_are_asked_again_as_they_were(net, x):

@@ -8,6 +8,7 @@ from PIL import Image
 import networks
 import optogram as og
 from optogram.errors import InputError
+from optogram.methods.sanity.again import ask_again
 from optogram.result import load_result
 
 
@@ -97,7 +98,7 @@ def test_each_explanation_takes_its_own_points_whatever_else_is_asked():
 def test_a_question_is_asked_again_with_the_same_points_and_baselines():
     net = with_threshold()
     found = og.integrated_gradients(net, bright(2), [0, 1], baseline="blur")
-    again = found.question.ask(net)
+    again = ask_again(found.question, net)
     assert again.parameters["steps"] == found.parameters["steps"]
     np.testing.assert_allclose(again.values, found.values, atol=1e-6)
     assert og.check(found, steps=2).parameters["baseline"] == "blur"

@@ -161,6 +161,7 @@ def logit_gradient(net, image, score):
         (og.Class("Bee"), lambda logits: logits[1], "bee (1)"),
         (og.Class(3) - og.Class("ant"), lambda s: s[3] - s[0], "dog (3) − ant (0)"),
         (0.5 * og.Class(1) + og.Class(2), lambda s: 0.5 * s[1] + s[2], "0.5·bee (1) + cat (2)"),
+        (sum([og.Class(1), og.Class(2)]), lambda s: s[1] + s[2], "bee (1) + cat (2)"),
         (-(og.Class(1) * 2), lambda s: -2 * s[1], "−2·bee (1)"),
     ],
 )

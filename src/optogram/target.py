@@ -54,6 +54,10 @@ class Target(ABC):
         """The sum of two scores."""
         return _Sum(self, other) if isinstance(other, Target) else NotImplemented
 
+    def __radd__(self, other: object) -> "Target":
+        """The target itself added to 0, which is what `sum` begins with."""
+        return self if isinstance(other, Real) and other == 0 else NotImplemented
+
     def __mul__(self, factor: float) -> "Target":
         """The score times a number."""
         return _Scaled(self, float(factor)) if isinstance(factor, Real) else NotImplemented

@@ -11,6 +11,7 @@ from optogram.arguments import MOST_SEED, checked, whole
 from optogram.errors import InputError
 from optogram.methods.request.request import Request, source_of
 from optogram.methods.request.upsampling import Upsampling
+from optogram.methods.sanity.again import ask_again
 from optogram.methods.sanity.perturbation import (
     edge_map,
     perturbation_curves,
@@ -111,7 +112,7 @@ def _checked(
     heats = np.nan_to_num(result.heatmap)
     scrambled = [heats[0]]
     for number, stage in enumerate(cascade(net, whole.scored(), seed)):
-        again = np.nan_to_num(question.ask(stage.net, memory).heatmap)
+        again = np.nan_to_num(ask_again(question, stage.net, memory).heatmap)
         scrambled.append(again[0])
         similarity[:, number] = [rank_correlation(*pair) for pair in zip(heats, again, strict=True)]
         done += 1

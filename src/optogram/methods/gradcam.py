@@ -65,7 +65,7 @@ def gradcam(
     answer = request.gradients(at, memory=memory, progress=progress)
     values = weighted_maps(answer.gradient, answer.maps)
     return answer.attribution(
-        gradcam,
+        "gradcam",
         np.maximum(values, 0) if rectify else values,
         {"rectify": rectify, "score": score},
         kind=GradCAM,

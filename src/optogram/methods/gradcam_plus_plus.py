@@ -62,7 +62,7 @@ def gradcam_plus_plus(
     layer, at, warnings = explained_layer(request, layer)
     answer = request.gradients(at, memory=memory, progress=progress, then=_combined)
     return answer.attribution(
-        gradcam_plus_plus, answer.gradient, {"score": score}, layer=layer, warnings=warnings
+        "gradcam_plus_plus", answer.gradient, {"score": score}, layer=layer, warnings=warnings
     )
 
 

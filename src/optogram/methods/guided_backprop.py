@@ -64,7 +64,7 @@ def guided_backprop(
     rectifiers = find_rectifiers(net.graph, request.scored())
     answer = guided_gradient(request, rectifiers, memory, progress)
     return answer.attribution(
-        guided_backprop,
+        "guided_backprop",
         answer.gradient,
         {"score": score},
         kind=GuidedAttribution,

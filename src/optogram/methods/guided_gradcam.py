@@ -83,7 +83,7 @@ def guided_gradcam(
         one *= enlarge(own)[..., None]
     told = treatment(rectifiers)
     return answer.attribution(
-        guided_gradcam,
+        "guided_gradcam",
         values,
         {"score": score},
         kind=GuidedAttribution,

@@ -107,7 +107,7 @@ def integrated_gradients(
         "score": score,
     }
     return answer.attribution(
-        integrated_gradients,
+        "integrated_gradients",
         values,
         parameters,
         arguments={**parameters, "baseline": start},

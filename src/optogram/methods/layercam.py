@@ -60,7 +60,7 @@ def layercam(
     layer, at, warnings = explained_layer(request, layer)
     answer = request.gradients(at, memory=memory, progress=progress, then=_combined)
     return answer.attribution(
-        layercam, answer.gradient, {"score": score}, layer=layer, warnings=warnings
+        "layercam", answer.gradient, {"score": score}, layer=layer, warnings=warnings
     )
 
 

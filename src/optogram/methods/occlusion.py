@@ -92,4 +92,4 @@ def occlusion(
         told = continued(progress, number * len(places), len(request.x) * len(places))
         scores[request.which == number] = covering.scores(number, places, told)
     shape = covering.patches.shape
-    return covering.result(occlusion, scores.reshape(-1, *shape), np.ones(shape, bool))
+    return covering.result(scores.reshape(-1, *shape), np.ones(shape, bool))

@@ -7,7 +7,6 @@ from optogram.arguments import checked
 from optogram.errors import InputError
 from optogram.methods.occluding.covering import Covering
 from optogram.methods.occluding.refinement import Refinement
-from optogram.methods.occlusion import occlusion
 from optogram.network.network import Network
 from optogram.progress import Progress, continued, silent
 from optogram.result import Occlusion
@@ -97,4 +96,4 @@ def _refined(covering: Covering, progress: Progress) -> Iterator[Occlusion]:
             share = 100 * known // total
             warnings.append(f"{share} % of the cells are exact, the others lie between them.")
         # A copy: the next round changes what is known.
-        yield covering.result(occlusion, refinement.estimate(), refinement.known.copy(), warnings)
+        yield covering.result(refinement.estimate(), refinement.known.copy(), warnings)

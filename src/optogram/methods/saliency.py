@@ -51,4 +51,4 @@ def saliency(
         If image or target cannot be used.
     """
     answer = ask(net, image, target, score).gradients(memory=memory, progress=progress)
-    return answer.attribution(saliency, answer.gradient, {"score": score})
+    return answer.attribution("saliency", answer.gradient, {"score": score})

@@ -68,7 +68,7 @@ def scorecam(
     shared = np.broadcast_to(maps, (len(gains), *maps.shape[1:]))
     values = np.einsum("nk,nhwk->nhw", _softmax(gains), shared)
     return answer.attribution(
-        scorecam,
+        "scorecam",
         np.maximum(values, 0).astype(np.float32),
         {"score": score},
         layer=layer,

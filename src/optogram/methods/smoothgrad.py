@@ -78,4 +78,4 @@ def smoothgrad(
     shares = np.full(n, 1 / n, np.float32)
     values = mean_gradient(answer.request, offsets, shares, memory, progress)
     parameters = {"n": n, "noise": noise, "seed": seed, "score": score}
-    return answer.attribution(smoothgrad, values, parameters)
+    return answer.attribution("smoothgrad", values, parameters)

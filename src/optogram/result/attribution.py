@@ -1,6 +1,6 @@
 """Results about images: where in them a score comes from."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -33,8 +33,8 @@ class Question:
         For each explanation, its image.
     targets : tuple of Target
         For each explanation, its target.
-    method : callable
-        The function that made the attribution.
+    method : str
+        The name of the method that made the attribution.
     arguments : mapping
         Its other arguments.
     """
@@ -43,12 +43,8 @@ class Question:
     x: np.ndarray
     which: np.ndarray
     targets: tuple["Target", ...]
-    method: Callable[..., "Attribution"]
+    method: str
     arguments: Mapping[str, Any]
-
-    def ask(self, net: "Network", memory: float | str | None = None) -> "Attribution":
-        """The same question, put to ``net``."""
-        return self.method(net, self.x, list(self.targets), memory=memory, **self.arguments)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,6 +1,6 @@
 """Scores of images with a patch on them, wherever it is put."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from optogram.methods.request.painting import paint_for
 from optogram.methods.request.request import ask, weighted_sums
 from optogram.network.network import Network
 from optogram.progress import Progress, silent
-from optogram.result import Attribution, Occlusion
+from optogram.result import Occlusion
 
 _GAIN = 1.1
 """How much less windows must be expected to cost before they take the place of whole maps."""
@@ -189,18 +189,17 @@ class Covering:
 
     def result(
         self,
-        method: Callable[..., Attribution],
         scores: np.ndarray,
         exact: np.ndarray,
         warnings: Sequence[str] = (),
     ) -> Occlusion:
         """The map that ``scores`` (N, rows, cols) make, of which the ``exact`` ones were computed.
 
-        ``method`` answers the same question anew when it is called with `parameters`.
+        It says that `occlusion` made it, which gives all of them when called with `parameters`.
         """
         drops = self.answer.scores[:, None, None] - scores
         return self.answer.attribution(
-            method,
+            "occlusion",
             drops,
             self.parameters,
             kind=Occlusion,

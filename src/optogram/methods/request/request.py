@@ -197,7 +197,7 @@ class Answer:
 
     def attribution(
         self,
-        method: Callable[..., Attribution],
+        method: str,
         values: np.ndarray,
         parameters: Mapping[str, Any],
         *,
@@ -207,10 +207,10 @@ class Answer:
         warnings: Sequence[str] = (),
         **more: Any,
     ) -> _Kind:
-        """The result of ``method``, with what is known of every result.
+        """The result of the method called ``method``, with what is known of every result.
 
-        ``parameters`` are its keyword arguments, apart from ``layer``, and ``arguments`` with what
-        it is asked again where that is something else; ``warnings`` are its own, said before those
+        ``parameters`` are its keyword arguments, apart from ``layer``; ``arguments`` those with
+        which it is asked again, where they differ; ``warnings`` are its own, said before those
         about the images, the scores and the map.
         """
         request, net = self.request, self.request.net
@@ -228,7 +228,7 @@ class Answer:
         arguments = {**arguments, "layer": layer} if layer else arguments
         return kind(
             values=values,
-            method=method.__name__,
+            method=method,
             parameters=parameters,
             source=source_of(net, request.x.shape[1:]),
             warnings=tuple(dict.fromkeys(doubts)),
