@@ -218,7 +218,7 @@ def test_an_unwritable_output(run, model_file):
 
 def test_options_out_of_range(run):
     refused(run("predict", CAT, "--top", 0))
-    assert run("predict", CAT, "--fit", "stretch")[0] == 2
+    assert run("predict", CAT, "--fit", "squash")[0] == 2
     assert run("predict")[0] == 2
 
 

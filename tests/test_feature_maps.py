@@ -71,7 +71,7 @@ def test_photos_of_another_size_go_up_to_the_layers_that_take_them(flat):
     [
         (PHOTO, {"size": (3, 3)}, "conv3"),
         (PHOTO, {"size": (0, 4)}, "size must be"),
-        (PHOTO, {"size": (24, 24), "fit": "stretch"}, "fit must be"),
+        (PHOTO, {"size": (24, 24), "fit": "squash"}, "stretch"),
         ([], {"size": (24, 24)}, "at least one image"),
         ([PHOTO, PHOTO[:, :9]], {"size": (None, 24)}, "one size"),
         (np.zeros((1, 16, 16, 3), np.float32), {"size": (24, 24)}, "prepared already"),

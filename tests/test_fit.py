@@ -1,4 +1,4 @@
-"""Bringing pictures to size: squash, crop and pad, and where each pixel came from."""
+"""Bringing pictures to size: stretch, crop and pad, and where each pixel came from."""
 
 import itertools
 from pathlib import Path
@@ -47,7 +47,7 @@ def test_a_picture_of_the_right_size_is_not_touched(cat, fit):
             np.testing.assert_array_equal(fit_picture(picture, size, fit), picture)
 
 
-def test_squash_is_keras_load_img(folder, cat):
+def test_stretch_is_keras_load_img(folder, cat):
     keras = pytest.importorskip("keras")
     Image.fromarray(cat).save("cat.png")
     loaded = keras.utils.load_img("cat.png", target_size=(224, 224), interpolation="lanczos")
@@ -99,7 +99,7 @@ def test_pad_shows_the_whole_photo_on_mid_grey():
     assert seen_region((20, 40), (20, 20), "pad") == (-10, 0, 30, 40)
 
 
-def test_squash_sees_the_whole_photo():
+def test_stretch_sees_the_whole_photo():
     assert seen_region((33, 20), (7, 9)) == (0, 0, 33, 20)
     assert seen_region((33, 20), None) == (0, 0, 33, 20)
 
@@ -131,7 +131,12 @@ def test_bad_sizes(size):
 
 
 def test_an_unknown_fit_names_the_three():
-    with pytest.raises(InputError, match=r"'squash', 'crop', 'pad', not 'crops'.*'crop'"):
+    with pytest.raises(InputError, match=r"'stretch', 'crop', 'pad', not 'crops'.*'crop'"):
         fit_picture(noise(4, 4, 3), (2, 2), "crops")
     with pytest.raises(InputError, match="fit must be"):
         seen_region((4, 4), (2, 2), None)
+
+
+def test_the_former_name_of_a_fit_leads_to_its_new_one():
+    with pytest.raises(InputError, match="not 'squash': it is called 'stretch' now"):
+        fit_picture(noise(4, 4, 3), (2, 2), "squash")

@@ -6,7 +6,7 @@ from PIL import Image
 
 from optogram.errors import InputError
 from optogram.render import as_image
-from optogram.render.resample import enlarged, resized, stretch
+from optogram.render.resample import enlarged, resize_map, resized
 
 
 def at(cells, shape=(2, 3)):
@@ -18,32 +18,32 @@ def at(cells, shape=(2, 3)):
 
 @pytest.mark.parametrize("interpolation", ["bilinear", "nearest"])
 def test_a_cell_lands_at_its_own_place(interpolation):
-    big = stretch(at({(0, 2): 1}), (20, 30), interpolation)
+    big = resize_map(at({(0, 2): 1}), (20, 30), interpolation)
     assert big.shape == (20, 30)
     assert big[5, 25] == pytest.approx(1, abs=0.11)
     assert big[15, 25] < 0.5 > big[5, 5]
 
 
 def test_bilinear_centers_cells_on_pixel_areas():
-    row = stretch(np.array([[0, 1]], np.float32), (1, 8))[0]
+    row = resize_map(np.array([[0, 1]], np.float32), (1, 8))[0]
     np.testing.assert_allclose(row, [0, 0, 0.125, 0.375, 0.625, 0.875, 1, 1])
 
 
 def test_nearest_repeats_cells():
     unit = np.random.default_rng(0).random((3, 5), np.float32)
-    blocks = stretch(unit, (12, 20), "nearest")
+    blocks = resize_map(unit, (12, 20), "nearest")
     np.testing.assert_array_equal(blocks, unit.repeat(4, 0).repeat(4, 1))
 
 
 @pytest.mark.parametrize("interpolation", ["bilinear", "nearest"])
 def test_shrinking_loses_no_cell(interpolation):
-    assert stretch(at({(7, 7): 1}, (16, 16)), (4, 4), interpolation).max() > 0
+    assert resize_map(at({(7, 7): 1}, (16, 16)), (4, 4), interpolation).max() > 0
 
 
 def test_an_unknown_cell_keeps_its_borders_and_spares_its_neighbours():
     unit = np.full((4, 4), 0.5, np.float32)
     unit[1, 2] = np.nan
-    big = stretch(unit, (40, 40))
+    big = resize_map(unit, (40, 40))
     unknown = np.isnan(big)
     assert unknown[10:20, 20:30].all()
     assert unknown.sum() == 100
@@ -51,7 +51,7 @@ def test_an_unknown_cell_keeps_its_borders_and_spares_its_neighbours():
 
 
 def test_a_map_of_nothing_known_stays_unknown():
-    assert np.isnan(stretch(np.full((2, 2), np.nan, np.float32), (8, 8))).all()
+    assert np.isnan(resize_map(np.full((2, 2), np.nan, np.float32), (8, 8))).all()
 
 
 def test_photos_come_in_several_shapes():
@@ -82,6 +82,6 @@ def test_pixels_stay_visible_when_a_picture_is_enlarged():
 
 def test_unusable_sizes_and_interpolations_are_refused():
     with pytest.raises(InputError, match="height and a width"):
-        stretch(at({}), (0, 4))
+        resize_map(at({}), (0, 4))
     with pytest.raises(InputError, match="'bilinear' or 'nearest', but got 'cubic'"):
-        stretch(at({}), (4, 4), "cubic")
+        resize_map(at({}), (4, 4), "cubic")

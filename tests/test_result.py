@@ -1,6 +1,7 @@
 """Results: what they hold, how they are kept in files, and what files are refused."""
 
 import copy
+import dataclasses
 import html
 import json
 import os
@@ -589,7 +590,7 @@ def sums_pixels(side=30):
     return og.Network(model, "unit")
 
 
-@pytest.mark.parametrize("fit", ["squash", "crop", "pad"])
+@pytest.mark.parametrize("fit", ["stretch", "crop", "pad"])
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_maps_lie_on_the_photo_where_the_network_looked(fit, side, tmp_path):
     net, photo = sums_pixels(), marked(side)
@@ -651,12 +652,26 @@ def test_files_without_a_memory_are_of_the_whole_photo(results, tmp_path):
     del texts["fit"]
     np.savez(path, **{**arrays, "manifest": np.array(json.dumps(texts))})
     back = load_result(path)
-    assert back.seen.tolist() == [[0, 0, 1, 1]] * 2 and back.fit == "squash"
+    assert back.seen.tolist() == [[0, 0, 1, 1]] * 2 and back.fit == "stretch"
     np.savez(
         path, **{**arrays, "manifest": np.array(json.dumps(texts)), "seen": np.full((2, 4), NAN)}
     )
     with pytest.raises(InputError, match="damaged"):
         load_result(path)
+
+
+def test_files_of_earlier_versions_are_read_in_the_words_of_today(results, tmp_path):
+    result = results["Attribution"]
+    path = result.save(tmp_path / "result.npz")
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files}
+    texts = json.loads(str(arrays["manifest"]))
+    texts["fit"] = texts["parameters"]["fit"] = "squash"
+    np.savez(path, **{**arrays, "manifest": np.array(json.dumps(texts))})
+    back = load_result(path)
+    assert (back.fit, back.parameters["fit"]) == ("stretch", "stretch")
+    former = dataclasses.replace(result, fit="squash")
+    assert pickle.loads(pickle.dumps(former)).fit == "stretch"
 
 
 # -- pickle, copies and NumPy ----------------------------------------------------------------------

@@ -24,7 +24,7 @@ def feature_maps(
     image: Any,
     layers: str | Sequence[str] | None = None,
     *,
-    fit: str = "squash",
+    fit: str = "stretch",
     size: tuple[int | None, int | None] | None = None,
     memory: float | str | None = None,
     progress: Progress = silent,
@@ -42,7 +42,7 @@ def feature_maps(
     layers : str or sequence of str, optional
         Names of layers whose output is maps; None: every convolution and pooling layer, or where
         there is none every step that makes maps.
-    fit : {"squash", "crop", "pad"}
+    fit : {"stretch", "crop", "pad"}
         See `Network.prepare`.
     size : (height, width), optional
         Of the photos when they are fed; None in one place keeps a photo's proportions, as in

@@ -31,7 +31,7 @@ def strongest_images(
     top: int = 9,
     *,
     filters: Iterable[int] | None = None,
-    fit: str = "squash",
+    fit: str = "stretch",
     size: tuple[int, int] | None = None,
     resume: str | os.PathLike | None = None,
     memory: float | str | None = None,
@@ -54,7 +54,7 @@ def strongest_images(
         How many photos a filter, at least 1; each photo counts once a filter.
     filters : iterable of int, optional
         Which ones; None: all of the layer.
-    fit : {"squash", "crop", "pad"}
+    fit : {"stretch", "crop", "pad"}
         How a photo becomes as large as the network takes; see `Network.prepare`.
     size : (height, width), optional
         For networks that take any size; None: 224×224 there.

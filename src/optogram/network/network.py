@@ -240,7 +240,7 @@ class Network(Computation):
 
     @checked
     def prepare(
-        self, image: Any, fit: str = "squash", size: tuple[int | None, int | None] | None = None
+        self, image: Any, fit: str = "stretch", size: tuple[int | None, int | None] | None = None
     ) -> np.ndarray:
         """What the network is fed for ``image``.
 
@@ -249,7 +249,7 @@ class Network(Computation):
         image : path, PIL image, array of shape (H, W, C) or (H, W) in 0..255, or a list of these
             A batch (N, H, W, C) of uint8 is taken for a list of pictures; one of floats for
             images that are already prepared, and is only checked.
-        fit : {"squash", "crop", "pad"}
+        fit : {"stretch", "crop", "pad"}
             How a photo becomes as large as the network takes: both sides resized (as Keras does;
             the whole photo stays), the centre cut out, or grey added. Lanczos.
         size : (height, width), optional
@@ -323,7 +323,7 @@ class Network(Computation):
         return self.evaluate(x, [self.head.logits], memory, beside=made_bytes(x, image))[0]
 
     @checked
-    def predict(self, image: Any, top: int = 5, fit: str = "squash") -> list[list[Prediction]]:
+    def predict(self, image: Any, top: int = 5, fit: str = "stretch") -> list[list[Prediction]]:
         """The classes that the network finds most probable.
 
         A softmax is put on networks that end without one; one sigmoid output names two classes.
@@ -334,7 +334,7 @@ class Network(Computation):
             Everything that `prepare` takes.
         top : int
             How many classes, at least 1.
-        fit : {"squash", "crop", "pad"}
+        fit : {"stretch", "crop", "pad"}
             See `prepare`.
 
         Returns

@@ -8,13 +8,14 @@ from PIL import Image
 
 from optogram.errors import InputError, nearest
 
-FITS = ("squash", "crop", "pad")
+FITS = ("stretch", "crop", "pad")
+_FORMER_NAME_OF_STRETCH = "squash"
 PAD_GREY = 127.5
 """What ``fit="pad"`` puts around the photo, in display units."""
 
 
 def fit_picture(
-    picture: np.ndarray, size: tuple[int | None, int | None] | None, fit: str = "squash"
+    picture: np.ndarray, size: tuple[int | None, int | None] | None, fit: str = "stretch"
 ) -> np.ndarray:
     """Bring a picture to the size that a network takes, by Lanczos resampling.
 
@@ -28,7 +29,7 @@ def fit_picture(
         (height, width) in pixels. Where one side is None the photo's proportions are kept and
         ``fit`` has nothing to do; None, or None for both sides, leaves the picture its size.
     fit
-        ``"squash"``: the whole photo, its proportions given up, as Keras does. ``"crop"``:
+        ``"stretch"``: the whole photo, without keeping its proportions, as Keras does. ``"crop"``:
         scaled to cover the size, its centre kept. ``"pad"``: scaled to go inside, centred, with
         mid-grey (127.5) around it, which most preparations map near zero.
 
@@ -55,7 +56,7 @@ def fit_picture(
 def seen_region(
     photo_size: tuple[int, int],
     size: tuple[int | None, int | None] | None,
-    fit: str = "squash",
+    fit: str = "stretch",
 ) -> tuple[float, float, float, float]:
     """Tell which rectangle of a photo the network's input covers after ``fit_picture``.
 
@@ -102,14 +103,17 @@ def _place(
     photo_size: tuple[int, int], size: tuple[int | None, int | None] | None, fit: str
 ) -> _Placement:
     if fit not in FITS:
-        hint = nearest(str(fit), FITS) or "choose one"
-        raise InputError(f"fit must be {', '.join(map(repr, FITS))}, not {fit!r}: {hint}.")
+        is_former = fit == _FORMER_NAME_OF_STRETCH
+        hint = "it is called 'stretch' now" if is_former else nearest(str(fit), FITS)
+        raise InputError(
+            f"fit must be {', '.join(map(repr, FITS))}, not {fit!r}: {hint or 'choose one'}."
+        )
     sides = _sides(size)
     target = _complete(photo_size, sides)
     photo_height, photo_width = photo_size
     height, width = target
     whole = (0.0, 0.0, float(photo_height), float(photo_width))
-    if fit == "squash" or None in sides:
+    if fit == "stretch" or None in sides:
         return _Placement(target, whole, target, (0, 0))
     if fit == "crop":
         seen_height = min(photo_height, photo_width * height / width)

@@ -7,7 +7,7 @@ from optogram.arguments import checked
 from optogram.render.colors import ColorMap, color_table, paint
 from optogram.render.display import Scale, scale_of, to_unit
 from optogram.render.frame import framed, scale_bar
-from optogram.render.resample import Interpolation, as_map, legible, stretch
+from optogram.render.resample import Interpolation, as_map, legible, resize_map
 
 
 @checked
@@ -55,7 +55,7 @@ def heatmap(
     scale = scale_of(values) if scale is None else scale
     size = legible(values.shape) if size is None else size
     table = color_table(scale, cmap)
-    unit = stretch(to_unit(values, scale), size, interpolation)
+    unit = resize_map(to_unit(values, scale), size, interpolation)
     picture = Image.fromarray(paint(unit, table))
     drawn = scale_bar(scale, picture.height, lambda unit: paint(unit, table)) if bar else None
     return framed(picture, bar=drawn, title=title)

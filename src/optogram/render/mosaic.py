@@ -12,7 +12,7 @@ from optogram.render.colors import ColorMap, color_table, paint
 from optogram.render.display import Scale, as_numbers, range_of, scale_of, to_unit
 from optogram.render.frame import framed, scale_bar
 from optogram.render.grid import arrange, cell_size, column_count, fit
-from optogram.render.resample import as_map, stretch
+from optogram.render.resample import as_map, resize_map
 
 
 @checked
@@ -84,7 +84,7 @@ def mosaic(
             own = range_of(tile)
         else:
             own = scale_of(tile, signed=scale.signed) if per_map else scale
-        unit = stretch(to_unit(tile, own), fit(tile.shape, room), "nearest")
+        unit = resize_map(to_unit(tile, own), fit(tile.shape, room), "nearest")
         pictures.append(Image.fromarray(paint(unit, table)))
     picture = arrange(pictures, room, columns=columns, margin=margin, labels=labels)
     with_bar = bar and not per_map

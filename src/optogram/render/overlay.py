@@ -19,8 +19,8 @@ from optogram.render.resample import (
     as_map,
     enlarged,
     placed,
+    resize_map,
     resized,
-    stretch,
 )
 
 OverlayStyle = Literal["even", "alpha", "added"]
@@ -117,7 +117,7 @@ def overlay(
     window, box = placed(where, pixels.shape[:2], values.shape)
     if pixels[window].size:
         below = pixels[window].astype(np.float32)
-        unit = stretch(to_unit(values, scale), below.shape[:2], interpolation, box)
+        unit = resize_map(to_unit(values, scale), below.shape[:2], interpolation, box)
         pixels[window] = blended(unit, below)
     picture = Image.fromarray(pixels)
     drawn = scale_bar(scale, picture.height, lambda unit: blended(unit, _MID_GREY)) if bar else None
@@ -169,7 +169,7 @@ def through_mask(
     window, box = placed(where, pixels.shape[:2], mask.shape)
     seen = np.zeros(pixels.shape[:2], bool)
     if seen[window].size:
-        inside = stretch(mask.astype(np.float32), seen[window].shape, "nearest", box)
+        inside = resize_map(mask.astype(np.float32), seen[window].shape, "nearest", box)
         seen[window] = inside >= 0.5
     kept = np.where(seen, 1, light)[..., None]
     return framed(Image.fromarray(np.rint(pixels * kept).astype(np.uint8)), title=title)

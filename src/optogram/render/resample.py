@@ -85,7 +85,7 @@ def _placed_along(
     return slice(begin, end), (part[0] * cells, part[1] * cells)
 
 
-def stretch(
+def resize_map(
     unit: np.ndarray,
     size: tuple[int, int],
     interpolation: Interpolation = "bilinear",

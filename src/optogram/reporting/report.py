@@ -20,7 +20,7 @@ from optogram.reporting.photos import as_list, read_photo
 
 _NETWORK_UNITS = 5
 _FITS = {
-    "squash": "photos squashed to fit",
+    "stretch": "photos stretched to fit",
     "crop": "the centre of each photo",
     "pad": "photos padded with grey",
 }
@@ -34,7 +34,7 @@ def report(
     out: str | os.PathLike = "report",
     *,
     top: int = 3,
-    fit: str = "squash",
+    fit: str = "stretch",
     memory: float | str | None = None,
     progress: Progress = silent,
 ) -> Path:
@@ -56,7 +56,7 @@ def report(
         ``index.html`` that is no report of optogram is never replaced.
     top : int
         How many classes are explained, at least 1.
-    fit : {"squash", "crop", "pad"}
+    fit : {"stretch", "crop", "pad"}
         How photos become as large as the network takes; see `Network.prepare`.
     memory : float or str, optional
         What the computation may add to the process, as in ``"2GB"``; None: a quarter of what is

@@ -63,7 +63,7 @@ class Attribution(OfPhotos, Result):
         The layer looked at, for methods that look at one.
     question : Question or None
         What `optogram.check` asks again; it is not saved, and None in a result loaded from a file.
-    fit : {"squash", "crop", "pad"}
+    fit : {"stretch", "crop", "pad"}
         How the photos became as large as the network takes.
     seen : ndarray of shape (N, 4)
         What the network saw of each photo: top, left, bottom, right as shares of its height and

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _FORMAT = "optogram result 1"
 _MANIFEST = "manifest"
+_FORMER_FITS = {"squash": "stretch"}
+"""Words for ``fit`` in files that earlier versions saved, and what they are called now."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,7 +173,7 @@ def load_result(path: str | os.PathLike) -> Result:
             raise KeyError("format")
         kind = Result.kinds[texts.pop("kind")]
         texts["parameters"] = _with_tuples(texts["parameters"])
-        result = kind(**_with_tuples(texts), **arrays)
+        result = kind(**_in_current_words(_with_tuples(texts)), **arrays)
         _check(result)
         return result
     except FileNotFoundError as error:
@@ -200,7 +202,16 @@ def _saved(result: Result) -> list[dataclasses.Field]:
 
 def _rebuilt(kind: type[Result], fields: dict[str, Any]) -> Result:
     """What `Result.__reduce__` took apart."""
-    return kind(**fields)
+    return kind(**_in_current_words(fields))
+
+
+def _in_current_words(fields: dict[str, Any]) -> dict[str, Any]:
+    """``fields`` of a saved result, also where an earlier version called them otherwise."""
+    fields = {**fields, "parameters": dict(fields["parameters"])}
+    for named in (fields, fields["parameters"]):
+        if "fit" in named:
+            named["fit"] = _FORMER_FITS.get(named["fit"], named["fit"])
+    return fields
 
 
 def _check(result: Result) -> None:

@@ -23,7 +23,7 @@ class OfPhotos:
 
     Attributes
     ----------
-    fit : {"squash", "crop", "pad"}
+    fit : {"stretch", "crop", "pad"}
         How the photos became as large as the network takes.
     seen : ndarray of shape (N, 4)
         What the network saw of each photo: top, left, bottom, right as shares of its height and
@@ -34,7 +34,7 @@ class OfPhotos:
 
     if TYPE_CHECKING:
         images: np.ndarray
-    fit: str = "squash"
+    fit: str = "stretch"
     seen: np.ndarray | None = None
     photo_size: np.ndarray | None = None
 

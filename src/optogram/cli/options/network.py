@@ -86,8 +86,8 @@ def fit_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add ``--fit``."""
     return click.option(
         "--fit",
-        type=click.Choice(["squash", "crop", "pad"]),
-        default="squash",
+        type=click.Choice(["stretch", "crop", "pad"]),
+        default="stretch",
         show_default=True,
         help="How a photo becomes as large as the network takes.",
     )(command)

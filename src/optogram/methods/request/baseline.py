@@ -39,7 +39,7 @@ def baseline_images(request: Request, baseline: Any) -> np.ndarray:
             f"baseline is {names}, a number in 0..255 or a picture, and there is no file "
             f"{baseline!r}: name one of these."
         )
-    given = np.asarray(net.prepare(baseline, request.photos.get("fit", "squash"), request.size))
+    given = np.asarray(net.prepare(baseline, request.photos.get("fit", "stretch"), request.size))
     if given.shape[1:] != x.shape[1:] or len(given) not in (1, len(x)):
         raise InputError(
             f"The baseline has the shape {given.shape} where the images have {x.shape}: give one "

@@ -308,7 +308,7 @@ def ask(net: Network, image: Any, target: Any, score: str) -> Request:
 def photos_of(x: np.ndarray) -> dict[str, Any]:
     """What results keep of the photos that the images ``x`` were made of, where that is known."""
     if not isinstance(x, PreparedPhotos) or x.fit is None:
-        return {"fit": "squash"}
+        return {"fit": "stretch"}
     return {"fit": x.fit, "seen": x.seen, "photo_size": x.photo_size}
 
 
