@@ -148,7 +148,7 @@ def compare(net: og.Network, x: np.ndarray, arguments: argparse.Namespace) -> st
 
 def probes(net: og.Network, x: np.ndarray, arguments: argparse.Namespace) -> str:
     """One row: how long a probe takes, and a whole forward pass beside it."""
-    probe = og.probe(net, x, patch=arguments.patch, memory=arguments.memory)
+    probe = og.occlusion_probe(net, x, patch=arguments.patch, memory=arguments.memory)
     rng = np.random.default_rng(0)
     places = [rng.integers(0, side - arguments.patch, PROBES) for side in net.nominal_size]
     probe(0, 0)

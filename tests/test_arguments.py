@@ -61,7 +61,7 @@ CALLS = [
     (og.maximize, {"net": NET, "target": og.Filter("conv1", 0)}),
     (og.strongest_images, {"net": NET, "layer": "conv1", "photos": [PHOTO]}),
     (og.check, {"result": CAM}),
-    (og.probe, {"net": NET, "image": PHOTO}),
+    (og.occlusion_probe, {"net": NET, "image": PHOTO}),
     (og.report, {"net": NET, "images": PHOTO}),
     (og.Network, {"model": NET.model, "preprocess": "unit"}),
     (og.load_result, {"path": "result.npz"}),

@@ -114,7 +114,7 @@ def test_a_probe_says_what_the_network_says_of_the_covered_image(name):
     net = og.Network(networks.build(name), "none")
     x = networks.images_for(net.model)[:1]
     height, width = x.shape[1:3]
-    probe = og.probe(net, x, patch=(4, 5), fill=0.3, fill_space="network", margin=1)
+    probe = og.occlusion_probe(net, x, patch=(4, 5), fill=0.3, fill_space="network", margin=1)
     assert (probe.size, probe.patch) == ((height, width), (4, 5))
     expected = net.head.probabilities(literal.logits(net.model, x[0])[None])[0]
     np.testing.assert_allclose(probe.probabilities, expected, atol=1e-5)
@@ -135,10 +135,10 @@ def test_a_probe_on_windows(monkeypatch):
 
 def test_probes_that_cannot_be(net, x):
     with pytest.raises(InputError, match="one image, got 2"):
-        og.probe(net, x)
-    probe = og.probe(net, x[:1], patch=4)
+        og.occlusion_probe(net, x)
+    probe = og.occlusion_probe(net, x[:1], patch=4)
     for place in ((-4, 0), (0, 999)):
         with pytest.raises(InputError, match="off the image"):
             probe(*place)
     with pytest.raises(InputError, match="patch"):
-        og.probe(net, x[:1], patch=0)
+        og.occlusion_probe(net, x[:1], patch=0)

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from optogram.methods.layercam import layercam as layercam
     from optogram.methods.maximize import maximize as maximize
     from optogram.methods.occlusion import occlusion as occlusion
-    from optogram.methods.probe import Probe as Probe
-    from optogram.methods.probe import probe as probe
+    from optogram.methods.occlusion_probe import OcclusionProbe as OcclusionProbe
+    from optogram.methods.occlusion_probe import occlusion_probe as occlusion_probe
     from optogram.methods.progressive_occlusion import (
         progressive_occlusion as progressive_occlusion,
     )
@@ -93,7 +93,7 @@ _HOMES = {
     "OutputError": "optogram.errors",
     "Pad": "optogram.methods.ascent.transforms",
     "PhotoError": "optogram.errors",
-    "Probe": "optogram.methods.probe",
+    "OcclusionProbe": "optogram.methods.occlusion_probe",
     "RECIPES": "optogram.methods.ascent.recipe",
     "Recipe": "optogram.methods.ascent.recipe",
     "Result": "optogram.result",
@@ -114,7 +114,7 @@ _HOMES = {
     "load_result": "optogram.result",
     "maximize": "optogram.methods.maximize",
     "occlusion": "optogram.methods.occlusion",
-    "probe": "optogram.methods.probe",
+    "occlusion_probe": "optogram.methods.occlusion_probe",
     "progressive_occlusion": "optogram.methods.progressive_occlusion",
     "report": "optogram.reporting.report",
     "saliency": "optogram.methods.saliency",

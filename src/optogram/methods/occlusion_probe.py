@@ -11,8 +11,8 @@ from optogram.methods.request.painting import paint_for
 from optogram.network.network import Network
 
 
-class Probe:
-    """What a network answers with a patch on one image; made by `probe`.
+class OcclusionProbe:
+    """What a network answers with a patch on one image; made by `occlusion_probe`.
 
     Attributes
     ----------
@@ -83,7 +83,7 @@ class Probe:
 
 
 @checked
-def probe(
+def occlusion_probe(
     net: Network,
     image: Any,
     *,
@@ -92,8 +92,8 @@ def probe(
     fill_space: str = "display",
     margin: int = 0,
     memory: float | str | None = None,
-) -> Probe:
-    """One patch to move over an image, for live use: ``probe(net, image)(y, x)``.
+) -> OcclusionProbe:
+    """One patch to move over an image, for live use: ``occlusion_probe(net, image)(y, x)``.
 
     As in `occlusion`, only what the patch changes is computed, where that is faster.
 
@@ -110,7 +110,7 @@ def probe(
 
     Returns
     -------
-    Probe
+    OcclusionProbe
         Called with the (y, x) of the patch's upper left corner, it returns the probability of each
         class, (classes,).
 
@@ -125,4 +125,4 @@ def probe(
         raise InputError(f"Expected one image, got {len(x)}: make one probe for each.")
     patches = Patches((x.shape[1], x.shape[2]), patch, None, margin)
     paint = paint_for(net, x, fill, fill_space, max(patches.patch) + 2 * margin)
-    return Probe(net, x, paint, patches.patch, margin, memory)
+    return OcclusionProbe(net, x, paint, patches.patch, margin, memory)
