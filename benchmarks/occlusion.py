@@ -101,12 +101,12 @@ def compare(net: og.Network, x: np.ndarray, arguments: argparse.Namespace) -> st
     places = patches.places
     rng = np.random.default_rng(0)
     sample = np.sort(rng.permutation(len(places))[:SAMPLE])
-    grey = net.preparation.to_network(np.full((1, 1, 1, x.shape[3]), 127.5, np.float32))
+    gray = net.preparation.to_network(np.full((1, 1, 1, x.shape[3]), 127.5, np.float32))
 
     def covered(numbers: np.ndarray) -> np.ndarray:
         pictures = np.repeat(x, len(numbers), axis=0)
         for picture, (row, column) in zip(pictures, places[numbers], strict=True):
-            picture[slice(*patches.rows[row]), slice(*patches.columns[column])] = grey
+            picture[slice(*patches.rows[row]), slice(*patches.columns[column])] = gray
         return pictures
 
     pictures = covered(sample)

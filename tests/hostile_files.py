@@ -58,8 +58,8 @@ def png(*chunks):
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
-def png_header(width, height, depth=8, colour=2):
-    return b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+def png_header(width, height, depth=8, color=2):
+    return b"IHDR", struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0)
 
 
 PIXELS = (b"IDAT", zlib.compress(bytes(1000)))

@@ -255,7 +255,7 @@ def integrated_gradients(gradient_at, x, black, steps):
 
 
 def upsampled(image, size):
-    """(h, w) at ``size``, bilinear, pixels being squares around their centres."""
+    """(h, w) at ``size``, bilinear, pixels being squares around their centers."""
     from scipy.ndimage import map_coordinates
 
     places = [
@@ -440,7 +440,7 @@ def with_linear_end(model):
 
 
 def slope_of_total_variation(x):
-    """d Σ|differences of neighbouring pixels| / d image, difference by difference."""
+    """d Σ|differences of neighboring pixels| / d image, difference by difference."""
     slope = np.zeros_like(x)
     down, right = np.sign(x[1:] - x[:-1]), np.sign(x[:, 1:] - x[:, :-1])
     slope[1:] += down
@@ -528,8 +528,8 @@ class FourierPicture:
 def view(picture, matrix, size, fill):
     """One picture (H, W, C) sampled bilinearly, pixel by pixel; outside is ``fill``.
 
-    The point (y, x) of the view, from its centre, comes from ``matrix`` (2, 3) @ (y, x, 1) of the
-    picture, from its centre.
+    The point (y, x) of the view, from its center, comes from ``matrix`` (2, 3) @ (y, x, 1) of the
+    picture, from its center.
     """
     height, width, channels = picture.shape
     seen = np.zeros((*size, channels))

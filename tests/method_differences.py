@@ -174,21 +174,21 @@ def _occlusion(subject, targets, scores, paint, images=slice(0, 1), margin=0, **
         yield found.values[i], fall
 
 
-def _grey(subject, display):
-    colour = np.full((1, 1, subject.x.shape[-1]), display, np.float32)
-    scaled = {"unit": colour / 255, "lite": (colour - 127) / 128}[subject.net.preparation.name]
+def _gray(subject, display):
+    color = np.full((1, 1, subject.x.shape[-1]), display, np.float32)
+    scaled = {"unit": color / 255, "lite": (color - 127) / 128}[subject.net.preparation.name]
     return lambda image: np.broadcast_to(scaled, image.shape)
 
 
 def occlusion(subject):
-    yield from _occlusion(subject, None, [highest], _grey(subject, 127.5))
+    yield from _occlusion(subject, None, [highest], _gray(subject, 127.5))
 
 
 def occlusion_targets(subject):
-    """Several targets on one image, a margin, another grey."""
+    """Several targets on one image, a margin, another gray."""
     targets = [1, og.Class(3) - og.Class(1)]
     scores = [one(1), difference(3, 1)]
-    yield from _occlusion(subject, targets, scores, _grey(subject, 40), margin=2, fill=40)
+    yield from _occlusion(subject, targets, scores, _gray(subject, 40), margin=2, fill=40)
 
 
 def occlusion_images(subject):

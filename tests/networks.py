@@ -219,7 +219,7 @@ def part_of_a_model():
 
 
 def binary():
-    """A single sigmoid output, on grey images that are not square."""
+    """A single sigmoid output, on gray images that are not square."""
     x = image = keras.Input((SIDE, SIDE + 4, 1))
     x = layers.Conv2D(4, 3, activation="relu", name="conv1")(x)
     x = layers.GlobalAveragePooling2D()(x)

@@ -74,7 +74,7 @@ CALLS = [
     (og.Rotate, {"degrees": 1.0}),
     (og.Scale, {"low": 0.9, "high": 1.1}),
     (og.Crop, {"low": 0.5, "high": 0.9}),
-    (og.Recipe, {"steps": 1, "rule": "adam", "rate": 1.0}),
+    (og.Recipe, {"steps": 1, "optimizer": "adam", "learning_rate": 1.0}),
     (NET.prepare, {"image": PHOTO}),
     (NET.predict, {"image": PHOTO}),
     (NET.class_index, {"label": 1}),

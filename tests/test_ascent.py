@@ -43,7 +43,7 @@ def test_a_picture_is_made_of_frequencies_by_lucids_formula(size, channels, name
         expected = preparation(name, channels).to_network(255 * painter.picture(given))
         # Float32 sums of some hundred frequencies.
         np.testing.assert_allclose(picture, expected, rtol=0, atol=1e-5 * np.ptp(expected))
-        assert np.ptp(painter.picture(given)) > 0.5  # neither grey nor all black and white
+        assert np.ptp(painter.picture(given)) > 0.5  # neither gray nor all black and white
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_a_photo_goes_through_frequencies_and_back(size, channels, name):
     assert np.abs(prepared.to_display(shown(fourier, begun))[0] - photo).max() > 0.5
 
 
-def test_without_a_photo_frequencies_start_near_grey():
+def test_without_a_photo_frequencies_start_near_gray():
     fourier = Fourier((15, 22, 3), preparation("none", 3))
     start = shown(fourier, fourier.begin(None, np.random.default_rng(0)))
     assert abs(start.mean() - 127.5) < 3 and 0.1 < start.std() < 15
@@ -164,16 +164,16 @@ def test_padding_is_the_fill_all_around(pictures):
 def test_twice_as_large_and_half_as_large_are_exact_on_a_ramp():
     y, x = np.mgrid[:HEIGHT, :WIDTH].astype(float)
     picture = ramp(y, x)[None]
-    centre = np.array([(HEIGHT - 1) / 2, (WIDTH - 1) / 2])
+    center = np.array([(HEIGHT - 1) / 2, (WIDTH - 1) / 2])
     size, matrices = views([Scale(2.0, 2.0)], (HEIGHT, WIDTH), None, 1, 0)
     found = seen(picture, matrices[0], size)[0]
     assert size == (HEIGHT, WIDTH)
-    halved = ramp(centre[0] + (y - centre[0]) / 2, centre[1] + (x - centre[1]) / 2)
+    halved = ramp(center[0] + (y - center[0]) / 2, center[1] + (x - center[1]) / 2)
     np.testing.assert_allclose(found, halved, atol=1e-4)
     size, matrices = views([Scale(0.5, 0.5)], (HEIGHT, WIDTH), None, 1, 0)
     found = seen(picture, matrices[0], size)[0]
     np.testing.assert_allclose(found[0, 0], FILL, atol=1e-6)
-    doubled = ramp(centre[0] + (y - centre[0]) * 2, centre[1] + (x - centre[1]) * 2)
+    doubled = ramp(center[0] + (y - center[0]) * 2, center[1] + (x - center[1]) * 2)
     np.testing.assert_allclose(found[5:9, 6:11], doubled[5:9, 6:11], atol=1e-4)
 
 
@@ -187,13 +187,13 @@ def test_rotations_keep_distances_and_a_ramp_is_turned_with_them():
     assert -30 <= angles.min() < -25 and 25 < angles.max() <= 30
     np.testing.assert_array_equal(matrices[:, :, 2], 0)
     y, x = np.mgrid[:HEIGHT, :WIDTH].astype(float)
-    centre = np.array([(HEIGHT - 1) / 2, (WIDTH - 1) / 2])
+    center = np.array([(HEIGHT - 1) / 2, (WIDTH - 1) / 2])
     found = seen(ramp(y, x)[None], matrices[0], size)[0]
     angle = np.radians(angles[0])
-    down, right = y - centre[0], x - centre[1]
+    down, right = y - center[0], x - center[1]
     turned = ramp(
-        centre[0] + np.cos(angle) * down - np.sin(angle) * right,
-        centre[1] + np.sin(angle) * down + np.cos(angle) * right,
+        center[0] + np.cos(angle) * down - np.sin(angle) * right,
+        center[1] + np.sin(angle) * down + np.cos(angle) * right,
     )
     inner = (slice(5, 9), slice(5, 12))
     np.testing.assert_allclose(found[inner], turned[inner], atol=1e-4)

@@ -163,11 +163,11 @@ def test_curves_are_probabilities_of_the_picture_with_pixels_gone():
         return float(keras.ops.convert_to_numpy(net.model(picture))[0, 1])
 
     heat = found.heatmap[0]
-    grey = np.full_like(x, 0.5)
+    gray = np.full_like(x, 0.5)
     assert checked.deletion[0, 0, 0] == pytest.approx(probability(x), abs=1e-6)
-    assert checked.deletion[0, 0, -1] == pytest.approx(probability(grey), abs=1e-6)
+    assert checked.deletion[0, 0, -1] == pytest.approx(probability(gray), abs=1e-6)
     # The square is the hottest sixteenth: after the first quarter all of it is gone.
-    gone = np.where((heat > 0)[..., None], grey, x)
+    gone = np.where((heat > 0)[..., None], gray, x)
     assert checked.deletion[0, 0, 1] == pytest.approx(probability(gone), abs=1e-6)
     assert checked.insertion[0, 0, -1] == pytest.approx(probability(x), abs=1e-6)
     assert checked.insertion[0, 0, 0] == checked.insertion[0, 1, 0] == checked.insertion[0, 2, 0]

@@ -240,7 +240,7 @@ def test_options_out_of_range(run):
         (lambda net, x: og.gradcam(net, x, layer="con"), "'conv'"),
         (lambda net, x: og.gradcam(net, x, layer="dense"), "makes no maps"),
         (lambda net, x: og.occlusion(net, x, patch=40), "32×32"),
-        (lambda net, x: og.occlusion(net, x, fill="grey"), "grey"),
+        (lambda net, x: og.occlusion(net, x, fill="gray"), "gray"),
         (lambda net, x: og.occlusion(net, x, fill=300), "0..255"),
         (lambda net, x: og.saliency(net, x, memory="much"), "2GB"),
         (lambda net, x: og.kernels(net, "dense"), "no convolution"),
@@ -502,8 +502,8 @@ def test_kernels_writes_one_picture_of_all_layers_named(run, model_file):
     net = og.load(model_file, preprocess="unit")
     expected = og.kernels(net, "conv").mosaic()
     np.testing.assert_array_equal(Image.open("a/k.png"), expected)
-    grey = ["--input-channel", 1, "--first", 3, "--columns", 3, "--cell", 12]
-    assert run("kernels", "--model", model_file, "--layer", "conv", *grey)[0] == 0
+    gray = ["--input-channel", 1, "--first", 3, "--columns", 3, "--cell", 12]
+    assert run("kernels", "--model", model_file, "--layer", "conv", *gray)[0] == 0
     expected = og.kernels(net, "conv").mosaic(1, range(3), columns=3, cell=12)
     np.testing.assert_array_equal(Image.open("kernels.png"), expected)
 
@@ -538,8 +538,8 @@ def test_maximize_writes_sheets_results_and_gifs(run, model_file):
     status, out, _ = run(
         "maximize", "--model", model_file, "--preprocess", "unit", "--layer", "conv",
         "--filters", "0-2", "--sheet", "1x2", "--recipe", "tutorial", "--steps", 4, "--frames", 2,
-        "--rule", "l2", "--rate", 2, "--units", "network", "--noise", "0.5,0.25", "--crop", 3,
-        "--contrast", 0.15, "--border", 1, "--margin", 5, "--bare", "--cell", 26,
+        "--optimizer", "l2", "--learning-rate", 2, "--units", "network", "--noise", "0.5,0.25",
+        "--crop", 3, "--contrast", 0.15, "--border", 1, "--margin", 5, "--bare", "--cell", 26,
     )  # fmt: skip
     assert status == 0
     assert [line.split(":")[0] for line in out.splitlines()] == ["conv_0-1", "conv_2"]
@@ -547,7 +547,14 @@ def test_maximize_writes_sheets_results_and_gifs(run, model_file):
         assert sheet.size == (2 * 26 + 5, 26)
     result = og.load_result("maximized/conv_0-1.npz")
     assert result.targets == ("conv, filter 0", "conv, filter 1")
-    wanted = {"steps": 4, "rule": "l2", "rate": 2.0, "centre": 0.5, "spread": 0.25, "crop": 3}
+    wanted = {
+        "steps": 4,
+        "optimizer": "l2",
+        "learning_rate": 2.0,
+        "center": 0.5,
+        "spread": 0.25,
+        "crop": 3,
+    }
     assert wanted.items() <= result.parameters.items()
     with Image.open("maximized/conv_2.gif") as gif:
         assert (gif.n_frames, gif.info["duration"]) == (2, 200)
@@ -612,7 +619,7 @@ def test_maximize_says_how_options_are_written(run, arguments, words):
     [
         (("--layer", "stem"), "the nearest"),
         (("--layer", "stem_conv", "--filters", "32"), "out of range"),
-        (("--layer", "stem_conv", "--rate", "0"), "rate"),
+        (("--layer", "stem_conv", "--learning-rate", "0"), "learning_rate"),
         (("--layer", "head_conv", "--start", "gone.jpg"), "gone.jpg"),
     ],
 )

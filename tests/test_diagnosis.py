@@ -224,7 +224,7 @@ def test_networks_that_take_any_numbers_are_not_doubted():
     assert not about_images(og.saliency(net, x * 1e4, 1))
 
 
-def test_a_plain_colour_is_not_doubted():
+def test_a_plain_color_is_not_doubted():
     net = og.Network(networks.build("fused"), "unit")
     assert not about_images(og.saliency(net, np.full((1, 16, 16, 3), 0.5, "float32"), 1))
 

@@ -68,7 +68,7 @@ def test_an_open_side_keeps_the_proportions():
     assert fit_picture(picture, (1, None), "crop").shape == (1, 1, 3)
 
 
-def test_crop_cuts_the_centre_and_does_not_blur_what_needs_no_scaling():
+def test_crop_cuts_the_center_and_does_not_blur_what_needs_no_scaling():
     picture = noise(33, 20, 3)
     np.testing.assert_array_equal(fit_picture(picture, (20, 20), "crop"), picture[6:26])
     assert seen_region((33, 20), (20, 20), "crop") == (6, 0, 26, 20)
@@ -90,7 +90,7 @@ def test_no_rounding_reaches_past_the_photo_or_the_canvas(fit):
             assert region[3] <= width
 
 
-def test_pad_shows_the_whole_photo_on_mid_grey():
+def test_pad_shows_the_whole_photo_on_mid_gray():
     picture = np.zeros((20, 40, 3), np.uint8)
     padded = fit_picture(picture, (20, 20), "pad")
     assert (padded[:5] == 127.5).all()

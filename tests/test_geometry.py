@@ -179,7 +179,7 @@ def test_known_receptive_fields_of_vgg16():
     ]:
         assert found[name].size == (size, size)
         assert found[name].stride == (stride, stride)
-        # "same" padding with odd kernels and even pools: windows stay centred on their cell.
+        # "same" padding with odd kernels and even pools: windows stay centerd on their cell.
         assert found[name].offset == ((stride - 1) / 2,) * 2
 
 
@@ -340,7 +340,7 @@ def test_a_chain_holds_two_maps_at_a_time():
     x = image
     for size in sizes:
         x = layers.Conv2D(size, 1)(x)
-    # The two neighbours that are largest together: 2 and 16 channels, or 16 and 4.
+    # The two neighbors that are largest together: 2 and 16 channels, or 16 and 4.
     assert peak(keras.Model(image, x)) == (16 + 4) * 64 * 4
 
 

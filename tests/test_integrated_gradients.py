@@ -104,15 +104,15 @@ def test_a_question_is_asked_again_with_the_same_points_and_baselines():
     assert og.check(found, steps=2).parameters["baseline"] == "blur"
 
 
-COLOURS = {"black": 0, "white": 255, "grey": 127.5, 40: 40, np.float32(7): 7}
+COLORS = {"black": 0, "white": 255, "gray": 127.5, 40: 40, np.float32(7): 7}
 
 
-@pytest.mark.parametrize("baseline", COLOURS)
-def test_baselines_of_one_colour(baseline, net, x):
+@pytest.mark.parametrize("baseline", COLORS)
+def test_baselines_of_one_color(baseline, net, x):
     found = og.integrated_gradients(net, x, 2, baseline=baseline)
-    start = np.full_like(x[:1], COLOURS[baseline] / 255)
+    start = np.full_like(x[:1], COLORS[baseline] / 255)
     np.testing.assert_allclose(found.baseline_score, net.scores(start)[0, 2], rtol=1e-4)
-    as_picture = np.full((5, 9, 3), COLOURS[baseline], np.float32)
+    as_picture = np.full((5, 9, 3), COLORS[baseline], np.float32)
     again = og.integrated_gradients(net, x, 2, baseline=as_picture)
     np.testing.assert_allclose(again.values, found.values, atol=1e-4 * np.ptp(found.values))
 

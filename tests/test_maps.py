@@ -6,7 +6,7 @@ import pytest
 from optogram.errors import InputError
 from optogram.result import FeatureMaps, Kernels
 
-GREY = np.arange(24, dtype=np.float32).reshape(2, 1, 1, 12) - 6  # twelve kernels of 2×1
+GRAY = np.arange(24, dtype=np.float32).reshape(2, 1, 1, 12) - 6  # twelve kernels of 2×1
 
 
 def kernels(values, input="maps"):
@@ -23,17 +23,17 @@ def cells(picture, columns, count, cell):
 
 def test_chosen_kernels_are_drawn_in_their_order_on_the_scale_of_all():
     """Tutorial row C2 draws 15 of 32, scaled by the smallest and the largest of all."""
-    picture = kernels(GREY).mosaic(filters=[11, 0, 3], columns=3, cell=2, bar=False)
+    picture = kernels(GRAY).mosaic(filters=[11, 0, 3], columns=3, cell=2, bar=False)
     drawn = cells(picture, 3, 3, (2, 1))[:, 0]
-    whole = GREY[0, 0, 0, [11, 0, 3]]
-    expected = (whole - GREY.min()) / (GREY.max() - GREY.min()) * 255
+    whole = GRAY[0, 0, 0, [11, 0, 3]]
+    expected = (whole - GRAY.min()) / (GRAY.max() - GRAY.min()) * 255
     np.testing.assert_allclose(drawn, expected, atol=1)
 
 
-def test_chosen_kernels_in_colour_are_as_among_all():
+def test_chosen_kernels_in_color_are_as_among_all():
     values = np.random.default_rng(0).normal(size=(2, 2, 3, 6)).astype(np.float32)
-    for colours in ("RGB", "BGR"):
-        found = kernels(values, colours)
+    for colors in ("RGB", "BGR"):
+        found = kernels(values, colors)
         every = cells(found.mosaic(columns=6, cell=2), 6, 6, (2, 2))
         some = cells(found.mosaic(filters=[5, 1], columns=2, cell=2), 2, 2, (2, 2))
         np.testing.assert_array_equal(some, every[[5, 1]])
@@ -44,7 +44,7 @@ def test_a_number_beyond_the_last(number):
     with pytest.raises(
         InputError, match=rf"'conv' has 12 kernels, numbered 0 to 11: {number} is out of"
     ):
-        kernels(GREY).mosaic(filters=[0, number])
+        kernels(GRAY).mosaic(filters=[0, number])
     maps = FeatureMaps(
         np.zeros((1, 2, 2, 12), np.float32),
         "feature_maps",

@@ -16,7 +16,7 @@ SIZE = (20, 24)
 STEPS = 10
 TRAJECTORY = 1e-3
 """Largest relative difference of the scores on the way: every step rounds, and rounding adds up."""
-PLAIN = og.Recipe(steps=6, rule="l2", rate=1.0, spread=0.25)
+PLAIN = og.Recipe(steps=6, optimizer="l2", learning_rate=1.0, spread=0.25)
 """Small and quick, for all that does not depend on how one climbs."""
 
 
@@ -134,7 +134,7 @@ def test_the_tutorials_recipe_counts_in_levels_of_a_screen(resnet):
 
 
 INNER = og.Filter("block1_out", 3, border=2)
-D1 = {"rule": "l2", "rate": 10.0, "spread": 0.25, "contrast": 0.15, "steps": STEPS}
+D1 = {"optimizer": "l2", "learning_rate": 10.0, "spread": 0.25, "contrast": 0.15, "steps": STEPS}
 
 
 def test_a_filter_without_a_border_by_the_l2_norm(resnet):
@@ -152,7 +152,7 @@ def test_a_filter_from_a_photo_and_noise(resnet, photo):
     assert_same_climb(found, 0, literal.gradient_ascent(both, start, "l2", 10.0, STEPS))
 
 
-OF_CLASS = {"score": "probability", "l2": 1e-6, "rate": 100.0, "frames": 2}
+OF_CLASS = {"score": "probability", "l2": 1e-6, "learning_rate": 100.0, "frames": 2}
 
 
 def test_the_probability_of_a_class_less_the_norm_of_the_picture(vgg):
@@ -183,7 +183,7 @@ def test_a_frame_every_second_step_at_five_a_second(vgg, tmp_path):
 def test_the_logit_of_a_class_less_the_norm_and_the_total_variation(vgg):
     """Row B4."""
     penalties = {"l2": 1e-5, "tv": 1e-5}
-    recipe = og.Recipe(steps=STEPS, rule="adam", rate=2.0, spread=40.0, **penalties)
+    recipe = og.Recipe(steps=STEPS, optimizer="adam", learning_rate=2.0, spread=40.0, **penalties)
     found = og.maximize(vgg, og.Class(3), recipe)
     linear = literal.with_linear_end(vgg.model)
     both = literal.scores_and_gradients(linear, lambda logits: logits[3])
@@ -284,7 +284,7 @@ def test_a_class_is_scored_by_its_logit(resnet):
 @pytest.mark.parametrize(
     ("contrast", "crop"), [(0.1, 0), (0.15, 5)], ids=["row A3", "row D1, of small pictures"]
 )
-def test_pictures_are_shown_with_their_mean_at_grey(contrast, crop, vgg):
+def test_pictures_are_shown_with_their_mean_at_gray(contrast, crop, vgg):
     found = og.maximize(vgg, 2, og.Recipe(**D1), contrast=contrast, crop=crop, **OF_CLASS)
     for values, image in zip(found.values.astype(float), found.images, strict=True):
         shown = (values - values.mean()) / (values.std() + 1e-5) * contrast + 0.5
@@ -298,13 +298,13 @@ def test_pictures_are_shown_by_the_way_back_of_the_preparation(vgg):
     np.testing.assert_array_equal(found.images, vgg.display(found.values))
 
 
-def test_grey_is_grey_whatever_the_order_of_channels(vgg):
+def test_gray_is_gray_whatever_the_order_of_channels(vgg):
     found = og.maximize(
         vgg,
         2,
         og.Recipe(**D1),
-        **OF_CLASS | {"rate": 1e-9, "spread": 0.0, "contrast": None},
-        start="grey",
+        **OF_CLASS | {"learning_rate": 1e-9, "spread": 0.0, "contrast": None},
+        start="gray",
     )
     assert set(np.unique(found.images)) <= {127, 128}  # of 127.5
 
@@ -413,9 +413,9 @@ def test_targets_that_fit_the_pictures_but_not_the_networks_own_size(resnet):
 
 
 @pytest.mark.parametrize("recipe", ["tutorial", "fast"])
-def test_grey_networks_that_are_not_square(recipe):
+def test_gray_networks_that_are_not_square(recipe):
     model = networks.build("binary")
-    model.get_layer("conv1").bias.assign([0.5] * 4)  # so that grey fires some filter
+    model.get_layer("conv1").bias.assign([0.5] * 4)  # so that gray fires some filter
     net = og.Network(model, "unit")
     found = og.maximize(net, 1, recipe, steps=8)
     assert found.values.shape == (1, 16, 20, 1)
@@ -428,7 +428,7 @@ def test_grey_networks_that_are_not_square(recipe):
 # -- going on after an interruption ----------------------------------------------------------------
 
 
-MOVING = {"rule": "adam", "rate": 0.05, "frames": 2}
+MOVING = {"optimizer": "adam", "learning_rate": 0.05, "frames": 2}
 
 
 @pytest.fixture
@@ -505,7 +505,7 @@ def test_the_progress_of_another_climb_is_refused_and_kept(resnet, vgg, several,
         (resnet, filters, {}),
         (resnet, several[:2], {}),
         (resnet, several, {"seed": 1}),
-        (resnet, several, {"rate": 0.06}),
+        (resnet, several, {"learning_rate": 0.06}),
         (resnet, several, {"frames": None}),
         (resnet, several, {"start": noise(0.25, shape=(1, *SIZE, 3))}),
     ):
@@ -589,7 +589,14 @@ def test_a_filter_that_is_shut_for_noise_is_opened_by_redirected_gradients():
     kernel, bias = net.model.get_layer("conv").weights
     kernel.assign(np.full(kernel.shape, 1.0))
     bias.assign([-0.6])  # noise around 0.2 does not reach it
-    climb = {"rule": "rms", "rate": 0.1, "centre": 0.2, "spread": 0.1, "size": (16, 16), "steps": 8}
+    climb = {
+        "optimizer": "rms",
+        "learning_rate": 0.1,
+        "center": 0.2,
+        "spread": 0.1,
+        "size": (16, 16),
+        "steps": 8,
+    }
     with pytest.raises(InputError, match="zero everywhere"):
         og.maximize(net, og.Filter("conv", 0), "tutorial", units="network", **climb)
     found = og.maximize(
@@ -641,10 +648,10 @@ FUSED = {"target": og.Filter("conv1", 0), "recipe": "tutorial"}
         ({"stepps": 3}, "no 'stepps'"),
         ({"steps": 0}, "steps"),
         ({"steps": 2.5}, "steps"),
-        ({"rate": 0}, "rate"),
-        ({"rate": -1.0}, "rate"),
-        ({"rate": float("nan")}, "rate"),
-        ({"rule": "sgd"}, "rms, l2, adam"),
+        ({"learning_rate": 0}, "rate"),
+        ({"learning_rate": -1.0}, "rate"),
+        ({"learning_rate": float("nan")}, "rate"),
+        ({"optimizer": "sgd"}, "rms, l2, adam"),
         ({"parametrization": "wavelets"}, "pixels, fourier, phase"),
         ({"units": "volts"}, "network, display"),
         ({"l2": -1.0}, "l2"),
@@ -678,7 +685,7 @@ def fused():
 @pytest.mark.parametrize(
     "arguments",
     [
-        pytest.param({"rate": None}, id="a rate of None"),
+        pytest.param({"learning_rate": None}, id="a learning rate of None"),
         pytest.param({"crop": "all"}, id="a crop that is a word"),
         pytest.param({"size": 16}, id="one number for two sides"),
         pytest.param(
@@ -692,7 +699,7 @@ def test_what_is_of_another_kind_is_refused_in_one_sentence(arguments, fused):
     assert "\n" not in str(error.value)
 
 
-def test_colours_need_a_preparation_that_is_a_matrix(fused):
+def test_colors_need_a_preparation_that_is_a_matrix(fused):
     pair = (lambda x: np.sqrt(x / 255), lambda x: 255 * np.square(x))
     net = og.Network(fused.model, pair)
     with pytest.raises(InputError, match='choose recipe="tutorial"'):

@@ -9,12 +9,12 @@ import pytest
 from optogram.errors import InputError
 from optogram.pictures.preparation import NAMED, Preparation, as_affine, preparation
 
-GREYS = np.arange(256, dtype=np.uint8)
+GRAYS = np.arange(256, dtype=np.uint8)
 
 
 def every_value(channels: int) -> np.ndarray:
     """All 256 values in every channel, never the same in two, as a picture (16, 16, C)."""
-    return np.stack([np.roll(GREYS, 85 * c) for c in range(channels)], -1).reshape(16, 16, channels)
+    return np.stack([np.roll(GRAYS, 85 * c) for c in range(channels)], -1).reshape(16, 16, channels)
 
 
 def refusal(spec, channels=3) -> str:

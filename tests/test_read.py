@@ -91,7 +91,7 @@ def test_every_format_is_read_whatever_its_ending(folder, name, options):
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBX", "CMYK", "YCbCr", "HSV", "LAB"])
-def test_colour_modes_become_rgb(cat, mode):
+def test_color_modes_become_rgb(cat, mode):
     small = Image.fromarray(cat).resize((40, 30))
     if mode == "LAB":
         cms = pytest.importorskip("PIL.ImageCms")
@@ -112,13 +112,13 @@ def test_cmyk_jpeg(folder):
 
 
 @pytest.mark.parametrize("mode", ["L", "1"])
-def test_grey_is_repeated_to_three_channels(folder, mode):
-    Image.fromarray(np.uint8([[0, 255]])).convert(mode).save("grey.png")
-    np.testing.assert_array_equal(read_picture("grey.png"), [[(0, 0, 0), WHITE]])
-    np.testing.assert_array_equal(read_picture("grey.png", 1), [[[0], [255]]])
+def test_gray_is_repeated_to_three_channels(folder, mode):
+    Image.fromarray(np.uint8([[0, 255]])).convert(mode).save("gray.png")
+    np.testing.assert_array_equal(read_picture("gray.png"), [[(0, 0, 0), WHITE]])
+    np.testing.assert_array_equal(read_picture("gray.png", 1), [[[0], [255]]])
 
 
-def test_colour_becomes_luma_for_a_grey_network(cat):
+def test_color_becomes_luma_for_a_gray_network(cat):
     luma = np.asarray(Image.fromarray(cat).convert("L"))[..., None]
     for source in (Image.fromarray(cat), cat):
         np.testing.assert_array_equal(read_picture(source, 1), luma)
@@ -134,7 +134,7 @@ def test_alpha_is_laid_over_white(folder):
     np.testing.assert_allclose(read_picture(pixels.astype(float)), expected, atol=1e-4)
 
 
-def test_grey_with_alpha(folder):
+def test_gray_with_alpha(folder):
     Image.merge("LA", [Image.new("L", (2, 1), 0), Image.fromarray(np.uint8([[255, 0]]))]).save(
         "la.png"
     )
@@ -155,7 +155,7 @@ def test_palette(folder, ending, transparency):
 
 
 @pytest.mark.parametrize(("mode", "key"), [("RGB", RED), ("L", 7), ("I;16", 1000)])
-def test_a_transparent_colour_is_white(folder, mode, key):
+def test_a_transparent_color_is_white(folder, mode, key):
     image = Image.new(mode, (2, 1))
     image.putpixel((1, 0), key)
     image.save("key.png", transparency=key)
@@ -163,7 +163,7 @@ def test_a_transparent_colour_is_white(folder, mode, key):
 
 
 @pytest.mark.parametrize("ending", ["png", "tif", "pgm", "jp2"])
-def test_sixteen_bit_grey_keeps_its_fractions(folder, ending):
+def test_sixteen_bit_gray_keeps_its_fractions(folder, ending):
     if ending == "pgm":  # which Pillow 10 reads but does not write
         Path("deep.pgm").write_bytes(b"P5 3 2 65535\n" + SHADES.astype(">u2").tobytes())
     else:
@@ -229,7 +229,7 @@ def test_exif_orientation(folder, ending, orientation, corner, shape):
         np.testing.assert_array_equal(np.asarray(ImageOps.exif_transpose(image)), picture)
 
 
-def test_deep_grey_is_turned_too(folder):
+def test_deep_gray_is_turned_too(folder):
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.fromarray(SHADES).save("scan.png", exif=exif)
@@ -240,7 +240,7 @@ def test_deep_grey_is_turned_too(folder):
 
 @pytest.mark.parametrize("ending", ["gif", "png", "webp", "tif"])
 def test_the_first_frame_of_an_animation(folder, ending):
-    frames = [Image.new("RGB", (8, 8), colour) for colour in (RED, (0, 0, 255))]
+    frames = [Image.new("RGB", (8, 8), color) for color in (RED, (0, 0, 255))]
     lossless = {"lossless": True} if ending == "webp" else {}
     frames[0].save(f"move.{ending}", save_all=True, append_images=frames[1:], **lossless)
     with Image.open(f"move.{ending}") as image:

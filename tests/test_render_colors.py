@@ -1,4 +1,4 @@
-"""Values to colours."""
+"""Values to colors."""
 
 import numpy as np
 import pytest
@@ -62,7 +62,7 @@ def test_an_unknown_name_is_answered_with_the_nearest():
         colorize(np.ones(2), cmap="qqqqqqqqqq")
 
 
-@pytest.mark.parametrize("cmap", [[], ["red"], ["red", "no colour"]])
+@pytest.mark.parametrize("cmap", [[], ["red"], ["red", "no color"]])
 def test_colors_that_make_no_map_are_refused(cmap):
     with pytest.raises(InputError):
         colorize(np.ones(2), cmap=cmap)
@@ -91,7 +91,7 @@ RAINBOW = np.array([[0, 0, 255], [0, 255, 0], [255, 0, 0]], np.uint8)
 
 
 class OfMatplotlib:
-    """What matplotlib's colour maps do when they are called."""
+    """What matplotlib's color maps do when they are called."""
 
     def __call__(self, places):
         return np.stack([places, 1 - places, np.zeros_like(places), np.ones_like(places)], axis=-1)
@@ -127,9 +127,9 @@ def test_a_callable_makes_colors_as_those_of_matplotlib_do():
         (np.full((3, 3), np.nan), "floats in 0…1"),
         (RAINBOW.astype(int) - 1, "0…255"),
         (RAINBOW[:1], "at least two"),
-        (RAINBOW[:, :2], r"\(colours, 3\)"),
-        ([(0, 0, 0), (1, 1)], r"\(colours, 3\)"),
-        (lambda places: places, r"\(colours, 3\)"),
+        (RAINBOW[:, :2], r"\(colors, 3\)"),
+        ([(0, 0, 0), (1, 1)], r"\(colors, 3\)"),
+        (lambda places: places, r"\(colors, 3\)"),
         (lambda places: places.no, "fails on"),
     ],
 )

@@ -89,7 +89,7 @@ def test_impossible_scales_are_refused(ends):
         Scale(*ends)
 
 
-def test_a_picture_keeps_channels_and_shows_the_unknown_as_grey():
+def test_a_picture_keeps_channels_and_shows_the_unknown_as_gray():
     picture = to_picture(np.array([[[-1.0, 0.0, 1.0], [np.nan, 1.0, -1.0]]]))
     assert picture.dtype == np.uint8
     assert picture.tolist() == [[[0, 128, 255], [128, 255, 0]]]
@@ -103,7 +103,7 @@ def test_inputs_are_left_as_they_are():
     np.testing.assert_array_equal(values, before)
 
 
-def test_standardized_pictures_have_their_own_mean_at_grey_and_the_same_contrast():
+def test_standardized_pictures_have_their_own_mean_at_gray_and_the_same_contrast():
     generator = np.random.default_rng(0)
     pictures = generator.normal([[[[0.0]]], [[[1e3]]]], [[[[1e-2]]], [[[50.0]]]], (2, 30, 40, 3))
     shown = standardized(pictures, 0.1)
@@ -117,7 +117,7 @@ def test_standardized_pictures_have_their_own_mean_at_grey_and_the_same_contrast
     np.testing.assert_allclose((twice - 127.5)[middle], 2 * (once - 127.5)[middle], atol=1.51)
 
 
-def test_standardized_pictures_are_clipped_and_a_constant_one_is_grey():
+def test_standardized_pictures_are_clipped_and_a_constant_one_is_gray():
     outlier = np.zeros((1, 20, 20, 1))
     outlier[0, 3, 4] = 1e6
     shown = standardized(outlier, 0.15)

@@ -98,7 +98,7 @@ def test_an_animation_keeps_frames_that_do_not_change(tmp_path):
         assert sum(durations) == 800
 
 
-def test_an_animation_takes_grey_frames_and_pictures(tmp_path):
+def test_an_animation_takes_gray_frames_and_pictures(tmp_path):
     frames = [Image.fromarray(PHOTO), PHOTO // 2, Image.fromarray(PHOTO[..., 0])]
     with Image.open(write_gif(frames, tmp_path / "a.gif")) as gif:
         assert (gif.n_frames, gif.size) == (3, (30, 20))

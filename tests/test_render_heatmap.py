@@ -57,7 +57,7 @@ def test_numbers_fit_beside_a_picture_lower_than_they_are():
     assert image.height > 8
 
 
-def test_the_unknown_is_visible_and_spares_its_neighbours():
+def test_the_unknown_is_visible_and_spares_its_neighbors():
     values = np.full((4, 4), 0.5)
     values[1, 2] = np.nan
     known, unknown = colorize(np.array([0.5, np.nan]))

@@ -6,7 +6,7 @@ import pytest
 from optogram.errors import InputError
 from optogram.render import Scale, colorize, overlay, through_mask
 
-GREY = np.full((240, 320, 3), 90, np.uint8)
+GRAY = np.full((240, 320, 3), 90, np.uint8)
 NOISE = np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
 
 
@@ -21,15 +21,15 @@ def spot(cell, value=1.0, shape=(6, 8)):
 
 
 def test_the_heat_lies_where_the_map_has_it():
-    change = np.abs(pixels(overlay(GREY, spot((1, 6)), bar=False)) - 90).sum(axis=-1)
+    change = np.abs(pixels(overlay(GRAY, spot((1, 6)), bar=False)) - 90).sum(axis=-1)
     row, column = np.unravel_index(change.argmax(), change.shape)
     assert 40 <= row < 80
     assert 240 <= column < 280
 
 
 @pytest.mark.parametrize("value", [1.0, -1.0])
-def test_neutral_places_leave_a_grey_photo_untouched(value):
-    image = pixels(overlay(GREY, spot((1, 6), value), bar=False))
+def test_neutral_places_leave_a_gray_photo_untouched(value):
+    image = pixels(overlay(GRAY, spot((1, 6), value), bar=False))
     assert (image[120:] == 90).all()
     assert (image[:, :160] == 90).all()
 
@@ -42,22 +42,22 @@ def test_neutral_places_lose_color_and_no_light():
 
 
 def test_the_sign_survives():
-    positive = pixels(overlay(GREY, spot((0, 0)) - spot((5, 7)), bar=False))
+    positive = pixels(overlay(GRAY, spot((0, 0)) - spot((5, 7)), bar=False))
     assert positive[2, 2, 0] > positive[2, 2, 2]
     assert positive[-2, -2, 2] > positive[-2, -2, 0]
 
 
 def test_opacity_rises_with_the_value_and_hides_no_more_than_asked():
     ramp = np.linspace(0, 1, 320)[None]
-    black = pixels(overlay(GREY * 0, ramp, bar=False, cmap="gray", opacity=0.5))
+    black = pixels(overlay(GRAY * 0, ramp, bar=False, cmap="gray", opacity=0.5))
     assert (np.diff(black[0, :, 0]) >= 0).all()
     assert black.max() == 128
-    assert np.array_equal(overlay(GREY, ramp, bar=False, opacity=0), GREY)
+    assert np.array_equal(overlay(GRAY, ramp, bar=False, opacity=0), GRAY)
 
 
 def test_the_bar_is_blended_as_the_map_is():
-    grey = np.full((240, 320, 3), 128, np.uint8)
-    image = pixels(overlay(grey, np.ones((2, 2))))
+    gray = np.full((240, 320, 3), 128, np.uint8)
+    image = pixels(overlay(gray, np.ones((2, 2))))
     strip = image[1:-1, 320 + 12]
     assert np.abs(strip[0] - image[120, 160]).max() < 10
     assert np.abs(strip[-1] - 128).max() < 10
@@ -66,15 +66,15 @@ def test_the_bar_is_blended_as_the_map_is():
 def test_the_unknown_is_visible():
     values = spot((1, 6))
     values[4, 2] = np.nan
-    image = pixels(overlay(GREY, values, bar=False))
+    image = pixels(overlay(GRAY, values, bar=False))
     assert (image[165:195, 85:115] != 90).all()
     assert (image[200:] == 90).all()
 
 
 def test_photos_keep_their_size_unless_small():
-    assert overlay(GREY, np.ones((7, 7)), bar=False).size == (320, 240)
+    assert overlay(GRAY, np.ones((7, 7)), bar=False).size == (320, 240)
     assert overlay(np.zeros((28, 20, 1), np.uint8), np.ones((7, 7)), bar=False).size == (160, 224)
-    assert overlay(GREY, np.ones((7, 7)), title="tabby").height > 240
+    assert overlay(GRAY, np.ones((7, 7)), title="tabby").height > 240
 
 
 def test_the_mask_opens_the_photo():
@@ -133,12 +133,12 @@ def test_a_picture_of_the_size_asked_for():
 def test_the_unknown_and_the_constant_are_drawn_in_every_style(style):
     values = np.ones((6, 8))
     values[4, 2] = np.nan
-    known = pixels(overlay(GREY, np.ones((6, 8)), style=style, bar=False))
-    image = pixels(overlay(GREY, values, style=style))
+    known = pixels(overlay(GRAY, np.ones((6, 8)), style=style, bar=False))
+    image = pixels(overlay(GRAY, values, style=style))
     assert (np.ptp(known, axis=(0, 1)) == 0).all()
     assert (image[165:195, 85:115] != known[0, 0]).any(axis=-1).all()
     assert np.array_equal(image[200:, :320], known[200:])
-    overlay(GREY, np.full((2, 2), np.nan), style=style)
+    overlay(GRAY, np.full((2, 2), np.nan), style=style)
 
 
 def test_the_light_that_a_mask_leaves():
@@ -151,13 +151,13 @@ def test_the_light_that_a_mask_leaves():
 
 def test_unusable_options_are_refused():
     with pytest.raises(InputError, match="'even', 'alpha' or 'added', not 'odd'"):
-        overlay(GREY, np.ones((2, 2)), style="odd")
+        overlay(GRAY, np.ones((2, 2)), style="odd")
     with pytest.raises(InputError, match="at least 1"):
-        overlay(GREY, np.ones((2, 2)), size=(0, 5))
+        overlay(GRAY, np.ones((2, 2)), size=(0, 5))
     with pytest.raises(InputError, match="opacity"):
-        overlay(GREY, np.ones((2, 2)), opacity=1.5)
+        overlay(GRAY, np.ones((2, 2)), opacity=1.5)
     with pytest.raises(InputError, match="True and False"):
-        through_mask(GREY, np.ones((2, 2)))
+        through_mask(GRAY, np.ones((2, 2)))
 
 
 # -- maps that cover a part of the photo -----------------------------------------------------------

@@ -40,7 +40,7 @@ def test_shrinking_loses_no_cell(interpolation):
     assert resize_map(at({(7, 7): 1}, (16, 16)), (4, 4), interpolation).max() > 0
 
 
-def test_an_unknown_cell_keeps_its_borders_and_spares_its_neighbours():
+def test_an_unknown_cell_keeps_its_borders_and_spares_its_neighbors():
     unit = np.full((4, 4), 0.5, np.float32)
     unit[1, 2] = np.nan
     big = resize_map(unit, (40, 40))

@@ -15,7 +15,7 @@ from optogram.errors import InputError, OutputError
 from optogram.files import MARK
 
 EVIL = "<script>alert(1)</script>"
-GREY = np.random.default_rng(0).integers(0, 256, (28, 28), np.uint8)
+GRAY = np.random.default_rng(0).integers(0, 256, (28, 28), np.uint8)
 
 
 class Page(HTMLParser):
@@ -151,7 +151,7 @@ def test_progress_goes_one_way_and_says_what(chelsea):
 
 def test_names_and_labels_cannot_become_markup(tmp_path):
     photo = tmp_path / "<script>x & y.png"
-    Image.fromarray(GREY).save(photo)
+    Image.fromarray(GRAY).save(photo)
     page = Page(og.report(tiny(labels=[EVIL, "b", "c"]), photo, out=tmp_path / "out"))
     assert "script" not in page.tags
     assert EVIL in page.text
@@ -163,7 +163,7 @@ def test_an_interrupted_run_leaves_the_old_report_as_it_was(tmp_path, moment):
     old = tmp_path / "index.html"
     old.write_text(f"old, {MARK}")
     with pytest.raises(KeyboardInterrupt):
-        og.report(tiny(), GREY, out=tmp_path, progress=interrupted_at(moment))
+        og.report(tiny(), GRAY, out=tmp_path, progress=interrupted_at(moment))
     assert list(tmp_path.iterdir()) == [old]
     assert old.read_text() == f"old, {MARK}"
 
@@ -172,12 +172,12 @@ def test_a_page_of_somebody_else_is_kept_and_told_before_the_work(tmp_path):
     (tmp_path / "index.html").write_text("<h1>My pages, also about optogram</h1>")
     told = []
     with pytest.raises(OutputError, match="optogram did not make it"):
-        og.report(tiny(), GREY, out=tmp_path, progress=lambda *args: told.append(args))
+        og.report(tiny(), GRAY, out=tmp_path, progress=lambda *args: told.append(args))
     assert not told
     (tmp_path / "index.html").unlink()
-    page = og.report(tiny(), GREY, out=tmp_path)
+    page = og.report(tiny(), GRAY, out=tmp_path)
     before = page.stat().st_ino
-    assert og.report(tiny(), GREY, out=tmp_path).stat().st_ino != before, "its own is renewed"
+    assert og.report(tiny(), GRAY, out=tmp_path).stat().st_ino != before, "its own is renewed"
 
 
 def test_an_interruption_while_the_page_is_written_leaves_no_part_of_it(tmp_path, monkeypatch):
@@ -186,7 +186,7 @@ def test_an_interruption_while_the_page_is_written_leaves_no_part_of_it(tmp_path
 
     monkeypatch.setattr(Path, "replace", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        og.report(tiny(), GREY, out=tmp_path)
+        og.report(tiny(), GRAY, out=tmp_path)
     assert not list(tmp_path.iterdir())
 
 
@@ -196,14 +196,14 @@ def test_a_place_that_cannot_be_written_to_is_found_before_the_work(tmp_path, pl
     (tmp_path / "folder" / "index.html").mkdir(parents=True)
     told = []
     with pytest.raises(OutputError) as caught:
-        og.report(tiny(), GREY, out=tmp_path / place, progress=lambda *args: told.append(args))
+        og.report(tiny(), GRAY, out=tmp_path / place, progress=lambda *args: told.append(args))
     assert str(caught.value).endswith(".")
     assert "\n" not in str(caught.value)
     assert not told
 
 
 def test_several_photos_have_an_index(tmp_path):
-    photos = [GREY, Image.fromarray(GREY).rotate(90), og.datasets.sample_photo("rocket")]
+    photos = [GRAY, Image.fromarray(GRAY).rotate(90), og.datasets.sample_photo("rocket")]
     page = Page(og.report(tiny(), photos, out=tmp_path, top=1))
     assert page.links[:4] == ["#photo-1", "#photo-2", "#photo-3", "#network"]
     for anchor in page.links[:4]:
@@ -216,7 +216,7 @@ def test_no_photo_and_no_class_are_refused(tmp_path):
     with pytest.raises(InputError, match="at least one photo"):
         og.report(tiny(), [], out=tmp_path)
     with pytest.raises(InputError, match="top must be a whole number, 1 or more"):
-        og.report(tiny(), GREY, out=tmp_path, top=0)
+        og.report(tiny(), GRAY, out=tmp_path, top=0)
 
 
 def test_a_damaged_photo_among_several_is_found_before_the_work(tmp_path):
@@ -224,7 +224,7 @@ def test_a_damaged_photo_among_several_is_found_before_the_work(tmp_path):
     with pytest.raises(InputError, match=r"missing\.png"):
         og.report(
             tiny(),
-            [GREY, tmp_path / "missing.png"],
+            [GRAY, tmp_path / "missing.png"],
             out=tmp_path / "out",
             progress=lambda *args: told.append(args),
         )
@@ -233,31 +233,31 @@ def test_a_damaged_photo_among_several_is_found_before_the_work(tmp_path):
 
 def test_one_sigmoid_has_two_classes(tmp_path):
     net = tiny(outputs=1, activation="sigmoid", labels=["no", "yes"])
-    page = Page(og.report(net, GREY, out=tmp_path))
+    page = Page(og.report(net, GRAY, out=tmp_path))
     assert "100% over all 2 classes" in page.text
     assert "Both classes are read from one output" in page.text
     assert len(page.images) == 2 + 6 + 4 + 1
 
 
 def test_independent_sigmoids_do_not_add_up(tmp_path):
-    page = Page(og.report(tiny(activation="sigmoid"), GREY, out=tmp_path, top=1))
+    page = Page(og.report(tiny(activation="sigmoid"), GRAY, out=tmp_path, top=1))
     assert "need not add up" in page.text
 
 
 def test_a_single_number_is_no_probability(tmp_path):
-    page = Page(og.report(tiny(outputs=1, activation=None), GREY, out=tmp_path))
+    page = Page(og.report(tiny(outputs=1, activation=None), GRAY, out=tmp_path))
     assert "this is its value" in page.text
     assert "%" not in page.text
 
 
 def test_fewer_classes_than_asked_for_are_all_explained(tmp_path):
-    page = Page(og.report(tiny(), GREY, out=tmp_path, top=10))
+    page = Page(og.report(tiny(), GRAY, out=tmp_path, top=10))
     assert len(page.images) == 2 + 9 + 4 + 1
 
 
 @pytest.mark.parametrize("channels", [1, 4])
 def test_other_numbers_of_channels(tmp_path, channels):
-    photo = np.repeat(GREY[..., None], channels, axis=-1)
+    photo = np.repeat(GRAY[..., None], channels, axis=-1)
     page = Page(og.report(tiny(shape=(28, 28, channels)), photo, out=tmp_path, top=1))
     assert f"28×28×{channels}" in page.text
     assert len(page.images) == 2 + 3 + 4 + 1
@@ -271,7 +271,7 @@ def test_what_the_network_did_not_see_is_not_explained(tmp_path, fit):
 
 
 def test_a_network_of_any_size_sees_the_photo_as_it_is(tmp_path):
-    page = Page(og.report(tiny(shape=(None, None, 3)), [GREY, GREY[:20]], out=tmp_path, top=1))
+    page = Page(og.report(tiny(shape=(None, None, 3)), [GRAY, GRAY[:20]], out=tmp_path, top=1))
     assert "photos as they are" in page.text
     assert "What the network saw, 20×28 pixels" in page.text
 
@@ -280,7 +280,7 @@ def test_a_network_without_classes_still_shows_its_blocks(tmp_path):
     image = keras.Input((None, None, 3))
     x = keras.layers.Conv2D(70, 3, strides=2, activation="relu")(image)
     net = og.Network(keras.Model(image, keras.layers.Conv2D(5, 3)(x)))
-    page = Page(og.report(net, GREY, out=tmp_path))
+    page = Page(og.report(net, GRAY, out=tmp_path))
     assert "names no classes: it returns an output of shape any×any×5" in page.text
     assert "The 64 strongest of 70 maps" in page.text
     assert "Grad-CAM for" not in page.html
@@ -290,7 +290,7 @@ def test_a_network_without_classes_still_shows_its_blocks(tmp_path):
 def test_a_network_without_maps_is_explained_without_them(tmp_path):
     image = keras.Input((8, 8, 3))
     x = keras.layers.Dense(3, activation="softmax")(keras.layers.Flatten()(image))
-    page = Page(og.report(og.Network(keras.Model(image, x)), GREY, out=tmp_path))
+    page = Page(og.report(og.Network(keras.Model(image, x)), GRAY, out=tmp_path))
     assert "Grad-CAM is missing" in page.text
     assert "there is none to show" in page.text
     assert "there are no kernels to show" in page.text

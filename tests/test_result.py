@@ -385,7 +385,7 @@ def test_strongest_maps_come_first():
     np.testing.assert_array_equal(result.strongest(3), [[1, 3, 2]])
 
 
-def test_occlusion_values_stand_at_the_centres_of_their_patches(net):
+def test_occlusion_values_stand_at_the_centers_of_their_patches(net):
     scores = np.array([[[3.0, 1.0], [2.0, 0.0]]], np.float32)
     result = attribution(
         4 - scores,
@@ -398,7 +398,7 @@ def test_occlusion_values_stand_at_the_centres_of_their_patches(net):
     assert grid.shape == (6, 6)
     np.testing.assert_allclose(grid[np.ix_([1, 4], [1, 4])], result.values[0])
     np.testing.assert_allclose(grid[1, 2], 1 + (3 - 1) / 3)  # a third of the way
-    np.testing.assert_array_equal(grid[0], grid[1])  # nothing is known beyond the centres
+    np.testing.assert_array_equal(grid[0], grid[1])  # nothing is known beyond the centers
 
 
 # -- where a result came from ----------------------------------------------------------------------
@@ -572,7 +572,7 @@ def test_a_share_that_no_mask_can_keep(t):
 
 
 def marked(side):
-    """A photo of 60×90, black but for a grey square of 10 in its left or right third."""
+    """A photo of 60×90, black but for a gray square of 10 in its left or right third."""
     photo = np.zeros((60, 90, 3), np.uint8)
     left = {"left": 20, "right": 60}[side]
     photo[25:35, left : left + 10] = 100
@@ -580,7 +580,7 @@ def marked(side):
 
 
 def sums_pixels(side=30):
-    """A network whose score is the sum of its pixels: black patches lower it at the grey square."""
+    """A network whose score is the sum of its pixels: black patches lower it at the gray square."""
     image = keras.Input((side, side, 3))
     dense = keras.layers.Dense(2, name="dense")
     model = keras.Model(image, dense(keras.layers.Flatten()(image)))
@@ -604,7 +604,7 @@ def test_maps_lie_on_the_photo_where_the_network_looked(fit, side, tmp_path):
         assert kept[lit].mean() > 0.4, "the square is seen"
         style = {"style": "added", "cmap": ["black", "white"], "opacity": 1, "bar": False}
         overlaid = np.asarray(found.overlay(photo=big, **style)).astype(int)
-        # At its borders the grey of the padding counts too.
+        # At its borders the gray of the padding counts too.
         rows, columns = np.nonzero((overlaid - big)[40:200, :, 0] > 100)
         assert abs(rows.mean() - 80) < 12
         assert abs(columns.mean() - {"left": 100, "right": 260}[side]) < 12
@@ -667,9 +667,13 @@ def test_files_of_earlier_versions_are_read_in_the_words_of_today(results, tmp_p
         arrays = {name: file[name] for name in file.files}
     texts = json.loads(str(arrays["manifest"]))
     texts["fit"] = texts["parameters"]["fit"] = "squash"
+    texts["parameters"] |= {"rule": "rms", "rate": 2.0, "centre": 3.0, "baseline": "grey"}
     np.savez(path, **{**arrays, "manifest": np.array(json.dumps(texts))})
     back = load_result(path)
-    assert (back.fit, back.parameters["fit"]) == ("stretch", "stretch")
+    assert back.fit == "stretch"
+    current = {"optimizer": "rms", "learning_rate": 2.0, "center": 3.0, "baseline": "gray"}
+    assert {"fit": "stretch", **current}.items() <= back.parameters.items()
+    assert not {"rule", "rate", "centre"} & set(back.parameters)
     former = dataclasses.replace(result, fit="squash")
     assert pickle.loads(pickle.dumps(former)).fit == "stretch"
 

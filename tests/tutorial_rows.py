@@ -75,7 +75,7 @@ def first_document(net, x, answer):
     yield "A4", "top three", apart(told, by_hand)
 
 
-def steps_apart(net, target, start, rule, rate, score="logit", **penalties):
+def steps_apart(net, target, start, optimizer, rate, score="logit", **penalties):
     """How far apart a climb's first steps are, ours and written out, each from where ours stands.
 
     From the start on, two climbs part as rounding grows through rectifiers that open or close.
@@ -93,10 +93,10 @@ def steps_apart(net, target, start, rule, rate, score="logit", **penalties):
     worst, here = 0.0, start.astype(np.float32)
     for _ in range(STEPS):
         found = og.maximize(
-            net, target, "tutorial", start=here[None], size=size, rule=rule, rate=rate,
-            units="network", steps=1, score=score, **penalties,
+            net, target, "tutorial", start=here[None], size=size, optimizer=optimizer,
+            learning_rate=rate, units="network", steps=1, score=score, **penalties,
         )  # fmt: skip
-        _, images = literal.gradient_ascent(both, here, rule, rate, 1, **penalties)
+        _, images = literal.gradient_ascent(both, here, optimizer, rate, 1, **penalties)
         worst, here = max(worst, apart(found.values[0], images[-1])), found.values[0]
     return worst
 
@@ -259,8 +259,8 @@ def fourth_document(net):
         steps_apart(net, 141, noise, "l2", 100.0, score="probability", l2=1e-6),
     )
     bird = og.maximize(
-        net, 141, "tutorial", steps=100, rule="l2", rate=100.0, units="network", frames=2,
-        score="probability", crop=25, centre=0.0, spread=0.25,
+        net, 141, "tutorial", steps=100, optimizer="l2", learning_rate=100.0, units="network",
+        frames=2, score="probability", crop=25, center=0.0, spread=0.25,
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         bird.gif(Path(folder) / "bird.gif", fps=5)
@@ -274,7 +274,7 @@ def fourth_document(net):
 
 
 def mosaic_by_hand(maps, columns):
-    """(H, W): maps (h, w, C) in grey from 0 to their maximum, two pixels apart, on white."""
+    """(H, W): maps (h, w, C) in gray from 0 to their maximum, two pixels apart, on white."""
     height, width, count = maps.shape
     rows = math.ceil(count / columns)
     shape = rows * (height + 2) - 2, columns * (width + 2) - 2
@@ -315,7 +315,7 @@ def fifth_document(net, x):
         drawn = found[name].mosaic(cell=maps.shape[0], cmap="gray", bar=False)
         yield (
             f"E4 ({maps.shape[-1]} maps)",
-            "all maps in one mosaic, as levels of grey",
+            "all maps in one mosaic, as levels of gray",
             apart(np.asarray(drawn.convert("L")), mosaic_by_hand(maps, columns)),
         )
 

@@ -58,7 +58,7 @@ sheet(rows, captions=list(maps))
 
 # %%
 def jet_added(net, picture, layer, factor, size=None):
-    """Grad-CAM of the network's answer, its colours added to the picture."""
+    """Grad-CAM of the network's answer, its colors added to the picture."""
     seen = og.gradcam(net, picture, layer=layer, score="probability")
     print(seen.targets[0], seen.layer, seen.values.shape)
     return seen.overlay(photo=picture, style="added", opacity=factor, size=size, bar=False)

@@ -24,12 +24,18 @@ resnet = network("resnet50v2")
 # ## One filter
 #
 # Filter 51 of conv3_block4_out, 50 steps: the mean of the map without a border of 2, steps of 10
-# along the gradient over its L2 norm, from noise of ±0.125. Shown around mid-grey with a standard
+# along the gradient over its L2 norm, from noise of ±0.125. Shown around mid-gray with a standard
 # deviation of 0.15, 25 pixels cropped.
 
 # %%
 LAYER = "conv3_block4_out"
-climb = {"rule": "l2", "rate": 10.0, "units": "network", "centre": 0.0, "spread": 0.25}
+climb = {
+    "optimizer": "l2",
+    "learning_rate": 10.0,
+    "units": "network",
+    "center": 0.0,
+    "spread": 0.25,
+}
 shown = {"contrast": 0.15, "size": (224, 224)}
 
 steps = 50
@@ -101,7 +107,7 @@ for name, net in {"VGG16": vgg16, "the embedded network": embedded}.items():
 
 # %%
 steps = either(100, 10, "steps")
-climb |= {"rate": 100.0, "l2": 1e-6}
+climb |= {"learning_rate": 100.0, "l2": 1e-6}
 redshank = og.maximize(
     vgg16, 141, "tutorial", steps=steps, frames=2, score="probability", **climb, **shown
 )

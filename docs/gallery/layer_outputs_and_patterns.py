@@ -39,7 +39,7 @@ Image.fromarray(anysize.display(x)[0])  # and the way back
 # %% [markdown]
 # ## All 13 convolutions
 #
-# The first 40 channels of each layer, 8 in a row, in the 12 colours of R's `topo.colors`.
+# The first 40 channels of each layer, 8 in a row, in the 12 colors of R's `topo.colors`.
 
 # %%
 topo = "topo.colors(12)"
@@ -65,7 +65,7 @@ maps.mosaic(channels=range(channels), columns=8, cell=100, cmap=topo, per_map="r
 # %% [markdown]
 # ## The pattern of each filter
 #
-# Gradient ascent on the mean of a channel, as the document does it: from noise around mid-grey, 50
+# Gradient ascent on the mean of a channel, as the document does it: from noise around mid-gray, 50
 # steps of size 1 along the gradient over its root mean square. The canvas is as large as the
 # layer's own output, which keeps deep layers cheap.
 

@@ -50,7 +50,7 @@ _HOW_TO_GET_IT = (
 
 @dataclass(frozen=True, eq=False)
 class FashionMNIST:
-    """Grey pictures of clothes in ten classes (Xiao, Rasul and Vollgraf, 2017).
+    """Gray pictures of clothes in ten classes (Xiao, Rasul and Vollgraf, 2017).
 
     Attributes
     ----------
@@ -137,10 +137,10 @@ def fashion_mnist(source: str | os.PathLike | None = None) -> FashionMNIST:
 def _fashion_in(folder: Path) -> FashionMNIST:
     if kind_at(folder) != "folder":
         raise InputError(f"{folder} is no folder with Fashion-MNIST: {_HOW_TO_GET_IT}.")
-    return FashionMNIST(*_labelled(folder, "train"), *_labelled(folder, "t10k"))
+    return FashionMNIST(*_labeled(folder, "train"), *_labeled(folder, "t10k"))
 
 
-def _labelled(folder: Path, part: str) -> "tuple[np.ndarray, np.ndarray]":
+def _labeled(folder: Path, part: str) -> "tuple[np.ndarray, np.ndarray]":
     """The pictures and labels of a part of the set, "train" or "t10k"."""
     images = _read_idx(_named(folder, f"{part}-images-idx3-ubyte"), dimensions=3)
     labels = _read_idx(_named(folder, f"{part}-labels-idx1-ubyte"), dimensions=1)

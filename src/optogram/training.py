@@ -34,7 +34,7 @@ class Trained:
     Attributes
     ----------
     model : keras.Model
-        Takes grey pictures (N, 28, 28, 1) in 0..255, which it scales itself; returns probabilities.
+        Takes gray pictures (N, 28, 28, 1) in 0..255, which it scales itself; returns probabilities.
     classes : tuple of str
         The names of its outputs.
     accuracy : float

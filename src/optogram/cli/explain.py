@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     "--overlay",
     type=click.Choice(["even", "alpha", "added"]),
     help="Also lay each map over the photo at its own size: the stronger the more opaque; viridis, "
-    "opaque in 20 steps, on white paper; or the colours of OpenCV's JET added to the photo.",
+    "opaque in 20 steps, on white paper; or the colors of OpenCV's JET added to the photo.",
 )
 @click.option(
     "--opacity",

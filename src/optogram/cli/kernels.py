@@ -29,8 +29,8 @@ from optogram.cli.options.network import (
 @click.option(
     "--input-channel",
     type=click.IntRange(0),
-    help="Which channel of the input they are shown for, grey.  [default: all three where they lie "
-    "on the colours of the photo, else 0]",
+    help="Which channel of the input they are shown for, gray.  [default: all three where they lie "
+    "on the colors of the photo, else 0]",
 )
 @click.option("--first", type=click.IntRange(1), help="How many kernels.  [default: all]")
 @click.option(
@@ -38,7 +38,7 @@ from optogram.cli.options.network import (
 )
 @click.option("--cell", type=click.IntRange(1), help="Longer side of a kernel, in pixels.")
 @click.option(
-    "--colors", metavar="NAME", help="A colour map, for kernels that are not shown in colour."
+    "--colors", metavar="NAME", help="A color map, for kernels that are not shown in color."
 )
 @click.option(
     "--out", metavar="FILE", default="kernels.png", show_default=True, help="The picture."
@@ -69,7 +69,7 @@ def kernels(
     for result in found:
         count = result.values.shape[-1]
         style: dict[str, Any] = {"columns": columns, "cell": cell}
-        if input_channel is not None or not result.is_colour:
+        if input_channel is not None or not result.is_color:
             style["cmap"] = colors or "gray"
         filters = range(min(first or count, count))
         pictures.append(result.mosaic(input_channel, filters, **style))

@@ -62,14 +62,14 @@ _PER_MAP = {"layer": False, "map": True, "range": "range"}
 @click.option(
     "--colors",
     metavar="NAME",
-    help="A colour map: viridis, rocket, topo.colors(12), gray …  [default: what suits the values]",
+    help="A color map: viridis, rocket, topo.colors(12), gray …  [default: what suits the values]",
 )
 @click.option(
     "--scale",
     type=click.Choice(list(_PER_MAP)),
     default="layer",
     show_default=True,
-    help="What the colours span: all values of the layer, each map by itself, or each map from its "
+    help="What the colors span: all values of the layer, each map by itself, or each map from its "
     "lowest to its highest value.",
 )
 @click.option(

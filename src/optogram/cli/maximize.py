@@ -72,21 +72,25 @@ _FIRST = 16
     help="How it is climbed; options below change parts of it.",
 )
 @click.option("--steps", type=int, help="How many steps.")
-@click.option("--rule", type=click.Choice(["rms", "l2", "adam"]), help="What a step is.")
-@click.option("--rate", type=float, help="The size of a step.")
+@click.option(
+    "--optimizer",
+    type=click.Choice(["rms", "l2", "adam"]),
+    help="How a step follows from the gradient.",
+)
+@click.option("--learning-rate", type=float, help="Size of a step.")
 @click.option(
     "--units",
     type=click.Choice(["network", "display"]),
-    help="What rate and noise of pixels count in.",
+    help="Units of the learning rate and of the noise of pixels.",
 )
 @click.option(
     "--noise",
-    metavar="CENTRE,SPREAD",
+    metavar="CENTER,SPREAD",
     help="The middle and the width of the uniform noise that pixels start from.",
 )
 @click.option("--l2", type=float, help="λ of λ‖x‖²/2, which is taken from the score.")
 @click.option("--tv", type=float, help="Weight of the total variation, likewise.")
-@click.option("--start", metavar="PHOTO|grey", help="What to start from.  [default: noise]")
+@click.option("--start", metavar="PHOTO|gray", help="What to start from.  [default: noise]")
 @click.option(
     "--size",
     metavar="HEIGHTxWIDTH",
@@ -100,7 +104,7 @@ _FIRST = 16
 @click.option(
     "--contrast",
     type=float,
-    help="Show each picture with its mean at mid-grey and this standard deviation, in 0…1.",
+    help="Show each picture with its mean at mid-gray and this standard deviation, in 0…1.",
 )
 @click.option("--crop", type=int, help="How many pixels on each side are not shown.")
 @click.option("--seed", default=0, show_default=True, help="Of everything that is drawn.")
@@ -157,7 +161,7 @@ def maximize(
     opening = {name: others.pop(name) for name in NETWORK_OPTIONS}
     rows, columns = sides(sheet)
     if noise is not None:
-        others["centre"], others["spread"] = pair(noise)
+        others["center"], others["spread"] = pair(noise)
     asked = {name: value for name, value in others.items() if value is not None}
     net = open_network(model, **opening)
     import optogram

@@ -19,17 +19,17 @@ from optogram.interpreters.room import has_room
 from optogram.pictures.preparation import Preparation
 
 _SIDE = 64
-_GREYS = (0.0, 64.0, 128.0, 255.0)
+_GRAYS = (0.0, 64.0, 128.0, 255.0)
 _UNNOTICED = 2.0
-"""Grey levels that arithmetic on pixels of 0…255 may be off and still change no units."""
+"""Gray levels that arithmetic on pixels of 0…255 may be off and still change no units."""
 _SMALL, _SAME = 0.2, 1.2
-"""What a grey level becomes at most, where 0…255 are brought to small numbers or are kept."""
+"""What a gray level becomes at most, where 0…255 are brought to small numbers or are kept."""
 _MEAN = 16.0
 """Of a mean of pixels in 0…255, which is subtracted from them."""
 _APART = 1e-3
-"""How far greys stay from each other at least, as a share of the largest distance."""
+"""How far grays stay from each other at least, as a share of the largest distance."""
 _LISTED = 3
-_COLOURS, _RANK_OF_IMAGES = 3, 4
+_COLORS, _RANK_OF_IMAGES = 3, 4
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class OwnPreparation:
 
     def doubt(self, given: Preparation, channels: int) -> str | None:
         """What is wrong with preparing images as ``given`` before; None: nothing."""
-        black, white = _grey(given, channels, 0), _grey(given, channels, 255)
+        black, white = _gray(given, channels, 0), _gray(given, channels, 255)
         is_changed = abs(black) > _UNNOTICED or abs(white - 255) > _UNNOTICED
         if self.takes_pixels and not self.is_any and is_changed:
             return (
@@ -177,7 +177,7 @@ def _before_weights(graph: Graph) -> frozenset[int]:
 
 @dataclass(frozen=True)
 class _Effect:
-    """What plain pictures have become somewhere: the median of each grey, the order of colours."""
+    """What plain pictures have become somewhere: the median of each gray, the order of colors."""
 
     levels: tuple[float, ...]
     is_reversed: bool
@@ -185,11 +185,11 @@ class _Effect:
 
     @property
     def changes_units(self) -> bool:
-        """Whether greys are no longer what they were, or no number at all.
+        """Whether grays are no longer what they were, or no number at all.
 
         Where some have become one number they were cut, as activations do and no preparation.
         """
-        if np.allclose(self.levels, _GREYS, rtol=0, atol=_UNNOTICED):
+        if np.allclose(self.levels, _GRAYS, rtol=0, atol=_UNNOTICED):
             return False
         steps = np.abs(np.diff(self.levels))
         return not np.isfinite(steps).all() or not steps.any() or steps.min() > _APART * steps.max()
@@ -200,9 +200,9 @@ def _effects(graph: Graph, wanted: Sequence[Output]) -> dict[Output, _Effect]:
     sides = graph.steps[graph.inputs[0].step].shape[1:]
     height, width, channels = (side or _SIDE for side in sides)
     noise = np.random.default_rng(0).uniform(0, 255, (height, width, channels))
-    colours = [255 * row for row in np.eye(channels)] if channels == _COLOURS else []
-    plain = [np.full(channels, grey) for grey in _GREYS] + colours
-    images = [np.broadcast_to(colour, noise.shape) for colour in plain] + [noise, noise / 255]
+    colors = [255 * row for row in np.eye(channels)] if channels == _COLORS else []
+    plain = [np.full(channels, gray) for gray in _GRAYS] + colors
+    images = [np.broadcast_to(color, noise.shape) for color in plain] + [noise, noise / 255]
     if not has_room(graph, graph.ancestors(wanted), len(images), _SIDE):
         return {}
     fed = keras.ops.convert_to_tensor(np.stack(images).astype(np.float32))
@@ -219,14 +219,14 @@ def _effects(graph: Graph, wanted: Sequence[Output]) -> dict[Output, _Effect]:
 
 def _effect(made: np.ndarray) -> _Effect:
     """What ``made`` (N, ...) shows that became of the test pictures."""
-    greys, colours, (noise, small) = made[: len(_GREYS)], made[len(_GREYS) : -2], made[-2:]
-    levels = tuple(float(np.median(grey)) for grey in greys)
-    is_map = made.ndim == _RANK_OF_IMAGES and made.shape[-1] == len(colours) == _COLOURS
-    order = np.argmax(np.median(colours, axis=(1, 2)), axis=1).tolist() if is_map else []
+    grays, colors, (noise, small) = made[: len(_GRAYS)], made[len(_GRAYS) : -2], made[-2:]
+    levels = tuple(float(np.median(gray)) for gray in grays)
+    is_map = made.ndim == _RANK_OF_IMAGES and made.shape[-1] == len(colors) == _COLORS
+    order = np.argmax(np.median(colors, axis=(1, 2)), axis=1).tolist() if is_map else []
     is_any = np.allclose(noise, small, rtol=0.05, atol=0.05 * np.std(noise))
     return _Effect(levels, order == [2, 1, 0], bool(is_any))
 
 
-def _grey(given: Preparation, channels: int, level: float) -> float:
-    """What ``given`` makes of a grey, on average over channels."""
+def _gray(given: Preparation, channels: int, level: float) -> float:
+    """What ``given`` makes of a gray, on average over channels."""
     return float(given.to_network(np.full((1, 1, channels), level, np.float32)).mean())

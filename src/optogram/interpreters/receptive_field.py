@@ -39,7 +39,7 @@ class ReceptiveField:
 
     @property
     def offset(self) -> tuple[float, float]:
-        """(y, x) of the window's centre for element (0, 0), in pixels; 0 for the whole input."""
+        """(y, x) of the window's center for element (0, 0), in pixels; 0 for the whole input."""
         if self.is_whole:
             return (0.0, 0.0)
         return ((self.start[0] + self.end[0]) / 2, (self.start[1] + self.end[1]) / 2)

@@ -64,8 +64,8 @@ def integrated_gradients(
         gradients change most near x₀, or t itself at midpoints. None: "cubic" where ``steps`` is
         None, else "even".
     baseline : str, number or picture
-        Where the line begins: "black", "white", "grey", "mean" (the image's mean colour), "blur"
-        (the image blurred), a grey in 0..255, or a picture, fitted as the image is: a path, a PIL
+        Where the line begins: "black", "white", "gray", "mean" (the image's mean color), "blur"
+        (the image blurred), a gray in 0..255, or a picture, fitted as the image is: a path, a PIL
         image, an array (H, W, C) in 0..255, or as many as images.
     score : {"logit", "probability"}
         Whether classes are scored before or after the last softmax or sigmoid.

@@ -55,22 +55,22 @@ def kernels(net: Network, layer: str) -> Kernels:
     return Kernels(
         values=values,
         method="kernels",
-        parameters={"input": _colours(net, layer)},
+        parameters={"input": _colors(net, layer)},
         source=source_of(net, (*net.size, net.channels)),
         warnings=net.notes,
         layer=layer,
     )
 
 
-def _colours(net: Network, layer: str) -> str:
+def _colors(net: Network, layer: str) -> str:
     """What the input channels of ``layer`` are: "RGB", "BGR", or "maps" of earlier layers."""
     step = net.step(layer)
     # The step before: the layer itself may be the second half of a split one.
     while step.inputs:
         step = net.graph.steps[step.inputs[0].step]
         own_first_half = step.half == "pre" and step.name == f"{layer}:pre"
-        keeps_colours = step.passes_on or isinstance(step.operation, layer_types.KEEPING_COLORS)
-        if not own_first_half and not keeps_colours:
+        keeps_colors = step.passes_on or isinstance(step.operation, layer_types.KEEPING_COLORS)
+        if not own_first_half and not keeps_colors:
             return "maps"
     if net.channels != 3:
         return "maps"

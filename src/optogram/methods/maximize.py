@@ -53,7 +53,7 @@ def maximize(
         Several targets are climbed together, one picture each.
     recipe : str or Recipe
         "tutorial", "fast", "lucid" or "maco"; see `Recipe`.
-    start : "grey", photo or ndarray, optional
+    start : "gray", photo or ndarray, optional
         A photo is everything that `Network.prepare` takes as one; noise as in the recipe is added
         to it. A batch of floats (1 or N, H, W, C), in network units, is what each pixel starts
         from as it is. None: noise.
@@ -80,7 +80,7 @@ def maximize(
     progress : callable, optional
         Called as ``progress(done, total, what)``.
     **changes
-        Other values for fields of the recipe: ``steps=300``, ``rate=10.0``, ``l2=1e-6``.
+        Other values for fields of the recipe: ``steps=300``, ``learning_rate=10.0``, ``l2=1e-6``.
 
     Returns
     -------
@@ -189,7 +189,7 @@ def _climb_batch(
             work.write(ledger, batch, state)
     found = pictures(plan, state)
     if not np.isfinite(found).all():
-        raise InputError("A picture has NaN or infinite values: make rate smaller.")
+        raise InputError("A picture has NaN or infinite values: make learning_rate smaller.")
     work.add(batch, found, scores(plan, found, targets), state, state.is_dead(asked.recipe))
 
 

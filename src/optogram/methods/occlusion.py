@@ -47,7 +47,7 @@ def occlusion(
     stride : int or (height, width), optional
         From one position to the next: 0, s, 2s … up to side − patch; None: half a patch.
     fill : float, "mean" or "blur"
-        What is painted: a grey in 0..255, the image's mean colour, or the image blurred until a
+        What is painted: a gray in 0..255, the image's mean color, or the image blurred until a
         patch of it shows nothing.
     fill_space : {"display", "network"}
         "network": a number given as ``fill`` is in the units that the network is fed.

@@ -251,7 +251,7 @@ class Network(Computation):
             images that are already prepared, and is only checked.
         fit : {"stretch", "crop", "pad"}
             How a photo becomes as large as the network takes: both sides resized (as Keras does;
-            the whole photo stays), the centre cut out, or grey added. Lanczos.
+            the whole photo stays), the center cut out, or gray added. Lanczos.
         size : (height, width), optional
             For networks that take any size; None in one place keeps the photo's proportions.
             By default such a network gets the photo as it is.

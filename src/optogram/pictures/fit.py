@@ -10,7 +10,7 @@ from optogram.errors import InputError, nearest
 
 FITS = ("stretch", "crop", "pad")
 _FORMER_NAME_OF_STRETCH = "squash"
-PAD_GREY = 127.5
+PAD_GRAY = 127.5
 """What ``fit="pad"`` puts around the photo, in display units."""
 
 
@@ -30,8 +30,8 @@ def fit_picture(
         ``fit`` has nothing to do; None, or None for both sides, leaves the picture its size.
     fit
         ``"stretch"``: the whole photo, without keeping its proportions, as Keras does. ``"crop"``:
-        scaled to cover the size, its centre kept. ``"pad"``: scaled to go inside, centred, with
-        mid-grey (127.5) around it, which most preparations map near zero.
+        scaled to cover the size, its center kept. ``"pad"``: scaled to go inside, centerd, with
+        mid-gray (127.5) around it, which most preparations map near zero.
 
     Returns
     -------
@@ -47,7 +47,7 @@ def fit_picture(
     resized = _resize(picture, place.box, place.inner)
     if place.inner == place.size:
         return resized
-    canvas = np.full((*place.size, picture.shape[2]), PAD_GREY, np.float32)
+    canvas = np.full((*place.size, picture.shape[2]), PAD_GRAY, np.float32)
     (top, left), (height, width) = place.offset, place.inner
     canvas[top : top + height, left : left + width] = resized
     return canvas

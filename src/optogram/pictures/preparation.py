@@ -16,7 +16,7 @@ _PICTURE = 3
 
 @dataclass(frozen=True)
 class Preparation(ABC):
-    """A conversion between display pixels (RGB or grey, 0..255) and network units.
+    """A conversion between display pixels (RGB or gray, 0..255) and network units.
 
     Arrays have shape (..., C), one picture or a batch; none is changed in place.
     """
@@ -259,7 +259,7 @@ def as_affine(spec: Preparation, channels: int) -> tuple[np.ndarray, np.ndarray]
     reach = float(np.abs(255 * matrix).max())
     if not np.allclose(probes @ matrix + offset, spec.to_network(probes), atol=1e-3 * reach):
         raise InputError(
-            f"The preparation {spec.name!r} is no matrix and offset on the channels, which colours "
+            f"The preparation {spec.name!r} is no matrix and offset on the channels, which colors "
             'inside a recipe need: choose recipe="tutorial", which climbs in network units.'
         )
     return matrix, offset

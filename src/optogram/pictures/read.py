@@ -71,7 +71,7 @@ def read_picture(
         frames the first), a Pillow image, or an array of shape (H, W) or (H, W, C) that holds
         ``uint8``, ``uint16``, ``bool``, or numbers in 0..255.
     channels
-        Colour channels wanted. 1 and 3 convert between grey (Rec. 601 luma) and RGB; with any
+        Color channels wanted. 1 and 3 convert between gray (Rec. 601 luma) and RGB; with any
         other number only an array of exactly that many channels will do.
     place
         Its place in the list that it comes from, named in errors where it has no name of its own.
@@ -91,8 +91,8 @@ def read_picture(
 
     Notes
     -----
-    EXIF orientation is applied. Transparency is laid over white, as a page shows it. Colour
-    profiles are ignored, as Keras ignores them. Pillow reads 16-bit colour files as 8-bit.
+    EXIF orientation is applied. Transparency is laid over white, as a page shows it. Color
+    profiles are ignored, as Keras ignores them. Pillow reads 16-bit color files as 8-bit.
     """
     if isinstance(source, str | os.PathLike):
         name = repr(os.fsdecode(source))
@@ -277,7 +277,7 @@ def _scans(data: mmap.mmap) -> int:
 
 
 def _numbers(image: Image.Image, name: str) -> np.ndarray:
-    """Grey of more than 8 bits as an array (H, W, 1) in display units."""
+    """Gray of more than 8 bits as an array (H, W, 1) in display units."""
     values = np.asarray(image)
     if ";16" in image.mode or (image.mode == "I" and image.format in _SIXTEEN_BITS_AS_I):
         values = values.astype(np.uint16)
@@ -408,10 +408,10 @@ def _change_channels(pixels: np.ndarray, channels: int) -> np.ndarray:
     """Take (H, W, 1, 3 or 4) in display units to (H, W, channels); other counts stay."""
     if channels not in (1, 3):
         return pixels.copy()
-    grey = pixels.shape[2] == 1
+    gray = pixels.shape[2] == 1
     if pixels.dtype == np.uint8:
-        return _eight_bits(Image.fromarray(pixels[..., 0] if grey else pixels), channels)
-    if grey:
+        return _eight_bits(Image.fromarray(pixels[..., 0] if gray else pixels), channels)
+    if gray:
         return pixels.repeat(channels, axis=2)
     if pixels.shape[2] == 4:
         alpha = pixels[..., 3:] / 255

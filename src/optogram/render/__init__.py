@@ -1,4 +1,4 @@
-"""Arrays to pixels: the only place that makes a colour or writes an image."""
+"""Arrays to pixels: the only place that makes a color or writes an image."""
 
 from optogram.render.chart import chart
 from optogram.render.colors import DIVERGING, GRAY, OPENCV_JET, SEQUENTIAL, ColorMap, colorize

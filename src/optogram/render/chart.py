@@ -13,7 +13,7 @@ from optogram.errors import InputError
 from optogram.render.canvas import blank
 from optogram.render.text import compact, label
 
-# Okabe and Ito's colours, which the colour-blind can tell apart too.
+# Okabe and Ito's colors, which the color-blind can tell apart too.
 _COLORS = ((0, 114, 178), (213, 94, 0), (120, 120, 120), (0, 158, 115), (204, 121, 167))
 _FRAME = (190, 192, 196)
 _SHARP = 3
@@ -80,7 +80,7 @@ def chart(
             if np.isfinite([*first, *second]).all():
                 pen.line([first, second], colors[name], 2 * _SHARP)
     field = field.resize((width, height), Resampling.LANCZOS)
-    return _labelled(field, ticks, (left, right), colors, title, x_label)
+    return _labeled(field, ticks, (left, right), colors, title, x_label)
 
 
 def _range(axes: Sequence[np.ndarray]) -> tuple[float, float]:
@@ -89,7 +89,7 @@ def _range(axes: Sequence[np.ndarray]) -> tuple[float, float]:
     return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
 
 
-def _labelled(
+def _labeled(
     field: Image.Image,
     ticks: np.ndarray,
     ends: tuple[float, float],

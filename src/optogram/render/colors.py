@@ -1,4 +1,4 @@
-"""Numbers to colours, by any colour map that the ``cmap`` library knows, and two more."""
+"""Numbers to colors, by any color map that the ``cmap`` library knows, and two more."""
 
 import colorsys
 import re
@@ -21,53 +21,53 @@ GRAY = "matlab:gray"
 OPENCV_JET = "opencv:jet"
 
 ColorMap = str | Sequence[str] | Sequence[Sequence[float]] | np.ndarray | Callable[..., Any]
-"""A colour map's name, the colours of a new one from its bottom to its top, or a callable.
+"""A color map's name, the colors of a new one from its bottom to its top, or a callable.
 
-Colours are named, or numbers (colours, 3 or 4): uint8, or floats in 0…1. A callable, such as a
-colour map of matplotlib, turns places (n,) in 0…1 into such numbers. Opacity is left out.
+Colors are named, or numbers (colors, 3 or 4): uint8, or floats in 0…1. A callable, such as a
+color map of matplotlib, turns places (n,) in 0…1 into such numbers. Opacity is left out.
 
 Beside the names of ``cmap``, such as "viridis", "jet" or "rocket" (seaborn's): "topo.colors(12)",
-R's, in so many bands of one colour (tutorial row A1), and "opencv:jet" (rows C4, C5).
+R's, in so many bands of one color (tutorial row A1), and "opencv:jet" (rows C4, C5).
 """
 
-_STEPS = 257  # odd, so that zero on a signed scale has the middle colour itself
+_STEPS = 257  # odd, so that zero on a signed scale has the middle color itself
 _TOPO = re.compile(r"topo\.colors\((\d{1,3})\)")
 _UNKNOWN = np.array([128, 128, 128], np.uint8)
-_UNKNOWN_AMONG_GREYS = np.array([190, 80, 150], np.uint8)
+_UNKNOWN_AMONG_GRAYS = np.array([190, 80, 150], np.uint8)
 
 
 @checked
 def colorize(
     values: ArrayLike, scale: Scale | None = None, cmap: ColorMap | None = None
 ) -> np.ndarray:
-    """Turn values into colours.
+    """Turn values into colors.
 
     Parameters
     ----------
     values : array of any shape
         Integers, booleans or floats.
     scale : Scale, optional
-        What the ends of the colour map mean; `scale_of` the values by default.
+        What the ends of the color map mean; `scale_of` the values by default.
     cmap : str, sequence of str, array or callable, optional
-        Name of a colour map, its colours from bottom to top, or what makes them; see `ColorMap`.
+        Name of a color map, its colors from bottom to top, or what makes them; see `ColorMap`.
         Default: `DIVERGING` on a signed scale, else `SEQUENTIAL`.
 
     Returns
     -------
     uint8 array (..., 3)
-        Neutral grey where the value is not finite; mauve if the colour map itself is grey.
+        Neutral gray where the value is not finite; mauve if the color map itself is gray.
 
     Raises
     ------
     InputError
-        If the colour map cannot be used; where it is unknown, the sentence names the nearest ones.
+        If the color map cannot be used; where it is unknown, the sentence names the nearest ones.
     """
     scale = scale_of(values) if scale is None else scale
     return paint(to_unit(values, scale), color_table(scale, cmap))
 
 
 def color_table(scale: Scale, cmap: ColorMap | None = None) -> np.ndarray:
-    """Colours of ``cmap``, or of the default for ``scale``, from bottom to top: uint8 (257, 3)."""
+    """Colors of ``cmap``, or of the default for ``scale``, from bottom to top: uint8 (257, 3)."""
     if cmap is None:
         cmap = DIVERGING if scale.signed else SEQUENTIAL
     if callable(cmap):
@@ -79,7 +79,7 @@ def color_table(scale: Scale, cmap: ColorMap | None = None) -> np.ndarray:
 
 
 def paint(unit: np.ndarray, table: np.ndarray) -> np.ndarray:
-    """Colours (..., 3), uint8, of places (...) in [0, 1] on a `color_table`."""
+    """Colors (..., 3), uint8, of places (...) in [0, 1] on a `color_table`."""
     known = np.isfinite(unit)
     index = np.rint(np.where(known, unit, 0) * (len(table) - 1)).astype(np.intp)
     return np.where(known[..., None], table[index], _unknown_color(table))
@@ -127,7 +127,7 @@ def _table(cmap: str | tuple[str, ...]) -> np.ndarray:
 
 
 def _as_bytes(colors: np.ndarray) -> np.ndarray:
-    """A table out of colours in 0…1, read-only, for some are kept."""
+    """A table out of colors in 0…1, read-only, for some are kept."""
     table = np.rint(colors * 255).astype(np.uint8)
     table.flags.writeable = False
     return table
@@ -138,21 +138,21 @@ def _are_names(colors: list[Any]) -> bool:
 
 
 def _called(cmap: Callable[..., Any]) -> np.ndarray:
-    """The colours that a callable makes of places from 0 to 1."""
+    """The colors that a callable makes of places from 0 to 1."""
     places = np.linspace(0, 1, _STEPS)
     try:
         colors = cmap(places)
     # Somebody else's code can fail in any way.
     except Exception as error:
         raise InputError(
-            f"The colour map {cmap!r} fails on {_STEPS} places in 0…1 ({error}): give a name, "
-            "colours, or a colour map such as matplotlib's."
+            f"The color map {cmap!r} fails on {_STEPS} places in 0…1 ({error}): give a name, "
+            "colors, or a color map such as matplotlib's."
         ) from error
     return _numbers(colors, _STEPS)
 
 
 def _between(colors: list[Any]) -> np.ndarray:
-    """Colours given as numbers, and those between them."""
+    """Colors given as numbers, and those between them."""
     numbers = _numbers(colors)
     at = np.linspace(0, 1, len(numbers))
     places = np.linspace(0, 1, _STEPS)
@@ -160,7 +160,7 @@ def _between(colors: list[Any]) -> np.ndarray:
 
 
 def _numbers(colors: Any, count: int | None = None) -> np.ndarray:
-    """Colours (count, 3) in 0…1, of what a user or a callable gave."""
+    """Colors (count, 3) in 0…1, of what a user or a callable gave."""
     try:
         array = np.asarray(colors)
     except ValueError:
@@ -168,13 +168,13 @@ def _numbers(colors: Any, count: int | None = None) -> np.ndarray:
     is_table = array.ndim == 2 and array.shape[1] in (3, 4) and array.dtype.kind in "iuf"
     if not is_table or len(array) < 2 or len(array) != (count or len(array)):
         raise InputError(
-            "The colours of a map are names, or numbers of shape (colours, 3) or (colours, 4), at "
+            "The colors of a map are names, or numbers of shape (colors, 3) or (colors, 4), at "
             f"least two, but got {array.dtype} of shape {array.shape}."
         )
     high = 1 if array.dtype.kind == "f" else 255
     if not (np.isfinite(array).all() and array.min() >= 0 and array.max() <= high):
         raise InputError(
-            "The colours of a map are floats in 0…1 or whole numbers in 0…255, but got "
+            "The colors of a map are floats in 0…1 or whole numbers in 0…255, but got "
             f"{array.dtype} from {array.min()} to {array.max()}."
         )
     return array[:, :3] / high
@@ -182,7 +182,7 @@ def _numbers(colors: Any, count: int | None = None) -> np.ndarray:
 
 def _topo_bands(count: int, places: np.ndarray) -> np.ndarray:
     if not 2 <= count <= _STEPS:
-        raise InputError(f"topo.colors takes 2 to {_STEPS} colours, but got {count}.")
+        raise InputError(f"topo.colors takes 2 to {_STEPS} colors, but got {count}.")
     # R rounds halves up.
     colors = np.floor(topo_colors(count) * 255 + 0.5) / 255
     return colors[banded(places, count).astype(int)]
@@ -196,18 +196,18 @@ def _named(name: str) -> Colormap:
             nearest(name, [*Catalog(), OPENCV_JET, "topo.colors(12)"])
             or "try 'inferno', 'viridis', 'jet' or 'gray'."
         )
-        raise InputError(f"No colour map is called {name!r}; {hint}") from None
+        raise InputError(f"No color map is called {name!r}; {hint}") from None
 
 
 def _mixed(colors: tuple[str, ...]) -> Colormap:
     if len(colors) < 2:
-        raise InputError(f"A colour map needs at least two colours, but got {len(colors)}.")
+        raise InputError(f"A color map needs at least two colors, but got {len(colors)}.")
     try:
         return Colormap(colors)
     except (TypeError, ValueError) as error:
-        raise InputError(f"The colours {list(colors)} make no colour map: {error}.") from None
+        raise InputError(f"The colors {list(colors)} make no color map: {error}.") from None
 
 
 def _unknown_color(table: np.ndarray) -> np.ndarray:
     distance = np.abs(table.astype(int) - _UNKNOWN).max(axis=1).min()
-    return _UNKNOWN if distance > 24 else _UNKNOWN_AMONG_GREYS
+    return _UNKNOWN if distance > 24 else _UNKNOWN_AMONG_GRAYS

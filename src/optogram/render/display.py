@@ -14,7 +14,7 @@ _NOT_NUMBERS = "cOSUmM"  # bfloat16 is kind "V", so what cannot be shown is list
 
 @dataclass(frozen=True)
 class Scale:
-    """What the two ends of a colour bar mean.
+    """What the two ends of a color bar mean.
 
     Attributes
     ----------
@@ -143,14 +143,14 @@ def to_picture(values: ArrayLike, scale: Scale | None = None) -> np.ndarray:
     Parameters
     ----------
     values : array (..., H, W, 3) or (..., H, W)
-        Each channel is shown as it is; no colour map is used.
+        Each channel is shown as it is; no color map is used.
     scale : Scale, optional
         What 0 and 255 shall mean; `scale_of` the values by default.
 
     Returns
     -------
     uint8 array of the same shape
-        Mid-grey (128) where the value is not finite.
+        Mid-gray (128) where the value is not finite.
     """
     unit = to_unit(values, scale_of(values) if scale is None else scale)
     return np.rint(np.where(np.isnan(unit), 128, unit * 255)).astype(np.uint8)
@@ -158,7 +158,7 @@ def to_picture(values: ArrayLike, scale: Scale | None = None) -> np.ndarray:
 
 @checked
 def standardized(pictures: ArrayLike, contrast: float = 0.15) -> np.ndarray:
-    """Show pictures whose units mean nothing: each with its mean at mid-grey.
+    """Show pictures whose units mean nothing: each with its mean at mid-gray.
 
     Parameters
     ----------

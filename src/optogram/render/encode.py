@@ -125,7 +125,7 @@ def _name(format: str) -> str:
 
 
 def _options(name: str, quality: int) -> dict[str, object]:
-    # Heat is told by hue, so JPEG's colour planes are kept at full resolution.
+    # Heat is told by hue, so JPEG's color planes are kept at full resolution.
     return {} if name == "PNG" else {"quality": quality, "subsampling": 0}
 
 

@@ -13,7 +13,7 @@ from optogram.render.text import INK, compact, label, text_size
 def scale_bar(
     scale: Scale, height: int, painted: Callable[[np.ndarray], np.ndarray]
 ) -> Image.Image:
-    """Draw the bar that tells what the colours of a picture mean.
+    """Draw the bar that tells what the colors of a picture mean.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ def scale_bar(
     height : int
         Height of the picture in pixels; the bar is higher where its numbers need it.
     painted : callable
-        From places (n, 1) on the scale, in [0, 1], to their colours (n, 1, 3), uint8: the very
+        From places (n, 1) on the scale, in [0, 1], to their colors (n, 1, 3), uint8: the very
         function that painted the picture.
 
     Returns

@@ -69,13 +69,13 @@ def column_count(count: int, columns: int | None) -> int:
 
 
 def cell_size(
-    shapes: Sequence[tuple[int, int]], columns: int, cell: int | None, labelled: bool
+    shapes: Sequence[tuple[int, int]], columns: int, cell: int | None, labeled: bool
 ) -> tuple[int, int]:
     """Height and width of a cell that suits pictures of these ``shapes``; see `grid`."""
     height = max(shape[0] for shape in shapes)
     width = max(shape[1] for shape in shapes)
     if cell is None:
-        narrowest = _LABELLED_WIDTH if labelled else 1
+        narrowest = _LABELLED_WIDTH if labeled else 1
         enough = min(_SHEET_WIDTH // columns, _CELL) // width
         factor = max(1, min(max(enough, -(-narrowest // width)), _SHEET_WIDTH // height))
         return height * factor, width * factor

@@ -21,23 +21,23 @@ def heatmap(
     interpolation: Interpolation = "bilinear",
     title: str | None = None,
 ) -> Image.Image:
-    """Draw a map in colours.
+    """Draw a map in colors.
 
     Parameters
     ----------
     values : array (h, w)
-        Integers, booleans or floats; grey where not finite.
+        Integers, booleans or floats; gray where not finite.
     size : (int, int), optional
         Height and width of the map in the picture, in pixels. Default: its own size, times the
         whole number that makes it at least 224 pixels high.
     scale : Scale, optional
         What the ends of the bar mean; `scale_of` the values by default.
     cmap : str, sequence of str, array or callable, optional
-        Colour map; see `colorize`.
+        Color map; see `colorize`.
     bar : bool, default True
         Draw the scale bar at the right.
     interpolation : "bilinear" or "nearest"
-        Smooth, or each cell as a block of one colour.
+        Smooth, or each cell as a block of one color.
     title : str, optional
         Words above the map.
 
@@ -49,7 +49,7 @@ def heatmap(
     Raises
     ------
     InputError
-        If the map, the size, the colour map or the interpolation cannot be used.
+        If the map, the size, the color map or the interpolation cannot be used.
     """
     values = as_map(values)
     scale = scale_of(values) if scale is None else scale

@@ -45,11 +45,11 @@ def mosaic(
     scale : Scale, optional
         What the ends of the bar mean; `scale_of` all maps together by default.
     per_map : bool or "range", default False
-        Give each map its own scale; colours then tell nothing between maps, and there is no bar.
+        Give each map its own scale; colors then tell nothing between maps, and there is no bar.
         "range": from the map's lowest value to its highest, wherever zero lies, as R's ``image``
         and matplotlib's ``imshow`` do (tutorial rows A1, B8).
     cmap : str, sequence of str, array or callable, optional
-        Colour map; see `colorize`.
+        Color map; see `colorize`.
     labels : sequence of str, optional
         Words under each map.
     bar : bool, default True
@@ -60,7 +60,7 @@ def mosaic(
     Returns
     -------
     PIL.Image.Image
-        RGB; each cell of a map is a block of one colour. Places beyond the last map are blank.
+        RGB; each cell of a map is a block of one color. Places beyond the last map are blank.
 
     Raises
     ------

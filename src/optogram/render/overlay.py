@@ -27,7 +27,7 @@ OverlayStyle = Literal["even", "alpha", "added"]
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _COLOR_KEPT = 0.2
-_MID_GREY = np.full(3, 128, np.float32)
+_MID_GRAY = np.full(3, 128, np.float32)
 _WHITE = 255.0
 _ALPHA_STEPS = 20
 
@@ -55,25 +55,25 @@ def overlay(
 ) -> Image.Image:
     """Lay a map over its photo.
 
-    The scale bar is blended over mid-grey in the way in which the map is over the photo.
+    The scale bar is blended over mid-gray in the way in which the map is over the photo.
 
     Parameters
     ----------
     photo : PIL image, or uint8 array (H, W, 3), (H, W, 1) or (H, W)
         Enlarged by a whole number where it is lower than 224 pixels.
     values : array (h, w)
-        Stretched to the size of the photo; grey where not finite.
+        Stretched to the size of the photo; gray where not finite.
     style : {"even", "alpha", "added"}
         "even": more opaque the farther a value is from neutral, over a photo that loses most of
-        its colour, so that the colours seen are those of the map.
+        its color, so that the colors seen are those of the map.
         "alpha" (tutorial row A4): in 20 steps from the lowest value to the highest, step i of 0…19
-        in colour i and i/19 opaque on white paper; of that ``opacity``, of the photo the rest.
-        "added" (rows C4, C5): photo + ``opacity`` × colour, clipped; negative values count as 0.
+        in color i and i/19 opaque on white paper; of that ``opacity``, of the photo the rest.
+        "added" (rows C4, C5): photo + ``opacity`` × color, clipped; negative values count as 0.
     scale : Scale, optional
         What the ends of the bar mean. Default: `scale_of` the values; "alpha": from the lowest to
         the highest; "added": from 0 to the highest.
     cmap : str, sequence of str, array or callable, optional
-        Colour map; see `colorize`. Default of "alpha": "viridis"; of "added": "opencv:jet".
+        Color map; see `colorize`. Default of "alpha": "viridis"; of "added": "opencv:jet".
     opacity : float, optional
         In [0, 1]: how much of the photo the strongest values hide, or the factor of "added".
         Default: 0.7; "added": 0.4.
@@ -82,7 +82,7 @@ def overlay(
     bar : bool, default True
         Draw the scale bar at the right.
     interpolation : "bilinear" or "nearest"
-        Smooth, or each cell as a block of one colour.
+        Smooth, or each cell as a block of one color.
     title : str, optional
         Words above the photo.
     where : (float, float, float, float), optional
@@ -98,7 +98,7 @@ def overlay(
     Raises
     ------
     InputError
-        If the photo, the map, the style, the opacity, the size, the colour map or the
+        If the photo, the map, the style, the opacity, the size, the color map or the
         interpolation cannot be used.
     """
     opacity = _OPACITY[style] if opacity is None else opacity
@@ -120,7 +120,7 @@ def overlay(
         unit = resize_map(to_unit(values, scale), below.shape[:2], interpolation, box)
         pixels[window] = blended(unit, below)
     picture = Image.fromarray(pixels)
-    drawn = scale_bar(scale, picture.height, lambda unit: blended(unit, _MID_GREY)) if bar else None
+    drawn = scale_bar(scale, picture.height, lambda unit: blended(unit, _MID_GRAY)) if bar else None
     return framed(picture, bar=drawn, title=title)
 
 

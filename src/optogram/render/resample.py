@@ -91,7 +91,7 @@ def resize_map(
     interpolation: Interpolation = "bilinear",
     box: Rectangle | None = None,
 ) -> np.ndarray:
-    """Bring a map to another size, the centre of each cell at its place.
+    """Bring a map to another size, the center of each cell at its place.
 
     Parameters
     ----------
@@ -100,14 +100,14 @@ def resize_map(
     size : (int, int)
         New height and width in pixels.
     interpolation : "bilinear" or "nearest"
-        Smooth, or each cell as a block of one colour.
+        Smooth, or each cell as a block of one color.
     box : (float, float, float, float), optional
         Which part of the map: top, left, bottom, right in cells. None: all of it.
 
     Returns
     -------
     float32 array (H, W)
-        An unknown cell stays unknown within its own borders and leaves its neighbours as they are.
+        An unknown cell stays unknown within its own borders and leaves its neighbors as they are.
 
     Raises
     ------

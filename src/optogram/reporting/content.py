@@ -354,7 +354,7 @@ def _own_warnings(net: Network, who: str, warnings: Sequence[str]) -> Iterator[s
 
 
 def _embedded(image: Image.Image, alt: str, flat: bool = False) -> Picture:
-    """A picture for the page; ``flat``: made of blocks of one colour, where PNG may be smaller."""
+    """A picture for the page; ``flat``: made of blocks of one color, where PNG may be smaller."""
     if flat:
         uri = min(data_uri(image, "png"), data_uri(image, "webp", quality=_QUALITY), key=len)
     else:

@@ -21,8 +21,8 @@ from optogram.reporting.photos import as_list, read_photo
 _NETWORK_UNITS = 5
 _FITS = {
     "stretch": "photos stretched to fit",
-    "crop": "the centre of each photo",
-    "pad": "photos padded with grey",
+    "crop": "the center of each photo",
+    "pad": "photos padded with gray",
 }
 
 

@@ -161,7 +161,7 @@ class Attribution(OfPhotos, Result):
         """What the two ends of the scale bar of image ``index`` mean.
 
         A few pixels of a gradient are far larger than all others: of such maps the bar ends at
-        the 99th percentile, and what lies beyond has the last colour.
+        the 99th percentile, and what lies beyond has the last color.
         """
         from optogram.render import scale_of
 
@@ -306,18 +306,18 @@ class Occlusion(Attribution):
     ) -> "Image":
         """Image ``index``, dark where `mask` (``t``, ``of``) leaves it out.
 
-        Each pixel belongs to the patch whose centre is nearest. See `Attribution.through_mask`.
+        Each pixel belongs to the patch whose center is nearest. See `Attribution.through_mask`.
         """
         mask = self.mask(t, of)[index]
         (rows, columns) = (
-            np.abs(np.arange(side)[:, None] - centres).argmin(axis=1)
-            for side, centres in zip(self.images.shape[1:3], self._centres(), strict=True)
+            np.abs(np.arange(side)[:, None] - centers).argmin(axis=1)
+            for side, centers in zip(self.images.shape[1:3], self._centers(), strict=True)
         )
         wide = mask[np.ix_(rows, columns)]
         return self._through(wide, t, index, photo, light)
 
     def map_on_image(self, index: int = 0) -> np.ndarray:
-        """The map with each value at the centre of its patch, in pixels of the image."""
+        """The map with each value at the center of its patch, in pixels of the image."""
         return self._on_image(self.values[index])
 
     def _shown(self, of: str) -> np.ndarray:
@@ -325,7 +325,7 @@ class Occlusion(Attribution):
             raise InputError(f'of must be "values" or "scores", not {of!r}.')
         return self.scores if of == "scores" else self.values
 
-    def _centres(self) -> tuple[np.ndarray, np.ndarray]:
+    def _centers(self) -> tuple[np.ndarray, np.ndarray]:
         """The rows and the columns of the image where the middles of patches lie."""
         counts, patch = self.values.shape[1:], self.parameters["patch"]
         rows, columns = (
@@ -335,12 +335,12 @@ class Occlusion(Attribution):
         return rows, columns
 
     def _on_image(self, cells: np.ndarray) -> np.ndarray:
-        """(H, W): ``cells`` (rows, cols) with each value at the centre of its patch."""
+        """(H, W): ``cells`` (rows, cols) with each value at the center of its patch."""
         height, width = self.images.shape[1:3]
-        centres_y, centres_x = self._centres()
-        wide = np.stack([np.interp(np.arange(width), centres_x, row) for row in cells])
+        centers_y, centers_x = self._centers()
+        wide = np.stack([np.interp(np.arange(width), centers_x, row) for row in cells])
         return np.stack(
-            [np.interp(np.arange(height), centres_y, column) for column in wide.T], axis=1
+            [np.interp(np.arange(height), centers_y, column) for column in wide.T], axis=1
         ).astype(np.float32)
 
 

@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
 _FORMAT = "optogram result 1"
 _MANIFEST = "manifest"
-_FORMER_FITS = {"squash": "stretch"}
-"""Words for ``fit`` in files that earlier versions saved, and what they are called now."""
+_FORMER_NAMES = {"rule": "optimizer", "rate": "learning_rate", "centre": "center"}
+"""Names of parameters in files that earlier versions saved, and what they are called now."""
+_FORMER_WORDS = {"squash": "stretch", "grey": "gray"}
+"""The same for their values."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,11 +209,19 @@ def _rebuilt(kind: type[Result], fields: dict[str, Any]) -> Result:
 
 def _in_current_words(fields: dict[str, Any]) -> dict[str, Any]:
     """``fields`` of a saved result, also where an earlier version called them otherwise."""
-    fields = {**fields, "parameters": dict(fields["parameters"])}
-    for named in (fields, fields["parameters"]):
-        if "fit" in named:
-            named["fit"] = _FORMER_FITS.get(named["fit"], named["fit"])
-    return fields
+    current = {"parameters": _with_current_names(fields["parameters"])}
+    if "fit" in fields:
+        current["fit"] = _FORMER_WORDS.get(fields["fit"], fields["fit"])
+    return {**fields, **current}
+
+
+def _with_current_names(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        _FORMER_NAMES.get(name, name): _FORMER_WORDS.get(content, content)
+        if isinstance(content, str)
+        else content
+        for name, content in parameters.items()
+    }
 
 
 def _check(result: Result) -> None:

@@ -257,13 +257,13 @@ class Kernels(Result):
         Parameters
         ----------
         channel : int, optional
-            The input channel shown, grey, on the scale from the smallest weight to the largest.
-            None: kernels on the colours of the image are shown in colour, others by their
+            The input channel shown, gray, on the scale from the smallest weight to the largest.
+            None: kernels on the colors of the image are shown in color, others by their
             first channel.
         filters : sequence of int, optional
             Which kernels, by the number of their output channel; None: all of them.
         **style
-            See `optogram.render.mosaic`, or `optogram.render.grid` for kernels in colour.
+            See `optogram.render.mosaic`, or `optogram.render.grid` for kernels in color.
 
         Raises
         ------
@@ -276,7 +276,7 @@ class Kernels(Result):
         chosen = list(range(outputs) if filters is None else filters)
         _require(self.layer, "kernels", chosen, outputs)
         _require(self.layer, "input channels", [channel or 0], inputs)
-        if channel is None and self.is_colour:
+        if channel is None and self.is_color:
             step = -1 if self.parameters["input"] == "BGR" else 1
             pictures = np.moveaxis(to_picture(self.values), -1, 0)[chosen][..., ::step]
             return grid(list(pictures), **style)
@@ -285,8 +285,8 @@ class Kernels(Result):
         return mosaic(shown[..., chosen], **style)
 
     @property
-    def is_colour(self) -> bool:
-        """Whether the kernels lie on the colours of the image."""
+    def is_color(self) -> bool:
+        """Whether the kernels lie on the colors of the image."""
         return self.parameters["input"] in ("RGB", "BGR")
 
     def plot(self) -> "Image":

@@ -161,25 +161,25 @@ def attribution_options(command: Callable[..., Any]) -> Callable[..., Any]:
             ),
             click.option(
                 "--fill",
-                metavar="COLOUR",
+                metavar="COLOR",
                 default="127.5",
                 show_default=True,
-                help='What covers: a grey in 0..255, "mean" or "blur".',
+                help='What covers: a gray in 0..255, "mean" or "blur".',
             ),
             click.option(
                 "--fill-space",
                 type=click.Choice(["display", "network"]),
                 default="display",
                 show_default=True,
-                help="Whether a number given as --fill is a grey, or in units of the network.",
+                help="Whether a number given as --fill is a gray, or in units of the network.",
             ),
             click.option(
                 "--baseline",
-                metavar="NAME|GREY|PHOTO",
+                metavar="NAME|GRAY|PHOTO",
                 default="black",
                 show_default=True,
-                help='Where integrated gradients begin: "black", "white", "grey", "mean", "blur", '
-                "a grey in 0..255, or a photo.",
+                help='Where integrated gradients begin: "black", "white", "gray", "mean", "blur", '
+                "a gray in 0..255, or a photo.",
             ),
             click.option(
                 "--seed", default=0, show_default=True, help="Of everything that is drawn."

@@ -18,7 +18,7 @@ from optogram.pictures.fit import fit_picture
 from optogram.pictures.read import read_picture
 from optogram.target import Target, targets_of
 
-_GREY = 127.5
+_GRAY = 127.5
 
 
 @dataclass(frozen=True)
@@ -173,9 +173,9 @@ def _photo(net: Network, start: Any, canvas: tuple[int, int], recipe: Recipe) ->
     """What pictures start from in network units: (H, W, C) to add noise to, or (N, H, W, C)."""
     if start is None:
         return None
-    if isinstance(start, str) and start == "grey":
-        grey = np.full((*canvas, net.channels), _GREY, np.float32)
-        return net.preparation.to_network(grey)
+    if isinstance(start, str) and start == "gray":
+        gray = np.full((*canvas, net.channels), _GRAY, np.float32)
+        return net.preparation.to_network(gray)
     if not (isinstance(start, np.ndarray) and start.ndim == 4 and start.dtype.kind == "f"):
         picture = fit_picture(read_picture(start, net.channels), canvas)
         return np.asarray(net.preparation.to_network(picture), np.float32)
@@ -192,7 +192,7 @@ def _photo(net: Network, start: Any, canvas: tuple[int, int], recipe: Recipe) ->
 
 
 def _named(start: Any) -> str | None:
-    """What the result keeps of the start: "grey", the name of a file, or what kind it was."""
+    """What the result keeps of the start: "gray", the name of a file, or what kind it was."""
     if start is None or isinstance(start, str | os.PathLike):
         return None if start is None else os.fspath(start)
     return "array" if isinstance(start, np.ndarray) else "picture"

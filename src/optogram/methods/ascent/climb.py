@@ -16,9 +16,9 @@ from optogram.interpreters import forward
 from optogram.interpreters.engine import lengthened
 from optogram.interpreters.gradients import Layout, layout_of, weighted
 from optogram.interpreters.rectifiers import find_rectifiers, redirected
+from optogram.methods.ascent.optimizers import moments, step
 from optogram.methods.ascent.parametrization import Fourier, Parametrization, Phase, Pixels
 from optogram.methods.ascent.recipe import Recipe
-from optogram.methods.ascent.rules import moments, step
 from optogram.methods.ascent.transforms import Size, view, views
 from optogram.network.network import Network
 from optogram.target import Target, stacked_weights
@@ -30,7 +30,7 @@ _PUBLISHED_SIDE = 128
 _OF_A_PICTURE = 16
 """About how many numbers a pixel takes while it is climbed: moments, spectra, copies."""
 _OF_A_VIEW = 12
-"""About how many a pixel of a view takes: what four neighbours give it, there and back."""
+"""About how many a pixel of a view takes: what four neighbors give it, there and back."""
 _PATIENCE = 16
 """After so many steps without any gradient a batch is given up."""
 
@@ -77,8 +77,8 @@ class Plan:
             kind = Phase if recipe.parametrization == "phase" else Fourier
             return kind(shape, net.preparation)
         if recipe.units == "network":
-            return Pixels(shape, recipe.centre, recipe.spread)
-        level = np.full((1, 1, net.channels), recipe.centre, np.float32)
+            return Pixels(shape, recipe.center, recipe.spread)
+        level = np.full((1, 1, net.channels), recipe.center, np.float32)
         return Pixels(shape, net.preparation.to_network(level), recipe.spread * self.unit)
 
     @property
@@ -157,7 +157,7 @@ class Climb:
     numbers : ndarray of shape (N, ...)
         What is climbed.
     kept : list of ndarray
-        What the step rule keeps.
+        What the optimizer keeps between steps.
     history : ndarray of shape (N, steps)
         The score before each step; NaN where it is still to come.
     slopes : ndarray of shape (N, steps)
@@ -215,7 +215,7 @@ def begin(plan: Plan, targets: int, photo: np.ndarray | None) -> Climb:
     numbers = np.repeat(start, targets, axis=0) if len(start) == 1 else start
     return Climb(
         numbers=numbers,
-        kept=[np.asarray(kept) for kept in moments(plan.recipe.rule, numbers)],
+        kept=[np.asarray(kept) for kept in moments(plan.recipe.optimizer, numbers)],
         history=np.full((targets, plan.recipe.steps), np.nan, np.float32),
         slopes=np.zeros((targets, plan.recipe.steps), np.float32),
     )
@@ -244,7 +244,7 @@ def climb(
     key = (
         "climb",
         *(plan.scored, plan.size, plan.fed, len(targets), tuple(layouts)),
-        replace(recipe, steps=1, centre=0.0, spread=0.0, contrast=None, crop=0),
+        replace(recipe, steps=1, center=0.0, spread=0.0, contrast=None, crop=0),
     )
     count, longest = 1, net.backend.longest_loop()
     while state.done < recipe.steps:
@@ -272,8 +272,8 @@ def climb(
         if wrong.any():
             name = targets[int(wrong.argmax())].describe(net)
             raise InputError(
-                f"The score of {name} is not a number any more after {part.stop} steps: make rate "
-                "smaller, or look at the network's weights."
+                f"The score of {name} is not a number any more after {part.stop} steps: make "
+                "learning_rate smaller, or check the network's weights."
             )
         yield state
         if state.done >= recipe.redirected + _PATIENCE and state.is_dead(recipe).all():
@@ -324,11 +324,11 @@ def _loop(plan: Plan, layouts: list[Layout]) -> Callable[..., Any]:
     rectifiers = [
         step.index for step in find_rectifiers(graph, scored).treated if step.index in own
     ]
-    rate = recipe.rate * plan.unit
+    rate = recipe.learning_rate * plan.unit
     parametrization, gradient = plan.parametrization, plan.net.backend.gradient
     longest = plan.net.backend.longest_loop()
-    grey = np.full((1, 1, plan.net.channels), 127.5, np.float32)
-    fill = plan.net.preparation.to_network(grey)[0, 0]
+    gray = np.full((1, 1, plan.net.channels), 127.5, np.float32)
+    fill = plan.net.preparation.to_network(gray)[0, 0]
     ops = keras.ops
 
     def objective(numbers: Any, matrices: Any, share: Any, *weights: Any) -> tuple[Any, Any]:
@@ -355,7 +355,7 @@ def _loop(plan: Plan, layouts: list[Layout]) -> Callable[..., Any]:
         return total, scores[0]
 
     def loop(count: Any, done: Any, numbers: Any, *others: Any) -> Any:
-        held = len(moments(recipe.rule, numbers))
+        held = len(moments(recipe.optimizer, numbers))
         kept, matrices, weights = list(others[:held]), others[held], others[held + 1 :]
         records = ops.zeros((longest, 2, numbers.shape[0]), "float32")
 
@@ -364,7 +364,7 @@ def _loop(plan: Plan, layouts: list[Layout]) -> Callable[..., Any]:
             share = ops.cast(done + i < recipe.redirected, "float32")
             gradients, scores = gradient(objective)(numbers, matrices[i], share, *weights)
             numbers, kept, slopes = step(
-                recipe.rule, rate, numbers, gradients[0], list(kept), done + i + 1
+                recipe.optimizer, rate, numbers, gradients[0], list(kept), done + i + 1
             )
             record = ops.stack([scores, slopes])[None]
             return numbers, kept, ops.slice_update(records, (i, 0, 0), record)
@@ -376,7 +376,7 @@ def _loop(plan: Plan, layouts: list[Layout]) -> Callable[..., Any]:
 
 
 def _total_variation(pictures: Any) -> Any:
-    """(N,): the sum of the magnitudes of all differences between neighbouring pixels."""
+    """(N,): the sum of the magnitudes of all differences between neighboring pixels."""
     ops = keras.ops
     down = ops.abs(pictures[:, 1:] - pictures[:, :-1])
     right = ops.abs(pictures[:, :, 1:] - pictures[:, :, :-1])

@@ -10,13 +10,13 @@ import numpy as np
 from optogram import backend
 from optogram.pictures.preparation import Preparation, as_affine
 
-# Olah, Mordvintsev and Schubert, "Feature visualization" (2017): how the colours of ImageNet vary
+# Olah, Mordvintsev and Schubert, "Feature visualization" (2017): how the colors of ImageNet vary
 # together, as published with Lucid (lucid/optvis/param/color.py).
 _COLORS = np.array([[0.26, 0.09, 0.02], [0.27, 0.0, -0.05], [0.27, -0.09, 0.03]])
 _COLORS /= np.linalg.norm(_COLORS, axis=0).max()
 _SPECTRUM_SPREAD = 0.01
 _DAMPING = 4.0
-"""Lucid divides what comes out of the spectrum by this, so that a start is near grey."""
+"""Lucid divides what comes out of the spectrum by this, so that a start is near gray."""
 _EDGE = 1 / 512
 """How far from black and white a photo is kept where it goes through a sigmoid."""
 
@@ -37,17 +37,17 @@ class Parametrization(ABC):
 class Pixels(Parametrization):
     """The picture itself.
 
-    Noise is uniform around ``centre``, ``spread`` wide, in network units; on a photo around zero.
+    Noise is uniform around ``center``, ``spread`` wide, in network units; on a photo around zero.
     """
 
     shape: tuple[int, int, int]
-    centre: np.ndarray | float
+    center: np.ndarray | float
     spread: float
 
     def begin(self, photo: np.ndarray | None, generator: np.random.Generator) -> np.ndarray:
         """See `Parametrization.begin`."""
         noise = (generator.random(self.shape) - 0.5) * self.spread
-        return (noise + (self.centre if photo is None else photo)).astype(np.float32)[None]
+        return (noise + (self.center if photo is None else photo)).astype(np.float32)[None]
 
     def picture(self, numbers: Any) -> Any:
         """The same."""
@@ -55,7 +55,7 @@ class Pixels(Parametrization):
 
 
 class Fourier(Parametrization):
-    """Frequencies and decorrelated colours, through a sigmoid to 0…255.
+    """Frequencies and decorrelated colors, through a sigmoid to 0…255.
 
     Olah, Mordvintsev and Schubert, "Feature visualization" (2017); numbers (N, 2, C, H, W // 2 + 1)
     are real and imaginary parts, scaled by √(width · height) / max(f, 1 / max(width, height)).

@@ -7,7 +7,7 @@ from typing import Any
 
 from optogram.arguments import number, shown, whole
 from optogram.errors import InputError, nearest
-from optogram.methods.ascent.rules import RULES
+from optogram.methods.ascent.optimizers import OPTIMIZERS
 from optogram.methods.ascent.transforms import Crop, Jitter, Pad, Rotate, Scale, Transform
 
 PARAMETRIZATIONS = ("pixels", "fourier", "phase")
@@ -21,17 +21,17 @@ class Recipe:
     ----------
     steps : int
         How many steps.
-    rule : {"rms", "l2", "adam"}
+    optimizer : {"rms", "l2", "adam"}
         What a step is: the gradient over its root mean square, over its L2 norm, or Adam.
-    rate : float
+    learning_rate : float
         The size of a step; of pixels in ``units``.
     parametrization : {"pixels", "fourier", "phase"}
-        What is changed: pixels in network units; frequencies in decorrelated colours (Olah et al.
+        What is changed: pixels in network units; frequencies in decorrelated colors (Olah et al.
         2017); the phases alone of a natural spectrum (Fel et al. 2023).
     units : {"network", "display"}
-        What ``rate``, ``centre`` and ``spread`` of pixels count in: the network's units, or the
-        255 levels of a screen.
-    centre, spread : float
+        Units of ``learning_rate``, ``center`` and ``spread`` of pixels: the network's, or the 255
+        levels of a screen.
+    center, spread : float
         Of the uniform noise that pixels start from: its middle and its width.
     transforms : tuple of Transform
         Other views of the picture, drawn anew at each step, that are scored in its place. Their
@@ -44,23 +44,23 @@ class Recipe:
     l2 : float
         λ of λ‖x‖²/2, which is taken from the score; x in network units.
     tv : float
-        Weight of the total variation, the sum of the differences between neighbouring pixels,
+        Weight of the total variation, the sum of the differences between neighboring pixels,
         which is taken from the score.
     side : int or None
         Height and width of the picture where none are asked for; None: what the network takes.
     contrast : float or None
-        How it is shown: with its mean at mid-grey and this standard deviation, in 0…1; None: the
+        How it is shown: with its mean at mid-gray and this standard deviation, in 0…1; None: the
         way back of the network's preparation, which is what the network would be shown.
     crop : int
         How many pixels on each side are not shown.
     """
 
     steps: int
-    rule: str
-    rate: float
+    optimizer: str
+    learning_rate: float
     parametrization: str = "pixels"
     units: str = "network"
-    centre: float = 0.0
+    center: float = 0.0
     spread: float = 0.0
     transforms: tuple[Transform, ...] = ()
     views: int = 1
@@ -74,7 +74,7 @@ class Recipe:
     def __post_init__(self) -> None:
         """Refuse what cannot be climbed by."""
         for name, known in (
-            ("rule", RULES),
+            ("optimizer", OPTIMIZERS),
             ("parametrization", PARAMETRIZATIONS),
             ("units", ("network", "display")),
         ):
@@ -83,10 +83,16 @@ class Recipe:
                 raise InputError(f"{name} must be one of {', '.join(known)}, not {shown(given)}.")
         for name, least in (("steps", 1), ("views", 1), ("redirected", 0), ("crop", 0)):
             object.__setattr__(self, name, whole(name, getattr(self, name), least))
-        for name, lowest in (("rate", 0), ("centre", -inf), ("spread", 0), ("l2", 0), ("tv", 0)):
+        for name, lowest in (
+            ("learning_rate", 0),
+            ("center", -inf),
+            ("spread", 0),
+            ("l2", 0),
+            ("tv", 0),
+        ):
             object.__setattr__(self, name, number(name, getattr(self, name), lowest))
-        if self.rate == 0:
-            raise InputError("rate must be a number more than 0, not 0.")
+        if self.learning_rate == 0:
+            raise InputError("learning_rate must be a number more than 0, not 0.")
         if self.side is not None:
             object.__setattr__(self, "side", whole("side", self.side, 1))
         if self.contrast is not None:
@@ -105,12 +111,18 @@ class Recipe:
 RECIPES: dict[str, Recipe] = {
     # Tutorial row A3, its numbers in levels of a screen, so that they suit any network.
     "tutorial": Recipe(
-        steps=50, rule="rms", rate=1.0, units="display", centre=138.0, spread=20.0, contrast=0.1
+        steps=50,
+        optimizer="rms",
+        learning_rate=1.0,
+        units="display",
+        center=138.0,
+        spread=20.0,
+        contrast=0.1,
     ),
     "fast": Recipe(
         steps=128,
-        rule="adam",
-        rate=0.05,
+        optimizer="adam",
+        learning_rate=0.05,
         parametrization="fourier",
         transforms=(Pad(16), Jitter(32), Scale(0.8, 1.2), Rotate(15)),
         redirected=16,
@@ -119,8 +131,8 @@ RECIPES: dict[str, Recipe] = {
     # Olah, Mordvintsev and Schubert (2017), with the parameters published in Lucid.
     "lucid": Recipe(
         steps=512,
-        rule="adam",
-        rate=0.05,
+        optimizer="adam",
+        learning_rate=0.05,
         parametrization="fourier",
         transforms=(Pad(12), Jitter(8), Scale(0.9, 1.1), Rotate(10), Jitter(4)),
         redirected=16,
@@ -128,8 +140,8 @@ RECIPES: dict[str, Recipe] = {
     ),
     "maco": Recipe(
         steps=192,
-        rule="adam",
-        rate=0.3,
+        optimizer="adam",
+        learning_rate=0.3,
         parametrization="phase",
         transforms=(Crop(0.35, 0.95),),
         views=2,

@@ -33,13 +33,13 @@ class Transform(ABC):
     def draw(self, generator: np.random.Generator, count: int, size: Size) -> np.ndarray:
         """(count, 2, 3): where each point of the new view comes from in a picture of ``size``.
 
-        Points are (y, x, 1) in pixels from the centre of either.
+        Points are (y, x, 1) in pixels from the center of either.
         """
 
 
 @dataclass(frozen=True)
 class Pad(Transform):
-    """Grey all around, so many pixels wide."""
+    """Gray all around, so many pixels wide."""
 
     pixels: int
 
@@ -146,7 +146,7 @@ def views(
     ----------
     transforms : sequence of Transform
         In the order in which they are applied. What a window leaves out is still there for what
-        comes after it: grey is shown beyond the picture itself alone.
+        comes after it: gray is shown beyond the picture itself alone.
     size : (height, width)
         Of the picture.
     fed : (height, width), optional
@@ -180,8 +180,8 @@ def view(pictures: Any, matrix: Any, size: Size, fill: np.ndarray) -> Any:
     count, height, width, channels = pictures.shape
     rows, columns = (np.arange(side, dtype=np.float32) - (side - 1) / 2 for side in size)
     points = np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1).reshape(-1, 2)
-    centre = np.array([(height - 1) / 2, (width - 1) / 2], np.float32)
-    places = ops.add(ops.matmul(points, ops.transpose(matrix[:, :2])) + matrix[:, 2], centre)
+    center = np.array([(height - 1) / 2, (width - 1) / 2], np.float32)
+    places = ops.add(ops.matmul(points, ops.transpose(matrix[:, :2])) + matrix[:, 2], center)
     whole = ops.floor(places)
     part = places - whole
     # Pixels first: each of them moves with all pictures and channels in one piece.

@@ -10,7 +10,7 @@ from optogram.errors import InputError
 from optogram.methods.request.painting import paint_for
 from optogram.methods.request.request import Request
 
-_GREYS = {"black": 0.0, "white": 255.0, "grey": 127.5}
+_GRAYS = {"black": 0.0, "white": 255.0, "gray": 127.5}
 _PAINTED = ("mean", "blur")
 _BLURRED_SIDE = 7
 """A blurred image shows nothing smaller than this part of its shorter side."""
@@ -25,16 +25,16 @@ def baseline_images(request: Request, baseline: Any) -> np.ndarray:
         If it is no baseline, or pictures do not go with the images.
     """
     net, x = request.net, request.x
-    if isinstance(baseline, str) and baseline in _GREYS:
-        baseline = _GREYS[baseline]
+    if isinstance(baseline, str) and baseline in _GRAYS:
+        baseline = _GRAYS[baseline]
     is_painted = isinstance(baseline, str) and baseline in _PAINTED
     if isinstance(baseline, Real) and not 0 <= float(baseline) <= 255:
-        raise InputError(f"A baseline given as a number is a grey in 0..255, not {baseline}.")
+        raise InputError(f"A baseline given as a number is a gray in 0..255, not {baseline}.")
     if is_painted or isinstance(baseline, Real):
         extent = max(1, round(min(request.size) / _BLURRED_SIDE))
         return paint_for(net, x, baseline, "display", extent)
     if isinstance(baseline, str) and not os.path.lexists(baseline):
-        names = ", ".join(map(repr, (*_GREYS, *_PAINTED)))
+        names = ", ".join(map(repr, (*_GRAYS, *_PAINTED)))
         raise InputError(
             f"baseline is {names}, a number in 0..255 or a picture, and there is no file "
             f"{baseline!r}: name one of these."

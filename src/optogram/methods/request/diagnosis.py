@@ -10,9 +10,9 @@ from optogram.network.network import Network
 from optogram.target import Class, Target
 
 _FEW_LEVELS = 16
-"""Grey levels out of 255 that a photo rarely stays within."""
+"""Gray levels out of 255 that a photo rarely stays within."""
 _FAR_OUTSIDE = 64
-"""Grey levels beyond 0…255 that resampling and noise do not reach."""
+"""Gray levels beyond 0…255 that resampling and noise do not reach."""
 _NEARLY = 0.99
 """Of the logarithm that stands for that of 0: a difference of two has another part in it."""
 _SATURATED = 0.9999
@@ -37,7 +37,7 @@ def doubts_about_images(net: Network, image: Any, x: np.ndarray) -> tuple[str, .
         which = f"Image {i}" if len(x) > 1 else "The image"
         if 0 < high - low < _FEW_LEVELS:
             found.append(
-                f"{which} spans only {high - low:.2g} of 255 grey levels: it may have been scaled "
+                f"{which} spans only {high - low:.2g} of 255 gray levels: it may have been scaled "
                 "or prepared before, and now again; hand in the photo itself, in 0…255."
             )
         elif low < -_FAR_OUTSIDE or high > 255 + _FAR_OUTSIDE:

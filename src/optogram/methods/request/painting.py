@@ -20,15 +20,15 @@ def paint_for(
         raise InputError(f'fill must be a number, "mean" or "blur", not {fill!r}.')
     if not np.isfinite(fill):
         raise InputError(f"fill must be a number that can be painted, not {fill}.")
-    colour = np.full((1, 1, 1, x.shape[3]), fill, np.float32)
+    color = np.full((1, 1, 1, x.shape[3]), fill, np.float32)
     if fill_space == "display":
         if not 0 <= fill <= 255:
             raise InputError(
-                f"fill is a grey in 0..255, not {fill:g}; in the network's own units say "
+                f"fill is a gray in 0..255, not {fill:g}; in the network's own units say "
                 'fill_space="network".'
             )
-        colour = net.preparation.to_network(colour)
-    return np.broadcast_to(colour, x.shape)
+        color = net.preparation.to_network(color)
+    return np.broadcast_to(color, x.shape)
 
 
 def blurred(x: np.ndarray, sigma: float) -> np.ndarray:

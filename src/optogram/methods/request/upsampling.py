@@ -4,9 +4,9 @@ import numpy as np
 
 
 class Upsampling:
-    """Brings maps to a larger size bilinearly, the centre of each cell at its place.
+    """Brings maps to a larger size bilinearly, the center of each cell at its place.
 
-    Between the outermost centres and the border the outermost value is kept.
+    Between the outermost centers and the border the outermost value is kept.
 
     Parameters
     ----------
@@ -26,10 +26,10 @@ class Upsampling:
 
 def _interpolation(few: int, many: int) -> np.ndarray:
     """The weights (many, few) by which cells become pixels, along one axis."""
-    centres = np.clip((np.arange(many) + 0.5) * few / many - 0.5, 0, few - 1)
-    below = np.minimum(centres.astype(int), max(few - 2, 0))
+    centers = np.clip((np.arange(many) + 0.5) * few / many - 0.5, 0, few - 1)
+    below = np.minimum(centers.astype(int), max(few - 2, 0))
     weights = np.zeros((many, few), np.float32)
     pixels = np.arange(many)
-    weights[pixels, below] = 1 - (centres - below)
-    weights[pixels, np.minimum(below + 1, few - 1)] += (centres - below).astype(np.float32)
+    weights[pixels, below] = 1 - (centers - below)
+    weights[pixels, np.minimum(below + 1, few - 1)] += (centers - below).astype(np.float32)
     return weights

@@ -6,7 +6,7 @@ from optogram.methods.request.painting import blurred, paint_for
 from optogram.methods.request.request import Request
 from optogram.progress import Progress
 
-_GREY = 127.5
+_GRAY = 127.5
 _BLUR = 1 / 28
 """Standard deviation of the blur, as a share of the image's shorter side."""
 
@@ -20,7 +20,7 @@ def perturbation_curves(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The scores (M, steps + 1) as an image loses, and as it gains, its pixels rank by rank.
 
-    Petsiuk et al., "RISE" (2018), section 4.3: deletion replaces pixels by mid-grey, insertion
+    Petsiuk et al., "RISE" (2018), section 4.3: deletion replaces pixels by mid-gray, insertion
     uncovers them on the blurred image.
 
     Parameters
@@ -35,20 +35,20 @@ def perturbation_curves(
         See `Computation.evaluate`.
     """
     net, x = request.net, request.x
-    grey = paint_for(net, x, _GREY, "display", 0)[0]
+    gray = paint_for(net, x, _GRAY, "display", 0)[0]
     soft = blurred(x, sigma=max(1.0, _BLUR * min(request.size)))[0]
     inner = steps - 1
     pixels = rankings[0].size
 
     def variant(_: int, number: int) -> np.ndarray:
         if number < 3:
-            return (x[0], grey, soft)[number]
+            return (x[0], gray, soft)[number]
         curve, step = divmod(number - 3, inner)
         which, is_insertion = divmod(curve, 2)
         early = rankings[which] < (step + 1) / steps * pixels
         if is_insertion:
             return np.where(early[..., None], x[0], soft)
-        return np.where(early[..., None], grey, x[0])
+        return np.where(early[..., None], gray, x[0])
 
     count = 3 + 2 * len(rankings) * inner
     (scores,) = request.scores_of_variants(variant, count, memory, progress)
@@ -86,7 +86,7 @@ def _mean_ranks(values: np.ndarray) -> np.ndarray:
 
 def edge_map(picture: np.ndarray) -> np.ndarray:
     """How strong the edges of a uint8 picture (H, W, C) are, (H, W): Sobel's operator."""
-    grey = np.pad(picture.astype(np.float32).mean(axis=-1), 1, mode="edge")
-    smooth_y = grey[:-2] + 2 * grey[1:-1] + grey[2:]
-    smooth_x = grey[:, :-2] + 2 * grey[:, 1:-1] + grey[:, 2:]
+    gray = np.pad(picture.astype(np.float32).mean(axis=-1), 1, mode="edge")
+    smooth_y = gray[:-2] + 2 * gray[1:-1] + gray[2:]
+    smooth_x = gray[:, :-2] + 2 * gray[:, 1:-1] + gray[:, 2:]
     return np.hypot(smooth_y[:, 2:] - smooth_y[:, :-2], smooth_x[2:] - smooth_x[:-2])
