@@ -297,9 +297,9 @@ def test_pipes_devices_sockets_and_folders_are_told_at_once(net, tmp_path, monke
                 ask()
         if kind != "gone":
             for ask in (
-                lambda kind=kind: og.maximize(net, target, steps=1, resume=f"{kind}.npz"),
+                lambda kind=kind: og.maximize(net, target, steps=1, checkpoint=f"{kind}.npz"),
                 lambda kind=kind: og.strongest_images(
-                    net, layer, [PICTURE], 1, resume=f"{kind}.npz"
+                    net, layer, [PICTURE], 1, checkpoint=f"{kind}.npz"
                 ),
             ):
                 with pytest.raises(OptogramError):

@@ -233,7 +233,7 @@ def test_results(kind, folder):
 @pytest.mark.parametrize("kind", hostile_files.RESULTS)
 def test_what_work_is_to_go_on_from(kind, folder, net):
     def opening(path):
-        return og.maximize(net, [og.Filter("conv", 0)], steps=2, resume=path)
+        return og.maximize(net, [og.Filter("conv", 0)], steps=2, checkpoint=path)
 
     files = [path for path in hostile_files.RESULTS[kind](folder) if "missing" not in path.name]
     files = [path for path in files if path.suffix == ".npz" and os.path.lexists(path)]

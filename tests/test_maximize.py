@@ -447,7 +447,9 @@ def interrupted(net, targets, path, after, **more):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        og.maximize(net, targets, PLAIN, **MOVING, **more, memory=1, resume=path, progress=progress)
+        og.maximize(
+            net, targets, PLAIN, **MOVING, **more, memory=1, checkpoint=path, progress=progress
+        )
 
 
 def test_an_interrupted_climb_goes_on_half_way_up_a_picture(resnet, several, often, tmp_path):
@@ -462,7 +464,7 @@ def test_an_interrupted_climb_goes_on_half_way_up_a_picture(resnet, several, oft
         PLAIN,
         **MOVING,
         memory=1,
-        resume=path,
+        checkpoint=path,
         progress=lambda done, *_: told.append(done),
     )
     # Frames end parts of 2 steps; of the second picture the first of these parts was kept.
@@ -478,17 +480,17 @@ def test_an_interrupted_climb_goes_on_half_way_up_a_picture(resnet, several, oft
 
 def test_a_finished_climb_is_returned_from_its_file(resnet, tmp_path):
     path, target = tmp_path / "climb.npz", og.Filter("block0_conv", 0)
-    found = og.maximize(resnet, target, PLAIN, size=SIZE, resume=path)
+    found = og.maximize(resnet, target, PLAIN, size=SIZE, checkpoint=path)
     told = []
     again = og.maximize(
-        resnet, target, PLAIN, size=SIZE, resume=path, progress=lambda *step: told.append(step)
+        resnet, target, PLAIN, size=SIZE, checkpoint=path, progress=lambda *step: told.append(step)
     )
     assert not told
     np.testing.assert_array_equal(again.values, found.values)
     np.testing.assert_array_equal(again.history, found.history)
     before = path.read_bytes()
     with pytest.raises(InputError, match="another run"):
-        og.maximize(resnet, target, PLAIN, size=SIZE, resume=path, seed=1)
+        og.maximize(resnet, target, PLAIN, size=SIZE, checkpoint=path, seed=1)
     assert path.read_bytes() == before
 
 
@@ -510,12 +512,12 @@ def test_the_progress_of_another_climb_is_refused_and_kept(resnet, vgg, several,
         (resnet, several, {"start": noise(0.25, shape=(1, *SIZE, 3))}),
     ):
         with pytest.raises(InputError, match="belongs to another run of maximize") as error:
-            og.maximize(net, targets, PLAIN, **MOVING | changed, memory=1, resume=path)
+            og.maximize(net, targets, PLAIN, **MOVING | changed, memory=1, checkpoint=path)
         assert "\n" not in str(error.value)
     assert path.read_bytes() == before
     path.write_bytes(before[: len(before) // 2])
     with pytest.raises(InputError, match="damaged"):
-        og.maximize(resnet, several, PLAIN, **MOVING, memory=1, resume=path)
+        og.maximize(resnet, several, PLAIN, **MOVING, memory=1, checkpoint=path)
 
 
 def test_a_finished_climb_of_another_setting_or_preparation_is_refused(tmp_path):
@@ -527,11 +529,11 @@ def test_a_finished_climb_of_another_setting_or_preparation_is_refused(tmp_path)
         return og.Network(model, (lambda p: p * factor, lambda x: x / factor))
 
     path, target = tmp_path / "climb.npz", og.Filter("last", 0)
-    og.maximize(net(0.1, 0.01), target, PLAIN, size=SIZE, resume=path)
+    og.maximize(net(0.1, 0.01), target, PLAIN, size=SIZE, checkpoint=path)
     for other in (net(0.3, 0.01), net(0.1, 0.02)):
         with pytest.raises(InputError, match="another run"):
-            og.maximize(other, target, PLAIN, size=SIZE, resume=path)
-    og.maximize(net(0.1, 0.01), target, PLAIN, size=SIZE, resume=path)
+            og.maximize(other, target, PLAIN, size=SIZE, checkpoint=path)
+    og.maximize(net(0.1, 0.01), target, PLAIN, size=SIZE, checkpoint=path)
 
 
 def test_a_place_that_cannot_keep_the_progress_is_told_before_the_work(resnet, tmp_path):
@@ -540,7 +542,7 @@ def test_a_place_that_cannot_keep_the_progress_is_told_before_the_work(resnet, t
         (tmp_path / "folder.npz").mkdir(exist_ok=True)
         with pytest.raises(OptogramError, match=words):
             og.maximize(
-                resnet, og.Filter("block0_conv", 0), PLAIN, size=SIZE, resume=tmp_path / name,
+                resnet, og.Filter("block0_conv", 0), PLAIN, size=SIZE, checkpoint=tmp_path / name,
                 progress=lambda *step: told.append(step),
             )  # fmt: skip
     assert not told
@@ -551,7 +553,7 @@ def test_the_border_of_a_filter_tells_climbs_apart(resnet, often, tmp_path):
     interrupted(resnet, [og.Filter("block0_conv", 1)], path, after=4, size=SIZE)
     inner = og.Filter("block0_conv", 1, border=2)
     with pytest.raises(InputError, match="another run"):
-        og.maximize(resnet, inner, PLAIN, **MOVING, memory=1, resume=path, size=SIZE)
+        og.maximize(resnet, inner, PLAIN, **MOVING, memory=1, checkpoint=path, size=SIZE)
 
 
 # -- what cannot be climbed ------------------------------------------------------------------------
@@ -666,7 +668,7 @@ FUSED = {"target": og.Filter("conv1", 0), "recipe": "tutorial"}
         ({"recipe": "fast", "size": (16, 16), "start": np.zeros((1, 16, 16, 3))}, "by fourier"),
         ({"start": "nowhere.png"}, "does not exist"),
         ({"score": "loss"}, "probability"),
-        ({"resume": "climb.txt"}, ".npz"),
+        ({"checkpoint": "climb.txt"}, ".npz"),
         ({"memory": "much"}, "memory"),
     ],
 )

@@ -87,12 +87,18 @@ def test_an_interrupted_run_goes_on_where_it_stopped(net, folder, tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         og.strongest_images(
-            net, "stem", folder, top=2, resume=state, memory=1, progress=interrupted
+            net, "stem", folder, top=2, checkpoint=state, memory=1, progress=interrupted
         )
     assert seen == [1, 2, 3]
     seen.clear()
     found = og.strongest_images(
-        net, "stem", folder, 2, resume=state, memory=1, progress=lambda done, *_: seen.append(done)
+        net,
+        "stem",
+        folder,
+        2,
+        checkpoint=state,
+        memory=1,
+        progress=lambda done, *_: seen.append(done),
     )
     assert seen == [4, 5, 6, 7]
     assert_same(found, expected)
@@ -100,11 +106,11 @@ def test_an_interrupted_run_goes_on_where_it_stopped(net, folder, tmp_path):
 
 def test_photos_that_were_added_are_looked_through_alone(net, folder, pictures, tmp_path):
     state = tmp_path / "state.npz"
-    og.strongest_images(net, "stem", folder, 2, resume=state)
+    og.strongest_images(net, "stem", folder, 2, checkpoint=state)
     Image.fromarray(255 - pictures[0]).save(folder / "0a.png")
     seen = []
     found = og.strongest_images(
-        net, "stem", folder, 2, resume=state, progress=lambda *step: seen.append(step)
+        net, "stem", folder, 2, checkpoint=state, progress=lambda *step: seen.append(step)
     )
     assert seen == [(8, 8, "photos")]
     assert_same(found, og.strongest_images(net, "stem", folder, 2))
@@ -112,48 +118,48 @@ def test_photos_that_were_added_are_looked_through_alone(net, folder, pictures, 
 
 def test_a_photo_replaced_under_its_name_makes_another_run(net, folder, pictures, tmp_path):
     state, photo = tmp_path / "state.npz", next(folder.rglob("3.png"))
-    og.strongest_images(net, "stem", folder, 2, resume=state)
+    og.strongest_images(net, "stem", folder, 2, checkpoint=state)
     before, kept = photo.read_bytes(), state.read_bytes()
     Image.fromarray(255 - pictures[3]).save(photo)
     with pytest.raises(InputError, match="another run"):
-        og.strongest_images(net, "stem", folder, 2, resume=state)
+        og.strongest_images(net, "stem", folder, 2, checkpoint=state)
     assert state.read_bytes() == kept
     photo.write_bytes(before)
-    og.strongest_images(net, "stem", folder, 2, resume=state)
+    og.strongest_images(net, "stem", folder, 2, checkpoint=state)
     state.unlink()
-    og.strongest_images(net, "stem", list(pictures), 2, resume=state)
+    og.strongest_images(net, "stem", list(pictures), 2, checkpoint=state)
     with pytest.raises(InputError, match="another run"):
-        og.strongest_images(net, "stem", list(pictures[::-1]), 2, resume=state)
+        og.strongest_images(net, "stem", list(pictures[::-1]), 2, checkpoint=state)
 
 
 def test_a_photo_that_was_mended_is_looked_at_again(net, folder, pictures, tmp_path):
     state, photo = tmp_path / "state.npz", next(folder.rglob("3.png"))
     before = photo.read_bytes()
     photo.write_bytes(b"no picture")
-    og.strongest_images(net, "stem", folder, 2, resume=state)
+    og.strongest_images(net, "stem", folder, 2, checkpoint=state)
     photo.write_bytes(before)
-    found = og.strongest_images(net, "stem", folder, 2, resume=state)
+    found = og.strongest_images(net, "stem", folder, 2, checkpoint=state)
     assert_same(found, og.strongest_images(net, "stem", list(pictures), 2))
     assert not [w for w in found.warnings if "could not be read" in w]
 
 
 def test_the_state_of_another_run_is_refused_and_kept(net, folder, tmp_path):
     state = tmp_path / "state.npz"
-    og.strongest_images(net, "stem", folder, 2, resume=state)
+    og.strongest_images(net, "stem", folder, 2, checkpoint=state)
     before = state.read_bytes()
     other = og.Network(networks.build("branches", seed=1), "unit")
     for wrong in (
-        lambda: og.strongest_images(other, "stem", folder, 2, resume=state),
-        lambda: og.strongest_images(net, "branch3", folder, 2, resume=state),
-        lambda: og.strongest_images(net, "stem", folder, 3, resume=state),
-        lambda: og.strongest_images(net, "stem", folder / "more", 2, resume=state),
+        lambda: og.strongest_images(other, "stem", folder, 2, checkpoint=state),
+        lambda: og.strongest_images(net, "branch3", folder, 2, checkpoint=state),
+        lambda: og.strongest_images(net, "stem", folder, 3, checkpoint=state),
+        lambda: og.strongest_images(net, "stem", folder / "more", 2, checkpoint=state),
     ):
         with pytest.raises(InputError, match="another run"):
             wrong()
     assert state.read_bytes() == before
     state.write_bytes(before[: len(before) // 2])
     with pytest.raises(InputError, match="damaged"):
-        og.strongest_images(net, "stem", folder, 2, resume=state)
+        og.strongest_images(net, "stem", folder, 2, checkpoint=state)
 
 
 def test_photos_that_cannot_be_read_are_left_out_and_named(net, folder, pictures):

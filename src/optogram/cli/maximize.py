@@ -193,7 +193,7 @@ def maximize(
                     net,
                     targets,
                     size=None if size is None else sides(size),
-                    resume=folder / f"{stem}.npz",
+                    checkpoint=folder / f"{stem}.npz",
                     memory=memory,
                     progress=named,
                     **asked,

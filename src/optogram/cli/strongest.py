@@ -73,7 +73,7 @@ def strongest(
             top,
             filters=chosen,
             fit=fit,
-            resume=place / f"{stem}.progress.npz",
+            checkpoint=place / f"{stem}.progress.npz",
             memory=memory,
             progress=progress,
         )

@@ -34,7 +34,7 @@ def maximize(
     score: str = "logit",
     seed: int = 0,
     frames: int | None = None,
-    resume: str | os.PathLike | None = None,
+    checkpoint: str | os.PathLike | None = None,
     memory: float | str | None = None,
     progress: Progress = silent,
     **changes: Any,
@@ -71,7 +71,7 @@ def maximize(
         length.
     frames : int, optional
         Keep a picture every so many steps.
-    resume : path, optional
+    checkpoint : path, optional
         An .npz file that keeps what is known so far, pictures half way included: a run that was
         interrupted goes on from it. In the end it holds the result, as `Result.save` writes it,
         and the same call returns that.
@@ -99,8 +99,8 @@ def maximize(
     chosen = recipe_of(recipe, changes)
     asked = read(net, target, chosen, start, size, as_layer, score, seed, frames)
     source, ledger = source_of(net, (*asked.canvas, net.channels)), None
-    if resume is not None:
-        ledger = _ledger(asked, Path(resume))
+    if checkpoint is not None:
+        ledger = _ledger(asked, Path(checkpoint))
         source["run"] = ledger.mark
         finished = _finished(ledger)
         if finished is not None:
@@ -127,7 +127,7 @@ def maximize(
 def _ledger(asked: Asked, path: Path) -> Ledger:
     """The file that keeps the progress of this run."""
     if path.suffix != ".npz":
-        raise InputError(f"resume is an .npz file, not {path.name!r}.")
+        raise InputError(f"checkpoint is an .npz file, not {path.name!r}.")
     scored = [value for plan, _ in asked.plans for value in plan.scored]
     wanted = (asked.targets, asked.recipe, asked.parameters, asked.photo)
     mark = fingerprint(asked.net, scored, asked.canvas, *wanted)

@@ -33,7 +33,7 @@ def strongest_images(
     filters: Iterable[int] | None = None,
     fit: str = "stretch",
     size: tuple[int, int] | None = None,
-    resume: str | os.PathLike | None = None,
+    checkpoint: str | os.PathLike | None = None,
     memory: float | str | None = None,
     progress: Progress = silent,
 ) -> StrongestImages:
@@ -58,7 +58,7 @@ def strongest_images(
         How a photo becomes as large as the network takes; see `Network.prepare`.
     size : (height, width), optional
         For networks that take any size; None: 224×224 there.
-    resume : path, optional
+    checkpoint : path, optional
         A file that keeps what is known so far. A run that was interrupted goes on from it, and a
         folder to which photos were added is looked through for those alone. Photos are told by
         their content, so that one replaced under its name makes another run.
@@ -78,7 +78,7 @@ def strongest_images(
     ------
     InputError
         If the layer makes no maps, there is no photo that can be read, one of a list cannot be
-        read, a filter does not exist, or ``resume`` belongs to another network, layer or set of
+        read, a filter does not exist, or ``checkpoint`` belongs to another network, layer or set of
         photos.
     """
     step = net.step(layer)
@@ -95,9 +95,9 @@ def strongest_images(
     fitted = (net.size[0] or int(height), net.size[1] or int(width))
     output = Output(step.index)
     strongest, ledger = _Strongest.begin(len(chosen), top), None
-    if resume is not None:
+    if checkpoint is not None:
         mark = fingerprint(net, [output], fitted, layer, top, chosen, fit)
-        ledger = Ledger(Path(resume), mark, "strongest_images")
+        ledger = Ledger(Path(checkpoint), mark, "strongest_images")
         strongest = strongest.read(ledger, dict(zip(names, sources, strict=True)))
     left = [i for i, name in enumerate(names) if name not in strongest.done]
     places = {name: i for i, name in enumerate(names)}
