@@ -323,7 +323,7 @@ def test_no_layer_name_becomes_markup_in_a_report(evil, folder):
 
 @pytest.mark.parametrize("evil", EVIL)
 def test_no_text_of_a_result_becomes_markup_in_a_notebook(evil, folder):
-    texts = {"method": evil, "warnings": [evil], "source": {"network": evil}}
+    texts = {"method": evil, "warnings": [evil], "provenance": {"network": evil}}
     result = og.load_result(hostile_files.result_file(folder / "evil.npz", **texts))
     shown = HTMLParser()
     tags = []

@@ -18,7 +18,7 @@ import optogram as og
 from optogram.errors import InputError, OutputError
 from optogram.result import Attribution, FeatureMaps, GradCAM, Kernels, Occlusion, load_result
 
-SOURCE = {"network": "tiny", "origin": "a test", "backend": "none"}
+PROVENANCE = {"network": "tiny", "origin": "a test", "backend": "none"}
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def attribution(values, **more):
         "values": values,
         "method": "gradcam",
         "parameters": {"rectify": True},
-        "source": SOURCE,
+        "provenance": PROVENANCE,
         "warnings": (),
         "images": np.zeros((len(values), 6, 6, 3), np.uint8),
         "targets": ("cat (2)",) * len(values),
@@ -219,7 +219,7 @@ def manifest_of(result, **changes):
         "kind": type(result).__name__,
         "method": result.method,
         "parameters": dict(result.parameters),
-        "source": dict(result.source),
+        "provenance": dict(result.provenance),
         "warnings": list(result.warnings),
         "layer": result.layer,
         **changes,
@@ -295,7 +295,7 @@ def test_pickles_are_refused_and_not_run(results, tmp_path):
 
 def test_damaged_files_are_refused_or_hold_what_was_saved(tmp_path):
     values = np.arange(8, dtype=np.float32).reshape(2, 2, 1, 2)
-    result = Kernels(values, "kernels", {}, SOURCE, (), "stem")
+    result = Kernels(values, "kernels", {}, PROVENANCE, (), "stem")
     path = result.save(tmp_path / "result.npz")
     whole = path.read_bytes()
     rng = np.random.default_rng(0)
@@ -381,7 +381,7 @@ def test_small_images_are_drawn_large(draw):
 def test_strongest_maps_come_first():
     values = np.zeros((1, 2, 2, 4), np.float32)
     values[0, :, :] = [1, 3, 2, 3]
-    result = FeatureMaps(values, "feature_maps", {}, SOURCE, (), np.zeros((1, 4, 4, 3)), "conv")
+    result = FeatureMaps(values, "feature_maps", {}, PROVENANCE, (), np.zeros((1, 4, 4, 3)), "conv")
     np.testing.assert_array_equal(result.strongest(3), [[1, 3, 2]])
 
 
@@ -407,17 +407,17 @@ def test_occlusion_values_stand_at_the_centers_of_their_patches(net):
 @pytest.mark.parametrize("kind", KINDS)
 def test_results_say_where_they_came_from(kind, results, net):
     result = results[kind]
-    source = result.source
-    assert source["network"] == net.name
-    assert source["origin"] == "a model in memory"
-    assert source["preparation"] == "unit"
-    assert source["input"] == "16×16×3"
-    assert source["keras"] == keras.__version__
-    assert source["optogram"] == og.__version__
+    provenance = result.provenance
+    assert provenance["network"] == net.name
+    assert provenance["origin"] == "a model in memory"
+    assert provenance["preparation"] == "unit"
+    assert provenance["input"] == "16×16×3"
+    assert provenance["keras"] == keras.__version__
+    assert provenance["optogram"] == og.__version__
     titles = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
-    assert source["backend"].startswith(titles[keras.config.backend()])
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", source["time"])
-    assert all(isinstance(value, str) for value in source.values())
+    assert provenance["backend"].startswith(titles[keras.config.backend()])
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", provenance["time"])
+    assert all(isinstance(value, str) for value in provenance.values())
 
 
 @pytest.fixture
@@ -508,7 +508,9 @@ def test_notebooks_show_a_picture_and_words(kind, results):
 def test_notebooks_escape_what_models_and_warnings_say():
     evil = "<script>alert('x')</script>"
     result = attribution(
-        np.ones((1, 2, 2)), source={**SOURCE, "network": evil}, warnings=(f"5 < 6 & {evil}",)
+        np.ones((1, 2, 2)),
+        provenance={**PROVENANCE, "network": evil},
+        warnings=(f"5 < 6 & {evil}",),
     )
     shown = result._repr_html_()
     assert "<script" not in shown
@@ -668,9 +670,10 @@ def test_files_of_earlier_versions_are_read_in_the_words_of_today(results, tmp_p
     texts = json.loads(str(arrays["manifest"]))
     texts["fit"] = texts["parameters"]["fit"] = "squash"
     texts["parameters"] |= {"rule": "rms", "rate": 2.0, "centre": 3.0, "baseline": "grey"}
+    texts["source"] = texts.pop("provenance")
     np.savez(path, **{**arrays, "manifest": np.array(json.dumps(texts))})
     back = load_result(path)
-    assert back.fit == "stretch"
+    assert back.fit == "stretch" and back.provenance == result.provenance
     current = {"optimizer": "rms", "learning_rate": 2.0, "center": 3.0, "baseline": "gray"}
     assert {"fit": "stretch", **current}.items() <= back.parameters.items()
     assert not {"rule", "rate", "centre"} & set(back.parameters)

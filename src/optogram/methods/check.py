@@ -9,7 +9,7 @@ from PIL import Image
 
 from optogram.arguments import MOST_SEED, checked, whole
 from optogram.errors import InputError
-from optogram.methods.request.request import Request, source_of
+from optogram.methods.request.request import Request, provenance_of
 from optogram.methods.request.upsampling import Upsampling
 from optogram.methods.sanity.again import ask_again
 from optogram.methods.sanity.perturbation import (
@@ -146,7 +146,7 @@ def _checked(
         values=similarity,
         method="check",
         parameters={**result.parameters, "steps": steps, "seed": seed},
-        source=source_of(net, question.x.shape[1:]),
+        provenance=provenance_of(net, question.x.shape[1:]),
         warnings=result.warnings,
         checked=result.method,
         layer=result.layer,

@@ -10,7 +10,7 @@ from optogram.errors import InputError
 from optogram.graph import layer_types
 from optogram.graph.steps import Output, Step
 from optogram.methods.request.diagnosis import doubts_about_images, doubts_about_maps
-from optogram.methods.request.request import photos_of, source_of
+from optogram.methods.request.request import photos_of, provenance_of
 from optogram.network.network import Network, made_bytes
 from optogram.progress import Progress, silent
 from optogram.result import FeatureMaps
@@ -81,13 +81,13 @@ def feature_maps(
     values = [Output(net.step(name).index) for name in names]
     found = net.evaluate(x, values, memory, progress, made_bytes(x, image))
     doubts = (*net.notes, *doubts_about_images(net, image, x))
-    pictures, source = net.display(x), source_of(net, x.shape[1:])
+    pictures, provenance = net.display(x), provenance_of(net, x.shape[1:])
     return {
         name: FeatureMaps(
             values=maps,
             method="feature_maps",
             parameters={"fit": known["fit"], "size": x.shape[1:3]},
-            source=source,
+            provenance=provenance,
             warnings=(*doubts, *doubts_about_maps(maps, [f"image {i}" for i in range(len(maps))])),
             images=pictures,
             layer=name,

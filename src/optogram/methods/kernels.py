@@ -6,7 +6,7 @@ import numpy as np
 from optogram.arguments import checked
 from optogram.errors import InputError
 from optogram.graph import layer_types
-from optogram.methods.request.request import source_of
+from optogram.methods.request.request import provenance_of
 from optogram.network.network import Network
 from optogram.result import Kernels
 
@@ -56,7 +56,7 @@ def kernels(net: Network, layer: str) -> Kernels:
         values=values,
         method="kernels",
         parameters={"input": _colors(net, layer)},
-        source=source_of(net, (*net.size, net.channels)),
+        provenance=provenance_of(net, (*net.size, net.channels)),
         warnings=net.notes,
         layer=layer,
     )

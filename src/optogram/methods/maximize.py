@@ -15,7 +15,7 @@ from optogram.methods.ascent.asked import Asked, read
 from optogram.methods.ascent.climb import Climb, Plan, begin, climb, pictures, scores
 from optogram.methods.ascent.recipe import Recipe, recipe_of
 from optogram.methods.request.checkpoint import Ledger, fingerprint
-from optogram.methods.request.request import source_of
+from optogram.methods.request.request import provenance_of
 from optogram.network.network import Network
 from optogram.progress import Progress, silent
 from optogram.render import standardized
@@ -98,10 +98,10 @@ def maximize(
     """
     chosen = recipe_of(recipe, changes)
     asked = read(net, target, chosen, start, size, as_layer, score, seed, frames)
-    source, ledger = source_of(net, (*asked.canvas, net.channels)), None
+    provenance, ledger = provenance_of(net, (*asked.canvas, net.channels)), None
     if checkpoint is not None:
         ledger = _ledger(asked, Path(checkpoint))
-        source["run"] = ledger.mark
+        provenance["run"] = ledger.mark
         finished = _finished(ledger)
         if finished is not None:
             return finished
@@ -111,7 +111,7 @@ def maximize(
         values=work.values,
         method="maximize",
         parameters=asked.parameters,
-        source=source,
+        provenance=provenance,
         warnings=(*net.notes, *_doubts(work.dead, asked.names)),
         images=_shown(net, chosen, work.values),
         targets=asked.names,
@@ -139,7 +139,7 @@ def _finished(ledger: Ledger) -> Maximization | None:
     if not is_result(ledger.path):
         return None
     result = load_result(ledger.path)
-    if isinstance(result, Maximization) and result.source.get("run") == ledger.mark:
+    if isinstance(result, Maximization) and result.provenance.get("run") == ledger.mark:
         return result
     raise ledger.other_run()
 

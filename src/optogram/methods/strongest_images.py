@@ -13,7 +13,7 @@ from optogram.arguments import checked, whole
 from optogram.errors import InputError, PhotoError
 from optogram.graph.steps import Output
 from optogram.methods.request.checkpoint import Ledger, fingerprint, photo_mark
-from optogram.methods.request.request import source_of
+from optogram.methods.request.request import provenance_of
 from optogram.network.network import Network
 from optogram.pictures.read import pictures_in
 from optogram.progress import Progress, silent
@@ -141,7 +141,7 @@ def strongest_images(
         values=np.where(known, strongest.values, np.nan).astype(np.float32),
         method="strongest_images",
         parameters={"top": top, "fit": fit, "size": fitted},
-        source=source_of(net, (*fitted, net.channels)),
+        provenance=provenance_of(net, (*fitted, net.channels)),
         warnings=(*net.notes, *strongest.unread.values()),
         layer=layer,
         filters=np.array(chosen),

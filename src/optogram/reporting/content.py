@@ -13,7 +13,7 @@ from optogram.methods.feature_maps import feature_maps
 from optogram.methods.gradcam import gradcam
 from optogram.methods.kernels import kernels
 from optogram.methods.occlusion import occlusion
-from optogram.methods.request.request import source_of
+from optogram.methods.request.request import provenance_of
 from optogram.methods.saliency import saliency
 from optogram.network.layer import field_text, row, totals
 from optogram.network.network import Network, Prediction
@@ -175,7 +175,7 @@ class Anatomy:
 
     Attributes
     ----------
-    source : mapping of str
+    provenance : mapping of str
         Where the pictures come from, as every result has it.
     filters : Filters or None
         None where no convolution reads the image.
@@ -185,7 +185,7 @@ class Anatomy:
         Of all layers, in a sentence.
     """
 
-    source: dict[str, str]
+    provenance: dict[str, str]
     filters: Filters | None
     rows: tuple[tuple[str, ...], ...]
     totals: str
@@ -236,7 +236,7 @@ def section(
 def anatomy(net: Network) -> Anatomy:
     """The network's own part of the page."""
     return Anatomy(
-        source=source_of(net, (*net.size, net.channels)),
+        provenance=provenance_of(net, (*net.size, net.channels)),
         filters=_filters(net),
         rows=tuple(row(layer) for layer in net.layers),
         totals=totals(net.layers, net.model.weights),

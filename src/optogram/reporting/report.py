@@ -115,7 +115,7 @@ def _html(net: Network, sections: Sequence[Section], own: Anatomy, fit: str) -> 
         mark=MARK,
         fit=fit,
         fitted="photos as they are" if None in net.size else _FITS[fit],
-        made=datetime.fromisoformat(own.source["time"]).strftime("%d %B %Y, %H:%M UTC"),
+        made=datetime.fromisoformat(own.provenance["time"]).strftime("%d %B %Y, %H:%M UTC"),
     )
 
 

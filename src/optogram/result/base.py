@@ -41,7 +41,7 @@ class Result:
         The name of the function that made it.
     parameters : mapping
         What that function was called with, defaults included.
-    source : mapping of str
+    provenance : mapping of str
         Where it came from: network, weights, preparation, versions of optogram, Keras and the
         backend, input shape, time (UTC).
     warnings : tuple of str
@@ -51,7 +51,7 @@ class Result:
     values: np.ndarray
     method: str
     parameters: Mapping[str, Any]
-    source: Mapping[str, str]
+    provenance: Mapping[str, str]
     warnings: tuple[str, ...]
 
     kinds: ClassVar[dict[str, type["Result"]]] = {}
@@ -131,7 +131,7 @@ class Result:
         from optogram.render import data_uri
 
         notes = "".join(f"<p>⚠ {html.escape(note)}</p>" for note in self.warnings)
-        words = f"{self.method} of {self.source.get('network', '')}, values {self.values.shape}"
+        words = f"{self.method} of {self.provenance.get('network', '')}, values {self.values.shape}"
         return (
             f'<figure style="margin:0"><img src="{data_uri(self.plot())}" style="max-width:100%">'
             f"<figcaption>{html.escape(words)}</figcaption>{notes}</figure>"
@@ -209,6 +209,7 @@ def _rebuilt(kind: type[Result], fields: dict[str, Any]) -> Result:
 
 def _in_current_words(fields: dict[str, Any]) -> dict[str, Any]:
     """``fields`` of a saved result, also where an earlier version called them otherwise."""
+    fields = {"provenance" if name == "source" else name: fields[name] for name in fields}
     current = {"parameters": _with_current_names(fields["parameters"])}
     if "fit" in fields:
         current["fit"] = _FORMER_WORDS.get(fields["fit"], fields["fit"])

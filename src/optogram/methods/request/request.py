@@ -230,7 +230,7 @@ class Answer:
             values=values,
             method=method,
             parameters=parameters,
-            source=source_of(net, request.x.shape[1:]),
+            provenance=provenance_of(net, request.x.shape[1:]),
             warnings=tuple(dict.fromkeys(doubts)),
             images=net.display(request.x)[request.which],
             **{
@@ -312,7 +312,7 @@ def photos_of(x: np.ndarray) -> dict[str, Any]:
     return {"fit": x.fit, "seen": x.seen, "photo_size": x.photo_size}
 
 
-def source_of(net: Network, shape: Sequence[int | None]) -> dict[str, str]:
+def provenance_of(net: Network, shape: Sequence[int | None]) -> dict[str, str]:
     """Where a result came from; ``shape`` (H, W, C) is that of the images."""
     return {
         "network": net.name,
