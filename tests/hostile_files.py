@@ -342,7 +342,8 @@ def results_of_unknown_kinds(folder):
 def fields_of_other_types(folder):
     changes = (
         {"warnings": 3}, {"warnings": "text"}, {"warnings": [1]}, {"method": None}, {"method": {}},
-        {"parameters": []}, {"parameters": None}, {"provenance": "x"}, {"provenance": {"network": 3}},
+        {"parameters": []}, {"parameters": None}, {"provenance": "x"},
+        {"provenance": {"network": 3}},
         {"targets": "ab"}, {"targets": [["a"], "b"]}, {"targets": None}, {"layer": 3}, {"other": 1},
         {"score": 1}, {"values": [1]},
     )  # fmt: skip

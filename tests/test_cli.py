@@ -57,7 +57,7 @@ def model_file(tmp_path_factory) -> Path:
 def refused(answer) -> str:
     """The one sentence of a refusal."""
     status, out, err = answer
-    lines = [line for line in err.splitlines() if not line.startswith("Note: ")]
+    lines = [line for line in err.splitlines() if not line.startswith("Warning: ")]
     assert (status, out, len(lines)) == (2, "", 1), answer
     assert lines[0].startswith("optogram: ")
     return lines[0]

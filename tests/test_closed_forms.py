@@ -74,7 +74,7 @@ def test_integrated_gradients_of_a_linear_model_are_its_terms(steps, linear):
     size = np.abs((x[0] - black)[..., None] * WEIGHTS).sum(axis=(0, 1, 2)).max()
     np.testing.assert_allclose(found.baseline_score, expected, atol=1e-5 * size)
     np.testing.assert_allclose(found.completeness_gap, 0, atol=1e-5 * size)  # float32 sums
-    assert found.warnings == net.notes
+    assert found.warnings == net.warnings
 
 
 def test_integrated_gradients_of_a_black_image_are_zero(linear):

@@ -69,8 +69,8 @@ def test_an_average_of_two_softmaxes_is_not_put_through_another():
         expected[0].argmax(),
         pytest.approx(expected[0].max(), abs=1e-5),
     )
-    assert "the logarithm of the probability" in net.notes[0]
-    assert net.notes[0] in og.saliency(net, pictures()[:1], 0).warnings
+    assert "the logarithm of the probability" in net.warnings[0]
+    assert net.warnings[0] in og.saliency(net, pictures()[:1], 0).warnings
 
 
 @pytest.mark.parametrize(("kind", "name"), [("softmax", "average of two"), ("sigmoid", "product")])
@@ -203,5 +203,5 @@ def test_a_regression_whose_numbers_lie_in_0_to_1_is_none_of_probabilities():
     net = og.Network(model, "unit")
     x, expected = answers(model)
     assert expected.min() >= 0 and expected.max() < 0.01
-    assert (net.head.kind, net.head.is_hidden, net.notes) == ("linear", False, ())
+    assert (net.head.kind, net.head.is_hidden, net.warnings) == ("linear", False, ())
     np.testing.assert_allclose(net.scores(x), expected, atol=1e-6)

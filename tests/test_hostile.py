@@ -304,7 +304,7 @@ def test_no_name_becomes_markup_in_a_report(evil, folder):
     (folder / "photo.png").rename(photo)
     plain = Page(og.report(og.Network(small(), "unit"), photo.rename(folder / "p.png"), "plain"))
     (folder / "p.png").rename(photo)
-    net = og.Network(model, "unit", [evil, f"b{evil}", f"c{evil}"], origin=evil, notes=[evil])
+    net = og.Network(model, "unit", [evil, f"b{evil}", f"c{evil}"], origin=evil, warnings=[evil])
     page = Page(og.report(net, photo, "hostile"))
     assert page.found == plain.found
     shown = evil.encode(errors="backslashreplace").decode().replace("\r", "\n")
@@ -382,7 +382,7 @@ def test_the_command_line_says_one_sentence(folder):
         ["predict", "\udcff.png", "--model", "good.keras"],
     ):
         told = CliRunner().invoke(main, [*map(os.fspath, arguments)])
-        errors = [line for line in told.stderr.splitlines() if not line.startswith("Note: ")]
+        errors = [line for line in told.stderr.splitlines() if not line.startswith("Warning: ")]
         assert (told.exit_code, told.stdout, len(errors)) == (2, "", 1), (arguments, told)
         assert errors[0].startswith("optogram: ")
     done = subprocess.run(

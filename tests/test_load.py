@@ -54,7 +54,7 @@ def test_names_are_taken_in_any_writing():
     assert net.preparation.name == "none"
     assert net.size == (224, 224)
     assert net.labels.names[285] == "Egyptian cat"
-    assert net.notes == ()
+    assert net.warnings == ()
 
 
 def test_the_embedded_network_names_the_cat(lite0, chelsea):
@@ -104,7 +104,7 @@ def test_a_saved_model_answers_as_before(ending, make, saved, model):
     expected = og.Network(model, "unit").scores(x)
     np.testing.assert_allclose(net.scores(x), expected, rtol=1e-5, atol=1e-6)
     assert net.origin == str(saved[ending])
-    assert net.notes == ()
+    assert net.warnings == ()
     assert net.labels.names == tuple("abcde")
 
 
@@ -115,7 +115,7 @@ def test_a_file_under_the_ending_of_the_other_format_is_told_so(ending, other, s
 
 
 def test_without_a_preparation_a_note_says_what_was_taken(saved):
-    (note,) = og.load(saved[".keras"]).notes
+    (note,) = og.load(saved[".keras"]).warnings
     assert "preprocess" in note
     assert og.load(saved[".keras"]).preparation.name == "unit"
 
@@ -125,7 +125,7 @@ def test_a_network_that_rescales_is_fed_plain_pixels(tmp_path):
     networks.build("transfer").save(path)
     net = og.load(path)
     assert net.preparation.name == "none"
-    assert net.notes == ()
+    assert net.warnings == ()
 
 
 def test_labels_come_from_a_file(saved, tmp_path):
@@ -185,12 +185,12 @@ def test_a_file_that_says_which_network_it_is_gets_its_preparation(
     net = og.load(path)
     assert net.preparation.name == preparation
     assert net.labels.names[285] == "Egyptian cat"
-    (note,) = net.notes
+    (note,) = net.warnings
     assert repr(name) in note
     assert repr(preparation) in note
     given = og.load(path, preprocess="unit", labels=[f"thing {i}" for i in range(1000)])
     assert (given.preparation.name, given.labels.names[285]) == ("unit", "thing 285")
-    assert given.notes == ()
+    assert given.warnings == ()
 
 
 def test_a_file_of_such_a_name_that_prepares_images_itself_is_fed_pixels(tmp_path):
@@ -199,7 +199,7 @@ def test_a_file_of_such_a_name_that_prepares_images_itself_is_fed_pixels(tmp_pat
     model = keras.Model(image, named(image / 127.5 - 1), name="vgg16")
     model.save(tmp_path / "mine.keras")
     net = og.load(tmp_path / "mine.keras")
-    assert (net.preparation.name, net.notes) == ("none", ())
+    assert (net.preparation.name, net.warnings) == ("none", ())
     assert net.labels.names[285] == "Egyptian cat"
 
 

@@ -608,7 +608,7 @@ def test_a_filter_that_is_shut_for_noise_is_opened_by_redirected_gradients():
     np.testing.assert_allclose(found.values.mean(), 1.0, atol=0.01)
     np.testing.assert_allclose(found.score, found.values.mean() - 0.6, atol=1e-5)
     assert (found.history[0, :3] == 0).all()
-    assert not found.warnings[len(net.notes) :]
+    assert not found.warnings[len(net.warnings) :]
 
 
 def test_redirected_gradients_do_not_make_a_dead_filter_alive(half_dead):

@@ -284,7 +284,7 @@ def test_a_network_without_classes_still_shows_its_blocks(tmp_path):
     assert "names no classes: it returns an output of shape any×any×5" in page.text
     assert "The 64 strongest of 70 maps" in page.text
     assert "Grad-CAM for" not in page.html
-    assert net.notes[0] in page.text
+    assert net.warnings[0] in page.text
 
 
 def test_a_network_without_maps_is_explained_without_them(tmp_path):

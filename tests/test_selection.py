@@ -256,7 +256,7 @@ def test_a_followed_model_keeps_no_trace(make):
 def test_code_that_cannot_be_followed_is_one_step_and_its_answers_are_the_models():
     model, x = called(Opaque), pictures()
     net = og.Network(model, "unit", labels=["a", "b", "c"])
-    assert net.is_opaque and net.head.kind == "softmax" and len(net.notes) == 1
+    assert net.is_opaque and net.head.kind == "softmax" and len(net.warnings) == 1
     expected = ops.convert_to_numpy(model(x))
     np.testing.assert_allclose(net.head.probabilities(net.scores(x)), expected, atol=1e-5)
     assert net.predict(x, top=1)[0][0].probability == pytest.approx(expected[0].max(), abs=1e-5)

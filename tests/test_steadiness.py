@@ -72,14 +72,14 @@ if keras.config.backend() == "jax":  # without a generator of its own it cannot 
 
 @pytest.mark.parametrize("name", STEADY)
 def test_code_that_treats_each_image_alike_is_let_be(name):
-    assert og.Network(with_code(STEADY[name]), "none").notes == ()
+    assert og.Network(with_code(STEADY[name]), "none").warnings == ()
 
 
 @pytest.mark.parametrize("name", OF_THE_BATCH)
 def test_answers_that_depend_on_the_batch_are_noticed(name):
     model = with_code(OF_THE_BATCH[name])
     before = state(model)
-    (note,) = og.Network(model, "none").notes
+    (note,) = og.Network(model, "none").warnings
     assert_same(before, state(model))
     assert "depends on which other images share its batch" in note
 
@@ -88,7 +88,7 @@ def test_answers_that_depend_on_the_batch_are_noticed(name):
 def test_random_answers_are_noticed_and_no_generator_moves_on(name):
     model = with_code(RANDOM[name])
     before = state(model)
-    (note,) = og.Network(model, "none").notes
+    (note,) = og.Network(model, "none").warnings
     assert "answers are random" in note
     assert_same(before, state(model))
 
@@ -97,7 +97,7 @@ def test_operations_in_place_of_layers_are_tried_too():
     image = keras.Input((SIDE, SIDE, 3))
     x = layers.Conv2D(4, 3)(image - ops.mean(image, axis=0))
     net = og.Network(keras.Model(image, networks._end(x)), "none")
-    assert any("share its batch" in note for note in net.notes)
+    assert any("share its batch" in note for note in net.warnings)
 
 
 @pytest.mark.parametrize("name", ["skips", "in_training"])
@@ -116,6 +116,6 @@ def test_code_that_fails_opens_all_the_same():
     model = with_code(fail)
     is_broken = True
     net = og.Network(model, "none")
-    assert net.notes == ()
+    assert net.warnings == ()
     with pytest.raises(RuntimeError, match="out of order"):
         net.scores(np.zeros((1, SIDE, SIDE, 3), "float32"))

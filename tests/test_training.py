@@ -105,7 +105,7 @@ def test_what_is_saved_opens_with_its_labels_and_its_preparation(ending, trained
     assert sorted(left_behind(tmp_path)) == [f"clothes{ending}", "clothes.labels.txt"]
     net = og.load(path)
     assert net.labels.names == MADE.classes
-    assert net.notes == ()
+    assert net.warnings == ()
     expected = trained.model.predict(MADE.test_images[..., None].astype("float32"), verbose=0)
     for picture, row in zip(MADE.test_images[:5], expected, strict=False):
         (best,) = net.predict(picture, top=1)[0]

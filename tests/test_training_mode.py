@@ -1,4 +1,4 @@
-"""``training=True`` in a model: the answers of ``model.predict`` for each image, or a note."""
+"""``training=True`` in a model: the answers of ``model.predict`` for each image, or a warning."""
 
 import keras
 import numpy as np
@@ -124,7 +124,7 @@ def alone(model, inner, x):
 
 
 def check(place, kinds, training, seed=0):
-    """Open such a model and hold its answers, its notes and its state to what they shall be."""
+    """Open such a model and hold its answers, its warnings and its state to what they shall be."""
     model, inner = baked(place, kinds, training, seed)
     before, x = state(model), images()
     net = og.Network(model, "none")
@@ -142,7 +142,7 @@ def check(place, kinds, training, seed=0):
     np.testing.assert_allclose(found, alone(model, inner, x), atol=1e-5)
     random = {"dropout", "spatial dropout", "gaussian dropout", "alpha dropout", "noise"}
     of_batch = {"norm", "norm of rows", "norm without weights"}
-    text = " ".join(net.notes)
+    text = " ".join(net.warnings)
     is_code = place in (in_code, base_in_code, subclassed)
     expected = {
         "inference mode all the same": not is_code and not (random | of_batch).isdisjoint(kinds),
@@ -205,7 +205,7 @@ def test_an_augmentation_that_code_turns_on_is_left_out_and_said():
     image = keras.Input((SIDE, SIDE, 3))
     model = _ended(image, Block([layers.RandomFlip(name="flip", seed=1)], True)(image))
     net = og.Network(model, "none")
-    assert "'flip' is in training mode" in " ".join(net.notes)
+    assert "'flip' is in training mode" in " ".join(net.warnings)
     x = images()
     plain = keras.Model(model.layers[-3].input, model.output)
     expected = plain.predict(x, verbose=0)
@@ -215,4 +215,4 @@ def test_an_augmentation_that_code_turns_on_is_left_out_and_said():
 def test_a_note_names_some_layers():
     kinds = ["dropout", "norm", "noise", "spatial dropout", "alpha dropout"]
     net = og.Network(baked(in_a_graph, kinds)[0], "none")
-    assert any(" and 1 more are called with training=True" in note for note in net.notes)
+    assert any(" and 1 more are called with training=True" in note for note in net.warnings)

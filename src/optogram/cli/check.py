@@ -73,7 +73,7 @@ def check(
     with progress_bar() as progress:
         meter = Meter(progress, 100 * len(given.paths) * len(asked.methods))
         for name in asked.methods:
-            told = set(net.notes)
+            told = set(net.warnings)
 
             def results(name: str = name, told: set[str] = told) -> Iterator["Attribution"]:
                 for path in given.paths:

@@ -116,7 +116,7 @@ def explain(
         meter = Meter(progress, 100 * len(given.paths) * len(asked.methods))
         for path, stem in zip(given.paths, stems, strict=True):
             with given.reading(path):
-                image, told = net.prepare([path], fit), set(net.notes)
+                image, told = net.prepare([path], fit), set(net.warnings)
                 results = []
                 for name in asked.methods:
                     with meter.part(100, f"{stem}: {name}") as within:

@@ -134,7 +134,7 @@ def maps(
     from optogram.render import write
 
     names = None if not layers or "all" in layers else matching_layers(net, layers)
-    given, told = Photos(photos), set(net.notes)
+    given, told = Photos(photos), set(net.warnings)
     for path, stem in zip(given.paths, unique_stems(given.paths), strict=True):
         begun = time.monotonic()
         with given.reading(path), progress_bar() as progress:

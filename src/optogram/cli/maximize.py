@@ -172,7 +172,7 @@ def maximize(
         *_filter_sheets(net, layers, filters, border, rows * columns),
         *_class_sheets(classes, rows * columns),
     ]
-    folder, told, made = made_folder(out), set(net.notes), 0
+    folder, told, made = made_folder(out), set(net.warnings), 0
     if others["start"] is not None:
         reading(Path(others["start"]))
     for stem, targets in sheets:

@@ -77,7 +77,7 @@ def strongest(
             memory=memory,
             progress=progress,
         )
-    warn(layer, result, set(net.notes))
+    warn(layer, result, set(net.warnings))
     write(result.plot(chosen), place / f"{stem}.png")
     result.save(place / f"{stem}.npz")
     say(f"{len(result.photos)} photos, {len(result.filters)} filters: {place / stem}.png")

@@ -72,9 +72,9 @@ def given_to(
 
 
 def complaint(model: keras.Model, fixed: Mapping[str, Any]) -> str:
-    """What to say of arguments without known shapes where the call cannot be followed; "" if none.
+    """The error text about arguments of unknown shape, where the call cannot be traced; or "".
 
-    They may be left out, but this model needs them; or are held at what it does not take.
+    Either such an argument is missing, or the value given for it does not work.
     """
     if not model.built:
         return ""
@@ -86,17 +86,18 @@ def complaint(model: keras.Model, fixed: Mapping[str, Any]) -> str:
             return _without_shape(model, name)
     for name in others:
         return (
-            f"The call() of {model.name!r} ({type(model).__name__}) cannot be followed with "
-            f"{name!r} held at an array of shape {_shape_of(name, fixed[name])}: give numbers in "
-            "the shape that it takes, without a batch axis, and write it with layers and keras.ops."
+            f"The call() of {model.name!r} ({type(model).__name__}) cannot be traced with "
+            f"{name!r} fixed to an array of shape {_shape_of(name, fixed[name])}: give numbers in "
+            "the shape that it takes, without a batch axis, and write call() with layers and "
+            "keras.ops."
         )
     return ""
 
 
 def _without_shape(model: keras.Model, name: str) -> str:
     return (
-        f"The call() of {model.name!r} ({type(model).__name__}) also takes {name!r}, of which "
-        "Keras keeps no shape: say what it is held at while the picture is explained, with "
+        f"The call() of {model.name!r} ({type(model).__name__}) also takes {name!r}, whose shape "
+        "Keras does not keep: give it a constant value, "
         f'fixed={{"{name}": an array without a batch axis}}.'
     )
 
@@ -159,11 +160,13 @@ def _shape_of(name: str, given: Any) -> tuple[int, ...]:
     try:
         return np.shape(given)
     except ValueError as error:
-        raise InputError(f"The input {name!r} is held at an array, not {given!r}.") from error
+        raise InputError(
+            f"The value of the constant input {name!r} must be an array, not {given!r}."
+        ) from error
 
 
 def has_integers(fixed: Mapping[str, Any]) -> bool:
-    """Whether some input is held at integers."""
+    """Whether some constant input has integer values."""
     return any(map(_is_of_integers, fixed.values()))
 
 

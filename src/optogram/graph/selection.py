@@ -46,7 +46,8 @@ def select(
     input : str, optional
         Which of several inputs is the picture; None: the only one that can be.
     fixed : mapping of str to array, optional
-        What the others are held at, without a batch axis; a number stands for an array of it.
+        Values of the other inputs, which are constant, without a batch axis; a number fills the
+        array.
     output : str, optional
         Which of several outputs is explained; None: the only one.
 
@@ -75,7 +76,7 @@ def _part(
     fixed: Mapping[str, Any],
     output: str | None,
 ) -> Graph:
-    """The steps from the picture to the answer, the other inputs held."""
+    """The steps from the image input to the output; the other inputs are constants."""
     inputs = found.inputs
     answer = _answer(model, found.outputs, output)
     picture = _picture(model, inputs, input)
@@ -91,10 +92,10 @@ def _part(
             f"only on {_listed(needed)}: choose another with input=… or output=…."
         )
     others = [name for name in needed if name != picture]
-    held = _held(model, {name: inputs[name] for name in others}, fixed, inputs)
+    constants = _constants(model, {name: inputs[name] for name in others}, fixed, inputs)
     ordered = [inputs[name] for name in (picture, *others)]
     part = keras.Model(ordered, found.outputs[answer], name=model)
-    return flatten(part, dict(enumerate(held, 1)), found.is_code)
+    return flatten(part, dict(enumerate(constants, 1)), found.is_code)
 
 
 def _no_graph(model: keras.Model) -> str:
@@ -140,20 +141,20 @@ def _picture(model: str, inputs: Mapping[str, keras.KerasTensor], input: str | N
     )
 
 
-def _held(
+def _constants(
     model: str,
     others: Mapping[str, keras.KerasTensor],
     fixed: Mapping[str, Any],
     inputs: Mapping[str, keras.KerasTensor],
 ) -> list[np.ndarray]:
-    """What each of the ``others`` is held at."""
+    """The value of each of the ``others``."""
     _require_known(model, "input", fixed, inputs)
     missing = [name for name in others if name not in fixed]
     if missing:
         shape = tuple(others[missing[0]].shape[1:])
         raise InputError(
-            f"{model!r} also takes {_listed(missing)}: say what that is held at while the picture "
-            f'is explained, with fixed={{"{missing[0]}": an array of shape {shape}}}.'
+            f"{model!r} also takes {_listed(missing)}: give each a constant value, "
+            f'fixed={{"{missing[0]}": an array of shape {shape}}}.'
         )
     return [_fitted(name, tensor, fixed[name]) for name, tensor in others.items()]
 
@@ -166,7 +167,8 @@ def _fitted(name: str, tensor: keras.KerasTensor, given: Any) -> np.ndarray:
         array = np.asarray(given).astype(tensor.dtype)
     except (TypeError, ValueError) as error:
         raise InputError(
-            f"The input {name!r} is held at numbers of type {tensor.dtype}, not {given!r}."
+            f"The value of the constant input {name!r} must be of type {tensor.dtype}, "
+            f"not {given!r}."
         ) from error
     if array.ndim == 0:
         array = np.full(sides, array)
@@ -177,8 +179,8 @@ def _fitted(name: str, tensor: keras.KerasTensor, given: Any) -> np.ndarray:
     )
     if not fits or not np.isfinite(array.astype(np.float64)).all():
         raise InputError(
-            f"The input {name!r} is held at an array of shape {wanted} of finite numbers, not at "
-            f"one of shape {array.shape}."
+            f"The value of the constant input {name!r} must be an array of shape {wanted}, all "
+            f"finite: got shape {array.shape}."
         )
     return array
 

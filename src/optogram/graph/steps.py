@@ -167,22 +167,24 @@ class Graph:
 
 
 def flatten(
-    model: keras.Model, held: Mapping[int, np.ndarray] | None = None, is_code: bool = False
+    model: keras.Model, constants: Mapping[int, np.ndarray] | None = None, is_code: bool = False
 ) -> Graph:
-    """The list of steps of a functional or sequential model, which do what ``model.predict`` does.
+    """The list of steps of a functional or sequential model; they compute what ``predict`` does.
 
-    ``held`` has what some of its inputs are held at, without the batch axis, by their place; the
-    first input is fed. ``is_code`` says that the graph was found by following somebody's code:
-    then what is in training mode there stays so.
+    ``constants`` has the values of constant inputs, without the batch axis, by position; the first
+    input is never constant. ``is_code``: the graph was traced from a ``call`` method; layers that
+    it runs in training mode stay in that mode.
     """
-    model, builder, held = nodes.functional(model), _Builder(), held or {}
+    model, builder, constants = nodes.functional(model), _Builder(), constants or {}
     inputs: list[Output] = []
     for place, tensor in enumerate(model.inputs):
-        source = builder.add_held(tensor, held[place], inputs[0]) if place in held else None
-        inputs.append(source or builder.add_input(tensor))
+        if place in constants:
+            inputs.append(builder.add_constant(tensor, constants[place], inputs[0]))
+        else:
+            inputs.append(builder.add_input(tensor))
     with following.no_trace():
         outputs = builder.inline(model, inputs, (), _Mode(wins=not is_code))
-    fed = [source for place, source in enumerate(inputs) if place not in held]
+    fed = [source for place, source in enumerate(inputs) if place not in constants]
     return Graph(builder.steps(), tuple(fed), tuple(outputs), builder.trained())
 
 
@@ -247,16 +249,16 @@ class _Builder:
         )
 
     def add_input(self, tensor: keras.KerasTensor) -> Output:
-        """Add the step that stands for what is fed to the network."""
+        """Add the step for an input that the caller feeds."""
         layer = nodes.input_layer(tensor)
         draft = _Draft((layer.name,), 1, "InputLayer", layer, _never_run, (), {}, [tensor])
         return self._add(draft)[0]
 
-    def add_held(self, tensor: keras.KerasTensor, array: np.ndarray, fed: Output) -> Output:
-        """Add the step that stands for an input held at ``array``, the same for each image."""
+    def add_constant(self, tensor: keras.KerasTensor, array: np.ndarray, fed: Output) -> Output:
+        """Add a step for a constant input: ``array``, the same for each image."""
         layer = nodes.input_layer(tensor)
         run = partial(_repeated, array.astype(tensor.dtype))
-        return self._add(_Draft((layer.name,), 1, "Held", layer, run, (fed,), {}, [tensor]))[0]
+        return self._add(_Draft((layer.name,), 1, "Constant", layer, run, (fed,), {}, [tensor]))[0]
 
     def inline(
         self,

@@ -14,7 +14,7 @@ import keras
 from optogram.graph.keras_private import nodes
 
 _LISTED = 4
-"""How many layers a note names."""
+"""Most layers that a warning names."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Trained:
     silenced: tuple[str, ...] = ()
     switched: tuple[keras.Layer, ...] = ()
 
-    def notes(self) -> tuple[str, ...]:
+    def warnings(self) -> tuple[str, ...]:
         """What the user should know of them, a sentence or two each."""
         found = []
         if self.overruled:

@@ -182,7 +182,7 @@ def _specs(
     """The symbolic outputs of ``step``; asking for them leaves no trace in the user's graph."""
     if step.kind == "InputLayer":
         return [keras.KerasTensor(input_shape, step.dtypes[0])]
-    if step.kind == "Held":
+    if step.kind == "Constant":
         return [keras.KerasTensor((input_shape[0], *step.shape[1:]), step.dtypes[0])]
     read = [tensors[output] for output in step.inputs]
     if step.passes_on or step.half == "activation":
@@ -298,7 +298,7 @@ def dtype_bytes(dtype: str) -> int:
 def _flops(step: Step, read: list[Shape], made: Shape) -> int:
     """Floating-point operations for one example; 0 for what only moves numbers around."""
     layer, out = step.operation, _elements(made)
-    if not read or step.kind in ("Cast", "Held", "Reshape") or isinstance(layer, Returned):
+    if not read or step.kind in ("Cast", "Constant", "Reshape") or isinstance(layer, Returned):
         return 0
     channels = read[0][-1] or 1
     if step.half == "activation":

@@ -73,7 +73,7 @@ class OwnPreparation:
         return "unit" if is_for_unit else "none"
 
     @property
-    def note(self) -> str | None:
+    def notice(self) -> str | None:
         """What to know where no preparation was given, and this tells which to take."""
         if not self.changes_units:
             return (
@@ -91,7 +91,7 @@ class OwnPreparation:
             "predictions will be wrong."
         )
 
-    def doubt(self, given: Preparation, channels: int) -> str | None:
+    def mismatch(self, given: Preparation, channels: int) -> str | None:
         """What is wrong with preparing images as ``given`` before; None: nothing."""
         black, white = _gray(given, channels, 0), _gray(given, channels, 255)
         is_changed = abs(black) > _UNNOTICED or abs(white - 255) > _UNNOTICED
@@ -136,7 +136,7 @@ def own_preparation(graph: Graph) -> OwnPreparation | None:
     ends = {
         output
         for step in graph.steps
-        if step.index not in before and step.kind != "Held"
+        if step.index not in before and step.kind != "Constant"
         for output in step.inputs
         if output.step in before
     }
@@ -171,8 +171,8 @@ def _before_weights(graph: Graph) -> frozenset[int]:
         reads = [output.step in found for output in step.inputs]
         if reads and all(reads) and (is_statistics or not has_weights(step)):
             found.add(step.index)
-    held = {step.index for step in graph.steps if step.kind == "Held"}
-    return frozenset(found - held)
+    constants = {step.index for step in graph.steps if step.kind == "Constant"}
+    return frozenset(found - constants)
 
 
 @dataclass(frozen=True)

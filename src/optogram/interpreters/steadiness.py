@@ -29,7 +29,7 @@ _OF_THE_BATCH = (
 )
 
 
-def notes(
+def warnings_about_answers(
     graph: Graph, answer: Output, model: keras.Model, variables: Sequence[keras.Variable]
 ) -> tuple[str, ...]:
     """What the user should know of a network that gives one image several answers.

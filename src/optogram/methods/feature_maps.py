@@ -9,7 +9,7 @@ from optogram.arguments import checked
 from optogram.errors import InputError
 from optogram.graph import layer_types
 from optogram.graph.steps import Output, Step
-from optogram.methods.request.diagnosis import doubts_about_images, doubts_about_maps
+from optogram.methods.request.diagnosis import warnings_about_images, warnings_about_maps
 from optogram.methods.request.request import photos_of, provenance_of
 from optogram.network.network import Network, made_bytes
 from optogram.progress import Progress, silent
@@ -80,7 +80,7 @@ def feature_maps(
     known, x = photos_of(x), np.asarray(x)
     values = [Output(net.step(name).index) for name in names]
     found = net.evaluate(x, values, memory, progress, made_bytes(x, image))
-    doubts = (*net.notes, *doubts_about_images(net, image, x))
+    warnings = (*net.warnings, *warnings_about_images(net, image, x))
     pictures, provenance = net.display(x), provenance_of(net, x.shape[1:])
     return {
         name: FeatureMaps(
@@ -88,7 +88,10 @@ def feature_maps(
             method="feature_maps",
             parameters={"fit": known["fit"], "size": x.shape[1:3]},
             provenance=provenance,
-            warnings=(*doubts, *doubts_about_maps(maps, [f"image {i}" for i in range(len(maps))])),
+            warnings=(
+                *warnings,
+                *warnings_about_maps(maps, [f"image {i}" for i in range(len(maps))]),
+            ),
             images=pictures,
             layer=name,
             **known,

@@ -57,7 +57,7 @@ def kernels(net: Network, layer: str) -> Kernels:
         method="kernels",
         parameters={"input": _colors(net, layer)},
         provenance=provenance_of(net, (*net.size, net.channels)),
-        warnings=net.notes,
+        warnings=net.warnings,
         layer=layer,
     )
 

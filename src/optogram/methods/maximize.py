@@ -112,7 +112,7 @@ def maximize(
         method="maximize",
         parameters=asked.parameters,
         provenance=provenance,
-        warnings=(*net.notes, *_doubts(work.dead, asked.names)),
+        warnings=(*net.warnings, *_warnings_about_gradients(work.dead, asked.names)),
         images=_shown(net, chosen, work.values),
         targets=asked.names,
         history=work.history,
@@ -296,7 +296,7 @@ def _shown(net: Network, recipe: Recipe, values: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(shown[:, edge, edge])
 
 
-def _doubts(dead: np.ndarray, names: tuple[str, ...]) -> tuple[str, ...]:
+def _warnings_about_gradients(dead: np.ndarray, names: tuple[str, ...]) -> tuple[str, ...]:
     """A warning about targets that had no gradient.
 
     Raises

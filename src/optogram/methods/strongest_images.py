@@ -142,7 +142,7 @@ def strongest_images(
         method="strongest_images",
         parameters={"top": top, "fit": fit, "size": fitted},
         provenance=provenance_of(net, (*fitted, net.channels)),
-        warnings=(*net.notes, *strongest.unread.values()),
+        warnings=(*net.warnings, *strongest.unread.values()),
         layer=layer,
         filters=np.array(chosen),
         photos=names,

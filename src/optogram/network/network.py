@@ -14,7 +14,7 @@ from optogram.graph.selection import select
 from optogram.graph.snapshot import Snapshot
 from optogram.graph.steps import Graph, Returned, Step
 from optogram.interpreters import steadiness
-from optogram.interpreters.ends.head import hidden_note
+from optogram.interpreters.ends.head import logits_warning
 from optogram.interpreters.engine import Computation
 from optogram.interpreters.geometry import sized
 from optogram.interpreters.own_preparation import own_preparation
@@ -49,20 +49,20 @@ class Network(Computation):
         What turns display pixels 0..255 into the units that the model was trained on: "caffe",
         "tf", "torch", "unit" (0..1), "lite", "none", or a pair (there, back) of callables on
         arrays (..., C). None: "none" where the model prepares pixels itself, by layers or
-        operations before its first weights; else "unit", and then `notes` says so. It also says
+        operations before its first weights; else "unit", and then `warnings` says so. It also says
         where images would be prepared twice.
     labels : sequence of str, path or Labels, optional
         One name a class, in order; a text file has one a line.
     origin : str, optional
         Where the model came from, kept in every result.
-    notes : sequence of str, optional
+    warnings : sequence of str, optional
         What the user should know of how the model was opened.
     input : str, optional
         Which of several inputs is the picture; None: the only one that can be. Those of a
         subclassed model go by key, argument or place (``input_0``); keys inside others are joined
         by dots.
     fixed : mapping of str to array, optional
-        What the other inputs are held at, without a batch axis; a number stands for an array of it.
+        Constant values of the other inputs, without a batch axis; a number fills the array.
     output : str, optional
         Which of several outputs is explained; None: the only one. Those of a subclassed model go
         by key, joined by dots where there are several (``heads.species``), or by layer.
@@ -89,7 +89,7 @@ class Network(Computation):
         How many channels its images have.
     takes_pixels : bool
         Whether the network itself brings pixels 0..255 to the units of its first weights.
-    notes : tuple of str
+    warnings : tuple of str
         Those handed in, and warnings where the preparation is a guess or does not fit, or logits
         cannot be had.
     obtained : str
@@ -116,7 +116,7 @@ class Network(Computation):
         preprocess: Any = None,
         labels: Any = None,
         origin: str = "a model in memory",
-        notes: Sequence[str] = (),
+        warnings: Sequence[str] = (),
         *,
         input: str | None = None,
         fixed: Mapping[str, Any] | None = None,
@@ -135,17 +135,19 @@ class Network(Computation):
         self.model = model
         self.origin = origin
         self.is_opaque = part.is_opaque
-        self.notes = (*notes, *part.graph.trained.notes())
+        self.warnings = (*warnings, *part.graph.trained.warnings())
         if self.head.is_hidden:
-            self.notes += (hidden_note(self.head),)
-        self.notes += steadiness.notes(self.graph, self.head.logits, model, self.variables)
+            self.warnings += (logits_warning(self.head),)
+        self.warnings += steadiness.warnings_about_answers(
+            self.graph, self.head.logits, model, self.variables
+        )
         self._own = own_preparation(self.graph)
         self.takes_pixels = self._own is not None and self._own.takes_pixels
         is_given = preprocess is not None
         if preprocess is None:
             preprocess = self._own.default if self._own else "unit"
         self.preparation = preparation(preprocess, self.channels)
-        self.notes += self._notes_on_preparation(is_given)
+        self.warnings += self._warnings_about_preparation(is_given)
         self.labels = (
             numbered(self.head.classes)
             if labels is None
@@ -398,7 +400,7 @@ class Network(Computation):
                 "others write call() with layers and keras.ops alone."
             )
 
-    def _notes_on_preparation(self, is_given: bool) -> tuple[str, ...]:
+    def _warnings_about_preparation(self, is_given: bool) -> tuple[str, ...]:
         """What is guessed, or likely wrong, of how images are prepared."""
         if self._own is None and not is_given:
             return (
@@ -408,8 +410,10 @@ class Network(Computation):
             )
         if self._own is None:
             return ()
-        note = self._own.doubt(self.preparation, self.channels) if is_given else self._own.note
-        return (note,) if note else ()
+        warning = (
+            self._own.mismatch(self.preparation, self.channels) if is_given else self._own.notice
+        )
+        return (warning,) if warning else ()
 
     def _only_moves(self, step: Step) -> bool:
         """Whether the step makes no maps of its own, but hands on those that it reads."""

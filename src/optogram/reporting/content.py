@@ -350,7 +350,7 @@ def _filters(net: Network) -> Filters | None:
 
 def _own_warnings(net: Network, who: str, warnings: Sequence[str]) -> Iterator[str]:
     """The warnings of one result, without what is said of the network once and for all."""
-    return (f"{who}: {warning}" for warning in warnings if warning not in net.notes)
+    return (f"{who}: {warning}" for warning in warnings if warning not in net.warnings)
 
 
 def _embedded(image: Image.Image, alt: str, flat: bool = False) -> Picture:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from optogram.cli.console import say
-from optogram.cli.options.parsing import held_input
+from optogram.cli.options.parsing import constant_input
 
 if TYPE_CHECKING:
     from optogram.network.network import Network
@@ -51,8 +51,7 @@ def network_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 "--fixed",
                 metavar="NAME=NUMBERS|FILE.npy",
                 multiple=True,
-                help="What another input is held at, as in age=40 or box=0.1,0.9; may be given "
-                "several times.",
+                help="Constant value of another input, such as age=40 or box=0.1,0.9; repeatable.",
             ),
             click.option(
                 "--output",
@@ -121,12 +120,12 @@ def open_network(
         preprocess=preprocess,
         labels=labels,
         input=input,
-        fixed=dict(map(held_input, fixed)),
+        fixed=dict(map(constant_input, fixed)),
         output=output,
         trust=trust,
     )
-    for note in net.notes:
-        say(f"Note: {note}", err=True)
+    for warning in net.warnings:
+        say(f"Warning: {warning}", err=True)
     return net
 
 

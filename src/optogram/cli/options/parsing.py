@@ -89,7 +89,7 @@ def file_stem(text: str) -> str:
     return f"_{stem}" if re.fullmatch(_DEVICES, stem.partition(".")[0], re.IGNORECASE) else stem
 
 
-def held_input(text: str) -> tuple[str, Any]:
+def constant_input(text: str) -> tuple[str, Any]:
     """The name and the numbers of a text such as "age=40", "box=0.1,0.9" or "map=file.npy"."""
     from optogram.files import read_array
 

@@ -123,7 +123,7 @@ def find_head(graph: Graph, variables: Sequence[keras.Variable]) -> tuple[Graph,
     return graph, Head(kind, logits, output, shape, is_hidden=True)
 
 
-def hidden_note(head: Head) -> str:
+def logits_warning(head: Head) -> str:
     """What the user should know of a head that `is_hidden`."""
     sums, explained = " and add up to 1", "the logarithm of the probability"
     if head.kind == "sigmoid":

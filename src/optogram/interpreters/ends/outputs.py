@@ -73,7 +73,7 @@ def _weighted(graph: Graph, output: Output) -> list[Output]:
     while waiting:
         output = waiting.pop()
         step = graph.steps[output.step]
-        if not step.inputs or step.kind == "Held" or has_weights(step):
+        if not step.inputs or step.kind == "Constant" or has_weights(step):
             found.add(output)
         else:
             waiting.update(step.inputs)

@@ -19,7 +19,7 @@ _SATURATED = 0.9999
 """From here on float32 keeps few digits of what a probability lacks to 1."""
 
 
-def doubts_about_images(net: Network, image: Any, x: np.ndarray) -> tuple[str, ...]:
+def warnings_about_images(net: Network, image: Any, x: np.ndarray) -> tuple[str, ...]:
     """What is odd about the images ``x`` (M, H, W, C) that were made of what a user gave.
 
     Only arrays are doubted: photos out of files have gone through no other hands.
@@ -49,7 +49,7 @@ def doubts_about_images(net: Network, image: Any, x: np.ndarray) -> tuple[str, .
     return tuple(found)
 
 
-def doubts_about_scores(
+def warnings_about_scores(
     net: Network, score: str, scores: np.ndarray, targets: Sequence[Target], names: Sequence[str]
 ) -> tuple[str, ...]:
     """Where probabilities of classes are so near to 0 or 1 that their gradients are lost.
@@ -73,7 +73,7 @@ def doubts_about_scores(
     )
 
 
-def doubts_about_gradients(
+def warnings_about_gradients(
     vanished: np.ndarray, names: Sequence[str], where: str
 ) -> tuple[str, ...]:
     """Which of the gradients ``vanished`` (N,); ``where``: at what they were taken."""
@@ -85,7 +85,7 @@ def doubts_about_gradients(
     )
 
 
-def doubts_about_maps(maps: np.ndarray, names: Sequence[str]) -> tuple[str, ...]:
+def warnings_about_maps(maps: np.ndarray, names: Sequence[str]) -> tuple[str, ...]:
     """Which of the maps (N, ...) are not finite, zero or the same everywhere."""
     found = []
     for name, values in zip(names, maps, strict=True):

@@ -13,10 +13,10 @@ from optogram.errors import InputError
 from optogram.graph.steps import Output
 from optogram.interpreters.gradients import Weights, gradients
 from optogram.methods.request.diagnosis import (
-    doubts_about_gradients,
-    doubts_about_images,
-    doubts_about_maps,
-    doubts_about_scores,
+    warnings_about_gradients,
+    warnings_about_images,
+    warnings_about_maps,
+    warnings_about_scores,
 )
 from optogram.network.network import Network
 from optogram.pictures.prepared import PreparedPhotos
@@ -44,7 +44,7 @@ class Request:
         For each explanation, its target; None: each image's own answer.
     score : {"logit", "probability"}
         How classes are scored.
-    doubts : tuple of str
+    warnings : tuple of str
         Warnings about the images.
     photos : mapping
         What is known of the photos that the images were made of; see `photos_of`.
@@ -55,7 +55,7 @@ class Request:
     which: np.ndarray
     targets: tuple[Target, ...] | None
     score: str
-    doubts: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     photos: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -191,7 +191,7 @@ class Answer:
             return self.names
         return tuple(f"{name} in image {i}" for i, name in enumerate(self.names))
 
-    def doubts_about_gradients(self, layer: str | None) -> tuple[str, ...]:
+    def warnings_about_gradients(self, layer: str | None) -> tuple[str, ...]:
         """Which gradients vanished; there are none here."""
         return ()
 
@@ -214,15 +214,15 @@ class Answer:
         about the images, the scores and the map.
         """
         request, net = self.request, self.request.net
-        gone = self.doubts_about_gradients(layer)
-        doubts = (
-            *net.notes,
-            *request.doubts,
+        gone = self.warnings_about_gradients(layer)
+        warnings = (
+            *net.warnings,
+            *request.warnings,
             *warnings,
-            *doubts_about_scores(
+            *warnings_about_scores(
                 net, request.score, self.scores, request.targets or (), self.places
             ),
-            *(gone or doubts_about_maps(values, self.places)),
+            *(gone or warnings_about_maps(values, self.places)),
         )
         arguments = parameters if arguments is None else arguments
         arguments = {**arguments, "layer": layer} if layer else arguments
@@ -231,7 +231,7 @@ class Answer:
             method=method,
             parameters=parameters,
             provenance=provenance_of(net, request.x.shape[1:]),
-            warnings=tuple(dict.fromkeys(doubts)),
+            warnings=tuple(dict.fromkeys(warnings)),
             images=net.display(request.x)[request.which],
             **{
                 name: known[request.which] if isinstance(known, np.ndarray) else known
@@ -266,10 +266,10 @@ class GradientAnswer(Answer):
     vanished: np.ndarray
     maps: np.ndarray
 
-    def doubts_about_gradients(self, layer: str | None) -> tuple[str, ...]:
+    def warnings_about_gradients(self, layer: str | None) -> tuple[str, ...]:
         """Which gradients vanished."""
         where = "the image" if layer is None else repr(layer)
-        return doubts_about_gradients(self.vanished, self.places, where)
+        return warnings_about_gradients(self.vanished, self.places, where)
 
 
 def ask(net: Network, image: Any, target: Any, score: str) -> Request:
@@ -287,10 +287,10 @@ def ask(net: Network, image: Any, target: Any, score: str) -> Request:
     x = net.prepare(image)
     photos = photos_of(x)
     x = np.asarray(x)
-    doubts = doubts_about_images(net, image, x)
+    warnings = warnings_about_images(net, image, x)
     if target is None:
         net.require_class_scores()
-        return Request(net, x, np.arange(len(x)), None, score, doubts, photos)
+        return Request(net, x, np.arange(len(x)), None, score, warnings, photos)
     targets = targets_of(target)
     for one in targets:  # before any of them is written as weights on maps that may be too large
         net.bytes_forward(x.shape[1:3], one.outputs(net, score))
@@ -302,7 +302,7 @@ def ask(net: Network, image: Any, target: Any, score: str) -> Request:
     count = max(len(x), len(targets))
     which = np.arange(count) if len(x) > 1 else np.zeros(count, int)
     targets = targets if len(targets) > 1 else targets * count
-    return Request(net, x, which, targets, score, doubts, photos)
+    return Request(net, x, which, targets, score, warnings, photos)
 
 
 def photos_of(x: np.ndarray) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def load(
         text file that stands beside it, ``flowers.labels.txt`` for ``flowers.keras``, one name a
         line, where there is one.
     input, fixed, output
-        Which of several inputs is the picture, what the others are held at, and which of several
+        Which of several inputs is the image, constant values of the others, and which of several
         outputs is explained; see `Network`.
     trust : bool
         Also open a file that holds code of its own (``Lambda`` layers), and so let whoever made
@@ -123,11 +123,11 @@ def _from_file(
     if entry is not None and labels is None:
         labels = imagenet()
     if entry is not None and preprocess is None:
-        note = (
+        warning = (
             f"The file calls its model {model.name!r}: images are prepared as for "
             f"{entry.name} ({entry.preprocess!r}); say preprocess=… if that is wrong."
         )
-        net = Network(model, entry.preprocess, labels, origin=str(path), notes=[note], **part)
+        net = Network(model, entry.preprocess, labels, origin=str(path), warnings=[warning], **part)
         if entry.preprocess == "none" or not net.takes_pixels:
             return net
         # It prepares its images itself, as the network of that name does not.
