@@ -8,7 +8,7 @@ from keras import layers, ops
 import networks
 import optogram as og
 from optogram.graph.channels_last import channels_last
-from optogram.graph.steps import flatten
+from optogram.graph.steps import Output, flatten
 
 HEIGHT, WIDTH = 13, 16
 FIRST = "channels_first"
@@ -125,7 +125,7 @@ def test_channels_first_in_the_middle_only():
     net = og.Network(keras.Model(image, layers.Dense(2)(x)), "unit")
     assert (net.size, net["inside"].output_shape) == ((HEIGHT, WIDTH), (None, 11, 14, 4))
     kernel, bias = net["inside"].weights
-    (before,) = net.evaluate(pictures(1), [og.network.steps.Output(net.step("before").index)])
+    (before,) = net.evaluate(pictures(1), [Output(net.step("before").index)])
     twin = layers.Conv2D(4, 3, activation="relu", data_format="channels_last")
     twin.build((None, HEIGHT, WIDTH, 3))
     twin.set_weights([kernel, bias])

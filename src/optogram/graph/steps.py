@@ -13,7 +13,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from optogram import backend
 from optogram.graph import layer_types
 from optogram.graph.identities import is_identity
 from optogram.graph.keras_private import following, layer_modes, nodes
@@ -336,11 +335,11 @@ class _Builder:
                 )
         activation = nodes.fused_activation(copied)
         if activation is None:
-            run, kwargs = _fastest(copied, kwargs)
+            run = nodes.with_plain_name(copied)
             return self._add(_Draft(path, use, kind, operation, run, args, kwargs, call.outputs))
         is_layer = isinstance(activation, keras.Layer)
         told = {"training": kwargs["training"]} if is_layer else {}
-        linear, kwargs = _fastest(nodes.without_activation(copied), kwargs)
+        linear = nodes.with_plain_name(nodes.without_activation(copied))
         before = self._add(
             _Draft(path, use, kind, operation, linear, args, kwargs, call.outputs, "pre")
         )
@@ -421,14 +420,6 @@ def _nested_arguments(
 ) -> tuple[Any, bool | None]:
     """The arguments of a nested model's call, however they were given; masks travel on tensors."""
     return inputs, training
-
-
-def _fastest(operation: Any, kwargs: dict) -> tuple[Callable[..., Any], dict]:
-    """What runs ``operation`` best on this backend, and the arguments that it takes."""
-    faster = backend.current().faster(operation)
-    if faster is None:
-        return nodes.with_plain_name(operation), kwargs
-    return faster, {name: value for name, value in kwargs.items() if name != "training"}
 
 
 def _read_by(call: nodes.Call, args: tuple, kwargs: dict) -> list[Output]:

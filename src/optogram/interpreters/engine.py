@@ -196,9 +196,14 @@ class Computation:
         """
         wanted, graph = tuple(wanted), self.graph
 
-        def function(x: Any) -> list[Any]:
-            made = forward.run(graph, x, wanted)
-            return [then(output) for output in made] if then else made
+        def build() -> Callable[[Any], list[Any]]:
+            schedule = forward.schedule(graph, wanted)
+
+            def function(x: Any) -> list[Any]:
+                made = schedule.run(x)
+                return [then(output) for output in made] if then else made
+
+            return function
 
         each = self.bytes_forward(size, wanted)
         length = 0
@@ -206,7 +211,7 @@ class Computation:
             taken = part.stop - part.start
             length = length or taken
             fed = [lengthened(feed(part), length)]
-            made = self.run(("evaluate", wanted, then), lambda: function, fed)
+            made = self.run(("evaluate", wanted, then), build, fed)
             yield part, [made.pop(0)[:taken] for _ in wanted]
             progress(part.stop, count, "images")
 

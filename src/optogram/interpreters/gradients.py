@@ -95,25 +95,31 @@ def gradients(
     layouts = tuple(map(layout_of, given))
     wanted = scored if at is None else (*scored, at)
 
-    graph, head = net.graph, net.head  # programs are kept: they shall hold no more than these
+    # Programs are kept: they shall hold no more than these.
+    graph, head, gradient = net.graph, net.head, net.backend.gradient
     replace = dict.fromkeys(rectifiers, partial(guided, net.backend.pass_positive))
 
-    def function(perturbed: Any, *others: Any) -> tuple[Any, Any]:
-        fed, weights = (perturbed, others) if at is None else (others[0], others[1:])
-        add = {} if at is None else {at.step: perturbed}
-        tensors = forward.run(graph, fed, wanted, add, replace)
-        terms, maps = tensors[: len(scored)], tensors[len(scored) :]
-        if layouts:
-            total = sum(map(weighted, terms, weights, layouts))
-            return total, (total, [], maps)
-        total = weighted(terms[0], head.winning_weights_inside(terms[0], score)[None], _OWN)
-        return total, (total, terms, maps)
+    def build() -> Callable[..., Any]:
+        schedule = forward.schedule(graph, wanted)
+
+        def function(perturbed: Any, *others: Any) -> tuple[Any, Any]:
+            fed, weights = (perturbed, others) if at is None else (others[0], others[1:])
+            add = {} if at is None else {at.step: perturbed}
+            tensors = schedule.run(fed, add, replace)
+            terms, maps = tensors[: len(scored)], tensors[len(scored) :]
+            if layouts:
+                total = sum(map(weighted, terms, weights, layouts))
+                return total, (total, [], maps)
+            total = weighted(terms[0], head.winning_weights_inside(terms[0], score)[None], _OWN)
+            return total, (total, terms, maps)
+
+        return gradient(function)
 
     size = x.shape[1:3]
     net.bytes_backward(size, wanted)  # raises where there is no room, before any is taken
     shape = x.shape[1:] if at is None else net.shape(at, size)
     rows = len(given[0]) if given else 1
-    gradient: np.ndarray | None = None
+    found: np.ndarray | None = None
     maps = x if at is None else np.empty((0 if then else len(x), *shape), np.float32)
     found_scores = np.empty((rows, len(x)), np.float32)
     vanished = np.zeros((rows, len(x)), bool)
@@ -125,7 +131,7 @@ def gradients(
         if at is not None:
             fed.insert(0, np.zeros((length[1], *shape), np.float32))
         fed += [_cut(array, some, part, length) for array in given]
-        back, (scores, terms, made) = net.run(key, lambda: net.backend.gradient(function), fed)
+        back, (scores, terms, made) = net.run(key, build, fed)
         taken = (slice(some.stop - some.start), slice(part.stop - part.start))
         back = back[taken]
         vanished[some, part] = [[_is_nothing(one) for one in row] for row in back]
@@ -136,13 +142,13 @@ def gradients(
             back = then(back, made[0][taken[1]])
         elif at is not None and some.start == 0:
             maps[part] = made[0][taken[1]]
-        if gradient is None:
-            gradient = np.empty((rows, len(x), *back.shape[2:]), np.float32)
-        gradient[some, part] = back
+        if found is None:
+            found = np.empty((rows, len(x), *back.shape[2:]), np.float32)
+        found[some, part] = back
         total += taken[0].stop * taken[1].stop
         progress(total, rows * len(x), "images")
-    assert gradient is not None
-    return Gradients(gradient, vanished, maps, found_scores, outputs)
+    assert found is not None
+    return Gradients(found, vanished, maps, found_scores, outputs)
 
 
 def _is_nothing(gradient: np.ndarray) -> bool:
@@ -184,11 +190,16 @@ def summed_gradient(
     """
     scored, given = tuple(weights), list(weights.values())
     layouts = tuple(map(layout_of, given))
-    graph = net.graph
+    graph, gradient = net.graph, net.backend.gradient
 
-    def function(at: Any, offsets: Any, shares: Any, *weights: Any) -> tuple[Any, Any]:
-        terms = forward.run(graph, at + offsets, scored)
-        return sum(map(weighted, terms, weights, layouts)) * shares, []
+    def build() -> Callable[..., Any]:
+        schedule = forward.schedule(graph, scored)
+
+        def function(at: Any, offsets: Any, shares: Any, *weights: Any) -> tuple[Any, Any]:
+            terms = schedule.run(at + offsets)
+            return sum(map(weighted, terms, weights, layouts)) * shares, []
+
+        return gradient(function)
 
     rows, count, size = len(given[0]), len(shares), x.shape[1:3]
     summed = np.zeros((rows, *x.shape[1:]), np.float64)
@@ -200,7 +211,7 @@ def summed_gradient(
         counted[: part.stop - part.start] = shares[part]
         fed = [x, lengthened(offsets(part), length[1]), counted]
         fed += [_cut(array, some, slice(None), length) for array in given]
-        back, _ = net.run(key, lambda: net.backend.gradient(function), fed)
+        back, _ = net.run(key, build, fed)
         summed[some] += back[: some.stop - some.start, 0]
         total += (some.stop - some.start) * (part.stop - part.start)
         progress(total, rows * count, "copies")

@@ -63,7 +63,7 @@ def _found(
 ) -> tuple[str, ...]:
     current = backend.current()
     read = list({id(variable): variable for variable in (*variables, *seeds)}.values())
-    program = current.compile(lambda x: forward.run(graph, x, [answer]), read)
+    program = current.compile(forward.schedule(graph, [answer]).run, read)
     seeded = {id(seed) for seed in seeds}
     held = [keras.ops.convert_to_tensor(variable) for variable in read]
     drawn_anew = [

@@ -120,14 +120,11 @@ def _answers(
     if _PAIR * bytes_forward(graph, geometry, [output]) > free():
         return  # nothing is known of them; every call will say that there is no room
 
-    def function(x: Any) -> Any:
-        return forward.run(graph, x, [output])[0]
-
-    program = computing.compile(function, variables)
+    program = computing.compile(forward.schedule(graph, [output]).run, variables)
     for first, second in _test_images(size):
         fed = computing.to_tensor(np.stack([first, second]).astype(np.float32))
         is_large = max(np.abs(first).max(), np.abs(second).max()) > _LARGE
-        yield is_large, as_array(program(fed))
+        yield is_large, as_array(program(fed)[0])
 
 
 def _size(graph: Graph) -> tuple[int, ...] | None:

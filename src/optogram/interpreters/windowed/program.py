@@ -173,7 +173,7 @@ class Program:
         run = self.rules[step.index].run
         if run is None:
             return forward.passed_on(step, read[step.inputs[0]])
-        return forward.run_step(step, read, run)[0]
+        return forward.runner(step, run)(read)[0]
 
     def _chosen(self, old: Any, new: Any, fill: float, places: Any) -> Any:
         """The rows of old, of the border and of new behind one another, without a copy of them."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import keras
@@ -12,6 +11,7 @@ from optogram import backend
 from optogram.graph.keras_private.copies import view
 from optogram.graph.mixing import depends_on_place
 from optogram.graph.steps import Shape, Step
+from optogram.interpreters.forward import outside_training
 from optogram.interpreters.reach import POINT, Reach, reach
 
 
@@ -57,7 +57,7 @@ def rule(step: Step, read: Sequence[Shape], made: Shape) -> Rule | None:
         return None
     unpadded = view(step.run if isinstance(step.run, keras.Layer) else layer, padding="valid")
     faster = backend.current().unpadded(unpadded)
-    run = unpadded if faster is None else partial(_outside_training, faster)
+    run = unpadded if faster is None else outside_training(faster)
     if isinstance(layer, keras.layers.MaxPooling2D):
         return Rule(reaches, run, fill=-np.inf)
     if isinstance(layer, keras.layers.AveragePooling2D) and layer.padding == "same":
@@ -65,10 +65,6 @@ def rule(step: Step, read: Sequence[Shape], made: Shape) -> Rule | None:
         is_even = all(along.first == -along.last for along in reaches)
         return Rule(reaches, run, divides=True) if is_even else None
     return Rule(reaches, run)
-
-
-def _outside_training(run: Callable[[Any], Any], x: Any, training: bool | None = None) -> Any:
-    return run(x)
 
 
 def _is_somebody_elses(step: Step) -> bool:

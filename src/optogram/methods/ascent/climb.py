@@ -305,12 +305,17 @@ def scores(plan: Plan, found: np.ndarray, targets: tuple[Target, ...]) -> np.nda
     _, matrices = views((), own, size, 1, 0)
     fill = np.zeros(plan.net.channels, np.float32)
 
-    def function(pictures: Any, *weights: Any) -> Any:
-        x = pictures if size == own else view(pictures, matrices[0], size, fill)
-        return sum(map(weighted, forward.run(graph, x, scored), weights, layouts))[0]
+    def build() -> Callable[..., Any]:
+        schedule = forward.schedule(graph, scored)
+
+        def function(pictures: Any, *weights: Any) -> Any:
+            x = pictures if size == own else view(pictures, matrices[0], size, fill)
+            return sum(map(weighted, schedule.run(x), weights, layouts))[0]
+
+        return function
 
     key = ("scores", scored, own, size, len(found), tuple(layouts))
-    return plan.net.run(key, lambda: function, [found, *given])
+    return plan.net.run(key, build, [found, *given])
 
 
 def _loop(plan: Plan, layouts: list[Layout]) -> Callable[..., Any]:
@@ -320,6 +325,7 @@ def _loop(plan: Plan, layouts: list[Layout]) -> Callable[..., Any]:
     """
     scored, fed, recipe = plan.scored, plan.fed, plan.recipe
     graph = plan.net.graph
+    schedule = forward.schedule(graph, scored)
     own = {value.step for value in scored} if recipe.redirected else set()
     rectifiers = [
         step.index for step in find_rectifiers(graph, scored).treated if step.index in own
@@ -342,9 +348,7 @@ def _loop(plan: Plan, layouts: list[Layout]) -> Callable[..., Any]:
             ops.tile(array, (1, len(seen), *[1] * (len(array.shape) - 2))) if is_own else array
             for array, (is_own, _) in zip(weights, layouts, strict=True)
         )
-        terms = forward.run(
-            graph, x, scored, replace=dict.fromkeys(rectifiers, partial(redirected, share))
-        )
+        terms = schedule.run(x, replace=dict.fromkeys(rectifiers, partial(redirected, share)))
         scores = sum(map(weighted, terms, weights, layouts))
         scores = ops.mean(ops.reshape(scores, (1, len(seen), -1)), axis=1)
         total = scores
