@@ -3,7 +3,10 @@
 import subprocess
 import sys
 
-HEAVY = ("keras", "tensorflow", "jax", "torch", "numpy", "PIL", "rich", "jinja2")
+HEAVY = (
+    *("keras", "tensorflow", "jax", "torch", "numpy", "PIL", "rich", "jinja2"),
+    *("matplotlib", "scipy"),
+)
 
 
 def loaded_after(code: str) -> set[str]:
