@@ -131,7 +131,7 @@ def test_one_of_several_inputs_and_outputs_is_explained(run, several_file):
     assert "also takes 'age'" in refused(run("predict", CAT, *asked, "--output", "species"))
     for given in ("age", "age=", "age=old", "age=none.npy"):
         answer = run("predict", CAT, *asked, "--output", "species", "--fixed", given)
-        assert "no input with its numbers" in answer[2] and answer[0] == 2
+        assert "does not give values for an input" in answer[2] and answer[0] == 2
     answer = run("explain", CAT, *asked, "--output", "parts", "--target", 1, "--region", "1,2")
     assert "no box such as" in answer[2]
 
@@ -583,7 +583,7 @@ def test_a_sheet_of_filters_that_never_fire_does_not_keep_the_others(run, tmp_pa
     asked += ["--recipe", "tutorial", "--steps", 2, "--sheet", "1x1"]
     status, out, err = run(*asked, "--filters", "all")
     assert (status, [line.split(":")[0] for line in out.splitlines()]) == (0, ["conv_1"])
-    assert "Warning: conv_0 is left out: The gradient of conv, filter 0 is zero" in err
+    assert "Warning: conv_0 is skipped: The gradient of conv, filter 0 is zero" in err
     assert "is zero everywhere" in refused(run(*asked, "--filters", "0", "--seed", 1))
 
 
@@ -670,8 +670,8 @@ def test_a_photo_that_cannot_be_read_leaves_the_others_to_be_done(run):
         assert status == 1, (command, err)
         lines = [line for line in err.splitlines() if "photo" in line]
         told, named, path = (line for line in lines if "Warning" not in line or "Left" in line)
-        assert "Left out: " in told and "b.png" in told and "no picture" in told
-        assert named == "1 of 3 photos were left out:"
+        assert "Skipped: " in told and "b.png" in told and "no picture" in told
+        assert named == "1 of 3 photos were skipped:"
         assert path.strip() == str(Path("photos/b.png"))
         if written:
             assert [Path(written.format(name)).exists() for name in "abc"] == [True, False, True]
@@ -690,7 +690,7 @@ def test_no_photo_that_can_be_read_is_an_error(run):
         assert "'a.png' holds no picture" in refused(answer), "alone, its own words are enough"
         status, out, err = run(command, "a.png", "b.png", "--model", model, "--preprocess", "unit")
         assert (status, out) == (2, "")
-        assert [line.split(":")[0] for line in err.splitlines()] == ["Left out"] * 2 + ["optogram"]
+        assert [line.split(":")[0] for line in err.splitlines()] == ["Skipped"] * 2 + ["optogram"]
         assert "None of the 2 photos" in err
     assert not list(Path().glob("*/*.png"))
 

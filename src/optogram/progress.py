@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 Progress = Callable[[int, int, str], None]
-"""Called as ``progress(done, total, what)``: units finished, units in all, a word on the work."""
+"""Called as ``progress(done, total, what)``: units done, units in all, a description."""
 
 
 def silent(done: int, total: int, what: str) -> None:

@@ -168,10 +168,10 @@ def train(
     batch : int
         How many pictures make a step.
     seed : int
-        Of everything that is drawn: initial weights, the order of pictures, dropout. The same seed
-        gives the same network, but for rounding, on one backend.
+        Random seed of the initial weights, the order of images and dropout. On one backend, the
+        same seed gives the same network up to rounding.
     progress : callable, optional
-        Called as ``progress(done, total, what)``.
+        Called as ``progress(done, total, what)``; ``what`` describes the work.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The command line: thin commands, each of which calls the public API and prints what it says."""
+"""The command line: thin commands that call the public API and print its results."""
 
 import importlib
 
@@ -23,10 +23,10 @@ _COMMANDS = (
 
 
 class _Commands(click.Group):
-    """One command a file, imported when it is run; what optogram raises becomes one sentence."""
+    """A group that imports each command when it is run and prints optogram's errors as one line."""
 
     def list_commands(self, context: click.Context) -> list[str]:
-        """The commands in the order in which `--help` names them."""
+        """The commands in the order in which ``--help`` lists them."""
         return list(_COMMANDS)
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
@@ -36,7 +36,7 @@ class _Commands(click.Group):
         return getattr(importlib.import_module(f"optogram.cli.{name}"), name)
 
     def invoke(self, context: click.Context) -> object:
-        """Run the command; exit with status 2 where its input cannot be used."""
+        """Run the command; exit with status 2 if the input cannot be used."""
         from optogram.files import one_run
 
         try:
@@ -50,11 +50,11 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(optogram.__version__, prog_name="optogram")
 def main() -> None:
-    """Pictures of what a convolutional network sees.
+    """Show what a convolutional network sees.
 
-    `optogram report` with no arguments explains a sample photo with the embedded network and
-    needs no internet: open report/index.html afterwards.
+    Without arguments, `optogram report` explains a sample photo with the embedded network, offline.
+    Then open report/index.html.
 
-    Exit status: 0 if all went well; 1 if photos of several could not be read and were left out; 2
-    if nothing could be done with what was given.
+    Exit status: 0 on success; 1 if some of several photos could not be read and were skipped; 2 if
+    the command failed.
     """

@@ -1,4 +1,4 @@
-"""`optogram check`: whether the maps of methods are to be believed."""
+"""`optogram check`: sanity checks for attribution maps."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -30,14 +30,17 @@ if TYPE_CHECKING:
 @model_option
 @attribution_options
 @click.option(
-    "--steps", default=24, show_default=True, help="In how many parts pixels go and come."
+    "--steps",
+    default=24,
+    show_default=True,
+    help="Number of steps in which pixels are deleted and inserted.",
 )
 @click.option(
     "--out",
     metavar="DIR",
     default="checked",
     show_default=True,
-    help="Where pictures and results are written.",
+    help="Folder for pictures and results.",
 )
 @fit_option
 @network_options
@@ -50,13 +53,13 @@ def check(
     fit: str,
     **opening: Any,
 ) -> None:
-    """Test whether the maps of METHODS for PHOTOS, or the photos of folders, are to be believed.
+    """Run sanity checks on the maps of METHODS for PHOTOS (files or folders).
 
-    The weights are scrambled and the map made again: one that stays the same does not explain the
-    network. Pixels are taken away and shown in the order of the map: one that marks what matters
-    changes the score more than random places and edges do. METHOD.png and METHOD.npz are written
-    for each method. Photos that cannot be read are left out and named on standard error; the exit
-    status is then 1.
+    Randomization: the weights are scrambled and the map is computed again. A map that stays the
+    same does not explain the network. Deletion and insertion: pixels are removed and restored in
+    the order of the map. A good map changes the score more than random and edge maps do. Writes
+    METHOD.png and METHOD.npz for each method. Photos that cannot be read are skipped and listed on
+    standard error; the exit status is then 1.
     """
     net = open_network(model, **opening)
     import optogram
@@ -92,14 +95,14 @@ def check(
             say("", f"{name}, {len(found.targets)} maps", "", *table, "", found.sentence)
     if len(checks) > 1:
         say("", *_overview(checks))
-    say("", f"Pictures and numbers are in {folder}.")
+    say("", f"Pictures and results are in {folder}.")
     given.finish()
 
 
 def _overview(checks: "list[Check]") -> list[str]:
-    """One line a method, after what stands above them."""
+    """One line per method, below a header."""
     width = max(len(found.checked) for found in checks)
-    lines = [f"{'':{width}}  alike when scrambled  insertion − deletion: map, random, edges"]
+    lines = [f"{'':{width}}  similarity when scrambled  insertion − deletion: map, random, edges"]
     for found in checks:
         gains = (found.insertion_area - found.deletion_area).mean(axis=0)
         alike = float(found.similarity.mean())

@@ -1,4 +1,4 @@
-"""What commands say on the terminal."""
+"""Printing to the terminal."""
 
 import sys
 
@@ -8,10 +8,10 @@ from optogram.words import printable
 
 
 def say(*lines: object, err: bool = False) -> None:
-    """Print ``lines``, one each, on standard output or error.
+    """Print ``lines`` on standard output or standard error.
 
-    Names and labels of anyone's may be in them: whatever could move the cursor, turn the direction
-    of writing or begin a line of its own is written out, as in ``repr``.
+    Names and labels can come from untrusted files: characters that move the cursor, change the
+    writing direction or start a new line are escaped as in ``repr``.
     """
     stream = sys.stderr if err else sys.stdout
     encoding = getattr(stream, "encoding", None) or "utf-8"

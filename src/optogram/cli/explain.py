@@ -1,4 +1,4 @@
-"""`optogram explain`: what methods say of photos, as pictures and saved results."""
+"""`optogram explain`: attribution maps of photos, as pictures and saved results."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -35,41 +35,42 @@ if TYPE_CHECKING:
 @click.option(
     "--overlay",
     type=click.Choice(["even", "alpha", "added"]),
-    help="Also lay each map over the photo at its own size: the stronger the more opaque; viridis, "
-    "opaque in 20 steps, on white paper; or the colors of OpenCV's JET added to the photo.",
+    help="Also draw each map over the photo at full size. alpha: stronger values are more "
+    "opaque; even: viridis with uniform opacity, over white; added: OpenCV's JET colors added "
+    "to the photo.",
 )
 @click.option(
     "--opacity",
     type=click.FloatRange(0, 1),
     metavar="SHARE",
-    help="How much of an --overlay is map; of an added one, the factor.  [default: as suits it]",
+    help="Opacity of the map in --overlay alpha or even; factor of the added colors.  [default: "
+    "depends on the overlay]",
 )
 @click.option(
     "--mask",
     type=click.FloatRange(0, 1, min_open=True),
     metavar="SHARE",
-    help="Also show the photo where a map reaches this share of its maximum, and darkness "
-    "elsewhere.",
+    help="Also show the photo where a map reaches this fraction of its maximum; the rest is black.",
 )
 @click.option(
     "--of",
     type=click.Choice(["values", "scores"]),
     default="values",
     show_default=True,
-    help="What --overlay and --mask show of an occlusion: what scores lose, or the scores with the "
-    "patch there, and then PHOTO-occlusion-heat.png is written too.",
+    help="What --overlay and --mask show for occlusion: the drop of the score, or the score with "
+    "the patch. The latter also writes PHOTO-occlusion-heat.png.",
 )
 @click.option(
     "--steps",
     is_flag=True,
-    help="Also show how Grad-CAM came about: the maps, their gradients, the weights, the sum.",
+    help="Also show the stages of Grad-CAM: maps, gradients, weights, sum.",
 )
 @click.option(
     "--out",
     metavar="DIR",
     default="explained",
     show_default=True,
-    help="Where pictures and results are written.",
+    help="Folder for pictures and results.",
 )
 @fit_option
 @network_options
@@ -86,18 +87,18 @@ def explain(
     fit: str,
     **opening: Any,
 ) -> None:
-    """Explain PHOTOS, or the photos of folders.
+    """Explain PHOTOS (files or folders).
 
-    For each photo PHOTO-explained.png shows all methods side by side, PHOTO-METHOD.png one of them
-    for each target, and PHOTO-METHOD.npz holds its numbers, for optogram.load_result.
-    PHOTO-METHOD-overlay.png, PHOTO-METHOD-mask.png and PHOTO-gradcam-steps.png are written where
-    asked for, numbered where there are several targets. Only files that optogram made are replaced.
-    Photos that cannot be read are left out and named on standard error; the exit status is then 1.
+    For each photo, PHOTO-explained.png shows all methods side by side, PHOTO-METHOD.png shows one
+    method, and PHOTO-METHOD.npz holds its arrays for optogram.load_result.
+    PHOTO-METHOD-overlay.png, PHOTO-METHOD-mask.png and PHOTO-gradcam-steps.png are written on
+    request, numbered if there are several targets. Only files that optogram made are replaced.
+    Photos that cannot be read are skipped and listed on standard error; the exit status is then 1.
     """
     if of == "scores" and asked.methods != ["occlusion"]:
-        raise click.UsageError("--of scores goes with --method occlusion alone.")
+        raise click.UsageError("--of scores needs --method occlusion.")
     if steps and "gradcam" not in asked.methods:
-        raise click.UsageError("--steps goes with --method gradcam.")
+        raise click.UsageError("--steps needs --method gradcam.")
     net = open_network(model, **opening)
     from optogram.files import require_place
     from optogram.progress import Meter
@@ -138,7 +139,7 @@ def explain(
 def _suffixes(
     asked: Asked, overlay: str | None, mask: float | None, of: str, steps: bool
 ) -> dict[str, list[str]]:
-    """How the names of the pictures will end that each method has beside its plot."""
+    """Suffixes of the extra picture files of each method."""
     numbers = [f"-{index}" for index in range(asked.count)] if asked.count > 1 else [""]
     found = {}
     for method in asked.methods:
@@ -161,9 +162,9 @@ def _pictures(
     of: str,
     steps: bool,
 ) -> "Iterator[tuple[str, Image]]":
-    """What is asked for beside the plot, and how its file's name ends.
+    """The requested extra pictures, each with the suffix of its file name.
 
-    ``photo`` is what maps are laid over, each where the network looked.
+    ``photo`` is the photo below overlays.
     """
     from optogram.result import GradCAM, Occlusion
 
@@ -184,9 +185,8 @@ def _pictures(
         if mask is not None:
             if not result.mask(mask, **shown)[index].any():
                 click.echo(
-                    f"Warning: {photo}, {result.method}: nothing in the map for "
-                    f"{result.targets[index]} reaches {mask:g} of the maximum, so that all of the "
-                    "photo stays dark.",
+                    f"Warning: {photo}, {result.method}: the map for {result.targets[index]} "
+                    f"nowhere reaches {mask:g} of its maximum, so the masked photo is black.",
                     err=True,
                 )
             yield f"mask{number}", result.through_mask(mask, index, photo, **shown)

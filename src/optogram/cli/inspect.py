@@ -1,4 +1,4 @@
-"""`optogram inspect`: what a network is made of."""
+"""`optogram inspect`: the layers of a network."""
 
 from typing import Any
 
@@ -13,13 +13,13 @@ from optogram.cli.options.network import DEFAULT, network_options, open_network
 @click.option(
     "--layer",
     metavar="NAME",
-    help="Show this layer alone: its configuration and the shapes of its weights.",
+    help="Show only this layer: its configuration and the shapes of its weights.",
 )
 @network_options
 def inspect(model: str, layer: str | None, **opening: Any) -> None:
-    """List the layers of MODEL: shapes, parameters, work and receptive fields.
+    """List the layers of MODEL: output shapes, parameters, FLOPs and receptive fields.
 
-    MODEL is a name or a .keras or .h5 file; without it, the embedded network is listed.
+    MODEL is a name or a .keras or .h5 file. Default: the embedded network.
     """
     net = open_network(model, **opening)
     if layer is None:

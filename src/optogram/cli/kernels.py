@@ -1,4 +1,4 @@
-"""`optogram kernels`: the weights that convolutions slide over their input."""
+"""`optogram kernels`: the kernels of convolutions."""
 
 from pathlib import Path
 from typing import Any
@@ -23,25 +23,22 @@ from optogram.cli.options.network import (
     metavar="NAME",
     multiple=True,
     required=True,
-    help='Whose kernels; may be given several times, or as a pattern such as "block*_conv1": a row '
-    "each.",
+    help="Layer whose kernels are shown, one row each; repeatable, or a pattern such as "
+    '"block*_conv1".',
 )
 @click.option(
     "--input-channel",
     type=click.IntRange(0),
-    help="Which channel of the input they are shown for, gray.  [default: all three where they lie "
-    "on the colors of the photo, else 0]",
+    help="Input channel to show, in gray.  [default: RGB if the layer reads the image, else 0]",
 )
-@click.option("--first", type=click.IntRange(1), help="How many kernels.  [default: all]")
+@click.option("--first", type=click.IntRange(1), help="Number of kernels.  [default: all]")
+@click.option("--columns", type=click.IntRange(1), help="Kernels per row.  [default: near square]")
 @click.option(
-    "--columns", type=click.IntRange(1), help="How many stand in a row.  [default: near square]"
+    "--cell", type=click.IntRange(1), help="Longer side of a kernel in the picture, in pixels."
 )
-@click.option("--cell", type=click.IntRange(1), help="Longer side of a kernel, in pixels.")
+@click.option("--colors", metavar="NAME", help="Colormap for kernels that are not shown in RGB.")
 @click.option(
-    "--colors", metavar="NAME", help="A color map, for kernels that are not shown in color."
-)
-@click.option(
-    "--out", metavar="FILE", default="kernels.png", show_default=True, help="The picture."
+    "--out", metavar="FILE", default="kernels.png", show_default=True, help="File for the picture."
 )
 @network_options
 def kernels(
@@ -55,7 +52,7 @@ def kernels(
     out: str,
     **opening: Any,
 ) -> None:
-    """Show the kernels of convolutions, on a scale from the smallest weight to the largest."""
+    """Show the kernels of convolutions, scaled from the smallest weight to the largest."""
     net = open_network(model, **opening)
     import optogram
     from optogram.files import require_place

@@ -1,4 +1,4 @@
-"""`optogram maps`: what layers answer to photos."""
+"""`optogram maps`: the feature maps of layers."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -41,39 +41,39 @@ _PER_MAP = {"layer": False, "map": True, "range": "range"}
     "layers",
     metavar="NAME|all",
     multiple=True,
-    help='Whose maps; may be given several times, or as a pattern such as "block*_pool".  '
-    "[default: all convolutions and poolings]",
+    help='Layer whose maps are shown; repeatable, or a pattern such as "block*_pool".  [default: '
+    "all convolutions and poolings]",
 )
 @click.option(
     "--size",
     metavar="HEIGHTxWIDTH",
-    help='Of the photos when they are fed, as in "310x400", or "x400", the height in proportion.  '
-    "[default: what the network takes]",
+    help='Input size, such as "310x400"; "x400" keeps the proportions of the photo.  [default: '
+    "the size that the network takes]",
 )
-@click.option("--first", type=click.IntRange(1), help="How many maps of a layer.  [default: all]")
+@click.option("--first", type=click.IntRange(1), help="Number of maps per layer.  [default: all]")
 @click.option(
     "--grid",
     metavar="COLUMNSxROWS",
     callback=lambda context, option, value: None if value is None else sides(value),
-    help="How many maps a picture has, such as 8x5; more maps make more pictures.  [default: near "
-    "square, all in one]",
+    help="Maps per picture, such as 8x5; further maps go into further pictures.  [default: all "
+    "in one, near square]",
 )
-@click.option("--cell", type=int, help="Longer side of a map in pictures, in pixels.")
+@click.option("--cell", type=int, help="Longer side of a map in the picture, in pixels.")
 @click.option(
     "--colors",
     metavar="NAME",
-    help="A color map: viridis, rocket, topo.colors(12), gray …  [default: what suits the values]",
+    help="Colormap: viridis, rocket, topo.colors(12), gray …  [default: depends on the values]",
 )
 @click.option(
     "--scale",
     type=click.Choice(list(_PER_MAP)),
     default="layer",
     show_default=True,
-    help="What the colors span: all values of the layer, each map by itself, or each map from its "
-    "lowest to its highest value.",
+    help="Range of the colormap: all values of the layer, 0 to the maximum of each map, or the "
+    "minimum to the maximum of each map.",
 )
 @click.option(
-    "--each", is_flag=True, help="Also write each map into a file of its own, on the layer's scale."
+    "--each", is_flag=True, help="Also write each map to its own file, on the scale of the layer."
 )
 @click.option(
     "--strongest",
@@ -84,26 +84,25 @@ _PER_MAP = {"layer": False, "map": True, "range": "range"}
 @click.option(
     "--over-photo",
     is_flag=True,
-    help="Also lay the strongest map, or as many as --strongest says, over the photo at its size.",
+    help="Also draw the strongest map (or the N of --strongest) over the photo at full size.",
 )
 @click.option(
     "--numbers",
     is_flag=True,
-    help="Also write the strongest map, or as many as --strongest says, as numbers: a table of "
-    "comma-separated values each.",
+    help="Also write the strongest map (or the N of --strongest) as a CSV table.",
 )
 @click.option(
     "--together",
     is_flag=True,
-    help="Also show the first maps of all layers in one picture, a layer a row: as many as --first "
-    "says, or 5.",
+    help="Also show the first maps of all layers in one picture, one row per layer: the number "
+    "given by --first, or 5.",
 )
 @click.option(
     "--out",
     metavar="DIR",
     default="maps",
     show_default=True,
-    help="Where a folder for each photo is written.",
+    help="Folder for the results; each photo gets a subfolder.",
 )
 @fit_option
 @memory_option
@@ -119,11 +118,11 @@ def maps(
     memory: str | None,
     **others: Any,
 ) -> None:
-    """Show what the layers of a network answer to PHOTOS, or to the photos of folders.
+    """Show the feature maps of a network for PHOTOS (files or folders).
 
-    For each layer DIR/PHOTO/NUMBER_LAYER_CHANNELS.png shows its maps, all of them and on one scale
-    unless asked otherwise. Photos that cannot be read are left out and named on standard error;
-    the exit status is then 1.
+    For each layer, DIR/PHOTO/NUMBER_LAYER_CHANNELS.png shows all maps on one scale, unless options
+    say otherwise. Photos that cannot be read are skipped and listed on standard error; the exit
+    status is then 1.
     """
     opening = {name: others.pop(name) for name in NETWORK_OPTIONS}
     asked = _Asked(**others)
@@ -172,7 +171,7 @@ def maps(
 
 @dataclass(frozen=True)
 class _Asked:
-    """The options that say what is drawn of a layer, as the user gave them."""
+    """Drawing options of `optogram maps`, as the user gave them."""
 
     first: int | None
     grid: tuple[int, int] | None
@@ -189,8 +188,7 @@ class _Asked:
     ) -> list[int]:
         """Write the files of a layer, whose paths begin with ``start``.
 
-        ``photo`` is what maps are laid over, where the network looked. Returns the channels of the
-        strongest maps.
+        ``photo`` is the photo below overlays. Returns the channels of the strongest maps.
         """
         from optogram.files import write_table
         from optogram.render import write
@@ -210,7 +208,7 @@ class _Asked:
         return self._strongest(result)
 
     def require_places(self, result: "FeatureMaps", start: Path) -> None:
-        """Make sure that nothing is lost where `write` will write."""
+        """Check that `write` will replace no file that optogram did not make."""
         from optogram.files import require_place
 
         for path, _ in (*self._pictures(result, start, None), *self._tables(result, start)):
@@ -219,7 +217,7 @@ class _Asked:
     def _pictures(
         self, result: "FeatureMaps", start: Path, photo: str | None
     ) -> "Iterator[tuple[Path, Callable[[], Image]]]":
-        """The pictures of a layer: where each is written, and what draws it."""
+        """The pictures of a layer: path and drawing function."""
         shown, ranked = self._shown(result), self._strongest(result)
         columns, rows = self.grid or (None, None)
         length = columns * rows if columns and rows else len(shown)
@@ -247,7 +245,7 @@ class _Asked:
             )
 
     def _tables(self, result: "FeatureMaps", start: Path) -> list[tuple[Path, int]]:
-        """The maps written as numbers: where, and which."""
+        """The maps written as tables: path and channel."""
         ranked = self._strongest(result) if self.numbers else []
         return [(start.with_name(f"{start.name}_{channel}.csv"), channel) for channel in ranked]
 

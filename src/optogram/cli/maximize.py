@@ -1,4 +1,4 @@
-"""`optogram maximize`: the pictures that filters and classes want to see."""
+"""`optogram maximize`: activation maximization for filters and classes."""
 
 import time
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from optogram.target import Target
 
 _FIRST = 16
-"""How many filters of a layer are shown where none are named."""
+"""Default number of filters per layer."""
 
 
 @click.command()
@@ -37,99 +37,100 @@ _FIRST = 16
     "layers",
     metavar="NAME",
     multiple=True,
-    help='Whose filters; may be given several times, or as a pattern such as "block*_conv*".',
+    help='Layer of the filters; repeatable, or a pattern such as "block*_conv*".',
 )
 @click.option(
     "--filters",
     metavar="NUMBERS|all",
-    help=f'Which ones, as in "0-9,17".  [default: the first {_FIRST}]',
+    help=f'Filter numbers, such as "0-9,17", or "all".  [default: the first {_FIRST}]',
 )
 @click.option(
     "--border",
     default=0,
     show_default=True,
-    help="How many elements on each side of a map are left out of its mean.",
+    help="Number of elements to leave out of the mean on each side of the map.",
 )
 @click.option(
     "--target",
     "classes",
     metavar="CLASS",
     multiple=True,
-    help="A class, by number, name or WordNet id; may be given several times.",
+    help="Class to maximize: number, name or WordNet id; repeatable.",
 )
 @click.option(
     "--score",
     type=click.Choice(["logit", "probability"]),
     default="logit",
     show_default=True,
-    help="What is maximized of a class.",
+    help="Score of a class.",
 )
 @click.option(
     "--recipe",
     type=click.Choice(["tutorial", "fast", "lucid", "maco"]),
     default="fast",
     show_default=True,
-    help="How it is climbed; options below change parts of it.",
+    help="Recipe; the options below override parts of it.",
 )
-@click.option("--steps", type=int, help="How many steps.")
+@click.option("--steps", type=int, help="Number of steps.")
 @click.option(
     "--optimizer",
     type=click.Choice(["rms", "l2", "adam"]),
-    help="How a step follows from the gradient.",
+    help="How a step is computed from the gradient.",
 )
-@click.option("--learning-rate", type=float, help="Size of a step.")
+@click.option("--learning-rate", type=float, help="Step size.")
 @click.option(
     "--units",
     type=click.Choice(["network", "display"]),
-    help="Units of the learning rate and of the noise of pixels.",
+    help="Units of --learning-rate and --noise.",
 )
 @click.option(
     "--noise",
     metavar="CENTER,SPREAD",
-    help="The middle and the width of the uniform noise that pixels start from.",
+    help="Center and width of the uniform noise to start from.",
 )
-@click.option("--l2", type=float, help="λ of λ‖x‖²/2, which is taken from the score.")
-@click.option("--tv", type=float, help="Weight of the total variation, likewise.")
-@click.option("--start", metavar="PHOTO|gray", help="What to start from.  [default: noise]")
+@click.option("--l2", type=float, help="Weight λ of the penalty λ‖x‖²/2.")
+@click.option("--tv", type=float, help="Weight of the total variation penalty.")
+@click.option("--start", metavar="PHOTO|gray", help="Start image.  [default: noise]")
 @click.option(
     "--size",
     metavar="HEIGHTxWIDTH",
-    help="Of each picture.  [default: the recipe's, or what the network takes]",
+    help="Size of each image.  [default: from the recipe, or the size that the network takes]",
 )
 @click.option(
     "--as-layer",
     is_flag=True,
-    help="Make each picture as large as the layer's maps of an image of that size.",
+    help="Make each image as large as the maps that the layer would have for an image of that "
+    "size.",
 )
 @click.option(
     "--contrast",
     type=float,
-    help="Show each picture with its mean at mid-gray and this standard deviation, in 0…1.",
+    help="Show each image with its mean at mid-gray and this standard deviation, in 0…1.",
 )
-@click.option("--crop", type=int, help="How many pixels on each side are not shown.")
-@click.option("--seed", default=0, show_default=True, help="Of everything that is drawn.")
+@click.option("--crop", type=int, help="Pixels to cut off on each side before showing.")
+@click.option("--seed", default=0, show_default=True, help="Random seed.")
 @click.option(
     "--sheet",
     metavar="ROWSxCOLUMNS",
     default="4x4",
     show_default=True,
-    help="How many pictures a sheet has at most.",
+    help="Maximum number of images per sheet.",
 )
-@click.option("--margin", default=5, show_default=True, help="Pixels between pictures.")
-@click.option("--cell", type=int, help="Longer side of each picture on the sheet, in pixels.")
-@click.option("--bare", is_flag=True, help="Write no words under the pictures.")
+@click.option("--margin", default=5, show_default=True, help="Pixels between images.")
+@click.option("--cell", type=int, help="Longer side of each image on the sheet, in pixels.")
+@click.option("--bare", is_flag=True, help="Do not write captions.")
 @click.option(
     "--frames",
     type=int,
-    help="Also write each picture's way as a GIF, a frame every so many steps.",
+    help="Also write the ascent of each image as a GIF, with a frame every so many steps.",
 )
-@click.option("--fps", default=5.0, show_default=True, help="Frames a second of the GIF.")
+@click.option("--fps", default=5.0, show_default=True, help="Frames per second of the GIF.")
 @click.option(
     "--out",
     metavar="DIR",
     default="maximized",
     show_default=True,
-    help="Where sheets and results are written; a run that was interrupted goes on there.",
+    help="Folder for sheets and results. An interrupted run continues from it.",
 )
 @memory_option
 @network_options
@@ -150,14 +151,16 @@ def maximize(
     memory: str | None,
     **others: Any,
 ) -> None:
-    """Make the picture that each filter of a layer, or a class, answers to most.
+    """Make images that maximize filters of a layer, or classes.
 
-    For each sheet NAME.png shows its pictures and NAME.npz holds their numbers, for
-    optogram.load_result. Sheets are written as they are finished; the same command goes on after
-    an interruption.
+    For each sheet, NAME.png shows the images and NAME.npz holds their arrays for
+    optogram.load_result. Each sheet is written when it is finished. After an interruption, the same
+    command continues.
     """
     if not layers and not classes:
-        raise click.UsageError('Name what to maximize: --layer "NAME", or --target CLASS.')
+        raise click.UsageError(
+            'Give a filter or a class to maximize: --layer "NAME", or --target CLASS.'
+        )
     opening = {name: others.pop(name) for name in NETWORK_OPTIONS}
     rows, columns = sides(sheet)
     if noise is not None:
@@ -202,7 +205,7 @@ def maximize(
                 # A layer may have sheets of filters that never fire: those beside them are made.
                 if not made and number == len(sheets):
                     raise
-                say(f"Warning: {stem} is left out: {error}", err=True)
+                say(f"Warning: {stem} is skipped: {error}", err=True)
                 continue
         made += 1
         warn(stem, result, told)
@@ -215,13 +218,13 @@ def maximize(
         )
         _write_gifs(result, folder, stem, fps)
         seconds = time.monotonic() - begun
-        say(f"{stem}: {len(result.values)} pictures, {seconds:.1f} s: {path}")
+        say(f"{stem}: {len(result.values)} images, {seconds:.1f} s: {path}")
 
 
 def _filter_sheets(
     net: "Network", layers: tuple[str, ...], filters: str | None, border: int, length: int
 ) -> "Iterator[tuple[str, list[Target]]]":
-    """The name and the targets of each sheet of filters."""
+    """Name and targets of each sheet of filters."""
     from optogram.target import Filter
 
     for layer in matching_layers(net, layers):
@@ -238,7 +241,7 @@ def _filter_sheets(
 
 
 def _class_sheets(classes: tuple[str, ...], length: int) -> "Iterator[tuple[str, list[Target]]]":
-    """The name and the targets of each sheet of classes."""
+    """Name and targets of each sheet of classes."""
     from optogram.target import Class
 
     for start in range(0, len(classes), length):
@@ -248,7 +251,7 @@ def _class_sheets(classes: tuple[str, ...], length: int) -> "Iterator[tuple[str,
 
 
 def _write_gifs(result: "Maximization", folder: Path, stem: str, fps: float) -> None:
-    """The way of each picture, where frames were kept."""
+    """Write the ascent of each image as a GIF, if frames were kept."""
     if not result.frames.shape[1]:
         return
     for index, name in enumerate(_gif_names(stem, len(result.frames))):

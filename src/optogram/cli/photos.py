@@ -1,4 +1,4 @@
-"""The photos that a command is given, and going on where one of them cannot be read."""
+"""The photos given to a command; unreadable ones are skipped."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -14,12 +14,12 @@ from optogram.files import kind_at, reading
 
 
 class Photos:
-    """Photos by their paths, folders replaced by the pictures in them; nothing replaces them now.
+    """Photos by path; a folder stands for the images in it.
 
     Attributes
     ----------
     paths : list of str
-        All of them.
+        Paths of all photos.
     """
 
     def __init__(self, named: Sequence[str]) -> None:
@@ -36,9 +36,9 @@ class Photos:
 
     @contextmanager
     def reading(self, path: str) -> Iterator[None]:
-        """Leave out the photo at ``path``, and say so, where the block finds it cannot be read.
+        """Skip the photo at ``path``, with a message, if the block raises a PhotoError.
 
-        A photo that is alone is not left out: what is wrong with it is the command's own error.
+        A single photo is not skipped: its error is the error of the command.
         """
         try:
             yield
@@ -46,22 +46,22 @@ class Photos:
             if len(self.paths) == 1:
                 raise
             if path not in self._left_out:
-                say(f"Left out: {error}", err=True)
+                say(f"Skipped: {error}", err=True)
             self._left_out[path] = None
 
     def require_some(self) -> None:
-        """Raise an InputError if every photo was left out."""
+        """Raise an InputError if every photo was skipped."""
         if len(self._left_out) == len(set(self.paths)):
             raise InputError(f"None of the {len(self.paths)} photos can be read.")
 
     def finish(self) -> None:
-        """Name the photos that were left out, and end with status 1, where there are any."""
+        """List the skipped photos and exit with status 1, if there are any."""
         self.require_some()
         end_with_left_out(list(self._left_out), len(self.paths))
 
 
 def unique_stems(paths: Sequence[str]) -> Iterator[str]:
-    """A file name without ending for each photo, no two alike."""
+    """A unique file name without ending for each photo."""
     taken: set[str] = set()
     for path in paths:
         stem = re.sub(r"[^\w.-]+", "_", Path(path).stem) or "photo"
@@ -72,7 +72,7 @@ def unique_stems(paths: Sequence[str]) -> Iterator[str]:
 
 
 def end_with_left_out(paths: Sequence[str], total: int) -> None:
-    """Name the photos left out of ``total``, and end with status 1, where there are any."""
+    """List the photos skipped out of ``total`` and exit with status 1, if there are any."""
     if paths:
-        say(f"{len(paths)} of {total} photos were left out:", *map("  {}".format, paths), err=True)
+        say(f"{len(paths)} of {total} photos were skipped:", *map("  {}".format, paths), err=True)
         raise click.exceptions.Exit(1)

@@ -1,4 +1,4 @@
-"""`optogram predict`: the classes that a network names."""
+"""`optogram predict`: the most probable classes."""
 
 from typing import Any
 
@@ -15,13 +15,13 @@ _LABEL = 60  # characters
 @click.command()
 @click.argument("photos", nargs=-1, required=True)
 @model_option
-@click.option("--top", default=5, show_default=True, help="How many classes to name.")
+@click.option("--top", default=5, show_default=True, help="Number of classes.")
 @fit_option
 @network_options
 def predict(photos: tuple[str, ...], model: str, top: int, fit: str, **opening: Any) -> None:
-    """Name the most probable classes of each of PHOTOS, or of the photos of folders.
+    """Print the most probable classes of PHOTOS (files or folders).
 
-    Photos that cannot be read are left out and named on standard error; the exit status is then 1.
+    Photos that cannot be read are skipped and listed on standard error; the exit status is then 1.
     """
     net = open_network(model, **opening)
     given = Photos(photos)

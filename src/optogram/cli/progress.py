@@ -1,4 +1,4 @@
-"""A bar on the terminal with the time left."""
+"""A progress bar with the time left."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from optogram.words import brief
 
 @contextmanager
 def progress_bar() -> Iterator[Progress]:
-    """A ``progress`` callable that moves a bar on standard error, while the block runs."""
+    """A ``progress`` callable that draws a bar on standard error while the block runs."""
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar

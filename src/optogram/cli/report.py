@@ -1,4 +1,4 @@
-"""`optogram report`: a page that says what the network saw."""
+"""`optogram report`: an HTML report on photos."""
 
 from typing import Any
 
@@ -19,9 +19,9 @@ from optogram.cli.progress import progress_bar
     metavar="DIR",
     default="report",
     show_default=True,
-    help="Where index.html is written.",
+    help="Folder for index.html.",
 )
-@click.option("--top", default=3, show_default=True, help="How many classes to explain.")
+@click.option("--top", default=3, show_default=True, help="Number of classes to explain.")
 @fit_option
 @memory_option
 @network_options
@@ -34,10 +34,10 @@ def report(
     memory: str | None,
     **opening: Any,
 ) -> None:
-    """Explain photos on one self-contained page; without any, a sample photo.
+    """Explain photos on one self-contained HTML page. Default: a sample photo.
 
-    PHOTOS are files, or folders of them. Photos that cannot be read are left out and named on
-    standard error; the exit status is then 1.
+    PHOTOS are files or folders. Photos that cannot be read are skipped and listed on standard
+    error; the exit status is then 1.
     """
     net = open_network(model, **opening)
     import optogram

@@ -1,4 +1,4 @@
-"""`optogram strongest`: the photos that fire filters most."""
+"""`optogram strongest`: the photos that activate filters most."""
 
 from typing import Any
 
@@ -20,20 +20,20 @@ from optogram.cli.progress import progress_bar
 
 @click.command()
 @click.argument("folder")
-@click.option("--layer", metavar="NAME", required=True, help="Whose filters.")
+@click.option("--layer", metavar="NAME", required=True, help="Layer of the filters.")
 @click.option(
     "--filters",
     metavar="NUMBERS",
-    help='Which ones, as in "0-9,17".  [default: the first ten are drawn, all are computed]',
+    help='Filter numbers, such as "0-9,17".  [default: all are computed, the first ten are drawn]',
 )
-@click.option("--top", default=9, show_default=True, help="How many photos a filter.")
+@click.option("--top", default=9, show_default=True, help="Photos per filter.")
 @model_option
 @click.option(
     "--out",
     metavar="DIR",
     default="strongest",
     show_default=True,
-    help="Where the picture and the numbers are written; a run that was interrupted goes on there.",
+    help="Folder for the picture and the results. An interrupted run continues from it.",
 )
 @fit_option
 @memory_option
@@ -49,9 +49,9 @@ def strongest(
     memory: str | None,
     **opening: Any,
 ) -> None:
-    """Show the photos of FOLDER that fire each filter of a layer most, and where in them.
+    """Show which photos of FOLDER activate each filter of a layer most, and where.
 
-    Photos that cannot be read are left out and named on standard error; the exit status is then 1.
+    Photos that cannot be read are skipped and listed on standard error; the exit status is then 1.
     """
     net = open_network(model, **opening)
     import optogram

@@ -1,4 +1,4 @@
-"""`optogram train`: a small network of one's own to look into."""
+"""`optogram train`: train a small network to look into."""
 
 from pathlib import Path
 
@@ -17,32 +17,30 @@ _SHOWN = 25
     metavar="FILE",
     default="fashion.keras",
     show_default=True,
-    help="Where the network is saved; the names of its classes go beside it.",
+    help="File for the network; the class names are saved next to it.",
 )
 @click.option(
     "--data",
     metavar="DIR",
-    help="A folder with the four files of Fashion-MNIST.  [default: Debian's package "
+    help="Folder with the four Fashion-MNIST files.  [default: Debian's package "
     "dataset-fashion-mnist, else Keras downloads it]",
 )
-@click.option(
-    "--epochs", default=20, show_default=True, help="How often it sees every training picture."
-)
-@click.option("--batch", default=128, show_default=True, help="How many pictures make a step.")
-@click.option("--seed", default=0, show_default=True, help="Of everything that is drawn.")
+@click.option("--epochs", default=20, show_default=True, help="Number of epochs.")
+@click.option("--batch", default=128, show_default=True, help="Batch size.")
+@click.option("--seed", default=0, show_default=True, help="Random seed.")
 @click.option(
     "--pictures",
     metavar="FILE",
-    help=f"Also draw the first {_SHOWN} training pictures with their classes.",
+    help=f"Also draw the first {_SHOWN} training images with their classes.",
 )
 def train(
     out: str, data: str | None, epochs: int, batch: int, seed: int, pictures: str | None
 ) -> None:
-    """Train a small network to tell clothes apart, on the pictures of Fashion-MNIST.
+    """Train a small classifier on Fashion-MNIST.
 
-    It opens with no further options: optogram explain PHOTO --model fashion.keras. Files are
-    written at the end; interrupted, everything is as it was before. A network trained before is
-    kept as fashion.former.keras.
+    It opens without further options: optogram explain PHOTO --model fashion.keras. Files are
+    written at the end; an interrupted run changes nothing. A previous network is kept as
+    fashion.former.keras.
     """
     start_backend()
     from optogram import datasets, training
@@ -57,10 +55,10 @@ def train(
     if pictures is not None:
         labels = [clothes.classes[number] for number in clothes.train_labels[:_SHOWN]]
         write(grid(list(clothes.train_images[:_SHOWN]), columns=5, labels=labels), pictures)
-        say(f"The first training pictures are in {pictures}.")
+        say(f"The first training images are in {pictures}.")
     with progress_bar() as progress:
         trained = training.train(clothes, epochs=epochs, batch=batch, seed=seed, progress=progress)
     trained.save(path)
     say(f"Test accuracy: {trained.accuracy:.2%}", f"The network is in {path}.")
     if is_there:
-        say(f"The one that was there before is in {training.former(path)}.")
+        say(f"The previous network is now {training.former(path)}.")

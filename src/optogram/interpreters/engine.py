@@ -140,7 +140,7 @@ class Computation:
         wanted : sequence of Output
             Which outputs.
         memory : float or str, optional
-            What the computation may add to the process, beside the arrays returned.
+            Memory budget, without the arrays returned.
         progress : callable, optional
             Told of images done.
         beside : int

@@ -1,4 +1,4 @@
-"""Whether a map is to be believed."""
+"""Sanity checks for attribution maps: weight randomization, deletion and insertion."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -34,38 +34,40 @@ def check(
     memory: float | str | None = None,
     progress: Progress = silent,
 ) -> Check:
-    """Test whether a map tells of the network, and whether what it marks matters to the score.
+    """Run sanity checks on attribution maps.
 
     Weight randomization (Adebayo et al., "Sanity checks for saliency maps", 2018): the weights are
-    scrambled layer after layer from the top, and the map made again. A map that stays the same
-    does not depend on what the network learned. An edge detector stays the same by nature.
+    scrambled layer by layer from the output, and the map is computed again. A map that stays the
+    same does not depend on what the network learned. The map of an edge detector always stays the
+    same.
 
-    Deletion and insertion (Petsiuk et al., "RISE", 2018, section 4.3): pixels go, or come, in the
-    order of the map while the score is read. A map that marks what matters has a small area under
-    the first curve and a large one under the second, compared with a random map and with an edge
-    map, both as coarse as the map that is checked.
+    Deletion and insertion (Petsiuk et al., "RISE", 2018, section 4.3): pixels are removed, or
+    inserted, in the order of the map, and the score is recorded. A good map has a small area under
+    the deletion curve and a large area under the insertion curve, compared with a random map and
+    an edge map of the same resolution.
 
     Parameters
     ----------
     result : Attribution, or iterable of Attribution
-        What a method returned, in this process; several, such as one a photo of a folder, are
-        taken one at a time and summed up with mean and spread. They come from one method.
+        Result of an attribution method, computed in this process. Several results, such as one
+        per photo of a folder, are checked one at a time and summarized by mean and standard
+        deviation; they must come from one method.
     steps : int
-        In how many parts pixels go and come, at least 2.
+        Number of deletion and insertion steps, at least 2.
     seed : int
-        Of the scrambling and the random map.
+        Random seed of the scrambling and the random map.
     memory : float or str, optional
-        What the computation may add to the process, as in ``"2GB"``, beside one set of scrambled
-        weights; None: a quarter of what is free.
+        Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free memory.
+        One set of scrambled weights comes on top.
     progress : callable, optional
-        Called as ``progress(done, total, what)`` for each result.
+        Called as ``progress(done, total, what)`` for each result; ``what`` describes the work.
 
     Returns
     -------
     Check
-        ``values`` (N, stages): the rank correlation of each map with the one after each stage of
-        scrambling, 0 where that one is empty; ``deletion`` and ``insertion`` with their areas;
-        ``sentence`` says what follows.
+        ``values`` (N, stages): rank correlation of each map with the map after each stage of
+        scrambling, 0 where the latter is empty; ``deletion`` and ``insertion`` curves with their
+        areas; ``sentence``, the conclusion.
 
     Raises
     ------

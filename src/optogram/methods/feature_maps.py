@@ -1,4 +1,4 @@
-"""Feature maps: what each layer answers."""
+"""Feature maps: the outputs of layers."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -29,41 +29,41 @@ def feature_maps(
     memory: float | str | None = None,
     progress: Progress = silent,
 ) -> dict[str, FeatureMaps]:
-    """The maps that layers make of images, all from one forward pass.
+    """The feature maps of layers for images, from one forward pass.
 
-    Tutorial rows A1, B8, C3, C5, E1 to E4.
+    Gallery: ``docs/gallery/layer_outputs_and_patterns.py``, ``docs/gallery/pooling_layers.py``.
 
     Parameters
     ----------
     net : Network
-        What is looked into; only the steps up to the last layer asked for are run.
+        The network; only the steps up to the last layer in ``layers`` are run.
     image
-        Everything that `Network.prepare` takes.
+        Image or images, as for `Network.prepare`.
     layers : str or sequence of str, optional
-        Names of layers whose output is maps; None: every convolution and pooling layer, or where
-        there is none every step that makes maps.
+        Names of layers with feature maps. None: all convolution and pooling layers, or, where
+        there are none, all steps with feature maps.
     fit : {"stretch", "crop", "pad"}
         See `Network.prepare`.
     size : (height, width), optional
-        Of the photos when they are fed; None in one place keeps a photo's proportions, as in
-        (None, 400), row A1. Convolutions and poolings take photos of any size also where the whole
-        network does not.
+        Input size in pixels. With None for one side, such as (None, 400), the photo keeps its
+        proportions. The size may differ from the network's own: convolutions and poolings take
+        any size. None: the network's size.
     memory : float or str, optional
-        What the call may add to the process, as in ``"2GB"``, beside the maps returned; None: a
-        quarter of what is free. Images of a ``size`` are fed one at a time.
+        Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free memory.
+        The maps returned come on top. With ``size``, images are fed one at a time.
     progress : callable, optional
-        Called as ``progress(done, total, what)``.
+        Called as ``progress(done, total, what)``; ``what`` describes the work.
 
     Returns
     -------
     dict of str to FeatureMaps
-        In the order of ``layers``; ``values`` (N, h, w, C) each.
+        One result per layer, in the order of ``layers``; ``values`` (N, h, w, C).
 
     Raises
     ------
     InputError
-        If the image cannot be used, a layer does not exist, it makes no maps, or images of the
-        size do not go through it.
+        If the image cannot be used, a layer does not exist or has no feature maps, or the layers
+        do not accept images of this size.
     """
     if layers is None:
         net.require_layers()
@@ -73,8 +73,8 @@ def feature_maps(
     for name in names:
         if len(net.step(name).shape) != 4:
             raise InputError(
-                f"{name!r} makes no maps, its output has the shape {net.step(name).shape}: "
-                "name layers before the maps are flattened or averaged."
+                f"{name!r} has no feature maps, its output has the shape {net.step(name).shape}: "
+                "choose layers before the maps are flattened or averaged."
             )
     x = net.prepare(image, fit) if size is None else _prepared(net, image, fit, size)
     known, x = photos_of(x), np.asarray(x)

@@ -1,4 +1,4 @@
-"""Grad-CAM: where the maps that speak for a score are active."""
+"""Grad-CAM: gradient-weighted class activation mapping."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ def gradcam(
     memory: float | str | None = None,
     progress: Progress = silent,
 ) -> GradCAM:
-    """The maps of a layer, weighted by what each does for the score: ReLU(Σₖ αₖ Aₖ).
+    """Grad-CAM: the feature maps of a layer, weighted by mean gradients: ReLU(Σₖ αₖ Aₖ).
 
     Selvaraju et al., "Grad-CAM" (2017), equations 1 and 2: αₖ is the mean over positions of
     ∂S/∂Aₖ.
@@ -32,28 +32,28 @@ def gradcam(
     Parameters
     ----------
     net : Network
-        What is explained.
+        The network to explain.
     image
-        Everything that `Network.prepare` takes.
+        Image or images, as for `Network.prepare`.
     target : Target, int, str or a list of these, optional
-        What is scored; one image may have several, one explanation each. None: each image's own
-        answer.
+        Target of the score: one for all images, one per image, or several for one image. None:
+        the highest-scoring class of each image.
     layer : str, optional
-        Whose maps; None: `Network.default_layer`.
+        Layer to explain. None: `Network.default_layer`.
     rectify : bool
-        Off, the sum keeps its sign: negative where the maps speak against the score.
+        False: omit the ReLU; negative values lower the score.
     score : {"logit", "probability"}
-        Whether classes are scored before or after the last softmax or sigmoid.
+        Score of a class: before or after the final softmax or sigmoid.
     memory : float or str, optional
-        What the call may add to the process, as in ``"2GB"``; None: a quarter of what is free.
+        Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free memory.
     progress : callable, optional
-        Called as ``progress(done, total, what)``.
+        Called as ``progress(done, total, what)``; ``what`` describes the work.
 
     Returns
     -------
     GradCAM
-        ``values`` (N, h, w) of the size of the layer's maps, in units of the score; ``steps``
-        shows how they came about.
+        ``values`` (N, h, w), as large as the layer's maps, in units of the score; ``steps``
+        holds the intermediate stages.
 
     Raises
     ------

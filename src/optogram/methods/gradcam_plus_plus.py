@@ -1,4 +1,4 @@
-"""Grad-CAM++: Grad-CAM with weights that see several objects of a class."""
+"""Grad-CAM++: Grad-CAM with a weight for each position, for several objects of a class."""
 
 from typing import Any
 
@@ -23,35 +23,35 @@ def gradcam_plus_plus(
     memory: float | str | None = None,
     progress: Progress = silent,
 ) -> Attribution:
-    """The maps of a layer, weighted by their positive gradients, each position on its own.
+    """Grad-CAM++: Grad-CAM with weights computed from each position's gradient.
 
-    Chattopadhay et al., "Grad-CAM++" (2018), equation 19 for the weights of positions, with
-    g = ∂S/∂Aₖ: αₖ(i, j) = g² / (2g² + g³ Σ Aₖ), zero where g is; then the weight of a map is
-    Σ αₖ(i, j) ReLU(g), and the map ReLU(Σₖ wₖ Aₖ). The paper's factor exp(S), common to all maps
-    of an image, is left out.
+    Chattopadhay et al., "Grad-CAM++" (2018), equation 19, with g = ∂S/∂Aₖ:
+    αₖ(i, j) = g² / (2g² + g³ Σ Aₖ), 0 where g is 0; wₖ = Σ αₖ(i, j) ReLU(g); the result is
+    ReLU(Σₖ wₖ Aₖ). The paper's factor exp(S) is omitted, because it is the same for all maps of an
+    image.
 
     Parameters
     ----------
     net : Network
-        What is explained.
+        The network to explain.
     image
-        Everything that `Network.prepare` takes.
+        Image or images, as for `Network.prepare`.
     target : Target, int, str or a list of these, optional
-        What is scored; one image may have several, one explanation each. None: each image's own
-        answer.
+        Target of the score: one for all images, one per image, or several for one image. None:
+        the highest-scoring class of each image.
     layer : str, optional
-        Whose maps; None: `Network.default_layer`.
+        Layer to explain. None: `Network.default_layer`.
     score : {"logit", "probability"}
-        Whether classes are scored before or after the last softmax or sigmoid.
+        Score of a class: before or after the final softmax or sigmoid.
     memory : float or str, optional
-        What the call may add to the process, as in ``"2GB"``; None: a quarter of what is free.
+        Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free memory.
     progress : callable, optional
-        Called as ``progress(done, total, what)``.
+        Called as ``progress(done, total, what)``; ``what`` describes the work.
 
     Returns
     -------
     Attribution
-        ``values`` (N, h, w) of the size of the layer's maps.
+        ``values`` (N, h, w), as large as the layer's maps.
 
     Raises
     ------

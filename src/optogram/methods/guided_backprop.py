@@ -1,4 +1,4 @@
-"""Guided backpropagation: a gradient that only rectifiers which are on, and agree, let through."""
+"""Guided backpropagation: the gradient, with only positive parts passing each rectifier."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,43 +21,43 @@ def guided_backprop(
     memory: float | str | None = None,
     progress: Progress = silent,
 ) -> GuidedAttribution:
-    """The gradient of the score, each rectifier passing only what is positive: ∂S/∂x, guided.
+    """Guided backpropagation: ∂S/∂x, with only positive gradients passing each rectifier.
 
-    Springenberg et al., "Striving for simplicity" (2014), section 3.4: on the way back a rectifier
-    passes a gradient where that gradient is positive and the rectifier's input is. Reached are
-    ReLU, ReLU6, leaky, parametric and thresholded rectifiers, fused into a layer, layers of their
-    own, operations, and those of nested models.
+    Springenberg et al., "Striving for simplicity" (2014), section 3.4: in the backward pass, a
+    rectifier passes a gradient where both the gradient and the rectifier's input are positive.
+    This covers ReLU, ReLU6, leaky, parametric and thresholded rectifiers: fused into a layer,
+    separate layers, operations, and those in nested models.
 
-    The pictures are sharp, and nearly the same when the weights are scrambled (Adebayo et al.,
-    2018): they show edges that the network can see more than reasons for its answer.
-    `optogram.check` measures that.
+    The result is sharp, and nearly the same when the weights are scrambled (Adebayo et al., 2018):
+    it shows edges that the network can see rather than reasons for its prediction.
+    `optogram.check` measures this.
 
     Parameters
     ----------
     net : Network
-        What is explained.
+        The network to explain.
     image
-        Everything that `Network.prepare` takes.
+        Image or images, as for `Network.prepare`.
     target : Target, int, str or a list of these, optional
-        What is scored; one image may have several, one explanation each. None: each image's own
-        answer.
+        Target of the score: one for all images, one per image, or several for one image. None:
+        the highest-scoring class of each image.
     score : {"logit", "probability"}
-        Whether classes are scored before or after the last softmax or sigmoid.
+        Score of a class: before or after the final softmax or sigmoid.
     memory : float or str, optional
-        What the call may add to the process, as in ``"2GB"``; None: a quarter of what is free.
+        Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free memory.
     progress : callable, optional
-        Called as ``progress(done, total, what)``.
+        Called as ``progress(done, total, what)``; ``what`` describes the work.
 
     Returns
     -------
     GuidedAttribution
         ``values`` (N, H, W, C), signed, score per network unit; ``treated`` and ``left_alone``
-        name the activations on the way.
+        name the activations before the score.
 
     Raises
     ------
     InputError
-        If image or target cannot be used, or the network is code that cannot be seen into.
+        If image or target cannot be used, or the network is a single opaque step.
     """
     net.require_layers()
     request = ask(net, image, target, score)
@@ -88,7 +88,7 @@ def treatment(rectifiers: Rectifiers) -> dict[str, Any]:
     warnings = []
     if not treated:
         warnings.append(
-            "No rectifier that can be told apart lies on the way to the score: guided "
+            "No rectifier was found between the image and the score: guided "
             "backpropagation is the plain gradient here."
         )
     if left_alone:

@@ -1,4 +1,4 @@
-"""Guided Grad-CAM: the detail of guided backpropagation, in the places of Grad-CAM."""
+"""Guided Grad-CAM: guided backpropagation times Grad-CAM."""
 
 from typing import Any
 
@@ -27,34 +27,34 @@ def guided_gradcam(
     memory: float | str | None = None,
     progress: Progress = silent,
 ) -> GuidedAttribution:
-    """Guided backpropagation times Grad-CAM at the size of the image.
+    """Guided Grad-CAM: guided backpropagation times Grad-CAM, at the size of the image.
 
-    Selvaraju et al., "Grad-CAM" (2017), section 3.2. The map is brought to the size of the image
-    bilinearly. What is said of guided backpropagation holds here too: the detail is mostly edges.
+    Selvaraju et al., "Grad-CAM" (2017), section 3.2. The Grad-CAM map is
+    upsampled bilinearly. As in guided backpropagation, the fine detail is mostly edges.
 
     Parameters
     ----------
     net : Network
-        What is explained.
+        The network to explain.
     image
-        Everything that `Network.prepare` takes.
+        Image or images, as for `Network.prepare`.
     target : Target, int, str or a list of these, optional
-        What is scored; one image may have several, one explanation each. None: each image's own
-        answer.
+        Target of the score: one for all images, one per image, or several for one image. None:
+        the highest-scoring class of each image.
     layer : str, optional
-        Whose maps; None: `Network.default_layer`.
+        Layer to explain. None: `Network.default_layer`.
     score : {"logit", "probability"}
-        Whether classes are scored before or after the last softmax or sigmoid.
+        Score of a class: before or after the final softmax or sigmoid.
     memory : float or str, optional
-        What the call may add to the process, as in ``"2GB"``; None: a quarter of what is free.
+        Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free memory.
     progress : callable, optional
-        Called as ``progress(done, total, what)``.
+        Called as ``progress(done, total, what)``; ``what`` describes the work.
 
     Returns
     -------
     GuidedAttribution
-        ``values`` (N, H, W, C), signed; ``treated`` and ``left_alone`` name the activations on
-        the way.
+        ``values`` (N, H, W, C), signed; ``treated`` and ``left_alone`` name the activations before
+        the score.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Kernels: the weights that a convolution slides over its input."""
+"""Kernels: the weights of a convolution."""
 
 import keras
 import numpy as np
@@ -15,15 +15,15 @@ from optogram.result import Kernels
 def kernels(net: Network, layer: str) -> Kernels:
     """The kernels of a convolution layer.
 
-    Tutorial rows B3 and C2.
+    Gallery: ``docs/gallery/inside_vgg16.py``, ``docs/gallery/clothes.py``.
 
     Parameters
     ----------
     net : Network
-        What is looked into.
+        The network.
     layer : str
-        A convolution: plain, transposed, depthwise, or separable (whose depthwise kernels are
-        returned).
+        Name of a convolution: plain, transposed, depthwise, or separable (of the last, the
+        depthwise kernels are returned).
 
     Returns
     -------
@@ -48,7 +48,7 @@ def kernels(net: Network, layer: str) -> Kernels:
             if convolutions
             else "there is none here"
         )
-        raise InputError(f"{layer!r} is no convolution but a {found.kind}: {hint}.")
+        raise InputError(f"{layer!r} is not a convolution but a {found.kind}: {hint}.")
     values = found.weights[0].astype(np.float32)
     if isinstance(found.operation, keras.layers.Conv2DTranspose):
         values = values.swapaxes(2, 3)  # Keras keeps these (kh, kw, out, in)
@@ -63,7 +63,7 @@ def kernels(net: Network, layer: str) -> Kernels:
 
 
 def _colors(net: Network, layer: str) -> str:
-    """What the input channels of ``layer`` are: "RGB", "BGR", or "maps" of earlier layers."""
+    """Input channels of ``layer``: "RGB", "BGR", or "maps" of earlier layers."""
     step = net.step(layer)
     # The step before: the layer itself may be the second half of a split one.
     while step.inputs:

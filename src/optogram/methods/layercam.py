@@ -23,33 +23,33 @@ def layercam(
     memory: float | str | None = None,
     progress: Progress = silent,
 ) -> Attribution:
-    """The maps of a layer, each element weighted by its positive gradient.
+    """LayerCAM: the feature maps of a layer, each element weighted by its positive gradient.
 
-    Jiang et al., "LayerCAM" (2021), equations 5 to 7: ReLU(Σₖ ReLU(∂S/∂Aₖ) · Aₖ). It keeps
-    detail at early layers, where Grad-CAM blurs.
+    Jiang et al., "LayerCAM" (2021), equations 5 to 7: ReLU(Σₖ ReLU(∂S/∂Aₖ) · Aₖ). In
+    early layers it keeps detail that Grad-CAM blurs.
 
     Parameters
     ----------
     net : Network
-        What is explained.
+        The network to explain.
     image
-        Everything that `Network.prepare` takes.
+        Image or images, as for `Network.prepare`.
     target : Target, int, str or a list of these, optional
-        What is scored; one image may have several, one explanation each. None: each image's own
-        answer.
+        Target of the score: one for all images, one per image, or several for one image. None:
+        the highest-scoring class of each image.
     layer : str, optional
-        Whose maps; None: `Network.default_layer`.
+        Layer to explain. None: `Network.default_layer`.
     score : {"logit", "probability"}
-        Whether classes are scored before or after the last softmax or sigmoid.
+        Score of a class: before or after the final softmax or sigmoid.
     memory : float or str, optional
-        What the call may add to the process, as in ``"2GB"``; None: a quarter of what is free.
+        Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free memory.
     progress : callable, optional
-        Called as ``progress(done, total, what)``.
+        Called as ``progress(done, total, what)``; ``what`` describes the work.
 
     Returns
     -------
     Attribution
-        ``values`` (N, h, w) of the size of the layer's maps, in units of the score.
+        ``values`` (N, h, w), as large as the layer's maps, in units of the score.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Activation maximization: the picture that a filter, a neuron or a class wants to see."""
+"""Activation maximization: images that maximize a filter, a neuron or a class."""
 
 import dataclasses
 import os
@@ -39,62 +39,62 @@ def maximize(
     progress: Progress = silent,
     **changes: Any,
 ) -> Maximization:
-    """The picture that makes a score large, found by gradient ascent from noise or from a photo.
+    """An image that maximizes a score, by gradient ascent from noise or a photo.
 
     Erhan et al., "Visualizing higher-layer features of a deep network" (2009); Olah et al.,
-    "Feature visualization" (2017). Tutorial rows A3, B4 and D1 to D4 are recipes of it.
+    "Feature visualization" (2017). Gallery: ``docs/gallery/filters_and_classes.py``.
 
     Parameters
     ----------
     net : Network
-        What is looked into; only the steps up to the target are run.
+        The network; only the steps up to the target are run.
     target : Target, int, str or a list of these
-        What the picture shall fire: ``Filter("conv1", range(64))``, ``Class("tabby")``, a sum.
-        Several targets are climbed together, one picture each.
+        What to maximize: ``Filter("conv1", range(64))``, ``Class("tabby")``, a sum. Several
+        targets are maximized together, one image each.
     recipe : str or Recipe
         "tutorial", "fast", "lucid" or "maco"; see `Recipe`.
     start : "gray", photo or ndarray, optional
-        A photo is everything that `Network.prepare` takes as one; noise as in the recipe is added
-        to it. A batch of floats (1 or N, H, W, C), in network units, is what each pixel starts
-        from as it is. None: noise.
+        A photo is anything that `Network.prepare` takes as one image; the noise of the recipe is
+        added to it. A float array (1 or N, H, W, C), in network units, is used as it is. None:
+        noise.
     size : (height, width), optional
-        Of the pictures, any that the steps up to the target take. None: the recipe's ``side`` for
-        means of maps where it goes through these steps, else the size that the network takes,
-        224×224 where it takes any.
+        Size of the images: any size that the steps up to the target accept. None: the recipe's
+        ``side`` for filters, if these steps accept it; else the network's size, or 224×224 if it
+        takes any size.
     as_layer : bool
-        Make the pictures as large as the maps of the target's layer are for an image of ``size``
-        (tutorial row A3): deep layers then take a fraction of the time.
+        Make the images as large as the maps of the target's layer are for an image of ``size``.
+        Deep layers then take a fraction of the time.
     score : {"logit", "probability"}
-        Whether classes are scored before or after the last softmax or sigmoid.
+        Score of a class: before or after the final softmax or sigmoid.
     seed : int
-        Of all that is drawn: the same on every backend, for every target and in batches of any
-        length.
+        Random seed. The random numbers do not depend on the backend, the target or the batch
+        size.
     frames : int, optional
-        Keep a picture every so many steps.
+        Keep an image every so many steps.
     checkpoint : path, optional
-        An .npz file that keeps what is known so far, pictures half way included: a run that was
-        interrupted goes on from it. In the end it holds the result, as `Result.save` writes it,
-        and the same call returns that.
+        An .npz file for intermediate results: an interrupted run continues from it. When the run
+        is finished, it holds the result, as `Result.save` writes it, and the same call returns
+        that result.
     memory : float or str, optional
-        What the call may add to the process, as in ``"2GB"``; None: a quarter of what is free.
+        Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free memory.
     progress : callable, optional
-        Called as ``progress(done, total, what)``.
+        Called as ``progress(done, total, what)``; ``what`` describes the work.
     **changes
-        Other values for fields of the recipe: ``steps=300``, ``learning_rate=10.0``, ``l2=1e-6``.
+        Fields of the recipe to change: ``steps=300``, ``learning_rate=10.0``, ``l2=1e-6``.
 
     Returns
     -------
     Maximization
-        ``values`` (N, H, W, C) in network units; ``images`` as they are shown; ``history``
-        (N, steps); ``frames``.
+        ``values`` (N, H, W, C) in network units; ``images``, uint8; ``history``
+        (N, steps), the score before each step; ``frames``.
 
     Raises
     ------
     InputError
-        If a target, the recipe or the start cannot be used, or the size does not go through the
-        steps up to a target.
+        If a target, the recipe or the start cannot be used, or the steps up to a target do not
+        accept the size.
     NoGradientError
-        If no target has a gradient at all; where some have, the result warns of the others.
+        If the gradients of all targets are zero. If only some are, the result has a warning.
     """
     chosen = recipe_of(recipe, changes)
     asked = read(net, target, chosen, start, size, as_layer, score, seed, frames)
@@ -125,9 +125,9 @@ def maximize(
 
 
 def _ledger(asked: Asked, path: Path) -> Ledger:
-    """The file that keeps the progress of this run."""
+    """The checkpoint of this run."""
     if path.suffix != ".npz":
-        raise InputError(f"checkpoint is an .npz file, not {path.name!r}.")
+        raise InputError(f"checkpoint must be an .npz file, not {path.name!r}.")
     scored = [value for plan, _ in asked.plans for value in plan.scored]
     wanted = (asked.targets, asked.recipe, asked.parameters, asked.photo)
     mark = fingerprint(asked.net, scored, asked.canvas, *wanted)
@@ -135,7 +135,7 @@ def _ledger(asked: Asked, path: Path) -> Ledger:
 
 
 def _finished(ledger: Ledger) -> Maximization | None:
-    """The result, where the run came to its end before."""
+    """The result of a run that was already finished; None otherwise."""
     if not is_result(ledger.path):
         return None
     result = load_result(ledger.path)
@@ -151,7 +151,7 @@ def _climb_all(
     memory: float | str | None,
     progress: Progress,
 ) -> None:
-    """Bring every target to its end; a batch that was half way goes first in its group."""
+    """Maximize every target; a batch from a checkpoint comes first in its group."""
     half_way = work.read(ledger) if ledger else None
     for own, members in asked.plans:
         if ledger and half_way and half_way[0][0] in members:
@@ -178,7 +178,7 @@ def _climb_batch(
     ledger: Ledger | None,
     progress: Progress,
 ) -> None:
-    """Bring the targets at the places ``batch`` to their end."""
+    """Maximize the targets with the indices ``batch``."""
     targets, every = tuple(asked.targets[i] for i in batch), asked.every
     before = int(work.finished.sum()) * asked.recipe.steps
     for _ in climb(plan, state, targets, every):
@@ -189,26 +189,26 @@ def _climb_batch(
             work.write(ledger, batch, state)
     found = pictures(plan, state)
     if not np.isfinite(found).all():
-        raise InputError("A picture has NaN or infinite values: make learning_rate smaller.")
+        raise InputError("An image has NaN or infinite values: use a smaller learning_rate.")
     work.add(batch, found, scores(plan, found, targets), state, state.is_dead(asked.recipe))
 
 
 @dataclass
 class _Work:
-    """What is known of all targets so far.
+    """The state of all targets.
 
     Attributes
     ----------
     values : ndarray of shape (N, H, W, C)
-        Finished pictures.
+        Finished images.
     history : ndarray of shape (N, steps)
         The score before each step.
     score : ndarray of shape (N,)
-        Of the finished pictures.
+        Final scores.
     frames : ndarray of shape (N, frames, h, w, C)
-        As they are shown.
+        Intermediate images.
     finished, dead : bool ndarray of shape (N,)
-        Which pictures are finished, and which of them never had a gradient.
+        Which images are finished, and which of these always had a zero gradient.
     """
 
     values: np.ndarray
@@ -220,7 +220,7 @@ class _Work:
 
     @classmethod
     def begin(cls, asked: Asked) -> "_Work":
-        """Nothing is known."""
+        """The state before the first step."""
         count, recipe = len(asked.targets), asked.recipe
         shown = [side - 2 * recipe.crop for side in asked.canvas]
         frames = recipe.steps // asked.every if asked.every else 0
@@ -241,7 +241,7 @@ class _Work:
         state: Climb,
         dead: np.ndarray,
     ) -> None:
-        """Take in the targets at the places ``batch``, which are finished."""
+        """Store the finished targets with the indices ``batch``."""
         self.values[batch], self.history[batch] = values, state.history
         self.score[batch], self.dead[batch] = score, dead
         for number, frame in enumerate(state.frames):
@@ -249,7 +249,7 @@ class _Work:
         self.finished[batch] = True
 
     def write(self, ledger: Ledger, batch: np.ndarray, state: Climb) -> None:
-        """Keep all of it in a file, with the ``batch`` that is half way."""
+        """Write a checkpoint, with the unfinished ``batch``."""
         fields = dataclasses.fields(self)
         arrays = {field.name: getattr(self, field.name)[self.finished] for field in fields}
         arrays |= {"finished": self.finished, "batch": batch}
@@ -257,7 +257,7 @@ class _Work:
         ledger.write(arrays, {"done": state.done})
 
     def read(self, ledger: Ledger) -> tuple[np.ndarray, Climb] | None:
-        """Take in what `write` kept; the batch that was half way, where there is one."""
+        """Load a checkpoint and return its unfinished batch, if there is one."""
         kept = ledger.read()
         if kept is None:
             return None
@@ -273,7 +273,7 @@ class _Work:
                 getattr(self, name)[finished] = arrays[name]
             self.finished[:] = finished
             state = Climb.of(half_way, texts["done"])
-        # Whoever changed the file may have left out or reshaped anything.
+        # In a modified file anything may be missing or have another shape.
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise ledger.damaged() from error
         left, frame = np.flatnonzero(~self.finished), (len(batch), *self.frames.shape[2:])
@@ -286,7 +286,7 @@ class _Work:
 
 
 def _shown(net: Network, recipe: Recipe, values: np.ndarray) -> np.ndarray:
-    """Pictures (N, H, W, C) as the recipe shows them."""
+    """Images (N, H, W, C), uint8, with the recipe's contrast and crop."""
     if recipe.contrast is None:
         shown = net.display(values)
     else:
@@ -297,20 +297,19 @@ def _shown(net: Network, recipe: Recipe, values: np.ndarray) -> np.ndarray:
 
 
 def _warnings_about_gradients(dead: np.ndarray, names: tuple[str, ...]) -> tuple[str, ...]:
-    """A warning about targets that had no gradient.
+    """A warning about targets whose gradient was always zero.
 
     Raises
     ------
     NoGradientError
-        If none had any.
+        If all were.
     """
     if not dead.any():
         return ()
     which = ", ".join(name for name, is_dead in zip(names, dead, strict=True) if is_dead)
     words = (
-        f"The gradient of {which} is zero everywhere: nothing that the start shows fires it, so "
-        "there is no way up. It may be dead; try another start or seed, or its layer before the "
-        "rectifier (NAME:pre)."
+        f"The gradient of {which} is zero at the start image: try another seed, start from a "
+        "photo, or choose the layer before its rectifier (NAME:pre)."
     )
     if dead.all():
         raise NoGradientError(words)

@@ -1,4 +1,4 @@
-"""Occlusion sensitivity: how far a score falls when a patch covers each place."""
+"""Occlusion sensitivity: the drop of a score when a patch covers part of the image."""
 
 from typing import Any
 
@@ -27,46 +27,46 @@ def occlusion(
     memory: float | str | None = None,
     progress: Progress = silent,
 ) -> Occlusion:
-    """What the score loses when a patch slides over the image: S(x) − S(x with the patch).
+    """Occlusion sensitivity: S(x) − S(x with the patch), for each position of a sliding patch.
 
     Zeiler and Fergus, "Visualizing and understanding convolutional networks" (2014), section 4.2.
-    Several targets for one image cost no more than one. Of each map only the part is computed that
-    a patch can change, where that is faster; the scores are the same but for rounding.
+    Several targets for one image cost no more than one. Where it is faster, only the part of each
+    feature map that the patch can change is computed; scores are equal up to rounding.
 
     Parameters
     ----------
     net : Network
-        What is explained.
+        The network to explain.
     image
-        Everything that `Network.prepare` takes.
+        Image or images, as for `Network.prepare`.
     target : Target, int, str or a list of these, optional
-        What is scored; one image may have several, one explanation each. None: each image's own
-        answer.
+        Target of the score: one for all images, one per image, or several for one image. None:
+        the highest-scoring class of each image.
     patch : int or (height, width), optional
-        The cell that slides, in pixels of the prepared image; None: a seventh of each side.
+        Size of the patch, in pixels of the prepared image. None: a seventh of each side.
     stride : int or (height, width), optional
-        From one position to the next: 0, s, 2s … up to side − patch; None: half a patch.
+        Step between positions: 0, s, 2s … up to side − patch. None: half the patch.
     fill : float, "mean" or "blur"
-        What is painted: a gray in 0..255, the image's mean color, or the image blurred until a
-        patch of it shows nothing.
+        Fill of the patch: a gray level in 0..255, the image's mean color, or the image, blurred
+        until a patch of it shows no detail.
     fill_space : {"display", "network"}
-        "network": a number given as ``fill`` is in the units that the network is fed.
+        Units of a number given as ``fill``: gray levels, or network units.
     margin : int
-        Pixels painted beyond the cell on every side, cut at the image's border.
+        Pixels filled around the patch on every side, clipped at the image's border.
     score : {"logit", "probability"}
-        Whether classes are scored before or after the last softmax or sigmoid.
+        Score of a class: before or after the final softmax or sigmoid.
     incremental : bool
-        False: every position is a whole forward pass.
+        False: compute a whole forward pass for every position.
     memory : float or str, optional
-        What the call may add to the process, as in ``"2GB"``; None: a quarter of what is free.
+        Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free memory.
     progress : callable, optional
-        Called as ``progress(done, total, what)``.
+        Called as ``progress(done, total, what)``; ``what`` describes the work.
 
     Returns
     -------
     Occlusion
-        ``values`` (N, rows, cols), positive where the place speaks for the target; ``scores``,
-        the same shape, the score with the patch there.
+        ``values`` (N, rows, cols), positive where the patch lowers the score; ``scores``, of the
+        same shape, the scores with the patch.
 
     Raises
     ------

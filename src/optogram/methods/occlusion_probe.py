@@ -1,4 +1,4 @@
-"""One patch on an image, moved at will: what the network answers, at once."""
+"""Live occlusion: class probabilities with one patch on an image, in milliseconds."""
 
 from typing import Any
 
@@ -12,16 +12,16 @@ from optogram.network.network import Network
 
 
 class OcclusionProbe:
-    """What a network answers with a patch on one image; made by `occlusion_probe`.
+    """Class probabilities with a patch on one image; created by `occlusion_probe`.
 
     Attributes
     ----------
     patch : (height, width)
-        The cell, in pixels of the prepared image.
+        Size of the patch, in pixels of the prepared image.
     size : (height, width)
-        Of that image.
+        Size of the prepared image.
     probabilities : ndarray of shape (classes,)
-        Without the patch.
+        Class probabilities without the patch.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class OcclusionProbe:
     ) -> None:
         self._net, self._x, self._paint, self._memory = net, x, paint, memory
         self.size, self.patch = (x.shape[1], x.shape[2]), patch
-        # From where nothing but its last row or column is on the image, to where its first is.
+        # All positions where at least one row and one column of the patch are on the image.
         self._spans = tuple(
             covered(np.arange(1 - extent, side), extent, margin, side)
             for side, extent in zip(self.size, patch, strict=True)
@@ -51,14 +51,14 @@ class OcclusionProbe:
 
     @checked
     def __call__(self, y: int, x: int) -> np.ndarray:
-        """The probability of each class, (classes,), with the patch's upper left corner at (y, x).
+        """Class probabilities (classes,) with the patch's upper left corner at (y, x).
 
-        The corner may lie off the image as long as some of the patch is on it.
+        The corner may lie outside the image if part of the patch is inside.
 
         Raises
         ------
         InputError
-            If none of the patch is on the image.
+            If the whole patch is outside the image.
         """
         corner = (y, x)
         is_on = all(
@@ -67,7 +67,7 @@ class OcclusionProbe:
         )
         if not is_on:
             raise InputError(
-                f"A patch of {self.patch[0]}×{self.patch[1]} at ({y}, {x}) is off the image of "
+                f"A patch of {self.patch[0]}×{self.patch[1]} at ({y}, {x}) is outside the image of "
                 f"{self.size[0]}×{self.size[1]}: give the (y, x) of its upper left corner."
             )
         place = np.array([[at + extent - 1 for at, extent in zip(corner, self.patch, strict=True)]])
@@ -93,36 +93,37 @@ def occlusion_probe(
     margin: int = 0,
     memory: float | str | None = None,
 ) -> OcclusionProbe:
-    """One patch to move over an image, for live use: ``occlusion_probe(net, image)(y, x)``.
+    """Class probabilities with one patch on an image: ``occlusion_probe(net, image)(y, x)``.
 
-    As in `occlusion`, only what the patch changes is computed, where that is faster.
+    Made for live use: where it is faster, only the part of each feature map that the patch can
+    change is computed, as in `occlusion`.
 
     Parameters
     ----------
     net : Network
-        What is asked; it names a picture.
+        A classifier with one output vector per image.
     image
-        One image, everything that `Network.prepare` takes.
+        One image, as for `Network.prepare`.
     patch, fill, fill_space, margin
         See `occlusion`.
     memory : float or str, optional
-        What the call may add to the process, as in ``"2GB"``; None: a quarter of what is free.
+        Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free memory.
 
     Returns
     -------
     OcclusionProbe
-        Called with the (y, x) of the patch's upper left corner, it returns the probability of each
-        class, (classes,).
+        A callable: given (y, x) of the patch's upper left corner, it returns the class
+        probabilities, (classes,).
 
     Raises
     ------
     InputError
-        If there are several images, the patch does not fit, or the network names no picture.
+        If there are several images, the patch does not fit, or the network is not a classifier.
     """
     net.require_class_scores()
     x = net.prepare(image)
     if len(x) > 1:
-        raise InputError(f"Expected one image, got {len(x)}: make one probe for each.")
+        raise InputError(f"Expected one image, got {len(x)}: create one probe for each.")
     patches = Patches((x.shape[1], x.shape[2]), patch, None, margin)
     paint = paint_for(net, x, fill, fill_space, max(patches.patch) + 2 * margin)
     return OcclusionProbe(net, x, paint, patches.patch, margin, memory)

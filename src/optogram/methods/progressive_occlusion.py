@@ -1,4 +1,4 @@
-"""Occlusion sensitivity at once, and better from moment to moment."""
+"""Progressive occlusion: a coarse map at once, then refinements up to the exact map."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -30,26 +30,26 @@ def progressive_occlusion(
     memory: float | str | None = None,
     progress: Progress = silent,
 ) -> Iterator[Occlusion]:
-    """`occlusion` from coarse to fine: maps that come as they get better, the last one exact.
+    """`occlusion` from coarse to fine: yields maps that improve; the last one is exact.
 
-    Positions far apart are computed first, then those between, around which the map changes most.
-    Stop when a map is good enough; each has all that an occlusion map has, and says in ``exact``
-    which cells were computed. The others are interpolated.
+    Distant positions are computed first, then positions between them, where the map changes most.
+    Stop when a map is good enough. ``exact`` marks the computed cells of a map; the others are
+    interpolated.
 
     Parameters
     ----------
     net : Network
-        What is explained.
+        The network to explain.
     image
-        One image, everything that `Network.prepare` takes.
+        One image, as for `Network.prepare`.
     target : Target, int, str or a list of these, optional
-        What is scored; several get one map each. None: the image's own answer.
+        Target of the score; several get one map each. None: the highest-scoring class.
     patch, stride, fill, fill_space, margin, score, incremental
-        See `occlusion`. With a small stride the first maps pay.
+        See `occlusion`. Most useful with a small stride.
     memory : float or str, optional
-        What the call may add to the process, as in ``"2GB"``; None: a quarter of what is free.
+        Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free memory.
     progress : callable, optional
-        Called as ``progress(done, total, what)``.
+        Called as ``progress(done, total, what)``; ``what`` describes the work.
 
     Returns
     -------
@@ -82,7 +82,7 @@ def progressive_occlusion(
 
 
 def _refined(covering: Covering, progress: Progress) -> Iterator[Occlusion]:
-    """The maps, one after the other."""
+    """Yield the maps."""
     shape = covering.patches.shape
     refinement = Refinement(len(covering.answer.request.which), shape)
     total = refinement.known.size
@@ -94,6 +94,6 @@ def _refined(covering: Covering, progress: Progress) -> Iterator[Occlusion]:
         warnings = []
         if known < total:
             share = 100 * known // total
-            warnings.append(f"{share} % of the cells are exact, the others lie between them.")
+            warnings.append(f"{share} % of the cells are exact, the others are interpolated.")
         # A copy: the next round changes what is known.
         yield covering.result(refinement.estimate(), refinement.known.copy(), warnings)

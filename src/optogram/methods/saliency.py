@@ -19,25 +19,25 @@ def saliency(
     memory: float | str | None = None,
     progress: Progress = silent,
 ) -> Attribution:
-    """How the score changes with each pixel: ∂S/∂x.
+    """Saliency: the gradient of the score with respect to the image, ∂S/∂x.
 
     Simonyan, Vedaldi and Zisserman, "Deep inside convolutional networks" (2013), section 3.
 
     Parameters
     ----------
     net : Network
-        What is explained.
+        The network to explain.
     image
-        Everything that `Network.prepare` takes.
+        Image or images, as for `Network.prepare`.
     target : Target, int, str or a list of these, optional
-        What is scored; one image may have several, one explanation each. None: each image's own
-        answer.
+        Target of the score: one for all images, one per image, or several for one image. None:
+        the highest-scoring class of each image.
     score : {"logit", "probability"}
-        Whether classes are scored before or after the last softmax or sigmoid.
+        Score of a class: before or after the final softmax or sigmoid.
     memory : float or str, optional
-        What the call may add to the process, as in ``"2GB"``; None: a quarter of what is free.
+        Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free memory.
     progress : callable, optional
-        Called as ``progress(done, total, what)``.
+        Called as ``progress(done, total, what)``; ``what`` describes the work.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Score-CAM: maps weighted by what the score is when only their places are shown."""
+"""Score-CAM: feature maps weighted by the score of the image masked by each."""
 
 from typing import Any
 
@@ -24,35 +24,35 @@ def scorecam(
     memory: float | str | None = None,
     progress: Progress = silent,
 ) -> Attribution:
-    """The maps of a layer, weighted by the score of the image seen through each: no gradients.
+    """Score-CAM: feature maps weighted by the score of the image masked by each; no gradients.
 
     Wang et al., "Score-CAM" (2020), section 3: ReLU(Σₖ softmax(ΔS)ₖ Aₖ). ΔSₖ is the score of the
-    image seen through map k, minus that of the black image; the map is brought to the size of the
-    image bilinearly, then to 0…1 by its minimum and maximum, and where it is 0 the image is black.
-    Takes one forward pass a map, shared by all targets of an image.
+    image masked by map k minus the score of a black image. The mask is the map, upsampled
+    bilinearly and scaled to 0…1 by its minimum and maximum; masked pixels are black. Takes one
+    forward pass per map, shared by all targets of an image.
 
     Parameters
     ----------
     net : Network
-        What is explained.
+        The network to explain.
     image
-        Everything that `Network.prepare` takes.
+        Image or images, as for `Network.prepare`.
     target : Target, int, str or a list of these, optional
-        What is scored; one image may have several, one explanation each. None: each image's own
-        answer.
+        Target of the score: one for all images, one per image, or several for one image. None:
+        the highest-scoring class of each image.
     layer : str, optional
-        Whose maps; None: `Network.default_layer`.
+        Layer to explain. None: `Network.default_layer`.
     score : {"logit", "probability"}
-        Whether classes are scored before or after the last softmax or sigmoid.
+        Score of a class: before or after the final softmax or sigmoid.
     memory : float or str, optional
-        What the call may add to the process, as in ``"2GB"``; None: a quarter of what is free.
+        Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free memory.
     progress : callable, optional
-        Called as ``progress(done, total, what)``.
+        Called as ``progress(done, total, what)``; ``what`` describes the work.
 
     Returns
     -------
     Attribution
-        ``values`` (N, h, w) of the size of the layer's maps, in units of the maps.
+        ``values`` (N, h, w), as large as the layer's maps, in units of the maps.
 
     Raises
     ------

@@ -25,39 +25,39 @@ def smoothgrad(
     memory: float | str | None = None,
     progress: Progress = silent,
 ) -> Attribution:
-    """The mean of ∂S/∂x over noisy copies of the image.
+    """SmoothGrad: the mean of ∂S/∂x over noisy copies of the image.
 
     Smilkov et al., "SmoothGrad" (2017), section 3.
 
     Parameters
     ----------
     net : Network
-        What is explained.
+        The network to explain.
     image
-        Everything that `Network.prepare` takes.
+        Image or images, as for `Network.prepare`.
     target : Target, int, str or a list of these, optional
-        What is scored; one image may have several, one explanation each. None: each image's own
-        answer.
+        Target of the score: one for all images, one per image, or several for one image. None:
+        the highest-scoring class of each image.
     n : int
-        How many copies, at least 1.
+        Number of copies, at least 1.
     noise : float
-        The standard deviation of the noise, as a share of the range (maximum − minimum) of the
+        Standard deviation of the noise, as a fraction of the range (maximum − minimum) of the
         prepared image.
     seed : int
-        Of NumPy's generator: the same noise on every backend, for every image of that size and in
-        batches of any length.
+        Random seed. The noise depends only on the seed and the image size, not on the backend or
+        the batch size.
     score : {"logit", "probability"}
-        Whether classes are scored before or after the last softmax or sigmoid.
+        Score of a class: before or after the final softmax or sigmoid.
     memory : float or str, optional
-        What the call may add to the process, as in ``"2GB"``; None: a quarter of what is free.
+        Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free memory.
     progress : callable, optional
-        Called as ``progress(done, total, what)``.
+        Called as ``progress(done, total, what)``; ``what`` describes the work.
 
     Returns
     -------
     Attribution
-        ``values`` (N, H, W, C), signed, score per network unit; ``score`` is that of the image
-        without noise.
+        ``values`` (N, H, W, C), signed, score per network unit; ``score`` is the score of
+        the image without noise.
 
     Raises
     ------

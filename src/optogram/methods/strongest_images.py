@@ -1,4 +1,4 @@
-"""Which photos of a folder fire each filter most, and where in them."""
+"""The photos that activate each filter most, and the receptive fields in them."""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -37,55 +37,55 @@ def strongest_images(
     memory: float | str | None = None,
     progress: Progress = silent,
 ) -> StrongestImages:
-    """For each filter of a layer, the photos in which it answers most, and where in them.
+    """For each filter of a layer, the photos that activate it most, and where.
 
     Zeiler and Fergus, "Visualizing and understanding convolutional networks" (2014), figure 2,
-    shows such windows. Photos are read one batch at a time, and only numbers are kept of them.
+    shows such windows. Photos are read in batches and not kept in memory.
 
     Parameters
     ----------
     net : Network
-        What is looked into; only the steps up to the layer are run.
+        The network; only the steps up to the layer are run.
     layer : str
-        A layer whose output is maps.
+        Name of a layer with feature maps.
     photos : path of a folder, or sequence of what `Network.prepare` takes
-        Of a folder all pictures, those of its subfolders too, in the order of their names.
+        A folder stands for all images in it and its subfolders, sorted by name.
     top : int
-        How many photos a filter, at least 1; each photo counts once a filter.
+        Number of photos per filter, at least 1. Each photo counts once per filter.
     filters : iterable of int, optional
-        Which ones; None: all of the layer.
+        Filter numbers. None: all filters of the layer.
     fit : {"stretch", "crop", "pad"}
-        How a photo becomes as large as the network takes; see `Network.prepare`.
+        How photos are brought to the input size; see `Network.prepare`.
     size : (height, width), optional
-        For networks that take any size; None: 224×224 there.
+        Input size, for networks that take any size. None: 224×224 for these.
     checkpoint : path, optional
-        A file that keeps what is known so far. A run that was interrupted goes on from it, and a
-        folder to which photos were added is looked through for those alone. Photos are told by
-        their content, so that one replaced under its name makes another run.
+        A file for intermediate results: an interrupted run continues from it. If photos were
+        added to the folder, only these are processed. Photos are identified by content: a photo
+        that was replaced makes this another run.
     memory : float or str, optional
-        What the call may add to the process, as in ``"2GB"``; None: a quarter of what is free.
+        Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free memory.
     progress : callable, optional
-        Called as ``progress(done, total, what)``.
+        Called as ``progress(done, total, what)``; ``what`` describes the work.
 
     Returns
     -------
     StrongestImages
-        ``values`` (filters, top): the largest answer in each photo, strongest first, with its
-        photo, its place in the map and its window in the photo. Photos of a folder that cannot be
-        read are left out: ``unread`` names them, and a warning each says why.
+        ``values`` (filters, top): the largest activation in each photo, strongest first, with the
+        photo, the position in the map and the window in the photo. Photos of a folder that cannot
+        be read are skipped: ``unread`` lists them, and a warning for each gives the reason.
 
     Raises
     ------
     InputError
-        If the layer makes no maps, there is no photo that can be read, one of a list cannot be
-        read, a filter does not exist, or ``checkpoint`` belongs to another network, layer or set of
+        If the layer has no feature maps, no photo can be read, a photo of a list cannot be read,
+        a filter does not exist, or ``checkpoint`` belongs to another network, layer or set of
         photos.
     """
     step = net.step(layer)
     if len(step.shape) != 4:
         raise InputError(
-            f"{layer!r} makes no maps, its output has the shape {step.shape}: "
-            "name a layer before the maps are flattened or averaged."
+            f"{layer!r} has no feature maps, its output has the shape {step.shape}: "
+            "choose a layer before the maps are flattened or averaged."
         )
     top = whole("top", top, 1)
     names, sources = _listed(photos)
@@ -111,7 +111,7 @@ def strongest_images(
             except PhotoError as error:
                 if not is_folder:
                     raise
-                unread[i] = f"Left out: {error}"
+                unread[i] = f"Skipped: {error}"
         return pictures
 
     try:
@@ -156,18 +156,18 @@ def strongest_images(
 
 @dataclass
 class _Strongest:
-    """The strongest answers so far, and of which photos they are.
+    """The strongest activations so far, and their photos.
 
     Attributes
     ----------
     values, places : ndarray of shape (filters, top)
-        Answers, strongest first, and their flat positions in the map.
+        Activations, strongest first, and their flat positions in the map.
     photos : ndarray of str, of the same shape
-        Names; "" where there are not so many photos yet.
+        Names of photos; "" where there are fewer photos so far.
     done : dict of str to str
-        The photos looked at, and what tells each from others under its name.
+        The photos processed, with a hash of the content of each.
     unread : dict of str to str
-        Those among them that could not be read, and why.
+        Those that could not be read, with the reason.
     """
 
     values: np.ndarray
@@ -178,13 +178,13 @@ class _Strongest:
 
     @classmethod
     def begin(cls, filters: int, top: int) -> "_Strongest":
-        """Nothing is known."""
+        """The state before the first photo."""
         shape = (filters, top)
         nothing = np.full(shape, -np.inf, np.float32)
         return cls(nothing, np.zeros(shape, np.int64), np.full(shape, "", object), {}, {})
 
     def add(self, peaks: np.ndarray, names: Sequence[str]) -> None:
-        """Take in the ``peaks`` (n, filters, 2) of photos: largest answer, and where."""
+        """Add the ``peaks`` (n, filters, 2) of photos: largest activation and its position."""
         count, top = self.values.shape
         values = np.hstack([self.values, peaks[..., 0].T])
         places = np.hstack([self.places, peaks[..., 1].T.astype(np.int64)])
@@ -195,17 +195,16 @@ class _Strongest:
         )
 
     def write(self, ledger: Ledger) -> None:
-        """Keep all of it in a file."""
+        """Write a checkpoint."""
         ledger.write(
             {"values": self.values, "places": self.places, "photos": self.photos.astype(str)},
             {"done": self.done, "unread": self.unread},
         )
 
     def read(self, ledger: Ledger, sources: Mapping[str, Any]) -> "_Strongest":
-        """What `write` kept; the object itself where there is no such file yet.
+        """The state in the checkpoint, or this state if there is no checkpoint.
 
-        ``sources`` are the photos by name. One that could not be read before, and has changed, is
-        tried again.
+        ``sources`` are the photos by name. An unreadable photo that has changed is tried again.
         """
         kept = ledger.read()
         if kept is None:
@@ -214,7 +213,7 @@ class _Strongest:
         try:
             found = _Strongest(**arrays, done=dict(texts["done"]), unread=dict(texts["unread"]))
             found.photos = found.photos.astype(str).astype(object)
-        # Whoever changed the file may have left out or reshaped anything.
+        # In a modified file anything may be missing or have another shape.
         except (KeyError, TypeError, ValueError) as error:
             raise ledger.damaged() from error
         pairs = ((found.values, "f"), (found.places, "i"), (found.photos, "O"))
@@ -268,7 +267,7 @@ def _filters(filters: Iterable[int] | None, count: int, layer: str) -> list[int]
 
 
 def _windows(net: Network, index: int, size: tuple[int, int], positions: np.ndarray) -> np.ndarray:
-    """What elements at ``positions`` (..., 2) see: (top, left, bottom, right), cut at borders."""
+    """Receptive fields of ``positions`` (..., 2): (top, left, bottom, right), clipped."""
     field = net.geometry(size)[index].receptive_field
     if field.is_whole:
         whole = np.array([0, 0, *size], np.float32)

@@ -59,10 +59,9 @@ def report(
     fit : {"stretch", "crop", "pad"}
         How photos become as large as the network takes; see `Network.prepare`.
     memory : float or str, optional
-        What the computation may add to the process, as in ``"2GB"``; None: a quarter of what is
-        free.
+        Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free memory.
     progress : callable, optional
-        Called as ``progress(done, total, what)``, over the whole report.
+        Called as ``progress(done, total, what)``; ``what`` describes the work.
 
     Returns
     -------

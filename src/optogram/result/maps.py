@@ -133,7 +133,7 @@ class FeatureMaps(OfPhotos, Result):
         cell : int, optional
             Longer side of a map in its picture, in pixels; None: legible.
         progress : callable, optional
-            Called as ``progress(done, total, what)``.
+            Called as ``progress(done, total, what)``; ``what`` describes the work.
         **style
             See `optogram.render.heatmap`. By default ``scale`` is the `scale` of the layer, and
             each cell of a map is a block.

@@ -1,4 +1,4 @@
-"""The options that say which method is asked what, and asking it."""
+"""Options of attribution methods, and calling a method with them."""
 
 import functools
 import inspect
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Asked:
-    """What the user asks of photos.
+    """The attribution that the user asked for.
 
     Attributes
     ----------
     methods : list of str
-        Each once.
+        Names of methods, without duplicates.
     target : list of Target, or None
-        None for each photo's own answer.
+        None: the highest-scoring class of each photo.
     seed, memory
         As given.
     options : mapping
-        What methods are given, those that take it.
+        Keyword arguments for the methods that take them.
     """
 
     methods: list[str]
@@ -42,7 +42,7 @@ class Asked:
 
     @property
     def count(self) -> int:
-        """How many maps each method makes of a photo."""
+        """Number of maps per method and photo."""
         return 1 if self.target is None else len(self.target)
 
     def ask(self, net: "Network", method: str, image: Any, progress: Progress) -> "Attribution":
@@ -56,7 +56,7 @@ class Asked:
 
 
 def attribution_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of `Asked`, which the command gets as one argument, ``asked``."""
+    """Add the options of `Asked`, which the command receives as ``asked``."""
 
     @functools.wraps(command)
     def gathered(
@@ -103,87 +103,85 @@ def attribution_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 type=click.Choice([*ATTRIBUTIONS, "all"]),
                 default=("gradcam",),
                 show_default=True,
-                help="What to ask; may be given several times.",
+                help="Attribution method; repeatable.",
             ),
             click.option(
                 "--target",
                 "targets",
                 metavar="CLASS",
                 multiple=True,
-                help="A class to explain, by number, name or WordNet id; may be given several "
-                "times.  [default: each photo's own answer]",
+                help="Class to explain: number, name or WordNet id; repeatable.  [default: the "
+                "highest-scoring class of each photo]",
             ),
             click.option(
                 "--against",
                 metavar="CLASS",
-                help="Explain each target minus this class: why this and not that.",
+                help="Explain the difference to this class: target minus other.",
             ),
             click.option(
                 "--region",
                 metavar="TOP,LEFT,BOTTOM,RIGHT",
-                help="Where a class is explained that a network scores at every position, in "
-                "pixels of its output.  [default: everywhere]",
+                help="Region of a segmentation output to explain, in pixels of the output.  "
+                "[default: all of it]",
             ),
             click.option(
                 "--layer",
                 metavar="NAME",
-                help="Whose maps, for methods that look at a layer.  [default: the last one that "
-                "makes maps]",
+                help="Layer, for methods that explain one.  [default: the last one with feature "
+                "maps]",
             ),
             click.option(
                 "--score",
                 type=click.Choice(["logit", "probability"]),
                 default="logit",
                 show_default=True,
-                help="What is explained of a class.",
+                help="Score to explain.",
             ),
             click.option(
                 "--rectify/--no-rectify",
                 default=True,
                 show_default=True,
-                help="Whether Grad-CAM leaves out the places that speak against the target.",
+                help="Whether Grad-CAM sets negative values to zero.",
             ),
             click.option(
                 "--patch",
                 type=int,
-                help="How many pixels of a side occlusion covers.  [default: a seventh]",
+                help="Side of the occluding patch, in pixels.  [default: a seventh of the image]",
             ),
             click.option(
                 "--stride",
                 type=int,
-                help="How far the patch moves, in pixels.  [default: half of it]",
+                help="Step of the patch, in pixels.  [default: half the patch]",
             ),
             click.option(
                 "--margin",
                 default=0,
                 show_default=True,
-                help="Pixels covered beyond the patch on every side.",
+                help="Pixels covered around the patch on every side.",
             ),
             click.option(
                 "--fill",
                 metavar="COLOR",
                 default="127.5",
                 show_default=True,
-                help='What covers: a gray in 0..255, "mean" or "blur".',
+                help='Fill of the patch: a gray level in 0..255, "mean" or "blur".',
             ),
             click.option(
                 "--fill-space",
                 type=click.Choice(["display", "network"]),
                 default="display",
                 show_default=True,
-                help="Whether a number given as --fill is a gray, or in units of the network.",
+                help="Units of a number given as --fill: gray levels, or network units.",
             ),
             click.option(
                 "--baseline",
                 metavar="NAME|GRAY|PHOTO",
                 default="black",
                 show_default=True,
-                help='Where integrated gradients begin: "black", "white", "gray", "mean", "blur", '
-                "a gray in 0..255, or a photo.",
+                help='Baseline of integrated gradients: "black", "white", "gray", "mean", '
+                '"blur", a gray level in 0..255, or a photo.',
             ),
-            click.option(
-                "--seed", default=0, show_default=True, help="Of everything that is drawn."
-            ),
+            click.option("--seed", default=0, show_default=True, help="Random seed."),
             memory_option,
         )
     ):
@@ -196,23 +194,23 @@ def memory_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--memory",
         metavar="SIZE",
-        help='What the computation may add to the process, as in "2GB".  [default: a quarter of '
-        "what is free]",
+        help='Memory budget in bytes, or with a unit, such as "2GB".  [default: a quarter of the '
+        "free memory]",
     )(command)
 
 
 def _methods(names: tuple[str, ...]) -> list[str]:
-    """The methods named, each once; "all" stands for every one."""
+    """The methods named, without duplicates; "all" stands for every method."""
     return list(ATTRIBUTIONS) if "all" in names else list(dict.fromkeys(names))
 
 
 def _targets(targets: tuple[str, ...], against: str | None, region: str | None) -> Any:
-    """The targets named; None for each photo's own answer."""
+    """The targets named; None for the highest-scoring class of each photo."""
     import optogram
 
     if not targets:
         if against or region:
-            raise click.UsageError("--against and --region need a --target.")
+            raise click.UsageError("--against and --region need --target.")
         return None
     where = None if region is None else box(region)
     classes = [optogram.Class(class_label(target), where) for target in targets]
@@ -222,7 +220,7 @@ def _targets(targets: tuple[str, ...], against: str | None, region: str | None) 
 
 
 def warn(who: str, result: Any, told: set[str]) -> None:
-    """Say a result's warnings on standard error, each once."""
+    """Print the warnings of a result on standard error, each once."""
     for warning in result.warnings:
         if warning not in told:
             told.add(warning)

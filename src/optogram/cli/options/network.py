@@ -1,4 +1,4 @@
-"""The options that say which network, and opening it."""
+"""Options that choose a network, and opening it."""
 
 import os
 import sys
@@ -21,7 +21,7 @@ DEFAULT = "efficientnet-lite0"
 
 
 def network_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that `open_network` takes, but for the model itself."""
+    """Add the options of `open_network`, except the model itself."""
     for option in reversed(
         (
             click.option(
@@ -29,23 +29,23 @@ def network_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 metavar="imagenet|random|FILE",
                 default="imagenet",
                 show_default=True,
-                help="The weights of a network given by name; random ones are the same each time.",
+                help="Weights of a network given by name; random weights are reproducible.",
             ),
             click.option(
                 "--preprocess",
                 metavar="NAME",
-                help="What pixels become before they are fed: caffe, tf, torch, unit (0…1), lite "
-                "or none.  [default: what the network is known to need]",
+                help="Preprocessing of pixels: caffe, tf, torch, unit (0…1), lite or none.  "
+                "[default: from the network]",
             ),
             click.option(
                 "--labels",
                 metavar="FILE",
-                help="The names of the classes, one a line, or a .json file.",
+                help="Class names: a text file with one per line, or a .json file.",
             ),
             click.option(
                 "--input",
                 metavar="NAME",
-                help="Which of several inputs is the picture.",
+                help="Name of the image input, if there are several inputs.",
             ),
             click.option(
                 "--fixed",
@@ -56,13 +56,13 @@ def network_options(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option(
                 "--output",
                 metavar="NAME",
-                help="Which of several outputs is explained.",
+                help="Name of the output to explain, if there are several.",
             ),
             click.option(
                 "--trust",
                 is_flag=True,
-                help="Also open a model file that holds code of its own. That code runs on this "
-                "machine with your rights: only for files from people you trust.",
+                help="Also open model files that contain code. The code runs on this machine "
+                "with your rights: use only with files from people you trust.",
             ),
         )
     ):
@@ -77,7 +77,7 @@ def model_option(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="NAME|FILE",
         default=DEFAULT,
         show_default=True,
-        help="A classifier of keras.applications by name, or a .keras or .h5 file.",
+        help="Classifier of keras.applications by name, or a .keras or .h5 file.",
     )(command)
 
 
@@ -88,12 +88,12 @@ def fit_option(command: Callable[..., Any]) -> Callable[..., Any]:
         type=click.Choice(["stretch", "crop", "pad"]),
         default="stretch",
         show_default=True,
-        help="How a photo becomes as large as the network takes.",
+        help="How photos are brought to the input size: stretch, crop the center, or pad.",
     )(command)
 
 
 NETWORK_OPTIONS = ("weights", "preprocess", "labels", "input", "fixed", "output", "trust")
-"""What `network_options` adds, as `open_network` takes it."""
+"""Names of the options that `network_options` adds."""
 
 
 def open_network(
@@ -106,7 +106,7 @@ def open_network(
     output: str | None,
     trust: bool,
 ) -> "Network":
-    """The network that the options name; what it wants known goes to standard error."""
+    """Open the network that the options choose; print its warnings on standard error."""
     start_backend()
     from optogram import load  # raises where there is no backend
 
@@ -130,9 +130,9 @@ def open_network(
 
 
 def matching_layers(net: "Network", layers: tuple[str, ...]) -> list[str]:
-    """The layers named, patterns replaced by those that make maps and match.
+    """The layers named; a pattern stands for the matching layers with feature maps.
 
-    A layer may be called as a pattern is written: its own name goes first.
+    A layer whose name looks like a pattern is found by its name.
     """
     found: dict[str, None] = {}
     names = {step.name for step in net.graph.steps}
@@ -146,18 +146,18 @@ def matching_layers(net: "Network", layers: tuple[str, ...]) -> list[str]:
             if fnmatchcase(layer.name, name) and len(layer.output_shape) == 4
         ]
         if not matching:
-            raise click.BadParameter(f"No layer that makes maps is called {name!r}.")
+            raise click.BadParameter(f"No layer with feature maps matches {name!r}.")
         found.update(dict.fromkeys(matching))
     return list(found)
 
 
 def made_folder(name: str) -> Path:
-    """The folder ``name``, made where it is missing.
+    """The folder ``name``, created if missing.
 
     Raises
     ------
     OutputError
-        If it cannot be made.
+        If it cannot be created.
     """
     from optogram.errors import OutputError
 
@@ -165,14 +165,14 @@ def made_folder(name: str) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
-        raise OutputError(f"{name} is taken by a file: give the name of a folder.") from None
+        raise OutputError(f"{name} is a file: give the name of a folder.") from None
     except OSError as error:
-        raise OutputError(f"{name} cannot be made: {error.strerror or error}.") from error
+        raise OutputError(f"{name} cannot be created: {error.strerror or error}.") from error
     return folder
 
 
 def start_backend() -> None:
-    """Import Keras on a backend that is installed, without the backend's own chatter."""
+    """Import Keras on an installed backend, without the log messages of that backend."""
     from optogram import backend
 
     notice = backend.fall_back()
@@ -187,9 +187,9 @@ def start_backend() -> None:
 
 @contextmanager
 def _standard_error_kept_back() -> Iterator[None]:
-    """Hold back what libraries write to standard error; let it out if they raise.
+    """Hold back what libraries write to standard error; release it if they raise.
 
-    TensorFlow writes from C++ before any setting of its own takes effect.
+    TensorFlow writes from C++ before its own log settings take effect.
     """
     sys.stderr.flush()
     with tempfile.TemporaryFile() as kept:

@@ -84,7 +84,7 @@ class Windowed:
         places : int ndarray of shape (P, 2)
             For each change, which of the rows and which of the columns.
         memory : float or str, optional
-            What the computation may add to the process, beside the arrays returned.
+            Memory budget, without the arrays returned.
         progress : callable, optional
             Told of changes done.
 

@@ -54,7 +54,7 @@ class Plan:
     score : {"logit", "probability"}
         How classes are scored.
     seed : int
-        Of all that is drawn.
+        Random seed.
     frames : int
         How many pictures on the way are kept of each target.
     """

@@ -106,7 +106,7 @@ class Covering:
     patch, stride, fill, fill_space, margin, score, incremental
         See `occlusion`.
     memory : float or str, optional
-        What a call may add to the process.
+        Memory budget.
     together : int, optional
         About how many positions of an image are asked for at a time; None: all.
 
