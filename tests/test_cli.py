@@ -238,7 +238,7 @@ def test_options_out_of_range(run):
         (lambda net, x: og.saliency(net, x, 1.5), "1.5"),
         (lambda net, x: og.saliency(net, x, [0, 1, 2], score="loss"), "probability"),
         (lambda net, x: og.gradcam(net, x, layer="con"), "'conv'"),
-        (lambda net, x: og.gradcam(net, x, layer="dense"), "makes no maps"),
+        (lambda net, x: og.gradcam(net, x, layer="dense"), "has no feature maps"),
         (lambda net, x: og.occlusion(net, x, patch=40), "32×32"),
         (lambda net, x: og.occlusion(net, x, fill="gray"), "gray"),
         (lambda net, x: og.occlusion(net, x, fill=300), "0..255"),
@@ -413,7 +413,7 @@ def test_strongest_draws_the_photos_of_filters(run, model_file, photos):
         (("explain", CAT, "--target", "crane"), "names 2 classes"),
         (("explain", CAT, "--layer", "nowhere"), "no layer 'nowhere'"),
         (("explain", CAT, "--memory", "much"), "memory"),
-        (("check", CAT, "--layer", "predictions"), "makes no maps"),
+        (("check", CAT, "--layer", "predictions"), "has no feature maps"),
         (("strongest", "gone", "--layer", "stem_conv"), "no folder"),
     ],
 )
@@ -584,7 +584,7 @@ def test_a_sheet_of_filters_that_never_fire_does_not_keep_the_others(run, tmp_pa
     status, out, err = run(*asked, "--filters", "all")
     assert (status, [line.split(":")[0] for line in out.splitlines()]) == (0, ["conv_1"])
     assert "Warning: conv_0 is skipped: The gradient of conv, filter 0 is zero" in err
-    assert "is zero everywhere" in refused(run(*asked, "--filters", "0", "--seed", 1))
+    assert "is zero at the start image" in refused(run(*asked, "--filters", "0", "--seed", 1))
 
 
 def test_maximize_classes_from_a_photo(run, model_file):

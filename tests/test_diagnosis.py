@@ -53,7 +53,7 @@ def test_a_map_that_is_zero_says_that_nothing_speaks_for_the_target(method):
     assert not found.values[0].any()
     (warning,) = found.warnings
     assert "0 (0)" in warning or net.labels.names[0] in warning
-    assert "zero everywhere: nothing in this image speaks for it" in warning
+    assert "zero everywhere: no part of this image raises its score" in warning
 
 
 @pytest.mark.parametrize("method", CAMS[:-1])
@@ -110,7 +110,7 @@ def test_a_gradient_that_vanished_is_named(method):
     found = method(net, X, ["off", "on"], **layer)
     where = "'maps'" if layer else "the image"
     (warning,) = found.warnings
-    assert f"The gradient of off (0) at {where} is zero everywhere: it vanished" in warning
+    assert f"The gradient of off (0) at {where} is zero everywhere, because of inactive" in warning
 
 
 # -- scores ----------------------------------------------------------------------------------------

@@ -571,7 +571,7 @@ def half_dead():
 
 
 def test_a_filter_that_never_fires_is_an_error(half_dead):
-    with pytest.raises(InputError, match=r"conv, filter 0 is zero everywhere.*:pre") as error:
+    with pytest.raises(InputError, match=r"conv, filter 0 is zero at the start image.*:pre") as error:
         og.maximize(half_dead, og.Filter("conv", 0), PLAIN, size=(16, 16))
     assert "\n" not in str(error.value)
 
@@ -599,7 +599,7 @@ def test_a_filter_that_is_shut_for_noise_is_opened_by_redirected_gradients():
         "size": (16, 16),
         "steps": 8,
     }
-    with pytest.raises(InputError, match="zero everywhere"):
+    with pytest.raises(InputError, match="zero at the start image"):
         og.maximize(net, og.Filter("conv", 0), "tutorial", units="network", **climb)
     found = og.maximize(
         net, og.Filter("conv", 0), "tutorial", units="network", redirected=6, **climb
@@ -612,7 +612,7 @@ def test_a_filter_that_is_shut_for_noise_is_opened_by_redirected_gradients():
 
 
 def test_redirected_gradients_do_not_make_a_dead_filter_alive(half_dead):
-    with pytest.raises(InputError, match="zero everywhere"):
+    with pytest.raises(InputError, match="zero at the start image"):
         og.maximize(half_dead, og.Filter("conv", 0), PLAIN, size=(16, 16), redirected=2)
 
 

@@ -537,7 +537,7 @@ def test_feature_maps_of_every_convolution_and_pooling_without_names(net, x):
 
 
 def test_layers_that_cannot_be_looked_at(net, x):
-    with pytest.raises(InputError, match="makes no maps"):
+    with pytest.raises(InputError, match="has no feature maps"):
         og.feature_maps(net, x, "predictions")
     with pytest.raises(InputError, match="no convolution but a Concatenate"):
         og.kernels(net, "mixed")
@@ -545,7 +545,7 @@ def test_layers_that_cannot_be_looked_at(net, x):
 
 @pytest.mark.parametrize("method", CAMS)
 def test_layers_that_cannot_be_explained_at(method, net, x):
-    with pytest.raises(InputError, match="makes no maps"):
+    with pytest.raises(InputError, match="has no feature maps"):
         method(net, x, layer="predictions")
     with pytest.raises(InputError, match=r"'branch2'.*'branch5'"):
         method(net, x, layer="branch2")
@@ -614,7 +614,7 @@ def test_maps_that_say_nothing_are_warned_of():
     x = networks.images_for(model)
     found = og.gradcam(net, x, 1)
     assert len(found.warnings) == 2
-    assert all("zero everywhere: it vanished" in warning for warning in found.warnings)
+    assert all("zero everywhere, because of inactive" in warning for warning in found.warnings)
     speaking = og.Network(networks.build("linear"), "none")
     assert og.gradcam(speaking, x, 1, rectify=False).warnings == ()
 

@@ -60,7 +60,7 @@ def test_pictures_of_such_a_network_are_pixels():
     found = og.maximize(net, og.Filter("conv", 0), "tutorial", steps=3, size=(12, 12))
     assert found.images.std() > 1
     doubts = og.saliency(net, (PHOTO[None] / 255).astype("float32"), 0).warnings
-    assert any("prepared before, and now again" in words for words in doubts)
+    assert any("prepared before; pass the photo itself" in words for words in doubts)
 
 
 def test_weights_that_read_plain_pixels_too_are_no_sign():

@@ -138,7 +138,7 @@ def test_probes_that_cannot_be(net, x):
         og.occlusion_probe(net, x)
     probe = og.occlusion_probe(net, x[:1], patch=4)
     for place in ((-4, 0), (0, 999)):
-        with pytest.raises(InputError, match="off the image"):
+        with pytest.raises(InputError, match="outside the image"):
             probe(*place)
     with pytest.raises(InputError, match="patch"):
         og.occlusion_probe(net, x[:1], patch=0)

@@ -167,7 +167,7 @@ def test_photos_that_cannot_be_read_are_left_out_and_named(net, folder, pictures
     found = og.strongest_images(net, "stem", folder, 2)
     assert len(found.photos) == 8
     assert found.unread == (str(folder / "0b.png"),)
-    (warning,) = (w for w in found.warnings if w.startswith("Left out: "))
+    (warning,) = (w for w in found.warnings if w.startswith("Skipped: "))
     assert "0b.png" in warning and "no picture" in warning
     with pytest.raises(PhotoError, match=r"0b\.png"):
         og.strongest_images(net, "stem", [folder / "0b.png", *pictures], 2)
@@ -213,7 +213,7 @@ def test_it_is_saved_and_drawn_from_the_files_again(net, folder, pictures, tmp_p
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"layer": "predictions"}, "makes no maps"),
+        ({"layer": "predictions"}, "has no feature maps"),
         ({"layer": "steem"}, "'stem'"),
         ({"top": 0}, "top"),
         ({"filters": [4]}, "4 filters"),

@@ -1,1 +1,1 @@
-"""Climbing a score by its gradient: what `maximize` is made of."""
+"""Gradient ascent: the parts of `maximize`."""

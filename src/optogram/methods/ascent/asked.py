@@ -1,4 +1,4 @@
-"""What `maximize` is asked, read and found to be possible."""
+"""Validation of the arguments of `maximize`."""
 
 import dataclasses
 import os
@@ -23,26 +23,26 @@ _GRAY = 127.5
 
 @dataclass(frozen=True)
 class Asked:
-    """What `maximize` was asked, read and found to be possible.
+    """The validated arguments of `maximize`.
 
     Attributes
     ----------
     net : Network
-        Whose scores.
+        The network.
     targets : tuple of Target
-        One a picture.
+        One per image.
     recipe : Recipe
-        How they are climbed.
+        The recipe, with all changes.
     canvas : (height, width)
-        Of the pictures.
+        Size of the images.
     plans : list of (Plan, list of int)
-        Which targets are climbed together, by their places, and how.
+        Groups of targets that are maximized together, by index, with the plan of each group.
     photo : ndarray or None
-        What pictures start from; see `begin`.
+        Start images; see `begin`.
     every : int or None
-        After how many steps a frame is kept.
+        Number of steps between frames.
     parameters : mapping
-        What is kept in the result.
+        ``parameters`` of the result.
     """
 
     net: Network
@@ -56,16 +56,16 @@ class Asked:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The targets in words."""
+        """Descriptions of the targets."""
         return tuple(target.describe(self.net) for target in self.targets)
 
     @property
     def steps(self) -> int:
-        """Of all targets together."""
+        """Number of steps of all targets together."""
         return len(self.targets) * self.recipe.steps
 
     def start_of(self, batch: np.ndarray) -> np.ndarray | None:
-        """What the targets at the places ``batch`` start from."""
+        """Start images of the targets with the indices ``batch``."""
         has_own = self.photo is not None and self.photo.ndim == 4 and len(self.photo) > 1
         return self.photo[batch] if self.photo is not None and has_own else self.photo
 
@@ -81,7 +81,7 @@ def read(
     seed: int,
     frames: int | None,
 ) -> Asked:
-    """The arguments of `maximize`; InputError where they cannot be used."""
+    """The validated arguments of `maximize`; InputError if they cannot be used."""
     seed = whole("seed", seed, 0, MOST_SEED)
     frames = None if frames is None else whole("frames", frames, 1)
     net.score_output(score)
@@ -98,12 +98,15 @@ def read(
     canvas = _canvas(net, groups, size, as_layer)
     if 2 * recipe.crop >= min(canvas):
         raise InputError(
-            f"Nothing is left of {canvas[0]}×{canvas[1]} pixels when {recipe.crop} on each side "
-            "are not shown: make crop smaller."
+            f"Cropping {recipe.crop} pixels on each side leaves nothing of "
+            f"{canvas[0]}×{canvas[1]} pixels: use a smaller crop."
         )
     photo = _photo(net, start, canvas, recipe)
     if photo is not None and photo.ndim == 4 and len(photo) not in (1, len(targets)):
-        raise InputError(f"Got {len(photo)} starts for {len(targets)} targets: give one, or each.")
+        raise InputError(
+            f"Got {len(photo)} start images for {len(targets)} targets: give one, or "
+            "one per target."
+        )
     plans = []
     for wanted, members in groups.items():
         kept = recipe.steps // frames if frames else 0
@@ -123,7 +126,7 @@ def read(
 
 
 def _are_means(net: Network, targets: tuple[Target, ...], score: str) -> bool:
-    """Whether each target is a mean over maps, which pictures of any size have."""
+    """Whether each target is a mean over maps, which is defined for images of any size."""
     shares = [
         np.count_nonzero(array.any(axis=-1)) > 1 or array.shape[:-1] == (1, 1)
         for target in targets
@@ -139,7 +142,7 @@ def _are_means(net: Network, targets: tuple[Target, ...], score: str) -> bool:
 
 
 def _takes(net: Network, size: tuple[int, int], wanted: Sequence[Output]) -> bool:
-    """Whether images of ``size`` go through the steps up to ``wanted``."""
+    """Whether the steps up to ``wanted`` accept images of ``size``."""
     try:
         net.geometry(size, wanted)
     except InputError:
@@ -153,7 +156,7 @@ def _canvas(
     size: tuple[int, int] | None,
     as_layer: bool,
 ) -> tuple[int, int]:
-    """(height, width) of the pictures."""
+    """(height, width) of the images to make."""
     sides = net.nominal_size if size is None else size
     height, width = (whole("size, height and width,", side, 1) for side in sides)
     if not as_layer:
@@ -162,15 +165,15 @@ def _canvas(
     shapes = {net.shape(output, (height, width)) for output in layers}
     if len(shapes) != 1 or len(next(iter(shapes))) != 3:
         raise InputError(
-            "as_layer makes pictures as large as the maps of one layer: name targets in one layer "
-            "that makes maps."
+            "as_layer makes images as large as the maps of one layer: all targets must be in one "
+            "layer with feature maps."
         )
     ((rows, columns, _),) = shapes
     return rows, columns
 
 
 def _photo(net: Network, start: Any, canvas: tuple[int, int], recipe: Recipe) -> np.ndarray | None:
-    """What pictures start from in network units: (H, W, C) to add noise to, or (N, H, W, C)."""
+    """Start images in network units: (H, W, C), to which noise is added, or (N, H, W, C)."""
     if start is None:
         return None
     if isinstance(start, str) and start == "gray":
@@ -181,23 +184,24 @@ def _photo(net: Network, start: Any, canvas: tuple[int, int], recipe: Recipe) ->
         return np.asarray(net.preparation.to_network(picture), np.float32)
     if recipe.parametrization != "pixels":
         raise InputError(
-            f"The recipe climbs by {recipe.parametrization}, not by pixels: start from a picture."
+            f"The recipe optimizes {recipe.parametrization}, not pixels, so it cannot start from "
+            "an array of floats: start from a photo."
         )
     if start.shape[1:] != (*canvas, net.channels) or not np.isfinite(start).all():
         raise InputError(
-            f"A start of floats has the shape (N, {canvas[0]}, {canvas[1]}, {net.channels}), all "
-            f"finite, here: got {start.shape}."
+            f"A start array must have the shape (N, {canvas[0]}, {canvas[1]}, {net.channels}) and "
+            f"finite values: got {start.shape}."
         )
     return np.ascontiguousarray(start, np.float32)
 
 
 def _named(start: Any) -> str | None:
-    """What the result keeps of the start: "gray", the name of a file, or what kind it was."""
+    """The start for ``parameters``: "gray", a file name, "array" or "picture"."""
     if start is None or isinstance(start, str | os.PathLike):
         return None if start is None else os.fspath(start)
     return "array" if isinstance(start, np.ndarray) else "picture"
 
 
 def _plain(value: Any) -> Any:
-    """A field of a recipe as a file can keep it."""
+    """A field of a recipe for ``parameters``."""
     return tuple(map(str, value)) if isinstance(value, tuple) else value

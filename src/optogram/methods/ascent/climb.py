@@ -1,4 +1,4 @@
-"""The climb: many targets at a time, in one compiled loop."""
+"""Gradient ascent on a batch of targets, in one compiled loop."""
 
 import math
 import time
@@ -24,39 +24,39 @@ from optogram.network.network import Network
 from optogram.target import Target, stacked_weights
 
 _SECONDS = 2.0
-"""How long one call of the compiled loop shall take, about: after each there is progress."""
+"""Target duration of one call of the compiled loop; progress is reported after each."""
 _PUBLISHED_SIDE = 128
-"""Pixels a side that Lucid's transforms are published for."""
+"""Side in pixels for which the parameters of Lucid's transforms are published."""
 _OF_A_PICTURE = 16
-"""About how many numbers a pixel takes while it is climbed: moments, spectra, copies."""
+"""Approximate number of floats per pixel during ascent: moments, spectra, copies."""
 _OF_A_VIEW = 12
-"""About how many a pixel of a view takes: what four neighbors give it, there and back."""
+"""Approximate number of floats per pixel of a view: four neighbors, forward and backward."""
 _PATIENCE = 16
-"""After so many steps without any gradient a batch is given up."""
+"""A batch without any gradient is abandoned after this many steps."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is climbed, and how.
+    """What to maximize, and how.
 
     Attributes
     ----------
     net : Network
-        Whose scores.
+        The network.
     recipe : Recipe
-        How, its transforms fitted to the size.
+        The recipe, with transforms scaled to the size.
     size : (height, width)
-        Of the pictures.
+        Size of the images.
     fed : (height, width)
-        Of the views of them that the network is shown.
+        Size of the views that are fed to the network.
     scored : tuple of Output
-        What the scores are read from.
+        Outputs that the scores are computed from.
     score : {"logit", "probability"}
-        How classes are scored.
+        Score of a class.
     seed : int
         Random seed.
     frames : int
-        How many pictures on the way are kept of each target.
+        Number of intermediate images kept per target.
     """
 
     net: Network
@@ -70,7 +70,7 @@ class Plan:
 
     @property
     def parametrization(self) -> Parametrization:
-        """What is climbed by, in network units."""
+        """The parametrization, in network units."""
         recipe, net = self.recipe, self.net
         shape = (*self.size, net.channels)
         if recipe.parametrization != "pixels":
@@ -83,7 +83,7 @@ class Plan:
 
     @property
     def unit(self) -> float:
-        """What a recipe's unit of pixels is in network units."""
+        """One unit of the recipe's pixel units, in network units."""
         if self.recipe.parametrization != "pixels" or self.recipe.units == "network":
             return 1.0
         ends = np.zeros((2, 1, self.net.channels), np.float32)
@@ -92,7 +92,7 @@ class Plan:
         return float(np.abs(white - black).mean() / 255)
 
     def memory_each(self) -> int:
-        """About how many bytes one picture takes while it is climbed."""
+        """Approximate number of bytes that one image takes during ascent."""
         maps = self.net.bytes_backward(self.fed, self.scored, self.recipe.views)
         pixels = (
             4
@@ -119,13 +119,13 @@ def plan(
     seed: int,
     frames: int = 0,
 ) -> Plan:
-    """The plan for pictures of ``size``, whose views have a size that the network takes.
+    """The plan for images of ``size``, whose views have a size that the network accepts.
 
     Raises
     ------
     InputError
-        If pictures of that size do not go through the network up to what is scored, or one of
-        them takes more memory than is free.
+        If the steps up to the target do not accept this size, or one image takes more memory
+        than is free.
     """
     factor = min(1.0, min(size) / _PUBLISHED_SIDE)
     transforms = tuple(transform.scaled(factor) for transform in recipe.transforms)
@@ -133,8 +133,8 @@ def plan(
     fed, _ = views(transforms, size, None, 1, seed)
     if min(fed) < 1:
         raise InputError(
-            f"Nothing is left of {size[0]}×{size[1]} pixels after the recipe's transforms: give a "
-            "larger size."
+            f"The recipe's transforms leave nothing of {size[0]}×{size[1]} pixels: give a larger "
+            "size."
         )
     try:
         net.geometry(fed, scored)
@@ -150,22 +150,22 @@ def plan(
 
 @dataclass
 class Climb:
-    """A batch of targets on their way.
+    """The state of a batch of targets.
 
     Attributes
     ----------
     numbers : ndarray of shape (N, ...)
-        What is climbed.
+        The parameters of the images.
     kept : list of ndarray
-        What the optimizer keeps between steps.
+        State of the optimizer.
     history : ndarray of shape (N, steps)
-        The score before each step; NaN where it is still to come.
+        The score before each step; NaN for steps not yet taken.
     slopes : ndarray of shape (N, steps)
-        The root mean square of the gradient of each step.
+        Root mean square of the gradient at each step.
     done : int
         Steps taken.
     frames : list of uint8 ndarray of shape (N, h, w, C)
-        Pictures on the way, as they are shown: whoever watches the climb puts them here.
+        Intermediate images, appended by the caller.
     """
 
     numbers: np.ndarray
@@ -176,18 +176,18 @@ class Climb:
     frames: list[np.ndarray] = field(default_factory=list)
 
     def is_dead(self, recipe: Recipe) -> np.ndarray:
-        """(N,): which targets never had a gradient of their own, which is not redirected."""
+        """(N,): which targets always had a zero gradient, redirected steps aside."""
         first = min(recipe.redirected, self.done - 1)
         return np.logical_not((self.slopes[:, first : self.done] > 0).any(axis=1))
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """All of it but ``done``, for a file."""
+        """All arrays, for a checkpoint."""
         arrays = {"numbers": self.numbers, "history": self.history, "slopes": self.slopes}
         arrays |= {f"kept {i}": array for i, array in enumerate(self.kept)}
         return arrays | {f"frame {i}": array for i, array in enumerate(self.frames)}
 
     def is_like(self, fresh: "Climb") -> bool:
-        """Whether it may go on where ``fresh`` would begin: its arrays are of the same shapes."""
+        """Whether the arrays have the shapes of those of ``fresh``."""
         mine = {name: array.shape for name, array in self.arrays().items() if "frame" not in name}
         its = {name: array.shape for name, array in fresh.arrays().items()}
         steps = self.history.shape[1] if self.history.ndim > 1 else 0
@@ -195,7 +195,7 @@ class Climb:
 
     @classmethod
     def of(cls, arrays: dict[str, np.ndarray], done: int) -> "Climb":
-        """What `arrays` gave."""
+        """The inverse of `arrays`."""
         kept, frames = (
             [arrays[f"{name} {i}"] for i in range(sum(key.startswith(name) for key in arrays))]
             for name in ("kept", "frame")
@@ -204,9 +204,9 @@ class Climb:
 
 
 def begin(plan: Plan, targets: int, photo: np.ndarray | None) -> Climb:
-    """``targets`` pictures that start from the same noise, from ``photo`` (H, W, C) or from both.
+    """The start of ``targets`` images: the same noise, ``photo`` (H, W, C), or both.
 
-    A ``photo`` with four axes is what each starts from as it is: (1 or N, H, W, C), pixels only.
+    A ``photo`` (1 or N, H, W, C) is used without noise, by the parametrization "pixels" only.
     """
     if photo is not None and photo.ndim == 4:
         start = photo
@@ -224,14 +224,14 @@ def begin(plan: Plan, targets: int, photo: np.ndarray | None) -> Climb:
 def climb(
     plan: Plan, state: Climb, targets: tuple[Target, ...], every: int | None = None
 ) -> Iterator[Climb]:
-    """Take all steps that are left, yielding ``state`` after some of them, changed in place.
+    """Take all remaining steps; yield ``state``, changed in place, after some of them.
 
-    It is yielded at least ``every`` so many steps.
+    It is yielded at least every ``every`` steps.
 
     Raises
     ------
     InputError
-        If a score is not a number any more.
+        If a score is NaN or infinite.
     """
     recipe, net = plan.recipe, plan.net
     weights = stacked_weights(targets, net, plan.fed, plan.score)
@@ -272,8 +272,8 @@ def climb(
         if wrong.any():
             name = targets[int(wrong.argmax())].describe(net)
             raise InputError(
-                f"The score of {name} is not a number any more after {part.stop} steps: make "
-                "learning_rate smaller, or check the network's weights."
+                f"The score of {name} is NaN or infinite after {part.stop} steps: use a smaller "
+                "learning_rate, or check the weights of the network."
             )
         yield state
         if state.done >= recipe.redirected + _PATIENCE and state.is_dead(recipe).all():
@@ -283,15 +283,15 @@ def climb(
 
 
 def pictures(plan: Plan, state: Climb) -> np.ndarray:
-    """(N, H, W, C): what the numbers stand for, in network units."""
+    """(N, H, W, C): the images that the numbers stand for, in network units."""
     key = ("pictures", plan.recipe.parametrization, plan.size, len(state.numbers))
     return plan.net.run(key, lambda: plan.parametrization.picture, [state.numbers])
 
 
 def scores(plan: Plan, found: np.ndarray, targets: tuple[Target, ...]) -> np.ndarray:
-    """(N,): the scores of pictures ``found`` (N, H, W, C) as they are, not of views of them.
+    """(N,): the scores of the images ``found`` (N, H, W, C) themselves, without transforms.
 
-    Where the network does not take their size they are resized to the one that it takes.
+    If the network does not accept their size, they are resized to the size that it takes.
     """
     size = plan.size
     try:
@@ -321,7 +321,7 @@ def scores(plan: Plan, found: np.ndarray, targets: tuple[Target, ...]) -> np.nda
 def _loop(plan: Plan, layouts: list[Layout]) -> Callable[..., Any]:
     """The compiled loop: (count, done, numbers, *kept, matrices, *weights) to the new state.
 
-    The third thing that it returns is (steps, 2, N): score and slope of each step.
+    The third result is (steps, 2, N): score and slope of each step.
     """
     scored, fed, recipe = plan.scored, plan.fed, plan.recipe
     graph = plan.net.graph
@@ -344,7 +344,7 @@ def _loop(plan: Plan, layouts: list[Layout]) -> Callable[..., Any]:
             seen = [view(picture, matrices[i], fed, fill) for i in range(recipe.views)]
         x = seen[0] if len(seen) == 1 else ops.concatenate(seen)
         weights = tuple(
-            # Of a single target the weights go with every view as they are.
+            # The weights of a single target apply to every view.
             ops.tile(array, (1, len(seen), *[1] * (len(array.shape) - 2))) if is_own else array
             for array, (is_own, _) in zip(weights, layouts, strict=True)
         )

@@ -1,4 +1,4 @@
-"""What is changed step by step, and the picture that it stands for."""
+"""Parametrizations: the variables of the ascent, and the image that they stand for."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -16,28 +16,29 @@ _COLORS = np.array([[0.26, 0.09, 0.02], [0.27, 0.0, -0.05], [0.27, -0.09, 0.03]]
 _COLORS /= np.linalg.norm(_COLORS, axis=0).max()
 _SPECTRUM_SPREAD = 0.01
 _DAMPING = 4.0
-"""Lucid divides what comes out of the spectrum by this, so that a start is near gray."""
+"""Lucid divides the inverse transform of the spectrum by this, so that a start is near gray."""
 _EDGE = 1 / 512
-"""How far from black and white a photo is kept where it goes through a sigmoid."""
+"""Distance from black and white that a photo keeps, because a sigmoid cannot reach them."""
 
 
 class Parametrization(ABC):
-    """A way to write pictures (N, H, W, C) in network units as numbers that are climbed."""
+    """A representation of images (N, H, W, C), in network units, by variables."""
 
     @abstractmethod
     def begin(self, photo: np.ndarray | None, generator: np.random.Generator) -> np.ndarray:
-        """(1, ...): what it starts from, noise or a ``photo`` (H, W, C) in network units."""
+        """(1, ...): the start, from noise or a ``photo`` (H, W, C) in network units."""
 
     @abstractmethod
     def picture(self, numbers: Any) -> Any:
-        """Pictures (N, H, W, C) in network units. Tensor in, tensor out."""
+        """The images (N, H, W, C) in network units. Tensors in, tensors out."""
 
 
 @dataclass(frozen=True)
 class Pixels(Parametrization):
-    """The picture itself.
+    """Pixels.
 
-    Noise is uniform around ``center``, ``spread`` wide, in network units; on a photo around zero.
+    Noise is uniform around ``center`` with width ``spread``, in network units. On a photo, the
+    noise is centered at 0.
     """
 
     shape: tuple[int, int, int]
@@ -50,12 +51,12 @@ class Pixels(Parametrization):
         return (noise + (self.center if photo is None else photo)).astype(np.float32)[None]
 
     def picture(self, numbers: Any) -> Any:
-        """The same."""
+        """See `Parametrization.picture`."""
         return numbers
 
 
 class Fourier(Parametrization):
-    """Frequencies and decorrelated colors, through a sigmoid to 0…255.
+    """Fourier coefficients of decorrelated colors, mapped to 0…255 by a sigmoid.
 
     Olah, Mordvintsev and Schubert, "Feature visualization" (2017); numbers (N, 2, C, H, W // 2 + 1)
     are real and imaginary parts, scaled by √(width · height) / max(f, 1 / max(width, height)).
@@ -98,12 +99,11 @@ class Fourier(Parametrization):
 
 
 class Phase(Fourier):
-    """The phase of every frequency; how strong each one is stays as in natural pictures.
+    """Phases of the Fourier coefficients; the magnitudes stay those of natural images.
 
     Fel et al., "Unlocking feature visualization for deeper networks with magnitude constrained
-    optimization" (2023). Magnitudes fall with the frequency as 1 / f, which holds for photographs
-    (Field 1987), in place of the paper's mean over ImageNet. Numbers (N, C, H, W // 2 + 1) are
-    angles.
+    optimization" (2023). Magnitudes are 1 / f, as in photographs (Field 1987), instead of the
+    paper's mean over ImageNet. Numbers (N, C, H, W // 2 + 1) are angles.
     """
 
     def begin(self, photo: np.ndarray | None, generator: np.random.Generator) -> np.ndarray:

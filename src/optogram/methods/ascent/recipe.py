@@ -1,4 +1,4 @@
-"""Everything that decides how a picture comes about, and the combinations that have a name."""
+"""Recipes: all settings of gradient ascent, and named combinations."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -15,44 +15,47 @@ PARAMETRIZATIONS = ("pixels", "fourier", "phase")
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How `maximize` climbs. ``optogram.RECIPES`` holds the named ones.
+    """Settings of `maximize`. ``optogram.RECIPES`` holds the named recipes.
 
     Attributes
     ----------
     steps : int
-        How many steps.
+        Number of steps.
     optimizer : {"rms", "l2", "adam"}
-        What a step is: the gradient over its root mean square, over its L2 norm, or Adam.
+        How a step follows from the gradient: divided by its root mean square, divided by its L2
+        norm, or Adam.
     learning_rate : float
-        The size of a step; of pixels in ``units``.
+        Step size; for pixels, in ``units``.
     parametrization : {"pixels", "fourier", "phase"}
-        What is changed: pixels in network units; frequencies in decorrelated colors (Olah et al.
-        2017); the phases alone of a natural spectrum (Fel et al. 2023).
+        What is optimized: pixels in network units; Fourier coefficients of decorrelated colors
+        (Olah et al. 2017); or only the phases of a natural spectrum (Fel et al. 2023).
     units : {"network", "display"}
-        Units of ``learning_rate``, ``center`` and ``spread`` of pixels: the network's, or the 255
-        levels of a screen.
+        Units of ``learning_rate``, ``center`` and ``spread`` for pixels: network units, or gray
+        levels 0..255.
     center, spread : float
-        Of the uniform noise that pixels start from: its middle and its width.
+        Center and width of the uniform noise that pixels start from.
     transforms : tuple of Transform
-        Other views of the picture, drawn anew at each step, that are scored in its place. Their
-        pixels count at 128 pixels a side and more; of smaller pictures they are fewer.
+        Random transforms, sampled anew at each step; the score is that of the transformed image.
+        Widths in pixels hold for images of 128 pixels a side and more; for smaller images they
+        shrink in proportion.
     views : int
-        How many such views a step.
+        Number of transformed views per step.
     redirected : int
-        For so many steps the target's own rectifier lets gradients through where it is shut, as
-        Lucid's do: a filter that does not answer to noise at all would have none.
+        Number of first steps in which the target's own rectifier also passes gradients where its
+        input is negative, as in Lucid. Without this, a filter that noise does not activate has a
+        zero gradient.
     l2 : float
-        λ of λ‖x‖²/2, which is taken from the score; x in network units.
+        Weight λ of the penalty λ‖x‖²/2, subtracted from the score; x in network units.
     tv : float
-        Weight of the total variation, the sum of the differences between neighboring pixels,
-        which is taken from the score.
+        Weight of the total variation (the sum of absolute differences between neighboring pixels),
+        subtracted from the score.
     side : int or None
-        Height and width of the picture where none are asked for; None: what the network takes.
+        Default height and width of the images. None: the size that the network takes.
     contrast : float or None
-        How it is shown: with its mean at mid-gray and this standard deviation, in 0…1; None: the
-        way back of the network's preparation, which is what the network would be shown.
+        Standard deviation of the displayed image, in 0…1, with its mean at mid-gray. None: display
+        by inverting the network's preprocessing.
     crop : int
-        How many pixels on each side are not shown.
+        Number of pixels to cut off on each side for display.
     """
 
     steps: int
@@ -72,7 +75,7 @@ class Recipe:
     crop: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be climbed by."""
+        """Check all fields."""
         for name, known in (
             ("optimizer", OPTIMIZERS),
             ("parametrization", PARAMETRIZATIONS),
@@ -92,24 +95,24 @@ class Recipe:
         ):
             object.__setattr__(self, name, number(name, getattr(self, name), lowest))
         if self.learning_rate == 0:
-            raise InputError("learning_rate must be a number more than 0, not 0.")
+            raise InputError("learning_rate must be greater than 0, not 0.")
         if self.side is not None:
             object.__setattr__(self, "side", whole("side", self.side, 1))
         if self.contrast is not None:
             object.__setattr__(self, "contrast", number("contrast", self.contrast, 0))
             if self.contrast == 0:
-                raise InputError("contrast must be a number more than 0, or None, not 0.")
+                raise InputError("contrast must be None or greater than 0, not 0.")
         if not isinstance(self.transforms, tuple) or not all(
             isinstance(transform, Transform) for transform in self.transforms
         ):
             raise InputError(
-                f"transforms is a tuple of Pad, Jitter, Scale, Rotate and Crop, "
-                f"not {self.transforms!r}."
+                "transforms must be a tuple of Pad, Jitter, Scale, Rotate and Crop, not "
+                f"{self.transforms!r}."
             )
 
 
 RECIPES: dict[str, Recipe] = {
-    # Tutorial row A3, its numbers in levels of a screen, so that they suit any network.
+    # docs/tutorials.md, row A3, in gray levels, so that the numbers suit any network.
     "tutorial": Recipe(
         steps=50,
         optimizer="rms",
@@ -149,11 +152,11 @@ RECIPES: dict[str, Recipe] = {
         side=128,
     ),
 }
-"""The recipes that have a name."""
+"""The named recipes."""
 
 
 def recipe_of(recipe: str | Recipe, changes: Mapping[str, Any]) -> Recipe:
-    """The recipe meant, with ``changes`` to its fields.
+    """The recipe, with ``changes`` to its fields.
 
     Raises
     ------
@@ -163,12 +166,16 @@ def recipe_of(recipe: str | Recipe, changes: Mapping[str, Any]) -> Recipe:
     if isinstance(recipe, str):
         if recipe not in RECIPES:
             hint = nearest(recipe, RECIPES) or "or a Recipe"
-            raise InputError(f"recipe is one of {', '.join(RECIPES)}, not {recipe!r}: {hint}.")
+            raise InputError(
+                f"recipe must be one of {', '.join(RECIPES)}, or a Recipe, not {recipe!r}: {hint}."
+            )
         recipe = RECIPES[recipe]
     if not isinstance(recipe, Recipe):
-        raise InputError(f"recipe is one of {', '.join(RECIPES)} or a Recipe, not {recipe!r}.")
+        raise InputError(
+            f"recipe must be one of {', '.join(RECIPES)}, or a Recipe, not {recipe!r}."
+        )
     known = [field.name for field in fields(Recipe)]
     unknown = [name for name in changes if name not in known]
     if unknown:
-        raise InputError(f"A recipe has no {unknown[0]!r}; it has {', '.join(known)}.")
+        raise InputError(f"A recipe has no field {unknown[0]!r}; it has {', '.join(known)}.")
     return replace(recipe, **changes)

@@ -1,6 +1,6 @@
-"""Robustness transforms: other views of a picture that its score shall survive.
+"""Transforms for robustness: random views of an image that are scored instead of it.
 
-All of them are affine, so any sequence is one matrix and the picture is sampled once.
+All of them are affine, so any sequence is one matrix and the image is sampled once.
 """
 
 import itertools
@@ -19,32 +19,32 @@ Size = tuple[int, int]
 
 
 class Transform(ABC):
-    """One random change of view."""
+    """A random transform."""
 
     def scaled(self, factor: float) -> "Transform":
-        """The same for a picture smaller by ``factor``."""
+        """The same transform for an image smaller by ``factor``."""
         return self
 
     def resized(self, size: Size) -> Size:
-        """The (height, width) of what it makes of a picture of ``size``."""
+        """The (height, width) of the view of an image of ``size``."""
         return size
 
     @abstractmethod
     def draw(self, generator: np.random.Generator, count: int, size: Size) -> np.ndarray:
-        """(count, 2, 3): where each point of the new view comes from in a picture of ``size``.
+        """(count, 2, 3): for each point of the view, the source point in an image of ``size``.
 
-        Points are (y, x, 1) in pixels from the center of either.
+        Points are (y, x, 1) in pixels from the center of each.
         """
 
 
 @dataclass(frozen=True)
 class Pad(Transform):
-    """Gray all around, so many pixels wide."""
+    """Pad with gray, so many pixels on each side."""
 
     pixels: int
 
     def __post_init__(self) -> None:
-        """Refuse what is no width."""
+        """Check the width."""
         object.__setattr__(self, "pixels", whole("pixels", self.pixels))
 
     def scaled(self, factor: float) -> "Pad":
@@ -56,18 +56,18 @@ class Pad(Transform):
         return size[0] + 2 * self.pixels, size[1] + 2 * self.pixels
 
     def draw(self, generator: np.random.Generator, count: int, size: Size) -> np.ndarray:
-        """Nothing is drawn."""
+        """The identity: nothing is random."""
         return _matrices(count)
 
 
 @dataclass(frozen=True)
 class Jitter(Transform):
-    """A window smaller by so many pixels, anywhere in the picture."""
+    """Crop a random window, smaller than the image by so many pixels."""
 
     pixels: int
 
     def __post_init__(self) -> None:
-        """Refuse what is no number of pixels."""
+        """Check the number of pixels."""
         object.__setattr__(self, "pixels", whole("pixels", self.pixels))
 
     def scaled(self, factor: float) -> "Jitter":
@@ -79,39 +79,39 @@ class Jitter(Transform):
         return size[0] - self.pixels, size[1] - self.pixels
 
     def draw(self, generator: np.random.Generator, count: int, size: Size) -> np.ndarray:
-        """Whole pixels, all equally often."""
+        """Whole pixels, uniformly distributed."""
         offsets = generator.integers(0, self.pixels, (count, 2), endpoint=True)
         return _matrices(count, offsets=offsets - self.pixels / 2)
 
 
 @dataclass(frozen=True)
 class Scale(Transform):
-    """Larger or smaller by a factor between ``low`` and ``high``."""
+    """Scale by a random factor between ``low`` and ``high``."""
 
     low: float
     high: float
 
     def __post_init__(self) -> None:
-        """Refuse factors that would leave nothing."""
+        """Check the factors."""
         _check_range(self, 1e-3, 1e3)
 
     def draw(self, generator: np.random.Generator, count: int, size: Size) -> np.ndarray:
-        """All factors equally often."""
+        """Factors, uniformly distributed."""
         return _matrices(count, 1 / generator.uniform(self.low, self.high, count))
 
 
 @dataclass(frozen=True)
 class Rotate(Transform):
-    """Turned by up to so many degrees to either side."""
+    """Rotate by a random angle of at most so many degrees in either direction."""
 
     degrees: float
 
     def __post_init__(self) -> None:
-        """Refuse what is no angle."""
+        """Check the angle."""
         object.__setattr__(self, "degrees", number("degrees", self.degrees, 0))
 
     def draw(self, generator: np.random.Generator, count: int, size: Size) -> np.ndarray:
-        """All angles equally often."""
+        """Angles, uniformly distributed."""
         angles = np.radians(generator.uniform(-self.degrees, self.degrees, count))
         matrices = _matrices(count)
         matrices[:, 0, 0] = matrices[:, 1, 1] = np.cos(angles)
@@ -121,17 +121,17 @@ class Rotate(Transform):
 
 @dataclass(frozen=True)
 class Crop(Transform):
-    """A window anywhere in the picture, enlarged to its size; its side is a share of the whole."""
+    """Crop a random window and enlarge it to the size of the image; its side is a random share."""
 
     low: float
     high: float
 
     def __post_init__(self) -> None:
-        """Refuse shares that are none."""
+        """Check the shares."""
         _check_range(self, 1e-3, 1)
 
     def draw(self, generator: np.random.Generator, count: int, size: Size) -> np.ndarray:
-        """All shares and all places equally often."""
+        """Shares and positions, uniformly distributed."""
         shares = generator.uniform(self.low, self.high, count)
         room = (1 - shares)[:, None] * np.array(size)
         return _matrices(count, shares, generator.uniform(-0.5, 0.5, (count, 2)) * room)
@@ -140,24 +140,24 @@ class Crop(Transform):
 def views(
     transforms: Sequence[Transform], size: Size, fed: Size | None, count: int, seed: int
 ) -> tuple[Size, np.ndarray]:
-    """``count`` draws of ``transforms`` one after the other, each as one matrix.
+    """``count`` samples of the composition of ``transforms``, each as one matrix.
 
     Parameters
     ----------
     transforms : sequence of Transform
-        In the order in which they are applied. What a window leaves out is still there for what
-        comes after it: gray is shown beyond the picture itself alone.
+        In the order in which they are applied. Pixels outside a window stay available to later
+        transforms; only points outside the image are gray.
     size : (height, width)
-        Of the picture.
+        Size of the image.
     fed : (height, width), optional
-        What the last view is resized to; None: as large as it comes out.
+        Size that the last view is resized to. None: no resizing.
     count, seed : int
-        How many, and of which generator.
+        Number of samples, and random seed.
 
     Returns
     -------
     (height, width), ndarray of shape (count, 2, 3)
-        The size of the views, and where their points come from, as in `Transform.draw`.
+        Size of the views, and source points, as in `Transform.draw`.
     """
     generator = np.random.default_rng(seed)
     total = _matrices(count)
@@ -172,9 +172,9 @@ def views(
 
 
 def view(pictures: Any, matrix: Any, size: Size, fill: np.ndarray) -> Any:
-    """The view (N, h, w, C) of ``pictures`` (N, H, W, C) that ``matrix`` (2, 3) says, bilinear.
+    """Views (N, h, w, C) of ``pictures`` (N, H, W, C) by ``matrix`` (2, 3), bilinear.
 
-    Outside there is ``fill`` (C,). Tensors in, tensor out.
+    Points outside are ``fill`` (C,). Tensors in, tensor out.
     """
     ops = keras.ops
     count, height, width, channels = pictures.shape
@@ -201,11 +201,11 @@ def view(pictures: Any, matrix: Any, size: Size, fill: np.ndarray) -> Any:
 
 
 def _check_range(transform: "Scale | Crop", least: float, most: float) -> None:
-    """Read ``low`` and ``high``; InputError unless in order within ``least`` … ``most``."""
+    """Check ``low`` and ``high``: in order, and within ``least`` … ``most``."""
     for name in ("low", "high"):
         object.__setattr__(transform, name, number(name, getattr(transform, name), least, most))
     if transform.low > transform.high:
-        raise InputError(f"low must not be above high, not {transform.low} and {transform.high}.")
+        raise InputError(f"low must be at most high, not {transform.low} and {transform.high}.")
 
 
 def _matrices(
@@ -218,7 +218,7 @@ def _matrices(
 
 
 def _after(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Where points of the second view come from, through the first."""
+    """The composition: source points of the second view, through the first."""
     turned = first[:, :, :2] @ second
     turned[:, :, 2] += first[:, :, 2]
     return turned

@@ -1,1 +1,1 @@
-"""Scores of images with a part taken away."""
+"""Scores of images with a part occluded."""

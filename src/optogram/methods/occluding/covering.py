@@ -1,4 +1,4 @@
-"""Scores of images with a patch on them, wherever it is put."""
+"""Scores of images with a patch at given positions."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -17,27 +17,27 @@ from optogram.progress import Progress, silent
 from optogram.result import Occlusion
 
 _GAIN = 1.1
-"""How much less windows must be expected to cost before they take the place of whole maps."""
+"""Windows replace whole maps only if their estimated cost is lower by this factor."""
 
 
 class Patches:
-    """A patch that slides over images: where it can be, and what it covers there.
+    """Positions of a sliding patch, and the pixels that it covers.
 
     Parameters
     ----------
     size : (height, width)
-        Of the images.
+        Size of the images.
     patch, stride : int, (height, width) or None
-        Its cell, and from one position to the next; None: a seventh of each side, half a patch.
+        Size of the patch and step between positions. None: a seventh of each side, half the patch.
     margin : int
-        Pixels covered beyond the cell on every side, cut at the border.
+        Pixels covered around the patch on every side, clipped at the border.
 
     Attributes
     ----------
     patch, stride : (height, width)
         In pixels.
     rows, columns : int ndarrays of shape (positions, 2)
-        The first row that is covered and the one after the last; the same of columns.
+        First covered row and last covered row plus one; the same for columns.
 
     Raises
     ------
@@ -62,19 +62,19 @@ class Patches:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """How many positions there are down, and across."""
+        """Number of positions down and across."""
         return len(self.rows), len(self.columns)
 
     @property
     def places(self) -> np.ndarray:
-        """All of them, (rows · columns, 2), row after row: which row, which column."""
+        """All positions, (rows · columns, 2), row by row: row index, column index."""
         return np.stack(
             np.divmod(np.arange(len(self.rows) * len(self.columns)), len(self.columns)), 1
         )
 
 
 def covered(first: np.ndarray, extent: int, margin: int, side: int) -> np.ndarray:
-    """Where patches begin and end, cut at the border, (P, 2), whose cells begin at ``first``."""
+    """First and last-plus-one, (P, 2), of patches at ``first``, clipped at the border."""
     return np.clip(np.stack([first - margin, first + extent + margin], axis=1), 0, side)
 
 
@@ -87,9 +87,9 @@ def windows_for(
     memory: float | str | None,
     one_at_a_time: bool = False,
 ) -> Windowed | None:
-    """How only what patches change is computed; None where that would be no faster, or not fit.
+    """The windowed computation; None if it is not faster, or does not fit into memory.
 
-    ``patches`` are the rows and the columns that each covers; for the others see `WindowPlan`.
+    ``patches`` are the rows and columns that each patch covers; for the others see `WindowPlan`.
     """
     rows, columns = patches
     found = Windowed(WindowPlan(net, size, wanted, rows, columns, count, one_at_a_time))
@@ -97,27 +97,27 @@ def windows_for(
 
 
 class Covering:
-    """What scores targets have with patches on their images.
+    """Scores of targets with patches on their images.
 
     Parameters
     ----------
     net, image, target
-        As every method takes them.
+        As for every method.
     patch, stride, fill, fill_space, margin, score, incremental
         See `occlusion`.
     memory : float or str, optional
         Memory budget.
     together : int, optional
-        About how many positions of an image are asked for at a time; None: all.
+        Approximate number of positions per call. None: all.
 
     Attributes
     ----------
     answer : Answer
-        To the images as they are; its request has the targets, which are known.
+        Scores of the unchanged images, with the resolved targets.
     patches : Patches
-        What covers them.
+        The positions of the patch.
     parameters : dict
-        What `occlusion` would be called with.
+        Arguments of the equivalent call of `occlusion`.
 
     Raises
     ------
@@ -169,7 +169,7 @@ class Covering:
         self._base: tuple[int, list[Any]] | None = None
 
     def scores(self, image: int, places: np.ndarray, progress: Progress = silent) -> np.ndarray:
-        """(T, P): the score of each explanation of one image with the patch at each of P places."""
+        """(T, P): scores of the explanations of one image with the patch at P positions."""
         request = self.answer.request
         x, paint = request.x[image : image + 1], self._paint[image : image + 1]
         weights = request.weights_of(image, self._weights)
@@ -178,7 +178,7 @@ class Covering:
         if self._windowed is None:
             found = self._plainly(x[0], paint[0], places, list(weights), progress)
         else:
-            # Kept for one image, which may be asked about again.
+            # Cached for one image, which may be requested again.
             if self._base is None or self._base[0] != image:
                 self._base = None
                 self._base = image, self._windowed.base(x, self._memory)
@@ -193,9 +193,9 @@ class Covering:
         exact: np.ndarray,
         warnings: Sequence[str] = (),
     ) -> Occlusion:
-        """The map that ``scores`` (N, rows, cols) make, of which the ``exact`` ones were computed.
+        """The map of ``scores`` (N, rows, cols), of which the ``exact`` ones were computed.
 
-        It says that `occlusion` made it, which gives all of them when called with `parameters`.
+        Its method is `occlusion`, which computes all of them when called with `parameters`.
         """
         drops = self.answer.scores[:, None, None] - scores
         return self.answer.attribution(
@@ -234,7 +234,7 @@ class Covering:
 def _sides(
     name: str, given: int | tuple[int, int] | None, default: Sequence[int], limit: Sequence[int]
 ) -> tuple[int, int]:
-    """(height, width) of what was given as one number or two; within 1 … ``limit``."""
+    """(height, width) from one number or two, within 1 … ``limit``."""
     sides = tuple(default) if given is None else given
     if not isinstance(sides, tuple | list):
         sides = (sides, sides)
@@ -243,6 +243,7 @@ def _sides(
     )
     if not fits:
         raise InputError(
-            f"{name} must be whole pixels within the image of {limit[0]}×{limit[1]}, not {given!r}."
+            f"{name} must be in whole pixels, from 1 to the image's {limit[0]}×{limit[1]}, not "
+            f"{given!r}."
         )
     return sides[0], sides[1]

@@ -1,24 +1,23 @@
-"""A map known at more and more of its cells: which come next, what the others may be."""
+"""Coarse-to-fine refinement of a map: the order of cells, and interpolation between them."""
 
 import numpy as np
 
 _COARSEST = 6
-"""How many cells the coarsest grid has along a side, at least."""
+"""Least number of cells along a side of the coarsest grid."""
 
 
 class Refinement:
     """T maps of one shape, computed from coarse to fine where they change.
 
-    Cells lie on grids of doubling step. What is not known is estimated by interpolation on the
-    next coarser grid; next come the cells around which the estimate changes most, those of coarse
-    grids before those of fine ones.
+    Cells lie on grids whose step doubles. Unknown cells are interpolated from the next coarser
+    grid. The cells around which the estimate changes most are computed next, coarse grids first.
 
     Parameters
     ----------
     maps : int
-        T.
+        Number of maps, T.
     shape : (rows, cols)
-        Of each map.
+        Shape of each map.
 
     Attributes
     ----------
@@ -47,12 +46,12 @@ class Refinement:
         return missing[np.argsort(-changes, kind="stable")[: np.count_nonzero(self.known)]]
 
     def learn(self, cells: np.ndarray, values: np.ndarray) -> None:
-        """Take in what was computed: ``values`` (T, P) at ``cells`` (P, 2)."""
+        """Store ``values`` (T, P) computed at ``cells`` (P, 2)."""
         self.known[tuple(cells.T)] = True
         self._values[:, cells[:, 0], cells[:, 1]] = values
 
     def estimate(self) -> np.ndarray:
-        """(T, rows, cols): what is known, and between it what is likely."""
+        """(T, rows, cols): known values, interpolated between known cells."""
         rows, columns = self._grid(self._steps[0])
         found = self._values[:, rows[:, None], columns]
         for step in self._steps[1:]:
@@ -64,14 +63,15 @@ class Refinement:
         return found
 
     def _grid(self, step: int) -> list[np.ndarray]:
-        """The rows and the columns of the grid of that step; the last ones belong to every grid."""
+        """Rows and columns of the grid of that step; the last ones belong to every grid."""
         return [
             np.unique(np.append(np.arange(0, side, step), side - 1)) for side in self.known.shape
         ]
 
     def _change(self) -> np.ndarray:
-        """(rows, cols): how far the estimate goes up and down around each cell, of the map that
-        changes most there for its range."""
+        """(rows, cols): range of the estimate around each cell, relative to the map's range; the
+        largest over maps.
+        """
         maps = self.estimate()
         ranges = np.ptp(maps, axis=(1, 2), keepdims=True)
         maps = maps / np.where(ranges > 0, ranges, 1)
@@ -91,7 +91,7 @@ class Refinement:
 
 
 def _between(maps: np.ndarray, known: np.ndarray, wanted: np.ndarray, axis: int) -> np.ndarray:
-    """``maps`` interpolated linearly along an axis, from the places ``known`` to ``wanted``."""
+    """``maps`` interpolated linearly along an axis, from positions ``known`` to ``wanted``."""
     after = np.clip(np.searchsorted(known, wanted), 1, max(len(known) - 1, 1))
     after = np.minimum(after, len(known) - 1)
     before = np.maximum(after - 1, 0)

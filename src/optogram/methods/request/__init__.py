@@ -1,1 +1,1 @@
-"""What every method is asked, and what it answers from."""
+"""Parts that all methods share: validating arguments, computing scores, building results."""

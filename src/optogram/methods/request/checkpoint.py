@@ -1,4 +1,4 @@
-"""Files that keep how far long work has come, so that it can go on after an interruption."""
+"""Checkpoints: files from which an interrupted run continues."""
 
 import json
 import os
@@ -18,23 +18,23 @@ from optogram.network.network import Network
 from optogram.version import __version__
 
 _SECONDS = 10.0
-"""Between two writings, at least."""
+"""Least time between two checkpoints."""
 _SHARE = 0.02
-"""Of the time that writing may take, at most."""
+"""Largest share of the run time spent on checkpoints."""
 
 
 @dataclass
 class Ledger:
-    """What is known so far of a run, in a file that is whole or as it was before.
+    """The checkpoint of a run. Writing is atomic.
 
     Attributes
     ----------
     path : Path
         The file.
     mark : str
-        Tells this run from others; see `fingerprint`.
+        Identifies the run; see `fingerprint`.
     who : str
-        The function whose run it is.
+        Name of the function.
     """
 
     path: Path
@@ -44,11 +44,11 @@ class Ledger:
 
     @property
     def is_due(self) -> bool:
-        """Whether it is time to write again."""
+        """Whether it is time for a checkpoint."""
         return time.monotonic() >= self._due
 
     def write(self, arrays: Mapping[str, np.ndarray], texts: Mapping[str, Any]) -> None:
-        """Keep ``arrays``, and ``texts`` that JSON can hold."""
+        """Write ``arrays`` and JSON-serializable ``texts``."""
         begun = time.monotonic()
         manifest = np.array(json.dumps({"mark": self.mark, **texts}))
         with replacing(self.path) as part, part.open("wb") as file:
@@ -57,14 +57,14 @@ class Ledger:
         self._due = now + max(_SECONDS, (now - begun) / _SHARE)
 
     def read(self) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
-        """The arrays and texts that `write` kept; None where there is no such file yet.
+        """The arrays and texts that `write` stored; None if the file does not exist.
 
         Raises
         ------
         InputError
             If the file holds something else, or belongs to another run.
         OutputError
-            If there is none, and none can be written.
+            If the file does not exist and cannot be created.
         """
         if kind_at(self.path) == "nothing":
             require_place(self.path)
@@ -81,25 +81,25 @@ class Ledger:
         return arrays, texts
 
     def damaged(self) -> InputError:
-        """The error for a file that holds something else."""
+        """The error for a file that is not a checkpoint."""
         return InputError(
-            f"{self.path} does not hold the progress of {self.who}, or is damaged: give "
-            "another name, or delete it to begin anew."
+            f"{self.path} is not a checkpoint of {self.who}, or is damaged: give another name, or "
+            "delete it to start over."
         )
 
     def other_run(self) -> InputError:
-        """The error for a file that belongs to another run."""
+        """The error for a checkpoint of another run."""
         return InputError(
-            f"{self.path} belongs to another run of {self.who}: its network, weights or arguments "
-            "differ. Give another name, or delete it to begin anew."
+            f"{self.path} is the checkpoint of another run of {self.who}: its network, weights or "
+            "arguments differ. Give another name, or delete it to start over."
         )
 
 
 def fingerprint(net: Network, values: Sequence[Output], size: tuple[int, int], *asked: Any) -> str:
-    """Tells one run from another: what was asked, of which network up to ``values``.
+    """Identifies a run: the network up to ``values``, and the arguments.
 
-    What the preparation does is told by what it makes of noise of ``size`` (height, width), there
-    and back.
+    The preprocessing is identified by its effect on noise of ``size`` (height, width), in both
+    directions.
     """
     noise = np.random.default_rng(0).uniform(0, 255, (1, *size, net.channels)).astype(np.float32)
     prepared = net.preparation.to_network(noise)
@@ -114,7 +114,7 @@ def fingerprint(net: Network, values: Sequence[Output], size: tuple[int, int], *
 
 
 def photo_mark(source: Any) -> str:
-    """What tells a photo from another one under its name: its bytes, or "" where it has none."""
+    """A hash of the content of a photo; "" if it cannot be read."""
     if isinstance(source, str | os.PathLike):
         path = Path(os.fsdecode(source))
         try:
@@ -124,6 +124,6 @@ def photo_mark(source: Any) -> str:
             return ""
     try:
         return digest(content(np.asarray(source)))
-    # What is no picture is told by whoever reads it.
+    # Reading the photo later reports the error.
     except Exception:
         return ""

@@ -19,7 +19,7 @@ def mean_gradient(
 ) -> np.ndarray:
     """Σ shareₙ · ∂S/∂x at x + offsetₙ for each explanation, (N, H, W, C).
 
-    ``offsets`` is given one image (H, W, C) and a slice of ``range(len(shares))``.
+    ``offsets`` is called with one image (H, W, C) and a slice of ``range(len(shares))``.
     """
     weights, images = request.weights(), len(request.x)
     values = np.empty((len(request.which), *request.x.shape[1:]), np.float32)

@@ -1,4 +1,4 @@
-"""What is wrong with a map, in words: warnings that travel with results."""
+"""Warnings about images, scores, gradients and maps."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,19 +10,19 @@ from optogram.network.network import Network
 from optogram.target import Class, Target
 
 _FEW_LEVELS = 16
-"""Gray levels out of 255 that a photo rarely stays within."""
+"""Photos rarely span fewer gray levels than this, out of 255."""
 _FAR_OUTSIDE = 64
-"""Gray levels beyond 0…255 that resampling and noise do not reach."""
+"""Resampling and noise do not go further outside 0…255 than this."""
 _NEARLY = 0.99
-"""Of the logarithm that stands for that of 0: a difference of two has another part in it."""
+"""Share of the logit that stands for log 0; differences of two contain another term."""
 _SATURATED = 0.9999
-"""From here on float32 keeps few digits of what a probability lacks to 1."""
+"""Above this probability, float32 keeps few digits of its difference to 1."""
 
 
 def warnings_about_images(net: Network, image: Any, x: np.ndarray) -> tuple[str, ...]:
-    """What is odd about the images ``x`` (M, H, W, C) that were made of what a user gave.
+    """Warnings about the images ``x`` (M, H, W, C) prepared from the argument ``image``.
 
-    Only arrays are doubted: photos out of files have gone through no other hands.
+    Only float arrays are checked: photos from files have not been prepared before.
     """
     given = image if isinstance(image, list | tuple) else [image]
     if not any(isinstance(item, np.ndarray) and item.dtype.kind == "f" for item in given):
@@ -38,13 +38,12 @@ def warnings_about_images(net: Network, image: Any, x: np.ndarray) -> tuple[str,
         if 0 < high - low < _FEW_LEVELS:
             found.append(
                 f"{which} spans only {high - low:.2g} of 255 gray levels: it may have been scaled "
-                "or prepared before, and now again; hand in the photo itself, in 0…255."
+                "or prepared before; pass the photo itself, in 0…255."
             )
         elif low < -_FAR_OUTSIDE or high > 255 + _FAR_OUTSIDE:
             found.append(
-                f"{which} reaches from {low:.0f} to {high:.0f} where a photo has 0…255: it may "
-                f"have been prepared twice, or not as {net.preparation.name!r}, as this network's "
-                "images are."
+                f"{which} has pixels from {low:.0f} to {high:.0f}, a photo from 0 to 255: it may "
+                f"have been prepared twice, or not by this network's {net.preparation.name!r}."
             )
     return tuple(found)
 
@@ -52,14 +51,14 @@ def warnings_about_images(net: Network, image: Any, x: np.ndarray) -> tuple[str,
 def warnings_about_scores(
     net: Network, score: str, scores: np.ndarray, targets: Sequence[Target], names: Sequence[str]
 ) -> tuple[str, ...]:
-    """Where probabilities of classes are so near to 0 or 1 that their gradients are lost.
+    """Warnings about probabilities so near to 0 or 1 that their gradients are lost.
 
-    ``scores`` (N,) are what is explained of the ``targets``, which are called ``names``.
+    ``scores`` (N,) are the scores of the ``targets``, described by ``names``.
     """
     if score == "logit" and net.head.is_hidden:
         return tuple(
-            f"The probability of {name} is 0 or 1 here, as far as its digits go, where its "
-            'logarithm has no gradient: explain score="probability", or another class.'
+            f"The probability of {name} is 0 or 1 in float32, where its logarithm has no "
+            'gradient: use score="probability", or explain another class.'
             for name, target, value in zip(names, targets, scores, strict=True)
             if net.head.logits in target.outputs(net) and abs(value) >= -_NEARLY * LEAST_LOGIT
         )
@@ -67,7 +66,7 @@ def warnings_about_scores(
         return ()
     return tuple(
         f"The {net.head.kind} is saturated for {name} (probability {value:.6f}): a probability "
-        'hardly changes there, and its gradients are rounding errors; explain score="logit".'
+        'hardly changes there, so its gradients are rounding errors; use score="logit".'
         for name, target, value in zip(names, targets, scores, strict=True)
         if isinstance(target, Class) and abs(value) >= _SATURATED
     )
@@ -76,30 +75,29 @@ def warnings_about_scores(
 def warnings_about_gradients(
     vanished: np.ndarray, names: Sequence[str], where: str
 ) -> tuple[str, ...]:
-    """Which of the gradients ``vanished`` (N,); ``where``: at what they were taken."""
+    """Warnings about gradients that ``vanished`` (N,); ``where``: where they were taken."""
     return tuple(
-        f"The gradient of {name} at {where} is zero everywhere: it vanished on the way, in "
-        "rectifiers that are off or an activation that is saturated; the map says nothing."
+        f"The gradient of {name} at {where} is zero everywhere, because of inactive rectifiers or "
+        "a saturated activation: the map has no meaning."
         for name, is_nothing in zip(names, vanished, strict=True)
         if is_nothing
     )
 
 
 def warnings_about_maps(maps: np.ndarray, names: Sequence[str]) -> tuple[str, ...]:
-    """Which of the maps (N, ...) are not finite, zero or the same everywhere."""
+    """Warnings about maps (N, ...) that are not finite, zero, or constant."""
     found = []
     for name, values in zip(names, maps, strict=True):
         bad = int(np.count_nonzero(~np.isfinite(values)))
         if bad:
             found.append(
-                f"The map for {name} has {bad} NaN or infinite values: the network overflows here."
+                f"The map for {name} has {bad} NaN or infinite values: the network overflows for "
+                "this image."
             )
         elif not values.any():
             found.append(
-                f"The map for {name} is zero everywhere: nothing in this image speaks for it."
+                f"The map for {name} is zero everywhere: no part of this image raises its score."
             )
         elif values.size > 1 and np.ptp(values) == 0:
-            found.append(
-                f"The map for {name} is the same everywhere: it tells no place from another."
-            )
+            found.append(f"The map for {name} is constant: it does not distinguish places.")
     return tuple(found)

@@ -1,4 +1,4 @@
-"""What is painted over a part of an image to take it away."""
+"""The fill of an occluding patch."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from optogram.network.network import Network
 def paint_for(
     net: Network, x: np.ndarray, fill: float | str, fill_space: str, extent: int
 ) -> np.ndarray:
-    """What is painted, as images (M, H, W, C) in network units; ``extent``: the painted side."""
+    """The fill as images (M, H, W, C) in network units; ``extent``: side of the filled area."""
     if fill_space not in ("display", "network"):
         raise InputError(f'fill_space must be "display" or "network", not {fill_space!r}.')
     if fill == "blur":
@@ -19,7 +19,7 @@ def paint_for(
     if isinstance(fill, str):
         raise InputError(f'fill must be a number, "mean" or "blur", not {fill!r}.')
     if not np.isfinite(fill):
-        raise InputError(f"fill must be a number that can be painted, not {fill}.")
+        raise InputError(f"fill must be finite, not {fill}.")
     color = np.full((1, 1, 1, x.shape[3]), fill, np.float32)
     if fill_space == "display":
         if not 0 <= fill <= 255:

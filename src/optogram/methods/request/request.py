@@ -1,4 +1,4 @@
-"""What every attribution is asked: which images, and what about them."""
+"""The request of a method: images, targets and scores."""
 
 import datetime
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -30,24 +30,24 @@ _Kind = TypeVar("_Kind", bound=Attribution)
 
 @dataclass(frozen=True)
 class Request:
-    """Images and targets, one target an explanation.
+    """Images and targets, with one target per explanation.
 
     Attributes
     ----------
     net : Network
-        What is asked.
+        The network.
     x : ndarray of shape (M, H, W, C)
         The distinct images, in network units.
     which : ndarray of shape (N,)
-        For each explanation, its image.
+        Index of the image of each explanation.
     targets : tuple of Target, or None
-        For each explanation, its target; None: each image's own answer.
+        Target of each explanation. None: the highest-scoring class of each image.
     score : {"logit", "probability"}
-        How classes are scored.
+        Score of a class.
     warnings : tuple of str
         Warnings about the images.
     photos : mapping
-        What is known of the photos that the images were made of; see `photos_of`.
+        Fit, region and size of the photos; see `photos_of`.
     """
 
     net: Network
@@ -64,17 +64,16 @@ class Request:
         return self.x.shape[1:3]
 
     def weights(self) -> Weights:
-        """The targets, which are known, as weights on outputs of steps.
+        """The resolved targets as weights on outputs of steps.
 
-        Arrays (N, 1, ...) where one image is asked about, (1, N, ...) where there is one an
-        explanation.
+        Arrays (N, 1, ...) for one image, (1, N, ...) for one image per explanation.
         """
         stacked = stacked_weights(self.targets or (), self.net, self.size, self.score)
         axis = 1 if len(self.x) == 1 else 0
         return {value: np.expand_dims(array, axis) for value, array in stacked.items()}
 
     def scored(self) -> list[Output]:
-        """What the scores are read from."""
+        """The outputs that the scores are computed from."""
         if self.targets is None:
             return [self.net.score_output(self.score)]
         return list(self.weights())
@@ -87,9 +86,9 @@ class Request:
         progress: Progress = silent,
         then: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
     ) -> "GradientAnswer":
-        """The gradient of each score, at the image or at the output of a step.
+        """The gradient of each score, with respect to the image or the output of a step.
 
-        ``then`` makes less of the gradients at a step as they come, see `gradients`.
+        ``then`` reduces the gradients at a step batch by batch, see `gradients`.
         """
         weights = None if self.targets is None else self.weights()
         found = gradients(
@@ -104,7 +103,7 @@ class Request:
         )
 
     def answer(self, memory: float | str | None = None) -> "Answer":
-        """The scores alone, by a forward pass."""
+        """The scores, by a forward pass."""
         if self.targets is not None:
             # Streamed: the maps that filters are read from would pile up.
             scores = self.scores_of_variants(lambda image, _: self.x[image], 1, memory, silent)
@@ -114,7 +113,7 @@ class Request:
         return Answer(request, weighted_sums([outputs], request.weights()).reshape(-1))
 
     def scores_of(self, x: np.ndarray, memory: float | str | None = None) -> np.ndarray:
-        """(N,): the score of each target, which are known, for another image (1, H, W, C)."""
+        """(N,): the scores of the resolved targets for another image (1, H, W, C)."""
         weights = self.weights()
         found = self.net.evaluate(x, list(weights), memory)
         return weighted_sums(found, weights).reshape(-1)
@@ -129,7 +128,7 @@ class Request:
         """(N, count): the score of each explanation for altered copies of its image.
 
         ``variant(image, number)`` makes copy ``number`` of image ``image``, (H, W, C). Copies are
-        made as they are fed; explanations of one image share them. The targets are known.
+        made when they are fed; explanations of one image share them. Targets are resolved.
         """
         weights = self.weights()
         scores = np.empty((len(self.which), count), np.float32)
@@ -150,13 +149,13 @@ class Request:
         return scores
 
     def weights_of(self, image: int, weights: Weights) -> Weights:
-        """Those of the `weights` that explain one image, (T, 1, ...)."""
+        """The `weights` for the explanations of one image, (T, 1, ...)."""
         if len(self.x) == 1:
             return weights
         return {value: array[:, image : image + 1] for value, array in weights.items()}
 
     def _answered(self, outputs: np.ndarray | None) -> "Request":
-        """The request with its targets known: ``outputs`` (N, outputs) tell own answers."""
+        """The request with resolved targets; ``outputs`` (N, outputs) give the classes for None."""
         if outputs is None:
             return self
         picked = self.net.head.winning_weights(outputs, self.score)
@@ -166,14 +165,14 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a network said to a request.
+    """The scores for a request.
 
     Attributes
     ----------
     request : Request
-        With its targets known.
+        The request, with resolved targets.
     scores : ndarray of shape (N,)
-        What is explained.
+        Score of each explanation.
     """
 
     request: Request
@@ -181,18 +180,18 @@ class Answer:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What was explained, in words."""
+        """Descriptions of the targets."""
         return tuple(target.describe(self.request.net) for target in self.request.targets or ())
 
     @property
     def places(self) -> tuple[str, ...]:
-        """What was explained, and in which image where there are several."""
+        """Descriptions of the targets, with the image if there are several."""
         if len(self.request.x) == 1:
             return self.names
         return tuple(f"{name} in image {i}" for i, name in enumerate(self.names))
 
     def warnings_about_gradients(self, layer: str | None) -> tuple[str, ...]:
-        """Which gradients vanished; there are none here."""
+        """Warnings about gradients; none here."""
         return ()
 
     def attribution(
@@ -249,17 +248,16 @@ class Answer:
 
 @dataclass(frozen=True)
 class GradientAnswer(Answer):
-    """The scores, and their gradients.
+    """The scores and their gradients.
 
     Attributes
     ----------
     gradient : ndarray of shape (N, ...)
-        Of each score, or what was made of it as it came.
+        Gradient of each score, or its reduction by ``then``.
     vanished : bool ndarray of shape (N,)
-        Whose gradient is zero everywhere.
+        Which gradients are zero everywhere.
     maps : ndarray of shape (N, ...), or (1, ...) where all share one image
-        What the gradient was taken at; none are kept where something was made of them as they
-        came.
+        Where the gradient was taken; empty if ``then`` reduced the gradients.
     """
 
     gradient: np.ndarray
@@ -267,21 +265,21 @@ class GradientAnswer(Answer):
     maps: np.ndarray
 
     def warnings_about_gradients(self, layer: str | None) -> tuple[str, ...]:
-        """Which gradients vanished."""
+        """Warnings about vanished gradients."""
         where = "the image" if layer is None else repr(layer)
         return warnings_about_gradients(self.vanished, self.places, where)
 
 
 def ask(net: Network, image: Any, target: Any, score: str) -> Request:
-    """Read what a method was called with.
+    """Validate the arguments of a method.
 
-    One image and several targets, several images and one target, or as many of each.
+    One image and several targets, several images and one target, or equally many of both.
 
     Raises
     ------
     InputError
-        If image or target cannot be used, their numbers do not go together, or one image takes
-        more memory than is free.
+        If image or target cannot be used, their numbers do not match, or one image takes more
+        memory than is free.
     """
     net.score_output(score)
     x = net.prepare(image)
@@ -292,12 +290,12 @@ def ask(net: Network, image: Any, target: Any, score: str) -> Request:
         net.require_class_scores()
         return Request(net, x, np.arange(len(x)), None, score, warnings, photos)
     targets = targets_of(target)
-    for one in targets:  # before any of them is written as weights on maps that may be too large
+    for one in targets:  # before weights on maps, which may be too large, are made
         net.bytes_forward(x.shape[1:3], one.outputs(net, score))
     if len(x) > 1 and len(targets) not in (1, len(x)):
         raise InputError(
-            f"Got {len(x)} images and {len(targets)} targets: give one target, as many as images, "
-            "or one image."
+            f"Got {len(x)} images and {len(targets)} targets: give one target, one per image, or "
+            "one image."
         )
     count = max(len(x), len(targets))
     which = np.arange(count) if len(x) > 1 else np.zeros(count, int)
@@ -306,14 +304,14 @@ def ask(net: Network, image: Any, target: Any, score: str) -> Request:
 
 
 def photos_of(x: np.ndarray) -> dict[str, Any]:
-    """What results keep of the photos that the images ``x`` were made of, where that is known."""
+    """Fit, region and size of the photos that the images ``x`` were made from, if known."""
     if not isinstance(x, PreparedPhotos) or x.fit is None:
         return {"fit": "stretch"}
     return {"fit": x.fit, "seen": x.seen, "photo_size": x.photo_size}
 
 
 def provenance_of(net: Network, shape: Sequence[int | None]) -> dict[str, str]:
-    """Where a result came from; ``shape`` (H, W, C) is that of the images."""
+    """Provenance of a result for images of ``shape`` (H, W, C)."""
     return {
         "network": net.name,
         "origin": net.origin,
@@ -327,13 +325,13 @@ def provenance_of(net: Network, shape: Sequence[int | None]) -> dict[str, str]:
 
 
 def black_image(request: Request) -> np.ndarray:
-    """(H, W, C): what the network is fed for a black picture."""
+    """(H, W, C): a black image in network units."""
     black = np.zeros(request.x.shape[1:], np.float32)
     return request.net.preparation.to_network(black)
 
 
 def weighted_sums(values: Sequence[np.ndarray], weights: Weights) -> np.ndarray:
-    """The scores (T, N) that ``weights`` make of the outputs (N, ...) of steps."""
+    """The scores (T, N) of ``weights`` applied to outputs (N, ...) of steps."""
     return sum(
         (array * given).reshape(*np.broadcast_shapes(array.shape[:1], given.shape[:2]), -1).sum(-1)
         for array, given in zip(values, weights.values(), strict=True)

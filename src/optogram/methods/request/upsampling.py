@@ -1,17 +1,17 @@
-"""Maps at the size of their image."""
+"""Upsampling of maps to the size of the image."""
 
 import numpy as np
 
 
 class Upsampling:
-    """Brings maps to a larger size bilinearly, the center of each cell at its place.
+    """Bilinear upsampling that keeps cell centers in place.
 
-    Between the outermost centers and the border the outermost value is kept.
+    Between the outermost centers and the border, the outermost value is repeated.
 
     Parameters
     ----------
     small, large : (height, width)
-        From which size to which.
+        Size before and after.
     """
 
     def __init__(self, small: tuple[int, int], large: tuple[int, int]) -> None:
@@ -25,7 +25,7 @@ class Upsampling:
 
 
 def _interpolation(few: int, many: int) -> np.ndarray:
-    """The weights (many, few) by which cells become pixels, along one axis."""
+    """Interpolation weights (many, few) from cells to pixels, along one axis."""
     centers = np.clip((np.arange(many) + 0.5) * few / many - 0.5, 0, few - 1)
     below = np.minimum(centers.astype(int), max(few - 2, 0))
     weights = np.zeros((many, few), np.float32)

@@ -1,1 +1,1 @@
-"""What sanity checks change: pixels by rank, and weights."""
+"""Perturbations for sanity checks: of pixels by rank, and of weights."""

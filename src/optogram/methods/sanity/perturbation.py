@@ -1,4 +1,4 @@
-"""Deletion and insertion: what the score does as pixels go and come in the order of a map."""
+"""Deletion and insertion curves, and the maps that they are compared with."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from optogram.progress import Progress
 
 _GRAY = 127.5
 _BLUR = 1 / 28
-"""Standard deviation of the blur, as a share of the image's shorter side."""
+"""Standard deviation of the blur, as a fraction of the image's shorter side."""
 
 
 def perturbation_curves(
@@ -18,19 +18,19 @@ def perturbation_curves(
     memory: float | str | None,
     progress: Progress,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The scores (M, steps + 1) as an image loses, and as it gains, its pixels rank by rank.
+    """Deletion and insertion curves (M, steps + 1): scores as pixels are removed or inserted.
 
     Petsiuk et al., "RISE" (2018), section 4.3: deletion replaces pixels by mid-gray, insertion
-    uncovers them on the blurred image.
+    restores them on the blurred image.
 
     Parameters
     ----------
     request : Request
         One image (the only one, in network units) and its target.
     rankings : ndarray of shape (M, H, W)
-        The rank of each pixel in M orders, from 0 (first) to H · W − 1.
+        Rank of each pixel in M orders, from 0 (first) to H · W − 1.
     steps : int
-        In how many equal parts pixels go.
+        Number of equal steps.
     memory, progress
         See `Computation.evaluate`.
     """
@@ -60,7 +60,7 @@ def perturbation_curves(
 
 
 def ranking(heat: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """The rank of each pixel of ``heat`` (H, W), hottest first; equals in random order."""
+    """Rank of each pixel of ``heat`` (H, W), highest first; ties in random order."""
     order = np.lexsort((generator.random(heat.size), -heat.ravel()))
     ranks = np.empty(heat.size, np.int64)
     ranks[order] = np.arange(heat.size)

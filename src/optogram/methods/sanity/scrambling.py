@@ -1,4 +1,4 @@
-"""A network whose weights are scrambled, layer after layer from the top."""
+"""Cascading randomization: networks with scrambled weights, from the output down."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ class Stage:
     Attributes
     ----------
     label : str
-        How much is scrambled, in words.
+        Share of scrambled layers.
     layer : str
-        The lowest layer that is; all above it are too.
+        The lowest scrambled layer; all layers above it are scrambled too.
     net : Network
-        The network that computes with the scrambled weights; the model keeps its own.
+        The network with scrambled weights; the model keeps its own.
     """
 
     label: str
@@ -31,20 +31,20 @@ class Stage:
 
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
-"""Shares of the layers with weights that are scrambled in turn; the first means the top one."""
+"""Shares of layers with weights that are scrambled in turn; the first stands for one layer."""
 
 
 def stage_labels() -> tuple[str, ...]:
-    """What the stages are called."""
+    """Labels of the stages."""
     return tuple(f"{share:.0%} of layers" if share else "top layer" for share in SHARES)
 
 
 def cascade(net: Network, scored: Sequence[Output], seed: int) -> Iterator[Stage]:
-    """The network with more and more of its weights scrambled, from the score downwards.
+    """Networks with more and more of their weights scrambled, from the score down.
 
-    Adebayo et al., "Sanity checks for saliency maps" (2018), section 3.1, where weights are drawn
-    anew. Here the numbers of each weight array are put into random order instead: whatever the
-    layer is, they keep their spread, so that no signal dies out or overflows.
+    Adebayo et al., "Sanity checks for saliency maps" (2018), section 3.1, where weights are sampled
+    anew. Here the values of each weight array are permuted instead: they keep their distribution in
+    every kind of layer, so that signals neither vanish nor overflow.
 
     Raises
     ------
@@ -59,7 +59,9 @@ def cascade(net: Network, scored: Sequence[Output], seed: int) -> Iterator[Stage
             layers.setdefault(id(step.operation), (step.name.removesuffix(":pre"), step.operation))
     order = list(layers.values())
     if not order:
-        raise InputError("No layer on the way to the score has weights: there is none to scramble.")
+        raise InputError(
+            "No layer that the score depends on has weights: there is nothing to scramble."
+        )
     scrambled: dict[int, np.ndarray] = {}
     done = 0
     for share, label in zip(SHARES, stage_labels(), strict=True):
