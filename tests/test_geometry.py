@@ -179,7 +179,7 @@ def test_known_receptive_fields_of_vgg16():
     ]:
         assert found[name].size == (size, size)
         assert found[name].stride == (stride, stride)
-        # "same" padding with odd kernels and even pools: windows stay centerd on their cell.
+        # "same" padding with odd kernels and even pools: windows stay centered on their cell.
         assert found[name].offset == ((stride - 1) / 2,) * 2
 
 

@@ -571,7 +571,9 @@ def half_dead():
 
 
 def test_a_filter_that_never_fires_is_an_error(half_dead):
-    with pytest.raises(InputError, match=r"conv, filter 0 is zero at the start image.*:pre") as error:
+    with pytest.raises(
+        InputError, match=r"conv, filter 0 is zero at the start image.*:pre"
+    ) as error:
         og.maximize(half_dead, og.Filter("conv", 0), PLAIN, size=(16, 16))
     assert "\n" not in str(error.value)
 

@@ -1,7 +1,7 @@
-"""What is explained: a class, a filter, a neuron, or a sum of these.
+"""Targets of explanations: a class, a filter, a neuron, or a linear combination of these.
 
-Every target is a linear function of what some steps return. That makes targets values that add,
-subtract and multiply by a number, and lets one compiled program explain any of them.
+Every target is a linear function of the outputs of some steps. So targets can be added,
+subtracted and multiplied by a number, and one compiled program explains all of them.
 """
 
 import math
@@ -40,14 +40,14 @@ class Target(ABC):
 
     @abstractmethod
     def describe(self, net: Network) -> str:
-        """What it is called in captions."""
+        """A description for captions."""
 
     @abstractmethod
     def outputs(self, net: Network, score: str = "logit") -> tuple[Output, ...]:
-        """What the score is read from: the keys of `weights`."""
+        """The outputs that the score is computed from: the keys of `weights`."""
 
     def each(self) -> "tuple[Target, ...]":
-        """The single targets that it stands for: several where a filter names many channels."""
+        """The single targets that it stands for: several if a filter has several channels."""
         return (self,)
 
     def __add__(self, other: "Target") -> "Target":
@@ -55,7 +55,7 @@ class Target(ABC):
         return _Sum(self, other) if isinstance(other, Target) else NotImplemented
 
     def __radd__(self, other: object) -> "Target":
-        """The target itself added to 0, which is what `sum` begins with."""
+        """The target itself for 0, with which `sum` begins."""
         return self if isinstance(other, Real) and other == 0 else NotImplemented
 
     def __mul__(self, factor: float) -> "Target":
@@ -65,7 +65,7 @@ class Target(ABC):
     __rmul__ = __mul__
 
     def __neg__(self) -> "Target":
-        """The score with its sign turned."""
+        """The negated score."""
         return _Scaled(self, -1.0)
 
     def __sub__(self, other: "Target") -> "Target":
@@ -77,17 +77,17 @@ class Target(ABC):
 class Class(Target):
     """The score of a class: its logit, or its probability where ``score="probability"``.
 
-    Of a network with one sigmoid output, class 1 is the answer yes, and class 0 counts negative.
-    Of a network that scores classes at every position (segmentation), it is the mean over a region.
+    With one sigmoid output, class 1 stands for the output, class 0 for its negative. If the network
+    scores classes at every position (segmentation), the score is the mean over a region.
 
     Parameters
     ----------
     label : int or str
         Its index from 0, its name, or its WordNet id.
     region : (top, left, bottom, right) or bool array of shape (h, w), optional
-        Where, on the output of a segmentation network, in its own pixels; a box ends before its
-        bottom row and right column. ``net.scores(photo)[0].argmax(-1) == 3`` is where the network
-        sees class 3. None: everywhere.
+        Region of a segmentation output, in pixels of the output; ``bottom`` and ``right`` are
+        exclusive. For example, ``net.scores(photo)[0].argmax(-1) == 3`` is the region where the
+        network sees class 3. None: the whole output.
     """
 
     label: int | str
@@ -109,8 +109,8 @@ class Class(Target):
         shape = net.shape(output, size)
         if len(shape) != _RANK_OF_MAPS:
             raise InputError(
-                f"{net.name!r} returns an output of shape {shape}, no map of classes: a region is "
-                "for networks that score classes at every position."
+                f"{net.name!r} returns an output of shape {shape}, not a map of classes: a region "
+                "needs a network that scores classes at every position."
             )
         inside = _inside(self.region, (shape[0], shape[1]))
         return {output: inside / inside.sum() * vector}
@@ -132,7 +132,7 @@ class Class(Target):
 
 @dataclass(frozen=True)
 class Mask:
-    """Which pixels belong to a region, as a value that can be compared and hashed."""
+    """The pixels of a region, comparable and hashable."""
 
     shape: tuple[int, ...]
     bits: bytes
@@ -151,11 +151,11 @@ class Filter(Target):
     Parameters
     ----------
     layer : str
-        The layer's name.
+        Name of the layer.
     channel : int or iterable of int
-        Which channel, from 0; several stand for several targets, one each.
+        Channel, from 0. Several channels stand for several targets.
     border : int
-        How many elements on each side of the map are left out of the mean.
+        Number of elements on each side of the map to leave out of the mean.
     """
 
     layer: str
@@ -186,8 +186,8 @@ class Filter(Target):
         inner[(slice(self.border, -self.border),) * (len(shape) - 1)] = 1
         if self.border < 0 or len(shape) != 3 or not inner.any():
             raise InputError(
-                f"The output of {self.layer!r} has the shape {shape} here: nothing is left of it "
-                f"without a border of {self.border}."
+                f"The maps of {self.layer!r} have the shape {shape}: a border of {self.border} "
+                "leaves nothing."
             )
         return {output: inner / inner.sum() * vector}
 
@@ -207,11 +207,11 @@ class Neuron(Target):
     Parameters
     ----------
     layer : str
-        The layer's name.
+        Name of the layer.
     position : (int, int)
         (y, x) in the map, from 0.
     channel : int
-        From 0.
+        Channel, from 0.
     """
 
     layer: str
@@ -232,14 +232,14 @@ class Neuron(Target):
         output, shape = _map(net, self.layer, size)
         if len(shape) != 3:
             raise InputError(
-                f"{self.layer!r} makes no maps: one of its units is "
-                f"Filter({self.layer!r}, channel)."
+                f"{self.layer!r} has no feature maps: one of its units is Filter({self.layer!r}, "
+                "channel)."
             )
         y, x = self.position
         if not (0 <= y < shape[0] and 0 <= x < shape[1]):
             raise InputError(
-                f"The maps of {self.layer!r} are {shape[0]}×{shape[1]} here, positions from 0: "
-                f"({y}, {x}) is outside."
+                f"The maps of {self.layer!r} are {shape[0]}×{shape[1]} for this image: position "
+                f"({y}, {x}), counted from 0, is outside."
             )
         weights = np.zeros(shape, np.float32)
         weights[y, x, _checked_channel(self.channel, shape[2], self.layer)] = 1
@@ -312,7 +312,7 @@ class _Scaled(Target):
 
 
 def targets_of(target: Any) -> tuple[Target, ...]:
-    """The single targets that a user's ``target`` stands for: a bare int or str is a `Class`."""
+    """The single targets that a ``target`` argument stands for: a bare int or str is a `Class`."""
     if isinstance(target, Target):
         return target.each()
     is_one = as_index(target) is not None or getattr(target, "ndim", 1) == 0
@@ -350,7 +350,7 @@ def _map(net: Network, layer: str, size: tuple[int, int]) -> tuple[Output, tuple
 
 
 def _region(given: Any) -> tuple[int, int, int, int] | Mask:
-    """A region as a user gives it."""
+    """The ``region`` argument as a mask or box."""
     array = np.asarray(given)
     if array.dtype == bool and array.ndim == 2:
         return Mask(array.shape, np.packbits(array).tobytes())
@@ -358,8 +358,8 @@ def _region(given: Any) -> tuple[int, int, int, int] | Mask:
         top, left, bottom, right = map(int, array)
         return top, left, bottom, right
     raise InputError(
-        "A region is (top, left, bottom, right) in whole pixels of the network's output, or an "
-        f"array of True and False as large as that, not {type(given).__name__} of shape "
+        "A region must be (top, left, bottom, right) in whole pixels of the network's output, or "
+        f"a bool array of the size of that output, not {type(given).__name__} of shape "
         f"{array.shape} and type {array.dtype}."
     )
 
@@ -373,16 +373,16 @@ def _inside(region: tuple[int, int, int, int] | Mask | None, size: tuple[int, in
     elif isinstance(region, Mask):
         if region.shape != tuple(size):
             raise InputError(
-                f"The region is a mask of {region.shape[0]}×{region.shape[1]}, the network's "
-                f"output has {height}×{width} here: make it as large as that."
+                f"The region is a mask of {region.shape[0]}×{region.shape[1]}, but the output is "
+                f"{height}×{width}: give a mask of that size."
             )
         inside[region.array()] = 1
     else:
         top, left, bottom, right = region
         if not (0 <= top < bottom <= height and 0 <= left < right <= width):
             raise InputError(
-                f"The region {region} is not within the network's output of {height}×{width}: "
-                "give (top, left, bottom, right) with top < bottom and left < right."
+                f"The region {region} is not within the output of {height}×{width}: give (top, "
+                "left, bottom, right) with top < bottom and left < right."
             )
         inside[top:bottom, left:right] = 1
     if not inside.any():
@@ -391,7 +391,7 @@ def _inside(region: tuple[int, int, int, int] | Mask | None, size: tuple[int, in
 
 
 def _label(label: Any) -> int | str:
-    """A class as a user gives it, in Python's own types."""
+    """The label as a plain Python int or str."""
     if isinstance(label, str):
         return str(label)
     index = as_index(label)

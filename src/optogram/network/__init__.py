@@ -1,1 +1,1 @@
-"""The opened network: what a person is told of it."""
+"""Opened networks: layers, labels, predictions."""

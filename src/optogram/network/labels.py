@@ -1,4 +1,4 @@
-"""The names of a network's classes: ImageNet's own, numbered ones, or the user's."""
+"""The names of a network's classes: ImageNet's, numbered, or given by the user."""
 
 import json
 import re
@@ -19,24 +19,24 @@ _MOST_NAMES = 500_000
 
 @dataclass(frozen=True)
 class Labels:
-    """One name a class, and its WordNet id where there is one (else ``""``)."""
+    """One name per class, and its WordNet id (or ``""``)."""
 
     names: tuple[str, ...]
     ids: tuple[str, ...]
 
     def __len__(self) -> int:
-        """How many classes there are."""
+        """Number of classes."""
         return len(self.names)
 
     def index(self, label: str) -> int:
-        """Find the class that ``label`` means.
+        """Find a class by its label.
 
         Parameters
         ----------
         label
-            A name, in any case, with ``_``, ``-`` and runs of spaces alike, and where no name
-            matches in full also without its parenthesis (``"crane"`` for ``"crane (bird)"``);
-            or a WordNet id; or a class number in decimal digits. A name goes before a number.
+            A name, ignoring case, with ``_``, ``-`` and spaces equivalent; if no full name
+            matches, also without its parenthesis (``"crane"`` for ``"crane (bird)"``). Or a
+            WordNet id, or a class number in decimal digits. Names take precedence over numbers.
 
         Returns
         -------
@@ -46,7 +46,7 @@ class Labels:
         Raises
         ------
         InputError
-            No class is meant, or more than one: the message lists their numbers.
+            No class matches, or several do: the message lists their numbers.
         """
         wanted = _key(label)
         found = (
@@ -75,7 +75,7 @@ class Labels:
 
 @cache
 def imagenet() -> Labels:
-    """The 1000 classes of ImageNet (ILSVRC 2012), each with a name of its own."""
+    """The 1000 classes of ImageNet (ILSVRC 2012), with unique names."""
     table = resources.files("optogram.network").joinpath("imagenet.tsv")
     lines = table.read_text(encoding="utf-8").splitlines()
     rows = [line.split("\t") for line in lines if not line.startswith("#")]
@@ -85,7 +85,7 @@ def imagenet() -> Labels:
 
 
 def numbered(count: int) -> Labels:
-    """``class 0``, ``class 1``, ...: for a network whose labels are not known."""
+    """``class 0``, ``class 1``, ...: for a network with unknown labels."""
     return Labels(tuple(f"class {number}" for number in range(count)), ("",) * count)
 
 
@@ -93,17 +93,17 @@ def read_labels(
     source: str | PathLike[str] | Sequence[str] | Mapping[int, str] | Labels,
     count: int | None = None,
 ) -> Labels:
-    """Labels as the user gives them.
+    """Labels from a list, a mapping, or a file.
 
     Parameters
     ----------
     source
         The names in the order of the network's outputs, or by class number; or the path of a
-        UTF-8 text file with one name a line; or of a ``.json`` file: a list of names, or an
-        object from class number to name, or to ``[WordNet id, name]`` as Keras has it. Two
-        classes may share a name.
+        UTF-8 text file with one name per line, or of a ``.json`` file: a list of names, or an
+        object from class number to name or to ``[WordNet id, name]``, as in Keras. Two classes
+        may share a name.
     count
-        How many outputs the network has; None leaves the number unchecked.
+        Number of outputs of the network. None: the number is not checked.
 
     Returns
     -------
@@ -112,8 +112,8 @@ def read_labels(
     Raises
     ------
     InputError
-        The file is missing, larger than 10 MB, no text or damaged; an entry is not a name;
-        or there are not ``count`` names.
+        The file is missing, larger than 10 MB, not text, or damaged; an entry is not a name; or
+        the number of names is not ``count``.
     """
     origin = "the list given"
     if isinstance(source, Labels):
@@ -126,7 +126,7 @@ def read_labels(
     if count is not None and len(labels) != count:
         raise InputError(
             f"Expected {count} labels, one for each output; {origin} has {len(labels)}: correct "
-            "it, or give others (labels=…, --labels)."
+            "it, or give other labels (labels=…, --labels)."
         )
     return labels
 
@@ -139,7 +139,7 @@ def _read_file(path: Path) -> Labels:
 
 
 def _read_text(path: Path) -> str:
-    """The UTF-8 text of ``path``, without byte order mark; InputError where there is none."""
+    """The UTF-8 text of ``path``, without byte order mark; InputError if it cannot be read."""
     if kind_at(path) != "file":
         raise InputError(f"No labels file {path}; give a text or .json file, or a list of names.")
     reading(path)
@@ -164,12 +164,12 @@ def _from_json(text: str, origin: str) -> Labels:
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{origin} is damaged JSON ({error}); correct it there.") from error
+        raise InputError(f"{origin} is damaged JSON ({error}); correct it.") from error
     return _from_content(content, origin)
 
 
 def _from_content(content: object, origin: str) -> Labels:
-    """Labels out of a list of entries, or a mapping from class number to entry."""
+    """Labels from a list of entries, or a mapping from class number to entry."""
     if isinstance(content, Mapping):
         content = _in_order(content, origin)
     is_one = isinstance(content, str) or getattr(content, "ndim", 1) == 0
@@ -182,20 +182,20 @@ def _from_content(content: object, origin: str) -> Labels:
 
 
 def _in_order(by_number: Mapping[object, object], origin: str) -> list[object]:
-    """The values of ``{"0": ..., "1": ...}`` by number; InputError unless none is left out."""
+    """The values of ``{"0": ..., "1": ...}`` by number; InputError if a number is missing."""
     by_digits = {str(key): value for key, value in by_number.items()}
     keys = dict.fromkeys(str(number) for number in range(len(by_number)))
     if keys.keys() != by_digits.keys():
         stray = next((key for key in by_digits if key not in keys), "a key given twice")
         raise InputError(
-            f"The keys of {origin} must be the class numbers 0 to {len(keys) - 1}, and "
-            f"{reprlib.repr(stray)} is none of them; write each class as number: name."
+            f"The keys of {origin} must be the class numbers 0 to {len(keys) - 1}, not "
+            f"{reprlib.repr(stray)}; write each class as number: name."
         )
     return [by_digits[key] for key in keys]
 
 
 def _from_entries(entries: Iterable[object], origin: str) -> Labels:
-    """Labels out of names, or pairs of WordNet id and name; InputError for anything else."""
+    """Labels from names, or pairs of WordNet id and name; InputError for anything else."""
     names, ids = [], []
     for number, entry in enumerate(entries):
         if number == _MOST_NAMES:
@@ -207,8 +207,8 @@ def _from_entries(entries: Iterable[object], origin: str) -> Labels:
                 pass
             case _:
                 raise InputError(
-                    f"Label {number} of {origin} must be a name, got {reprlib.repr(entry)}; "
-                    "give one text for each class."
+                    f"Label {number} of {origin} must be a name, got {reprlib.repr(entry)}; give "
+                    "one name for each class."
                 )
         names.append(name)
         ids.append(wordnet)
@@ -216,7 +216,7 @@ def _from_entries(entries: Iterable[object], origin: str) -> Labels:
 
 
 def _key(name: str) -> str:
-    """What is compared of a name: case and the kind of gap between words do not count."""
+    """A name for comparison: lower case, with one space between words."""
     return re.sub(r"[\s_-]+", " ", name).strip().casefold()
 
 

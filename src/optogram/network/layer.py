@@ -1,4 +1,4 @@
-"""What a user is told of one layer."""
+"""Layers, and the table of layers."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -21,19 +21,19 @@ class Layer:
     Attributes
     ----------
     name, kind : str
-        Its unique name here, and the class of the Keras layer (or name of the activation).
+        Unique name, and class of the Keras layer (or name of the activation).
     output_shape : tuple
-        Batch first; None where it depends on the image.
+        Shape of the output, batch first; None for sizes that depend on the image.
     parameters : int
-        The number of weights; a layer used a second time (``conv1@2``) has the same ones again.
+        Number of parameters; a layer that is used again (``conv1@2``) shares them.
     trainable : bool
-        Whether training would change any of them.
+        Whether training changes any of them.
     flops : int
-        Floating-point operations an image, a multiplication and an addition counted as two.
+        Floating-point operations per image; a multiplication and an addition count as two.
     memory : int
-        Bytes that its output takes, an image.
+        Bytes of the output per image.
     receptive_field : ReceptiveField
-        Which window of the image an element of its output can depend on.
+        Window of the image that an element of the output can depend on.
     """
 
     name: str
@@ -48,17 +48,17 @@ class Layer:
 
     @property
     def config(self) -> dict[str, Any]:
-        """The configuration that Keras keeps of the layer; empty for a bare operation."""
+        """The Keras configuration of the layer; empty for an operation."""
         return self.operation.get_config() if isinstance(self.operation, keras.Layer) else {}
 
     @property
     def weights(self) -> tuple[np.ndarray, ...]:
-        """Copies of its weights, in Keras's order (a convolution: kernel, then bias)."""
+        """Copies of its weights, in the order of Keras (convolution: kernel, then bias)."""
         return tuple(self.operation.get_weights()) if self.parameters else ()
 
 
 def describe(step: Step, geometry: Mapping[int, Geometry]) -> Layer:
-    """The layer that ``step`` is or completes; of a ``:pre`` step, the first half alone."""
+    """The layer that ``step`` completes; for a ``:pre`` step, the first half of the layer."""
     operation, measured = step.operation, geometry[step.index]
     flops = measured.flops
     kind = step.kind
@@ -83,7 +83,7 @@ HEADER = ("layer", "kind", "output", "parameters", "MFLOPs", "receptive field")
 
 
 def row(layer: Layer) -> tuple[str, ...]:
-    """What a table says of ``layer``, under `HEADER`."""
+    """The cells of ``layer`` in a table, under `HEADER`."""
     return (
         layer.name,
         layer.kind,
@@ -114,7 +114,7 @@ def summary(title: str, layers: Sequence[Layer], weights: Sequence[keras.Variabl
 
 
 def totals(layers: Sequence[Layer], weights: Sequence[keras.Variable]) -> str:
-    """How large the network is and how much it works, in one sentence."""
+    """Total parameters, size, FLOPs and memory, in one sentence."""
     count = sum(math.prod(weight.shape) for weight in weights)
     trainable = sum(math.prod(weight.shape) for weight in weights if weight.trainable)
     size = sum(math.prod(weight.shape) * dtype_bytes(weight.dtype) for weight in weights)
@@ -133,7 +133,7 @@ def sizes(shape: Shape) -> str:
 
 
 def field_text(field: ReceptiveField) -> str:
-    """The size of a receptive field in pixels, in words."""
+    """The size of a receptive field in pixels, as text."""
     if field.is_whole:
         return "whole image"
     return "×".join(f"{size:g}" for size in field.size)

@@ -1,4 +1,4 @@
-"""An opened network: what every method, picture and page asks about a model."""
+"""An opened network."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -29,7 +29,7 @@ _NOMINAL_SIDE = 224
 
 
 class Prediction(NamedTuple):
-    """One class that the network names for an image."""
+    """A predicted class."""
 
     index: int  # type: ignore[assignment]
     id: str
@@ -46,56 +46,55 @@ class Network(Computation):
         Functional, sequential or subclassed; of several inputs one takes images, (N, H, W, C) or
         channels first.
     preprocess : str, pair of callables or Preparation, optional
-        What turns display pixels 0..255 into the units that the model was trained on: "caffe",
-        "tf", "torch", "unit" (0..1), "lite", "none", or a pair (there, back) of callables on
-        arrays (..., C). None: "none" where the model prepares pixels itself, by layers or
-        operations before its first weights; else "unit", and then `warnings` says so. It also says
-        where images would be prepared twice.
+        How pixels 0..255 are converted to the units that the model was trained on: "caffe", "tf",
+        "torch", "unit" (0..1), "lite", "none", or a pair (forward, inverse) of callables on arrays
+        (..., C). None: "none" if the model preprocesses pixels itself, by layers or operations
+        before its first weights; else "unit", with a warning. There is also a warning if images
+        would be preprocessed twice.
     labels : sequence of str, path or Labels, optional
-        One name a class, in order; a text file has one a line.
+        Class names in order; a text file has one per line.
     origin : str, optional
-        Where the model came from, kept in every result.
+        Where the model came from; part of the provenance of every result.
     warnings : sequence of str, optional
-        What the user should know of how the model was opened.
+        Further warnings about the model.
     input : str, optional
-        Which of several inputs is the picture; None: the only one that can be. Those of a
-        subclassed model go by key, argument or place (``input_0``); keys inside others are joined
-        by dots.
+        Name of the image input. None: the only input that can be an image. Inputs of a subclassed
+        model are named by key, argument or position (``input_0``); nested keys are joined by dots.
     fixed : mapping of str to array, optional
         Constant values of the other inputs, without a batch axis; a number fills the array.
     output : str, optional
-        Which of several outputs is explained; None: the only one. Those of a subclassed model go
-        by key, joined by dots where there are several (``heads.species``), or by layer.
+        Name of the output to explain. None: the only one. Outputs of a subclassed model are named
+        by key, nested keys joined by dots (``heads.species``), or by layer.
 
     Attributes
     ----------
     model : keras.Model
-        The model that was handed in.
+        The model.
     name, origin : str
-        What the model calls itself, and where it came from.
+        Name of the model, and where it came from.
     graph : Graph
         The list of steps.
     layers : tuple of Layer
-        What `summary` lists: the steps, with each layer's two halves as one.
+        The layers that `summary` lists: the steps, with the two halves of a layer as one.
     head : Head
-        How the network ends.
+        How scores and probabilities are read from the network.
     labels : Labels
-        The names of its classes.
+        Class names.
     preparation : Preparation
-        What turns pixels into network units, and back.
+        Conversion of pixels to network units, and back.
     size : tuple of int or None
-        (height, width) that the network takes, None where it takes any.
+        Input (height, width); None where any size is accepted.
     channels : int
-        How many channels its images have.
+        Number of image channels.
     takes_pixels : bool
-        Whether the network itself brings pixels 0..255 to the units of its first weights.
+        Whether the network preprocesses pixels 0..255 itself.
     warnings : tuple of str
-        Those handed in, and warnings where the preparation is a guess or does not fit, or logits
-        cannot be had.
+        Warnings given, and others, such as that the preprocessing is a guess or does not fit, or
+        that logits are not available. Every result has them too.
     obtained : str
-        How one comes by a network, for errors.
+        How to obtain a network, for error messages.
     is_opaque : bool
-        Whether the model is code that optogram cannot see into: one step, without layers.
+        Whether the model is code that cannot be traced: a single step, without layers.
 
     Raises
     ------
@@ -159,7 +158,7 @@ class Network(Computation):
         snapshot.add_trainable(part.graph.trained.switched)
         self._snapshot = snapshot
 
-    # -- what it is made of --------------------------------------------------------------------
+    # -- layers ---------------------------------------------------------------------------------
 
     def __repr__(self) -> str:
         return f"<Network {self.name!r} from {self.origin}, {len(self.graph.steps)} steps>"
@@ -177,7 +176,7 @@ class Network(Computation):
         Raises
         ------
         InputError
-            If there is none; the sentence names the nearest.
+            If there is none; the message suggests similar names.
         """
         if name not in self._steps:
             self.require_layers()
@@ -189,13 +188,13 @@ class Network(Computation):
     def map_layers(self, size: tuple[int, int] | None = None) -> dict[str, tuple[int, int]]:
         """The layers that can be explained, in order, and the (height, width) of their maps.
 
-        Those are the steps on the path to the score that make maps larger than 1×1 and are no
-        input, pooling, padding, dropout, resizing, or preparation of the image.
+        These are the steps between image and score with feature maps larger than 1×1, except
+        inputs, pooling, padding, dropout, resizing, and preprocessing of the image.
 
         Parameters
         ----------
         size : (height, width), optional
-            Of the image; None: the size that the network takes, 224×224 where it takes any.
+            Size of the image. None: the size that the network takes, or 224×224 if it takes any.
         """
         size = self.nominal_size if size is None else size
         height, width = (whole("size, height and width,", side, 1) for side in size)
@@ -211,26 +210,26 @@ class Network(Computation):
 
     @property
     def default_layer(self) -> str:
-        """The layer explained when none is named: the last of `map_layers`.
+        """The layer that is explained by default: the last of `map_layers`.
 
-        In VGG16 that is ``block5_conv3``.
+        In VGG16, this is ``block5_conv3``.
 
         Raises
         ------
         InputError
-            If no step makes a map.
+            If no layer has feature maps.
         """
         self.require_layers()
         names = list(self.map_layers())
         if not names:
             raise InputError(
-                f"{self.name!r} has no layer that makes maps larger than 1×1: methods that need no "
-                "layer (saliency, occlusion) work."
+                f"{self.name!r} has no layer with feature maps larger than 1×1: use a method "
+                "without a layer, such as saliency or occlusion."
             )
         return names[-1]
 
     def summary(self) -> str:
-        """The network as a table: layers, shapes, parameters, work, receptive fields, totals."""
+        """A table of the network: layers, shapes, parameters, FLOPs, receptive fields, totals."""
         self.require_unchanged()
         sides = "×".join(str(side or "any") for side in (*self.size, self.channels))
         title = (
@@ -238,37 +237,37 @@ class Network(Computation):
         )
         return summary(title, self.layers, self.model.weights)
 
-    # -- pictures in, classes out --------------------------------------------------------------
+    # -- images and predictions ---------------------------------------------------------------
 
     @checked
     def prepare(
         self, image: Any, fit: str = "stretch", size: tuple[int | None, int | None] | None = None
     ) -> np.ndarray:
-        """What the network is fed for ``image``.
+        """Read and preprocess images: a batch in network units.
 
         Parameters
         ----------
         image : path, PIL image, array of shape (H, W, C) or (H, W) in 0..255, or a list of these
-            A batch (N, H, W, C) of uint8 is taken for a list of pictures; one of floats for
-            images that are already prepared, and is only checked.
+            A uint8 batch (N, H, W, C) is a list of images. A float batch is already prepared,
+            and is only checked.
         fit : {"stretch", "crop", "pad"}
-            How a photo becomes as large as the network takes: both sides resized (as Keras does;
-            the whole photo stays), the center cut out, or gray added. Lanczos.
+            How a photo is brought to the input size, by Lanczos resampling. "stretch": resize
+            both sides (the whole photo, as in Keras). "crop": cut out the center. "pad": add gray.
         size : (height, width), optional
-            For networks that take any size; None in one place keeps the photo's proportions.
-            By default such a network gets the photo as it is.
+            Input size, for networks that take any size; None for one side keeps the photo's
+            proportions. By default, photos keep their size.
 
         Returns
         -------
         ndarray of shape (N, H, W, C), float32
-            In network units. Batches made of photos remember which part of each photo the network
-            sees, in ``seen``: results lay their maps there (`PreparedPhotos`).
+            The batch, in network units. For photos, ``seen`` is the part of each photo that the
+            network sees; results draw their maps there (`PreparedPhotos`).
 
         Raises
         ------
         InputError
-            If a picture cannot be read, has NaN or the wrong number of channels, or if the
-            pictures for one batch differ in size.
+            If an image cannot be read, has NaN or the wrong number of channels, or if the images
+            of one batch differ in size.
         """
         if isinstance(image, np.ndarray) and image.ndim == 4 and image.dtype.kind == "f":
             return self._checked(image)
@@ -294,9 +293,9 @@ class Network(Computation):
         fit: str,
         otherwise: str,
     ) -> PreparedPhotos:
-        """`prepare` of at least one picture for a given ``size``.
+        """`prepare` of at least one image for a given ``size``.
 
-        ``otherwise`` is what the InputError says where they come out in several sizes.
+        ``otherwise`` is the text of the InputError if the sizes of the prepared images differ.
         """
         x, sizes = np.empty((0, 0, 0, self.channels), np.float32), []
         for number, picture in enumerate(pictures):
@@ -312,43 +311,44 @@ class Network(Computation):
 
     @checked
     def display(self, x: np.ndarray) -> np.ndarray:
-        """The way back: prepared images (N, H, W, C) as uint8 pictures."""
+        """Prepared images (N, H, W, C) as uint8 images; the inverse of `prepare`."""
         return self.preparation.display(np.asarray(x))
 
     @checked
     def scores(self, image: Any, memory: float | str | None = None) -> np.ndarray:
-        """The logits (N, outputs) for everything that `prepare` takes.
+        """The logits (N, outputs) for images, as for `prepare`.
 
-        (N, h, w, classes) where the network scores classes at every position.
+        (N, h, w, classes) if the network scores classes at every position.
         """
         x = self.prepare(image)
         return self.evaluate(x, [self.head.logits], memory, beside=made_bytes(x, image))[0]
 
     @checked
     def predict(self, image: Any, top: int = 5, fit: str = "stretch") -> list[list[Prediction]]:
-        """The classes that the network finds most probable.
+        """The most probable classes of each image.
 
-        A softmax is put on networks that end without one; one sigmoid output names two classes.
+        A softmax is applied to the logits of networks without one. One sigmoid output stands for
+        two classes.
 
         Parameters
         ----------
         image
-            Everything that `prepare` takes.
+            Image or images, as for `prepare`.
         top : int
-            How many classes, at least 1.
+            Number of classes, at least 1.
         fit : {"stretch", "crop", "pad"}
             See `prepare`.
 
         Returns
         -------
         list of list of Prediction
-            For each image, (index, id, label, probability) by falling probability.
+            For each image, (index, id, label, probability), most probable first.
         """
         top = whole("top", top, 1)
         if self.head.is_spatial:
             raise InputError(
-                f"{self.name!r} does not name a picture, it scores classes at every position "
-                f"{self.head.shape}: net.scores(photo) has those scores."
+                f"{self.name!r} has no class per image, it scores classes at every position "
+                f"{self.head.shape}: use net.scores(photo)."
             )
         x = self.prepare(image, fit)
         return self.ranked(
@@ -373,7 +373,7 @@ class Network(Computation):
         Raises
         ------
         InputError
-            If it is out of range, unknown, or the name of two classes.
+            If it is out of range, unknown, or ambiguous.
         """
         if isinstance(label, str):
             return self.labels.index(label)
@@ -387,26 +387,26 @@ class Network(Computation):
 
     @property
     def nominal_size(self) -> tuple[int, int]:
-        """(height, width) of the images that the network takes, of some where it takes any."""
+        """The input size (height, width); a default one if the network takes any size."""
         return (self.size[0] or _NOMINAL_SIDE, self.size[1] or _NOMINAL_SIDE)
 
     def require_layers(self) -> None:
-        """Raise an InputError if the inside of the network cannot be seen."""
+        """Raise an InputError if the network is opaque."""
         if self.is_opaque:
             raise InputError(
-                f"{self.name!r} is subclassed ({type(self.model).__name__}), and its call() does "
-                "more than layers and keras.ops, so it has no layers to look into: methods that "
-                "need none (saliency, smoothgrad, integrated_gradients, occlusion) work; for the "
-                "others write call() with layers and keras.ops alone."
+                f"{self.name!r} is subclassed ({type(self.model).__name__}), and its call() uses "
+                "more than layers and keras.ops, so its layers are not available. Methods "
+                "without a layer work (saliency, smoothgrad, integrated_gradients, occlusion); "
+                "for the others, write call() with layers and keras.ops only."
             )
 
     def _warnings_about_preparation(self, is_given: bool) -> tuple[str, ...]:
-        """What is guessed, or likely wrong, of how images are prepared."""
+        """Warnings that the preprocessing is a guess, or likely wrong."""
         if self._own is None and not is_given:
             return (
-                'No preparation was given: pixels are scaled to 0…1 ("unit"). If the network '
-                "was trained on other units, say which with preprocess=…, or what it answers "
-                "will be wrong.",
+                'No preprocessing was given: pixels are scaled to 0…1 ("unit"). If the network '
+                "was trained on other units, choose them with preprocess=…; otherwise "
+                "predictions will be wrong.",
             )
         if self._own is None:
             return ()
@@ -416,7 +416,7 @@ class Network(Computation):
         return (warning,) if warning else ()
 
     def _only_moves(self, step: Step) -> bool:
-        """Whether the step makes no maps of its own, but hands on those that it reads."""
+        """Whether the step makes no feature maps of its own, but passes on its inputs."""
         operation = step.operation
         if isinstance(operation, keras.layers.Permute | keras.layers.Reshape):
             read = step.inputs[0]
@@ -435,8 +435,7 @@ class Network(Computation):
         bad = int(np.count_nonzero(~np.isfinite(x)))
         if bad:
             raise InputError(
-                f"The prepared batch has {bad} NaN or infinite values among {x.size}: "
-                "replace them first."
+                f"The prepared batch has {bad} NaN or infinite values among {x.size}: replace them."
             )
         found = np.ascontiguousarray(x, np.float32)
         if isinstance(x, PreparedPhotos):
@@ -445,16 +444,16 @@ class Network(Computation):
 
 
 def made_bytes(x: np.ndarray, image: Any) -> int:
-    """Bytes of ``x``, which `Network.prepare` made of ``image``; 0 where it is that itself."""
+    """Bytes of ``x``, which `Network.prepare` made of ``image``; 0 if it is the same array."""
     return 0 if x is image else x.nbytes
 
 
 def _image_input(graph: Graph, name: str) -> tuple[tuple[int | None, int | None], int]:
-    """((height, width), channels) of the one image that the network takes."""
+    """((height, width), channels) of the image input."""
     shape = graph.steps[graph.inputs[0].step].shape
     if len(shape) != 4 or shape[3] is None:
         raise ModelError(
-            f"The model {name!r} takes an input of shape {shape}, not images "
-            "(batch, height, width, channels): optogram explains networks that see images."
+            f"The model {name!r} takes an input of shape {shape}, not images (batch, height, "
+            "width, channels): optogram explains networks for images."
         )
     return (shape[1], shape[2]), shape[3]

@@ -1,1 +1,1 @@
-"""Photos in: read, brought to size, prepared. Free of Keras."""
+"""Photos: reading, resizing, preprocessing. Free of Keras."""

@@ -1,4 +1,4 @@
-"""Bringing pictures to the size that a network takes."""
+"""Resizing of photos to the input size of a network."""
 
 import operator
 from typing import NamedTuple
@@ -11,27 +11,27 @@ from optogram.errors import InputError, nearest
 FITS = ("stretch", "crop", "pad")
 _FORMER_NAME_OF_STRETCH = "squash"
 PAD_GRAY = 127.5
-"""What ``fit="pad"`` puts around the photo, in display units."""
+"""Gray level around a photo with ``fit="pad"``."""
 
 
 def fit_picture(
     picture: np.ndarray, size: tuple[int | None, int | None] | None, fit: str = "stretch"
 ) -> np.ndarray:
-    """Bring a picture to the size that a network takes, by Lanczos resampling.
+    """Resize an image to the input size of a network, by Lanczos resampling.
 
     Parameters
     ----------
     picture
-        Array of shape (H, W, C), 0..255, as ``read_picture`` returns it. A ``uint8`` picture is
-        resampled in ``uint8``, which gives the numbers of ``keras.utils.load_img`` with
-        ``interpolation="lanczos"``; any other in ``float32``.
+        Array of shape (H, W, C), 0..255, as ``read_picture`` returns it. ``uint8`` images are
+        resampled in ``uint8``, which equals ``keras.utils.load_img`` with
+        ``interpolation="lanczos"``; others in ``float32``.
     size
-        (height, width) in pixels. Where one side is None the photo's proportions are kept and
-        ``fit`` has nothing to do; None, or None for both sides, leaves the picture its size.
+        (height, width) in pixels. If one side is None, the proportions are kept and ``fit`` has no
+        effect. None, or None for both sides: the size is not changed.
     fit
         ``"stretch"``: the whole photo, without keeping its proportions, as Keras does. ``"crop"``:
-        scaled to cover the size, its center kept. ``"pad"``: scaled to go inside, centerd, with
-        mid-gray (127.5) around it, which most preparations map near zero.
+        scaled to cover the size, cropped to the center. ``"pad"``: scaled to fit inside, centered,
+        with mid-gray (127.5) around it, which most preprocessing maps to nearly 0.
 
     Returns
     -------
@@ -58,20 +58,20 @@ def seen_region(
     size: tuple[int | None, int | None] | None,
     fit: str = "stretch",
 ) -> tuple[float, float, float, float]:
-    """Tell which rectangle of a photo the network's input covers after ``fit_picture``.
+    """The rectangle of a photo that the network's input covers after ``fit_picture``.
 
     Parameters
     ----------
     photo_size
         (height, width) of the photo.
     size, fit
-        As given to ``fit_picture``.
+        As in ``fit_picture``.
 
     Returns
     -------
     top, left, bottom, right : float
-        Edges in photo pixels, (0, 0) being the photo's upper left corner. With ``"pad"`` they
-        lie outside the photo on the padded sides.
+        Edges in photo pixels; (0, 0) is the upper left corner. With ``"pad"``, edges on padded
+        sides are outside the photo.
 
     Raises
     ------
@@ -91,7 +91,7 @@ def seen_region(
 
 
 class _Placement(NamedTuple):
-    """``box`` of the photo is resized to ``inner`` and put at ``offset`` into ``size``."""
+    """``box`` of the photo is resized to ``inner`` and placed at ``offset`` in ``size``."""
 
     size: tuple[int, int]
     box: tuple[float, float, float, float]  # top, left, bottom, right
@@ -118,7 +118,7 @@ def _place(
     if fit == "crop":
         seen_height = min(photo_height, photo_width * height / width)
         seen_width = min(photo_width, photo_height * width / height)
-        # Whole pixels, so that a photo which only has to be cut is not blurred.
+        # Whole pixels, so that a photo that is only cropped is not blurred.
         top, left = (photo_height - seen_height) // 2, (photo_width - seen_width) // 2
         return _Placement(target, (top, left, top + seen_height, left + seen_width), target, (0, 0))
     inner_height = max(1, min(height, round(photo_height * width / photo_width)))
@@ -142,7 +142,7 @@ def _sides(size: tuple[int | None, int | None] | None) -> tuple[int | None, int 
 
 
 def _complete(photo_size: tuple[int, int], sides: tuple[int | None, int | None]) -> tuple[int, int]:
-    """Fill in the sides left open, from the photo's proportions."""
+    """Fill in missing sides from the proportions of the photo."""
     (photo_height, photo_width), (height, width) = photo_size, sides
     if height is not None and width is not None:
         return height, width

@@ -1,4 +1,4 @@
-"""Display pixels to the units that a network was trained on, and back."""
+"""Preprocessing: conversion between display pixels and network units."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from optogram.errors import InputError, nearest
 
 Conversion = Callable[[np.ndarray], Any]
 _PICTURE = 3
-"""Axes of one picture."""
+"""Axes of one image."""
 
 
 @dataclass(frozen=True)
@@ -25,16 +25,16 @@ class Preparation(ABC):
 
     @property
     def is_reversed(self) -> bool:
-        """Whether the network's channels are those of the display in reverse: BGR."""
+        """Whether the channels of the network are BGR."""
         return False
 
     @abstractmethod
     def to_network(self, pixels: np.ndarray) -> np.ndarray:
-        """Turn display pixels (..., C) into ``float32`` network units of the same shape."""
+        """Convert display pixels (..., C) to ``float32`` network units of the same shape."""
 
     @abstractmethod
     def to_display(self, x: np.ndarray) -> np.ndarray:
-        """Turn network units (..., C) into ``float32`` display units, not clipped to 0..255."""
+        """Convert network units (..., C) to ``float32`` display units, not clipped to 0..255."""
 
     def display(self, x: np.ndarray) -> np.ndarray:
         """Turn network units (..., C) into a ``uint8`` picture, rounded and clipped.
@@ -45,7 +45,7 @@ class Preparation(ABC):
             If a value is NaN, which no pixel can show.
         """
         shown, missing = np.empty(x.shape, np.uint8), 0
-        # Of a batch one after the other: the floats of all of them would be there several times.
+        # One image at a time: several float copies of the whole batch would not fit into memory.
         parts = [slice(i, i + 1) for i in range(len(x))] if x.ndim > _PICTURE else [slice(None)]
         for part in parts:
             pixels = self.to_display(x[part])
@@ -79,7 +79,7 @@ class Affine(Preparation):
 
     @property
     def channels(self) -> int | None:
-        """How many channels it is made for; None for any number."""
+        """Number of channels that it is for; None for any number."""
         count = max(len(self.shift), len(self.scale))
         return count if count > 1 else None
 
@@ -101,11 +101,11 @@ class Affine(Preparation):
         return array
 
     def check_channels(self, channels: int) -> None:
-        """Raise an ``InputError`` if pictures of so many channels cannot be prepared this way."""
+        """Raise an ``InputError`` if images with so many channels cannot be preprocessed so."""
         if self.channels not in (None, channels):
             raise InputError(
                 f"preprocess={self.name!r} is for {self.channels} channels, not {channels}: "
-                "choose 'tf', 'unit', 'lite', 'none' or a pair (there, back) of callables."
+                "choose 'tf', 'unit', 'lite', 'none' or a pair (forward, inverse) of callables."
             )
 
 
@@ -115,17 +115,17 @@ def _row(numbers: tuple[float, ...]) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Pair(Preparation):
-    """Two callables of the user, each checked at every call."""
+    """Two callables of the user, whose results are checked at every call."""
 
     there: Conversion
     back: Conversion
 
     def to_network(self, pixels: np.ndarray) -> np.ndarray:
-        """What ``there`` makes of a copy of the pixels."""
+        """Result of the first callable for a copy of the pixels."""
         return _call(self.there, "first (there)", pixels)
 
     def to_display(self, x: np.ndarray) -> np.ndarray:
-        """What ``back`` makes of a copy of ``x``."""
+        """Result of the second callable for a copy of ``x``."""
         return _call(self.back, "second (back)", x)
 
 
@@ -144,23 +144,23 @@ NAMED = {
         Affine("lite", shift=(127.0,), scale=(128.0,)),
     )
 }
-"""The preparations known by name.
+"""The preprocessing known by name.
 
 ``"caffe"``, ``"tf"`` and ``"torch"`` are the modes of
-``keras.applications.imagenet_utils.preprocess_input``; ``"lite"`` is EfficientNet-Lite's.
+``keras.applications.imagenet_utils.preprocess_input``; ``"lite"`` is that of EfficientNet-Lite.
 """
 
 
 def preparation(
     spec: str | tuple[Conversion, Conversion] | Preparation, channels: int
 ) -> Preparation:
-    """Find the preparation that ``spec`` means, for a network of so many channels.
+    """The preprocessing that ``spec`` stands for, for a network with so many channels.
 
     Parameters
     ----------
     spec
-        One of these names, a pair (there, back) of callables that take and return an array of
-        shape (..., C), or a ``Preparation``.
+        One of these names, a pair (forward, inverse) of callables that take and return an array
+        of shape (..., C), or a ``Preparation``.
 
         ========= ================================================ ==========
         name      network units of display pixels p                channels
@@ -174,7 +174,7 @@ def preparation(
         "lite"    (p − 127) / 128                                  any
         ========= ================================================ ==========
     channels
-        Channels of the network's input.
+        Number of input channels.
 
     Raises
     ------
@@ -194,19 +194,19 @@ def _lookup(spec: Any) -> Preparation:
         if spec in NAMED:
             return NAMED[spec]
         names = ", ".join(map(repr, NAMED))
-        hint = nearest(spec, NAMED) or "choose one, or give a pair (there, back) of callables"
+        hint = nearest(spec, NAMED) or "choose one, or give a pair (forward, inverse) of callables"
         raise InputError(f"preprocess must be one of {names}, not {spec!r}: {hint}.")
     if isinstance(spec, tuple | list) and len(spec) == 2 and all(map(callable, spec)):
         return Pair("custom", *spec)
     if callable(spec):
         raise InputError(
-            f"preprocess is the one callable {_label(spec)}, but pictures must also be shown: "
-            "give a pair (there, back) of callables."
+            f"preprocess is the one callable {_label(spec)}, but images must also be converted "
+            "back: give a pair (forward, inverse) of callables."
         )
     names = ", ".join(map(repr, NAMED))
     raise InputError(
-        f"preprocess must be {names} or a pair (there, back) of callables, "
-        f"not of type {type(spec).__name__}: choose one."
+        f"preprocess must be {names} or a pair (forward, inverse) of callables, not of type "
+        f"{type(spec).__name__}: choose one."
     )
 
 
@@ -215,7 +215,7 @@ def _label(function: Conversion) -> str:
 
 
 def _call(function: Conversion, role: str, array: np.ndarray) -> np.ndarray:
-    """Call one half of a pair on a copy, for it may work in place, and check what it returns."""
+    """Call one callable of a pair on a copy, which it may change, and check its result."""
     array = np.array(array, np.float32)
     who = f"The {role} of the preprocess callables, {_label(function)},"
     try:
@@ -240,7 +240,7 @@ def _call(function: Conversion, role: str, array: np.ndarray) -> np.ndarray:
 
 
 def as_affine(spec: Preparation, channels: int) -> tuple[np.ndarray, np.ndarray]:
-    """A preparation as arithmetic for compiled programs.
+    """Preprocessing as a matrix and an offset, for compiled programs.
 
     Returns
     -------
@@ -250,7 +250,7 @@ def as_affine(spec: Preparation, channels: int) -> tuple[np.ndarray, np.ndarray]
     Raises
     ------
     InputError
-        If the preparation is no such thing: a pair of callables can be anything.
+        If the preprocessing is not linear, as a pair of callables may be.
     """
     offset = spec.to_network(np.zeros((1, 1, channels), np.float32))[0, 0]
     whites = spec.to_network(255 * np.eye(channels, dtype=np.float32)[None])[0]
@@ -259,7 +259,7 @@ def as_affine(spec: Preparation, channels: int) -> tuple[np.ndarray, np.ndarray]
     reach = float(np.abs(255 * matrix).max())
     if not np.allclose(probes @ matrix + offset, spec.to_network(probes), atol=1e-3 * reach):
         raise InputError(
-            f"The preparation {spec.name!r} is no matrix and offset on the channels, which colors "
-            'inside a recipe need: choose recipe="tutorial", which climbs in network units.'
+            f"The preprocessing {spec.name!r} is not linear on the channels, which the colors of "
+            'this recipe need: choose recipe="tutorial", which optimizes in network units.'
         )
     return matrix, offset

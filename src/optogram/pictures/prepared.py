@@ -1,4 +1,4 @@
-"""Prepared batches that remember which part of each photo the network sees."""
+"""Prepared batches that know the part of each photo that the network sees."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Self

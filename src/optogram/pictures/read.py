@@ -1,4 +1,4 @@
-"""Photos in: any file, Pillow image or array becomes one upright picture in 0..255."""
+"""Reading of photos: any file, Pillow image or array becomes an upright image in 0..255."""
 
 import contextlib
 import mmap
@@ -18,10 +18,10 @@ from optogram.errors import InputError, PhotoError
 from optogram.files import is_own, reading
 
 PIXEL_LIMIT = 120_000_000
-"""Most pixels (height × width) that a picture may have; its header is asked before decoding."""
+"""Largest number of pixels (height × width); the header is checked before decoding."""
 
 _SCANNED_LIMIT = 20 * PIXEL_LIMIT
-"""Most pixels times scans of a progressive JPEG file, which seldom has more than ten."""
+"""Largest product of pixels and scans of a progressive JPEG file; ten scans are usual."""
 
 # Plain raster formats, decoded in process; EPS, for one, would start Ghostscript.
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000")
@@ -55,14 +55,14 @@ _TURNS = {
 # Rec. 601 luma, the weights behind Pillow's mode "L".
 _LUMA = np.array((0.299, 0.587, 0.114), np.float32)
 
-# How far outside 0..255 float arithmetic may carry a picture before it is refused.
+# Tolerance for float images outside 0..255.
 _SLACK = 0.01
 
 
 def read_picture(
     source: str | os.PathLike | Image.Image | Any, channels: int = 3, place: int | None = None
 ) -> np.ndarray:
-    """Read one photo, upright and opaque, with the channels that a network takes.
+    """Read one photo, upright and opaque, with the channels of the network's input.
 
     Parameters
     ----------
@@ -71,10 +71,10 @@ def read_picture(
         frames the first), a Pillow image, or an array of shape (H, W) or (H, W, C) that holds
         ``uint8``, ``uint16``, ``bool``, or numbers in 0..255.
     channels
-        Color channels wanted. 1 and 3 convert between gray (Rec. 601 luma) and RGB; with any
-        other number only an array of exactly that many channels will do.
+        Number of channels. 1 and 3: converted between gray (Rec. 601 luma) and RGB. Any other
+        number: only arrays with exactly that many channels are accepted.
     place
-        Its place in the list that it comes from, named in errors where it has no name of its own.
+        Its index in a list, for error messages about images without a name.
 
     Returns
     -------
@@ -85,14 +85,14 @@ def read_picture(
     Raises
     ------
     PhotoError
-        If the source is missing, damaged, too large, or no picture in 0..255.
+        If the source is missing, damaged, too large, or not an image in 0..255.
     InputError
-        If photos have not the channels that are wanted.
+        If the photo has another number of channels.
 
     Notes
     -----
-    EXIF orientation is applied. Transparency is laid over white, as a page shows it. Color
-    profiles are ignored, as Keras ignores them. Pillow reads 16-bit color files as 8-bit.
+    EXIF orientation is applied. Transparent images are blended with white. Color profiles are
+    ignored, as in Keras. Pillow reads 16-bit color files as 8-bit.
     """
     if isinstance(source, str | os.PathLike):
         name = repr(os.fsdecode(source))
@@ -110,23 +110,23 @@ def read_picture(
 
 
 def pictures_in(folder: str | os.PathLike) -> list[Path]:
-    """The picture files in a folder and its subfolders, told by their endings, by name.
+    """The image files in a folder and its subfolders, by file extension, sorted by name.
 
-    Those that optogram made are left out: results may lie among the photos that they explain.
+    Files that optogram made are skipped, because results may lie next to photos.
 
     Raises
     ------
     InputError
-        If there is no such folder, or no other picture in it.
+        If there is no such folder, or no other image in it.
     """
     path = Path(os.fsdecode(folder))
     if not path.is_dir():
-        raise InputError(f"{str(path)!r} is no folder: give the path of a folder with pictures.")
+        raise InputError(f"{str(path)!r} is not a folder: give the path of a folder with images.")
     named = (file for file in path.rglob("*") if file.suffix.lower() in _ENDINGS)
     found = sorted(file for file in named if not is_own(file))
     if not found:
         raise InputError(
-            f"There is no picture in {str(path)!r} that optogram did not make: expected files "
+            f"{str(path)!r} has no images (except those that optogram made): expected files "
             f"ending in {', '.join(sorted(_ENDINGS))}."
         )
     return found
@@ -136,7 +136,7 @@ def pictures_in(folder: str | os.PathLike) -> list[Path]:
 
 
 def _open(source: str | os.PathLike, name: str) -> BinaryIO:
-    """Open a regular, non-empty file, or say what stands in its place."""
+    """Open a regular, non-empty file; raise a PhotoError for anything else."""
     path = Path(os.fsdecode(source))
     try:
         status = path.stat()
@@ -146,31 +146,31 @@ def _open(source: str | os.PathLike, name: str) -> BinaryIO:
         raise PhotoError(_missing(name)) from None
     except PermissionError:
         raise PhotoError(
-            f"{name} may not be read (permission denied): change its permissions or copy it."
+            f"{name} cannot be read (permission denied): change its permissions or copy it."
         ) from None
     except (OSError, ValueError) as error:
         raise PhotoError(f"{name} cannot be opened ({_reason(error)}): check the path.") from error
     if file is None:
         kind = "a folder" if path.is_dir() else "a pipe or device"
-        raise PhotoError(f"{name} is {kind}, not a picture: give the path of a picture file.")
+        raise PhotoError(f"{name} is {kind}, not an image: give the path of an image file.")
     if status.st_size == 0:
         file.close()
-        raise PhotoError(f"{name} is empty (0 bytes): copy or download the picture again.")
+        raise PhotoError(f"{name} is empty (0 bytes): copy or download the image again.")
     reading(path)
     return file
 
 
 def _missing(name: str) -> str:
     if "://" in name:
-        return f"{name} is a web address, not a file: download the picture and give its path."
-    return f"{name} does not exist: check the path, which is looked up from {str(Path.cwd())!r}."
+        return f"{name} is a web address, not a file: download the image and give its path."
+    return f"{name} does not exist: check the path, relative to {str(Path.cwd())!r}."
 
 
 def _identified(file: BinaryIO) -> Image.Image:
-    """The picture in a file, its pixels not yet decoded.
+    """Open an image file without decoding it.
 
-    Unlike `Image.open` it does not ask for Pillow's own limit of pixels, which is the process's
-    and warns: to keep that warning back would change the filters of all threads.
+    Unlike `Image.open`, this does not apply the global pixel limit of Pillow, which warns:
+    suppressing that warning would change the warning filters of all threads.
     """
     Image.init()
     start = file.read(16)
@@ -190,7 +190,7 @@ def _identified(file: BinaryIO) -> Image.Image:
 
 @contextmanager
 def _decoding(name: str) -> Iterator[None]:
-    """Turn whatever Pillow raises into one sentence; on damaged files that may be anything."""
+    """Convert any exception of Pillow, for damaged files of any type, to one sentence."""
     try:
         yield
     except InputError:
@@ -198,14 +198,14 @@ def _decoding(name: str) -> Iterator[None]:
     except UnidentifiedImageError as error:
         kinds = ", ".join(_FORMATS)
         raise PhotoError(
-            f"{name} holds no picture that can be read, whatever its ending: save it as {kinds}."
+            f"{name} holds no picture that can be read, whatever its extension: save it as {kinds}."
         ) from error
     except Image.DecompressionBombError as error:
         raise PhotoError(f"{name} has too many pixels ({_reason(error)}): shrink it.") from error
     except Exception as error:
         raise PhotoError(
-            f"{name} cannot be decoded, it may be damaged or cut short ({_reason(error)}): "
-            "get the file again, or save it anew from a picture editor."
+            f"{name} cannot be decoded, it may be damaged or incomplete ({_reason(error)}): get "
+            "the file again, or save it again with an image editor."
         ) from error
 
 
@@ -243,7 +243,7 @@ def _from_image(image: Image.Image, channels: int, name: str) -> np.ndarray:
 
 
 def _check_scans(image: Image.Image, file: BinaryIO, name: str) -> None:
-    """Refuse a JPEG file of very many scans: a hundred bytes make the decoder pass over it all."""
+    """Refuse a JPEG file with very many scans: each makes the decoder process the whole image."""
     if image.format not in ("JPEG", "MPO"):
         return
     with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
@@ -251,15 +251,15 @@ def _check_scans(image: Image.Image, file: BinaryIO, name: str) -> None:
     if scans * image.width * image.height > _SCANNED_LIMIT:
         raise PhotoError(
             f"{name} has {image.width}×{image.height} pixels in {scans} scans, which would take "
-            "very long to decode: save it anew from a picture editor."
+            "very long to decode: save it again with an image editor."
         )
 
 
 def _scans(data: mmap.mmap) -> int:
-    """How many scans the first picture of a JPEG file has.
+    """Number of scans of the first image of a JPEG file.
 
-    Its markers are followed to its end. Previews lie within their lengths; a second picture or a
-    film, as phones append them, lies after that end.
+    Markers are followed to its end. Previews are inside marker segments; a second image or a video,
+    as phones append them, comes after that end.
     """
     scans, place = 0, 0
     while found := _MARKER.search(data, place):
@@ -277,7 +277,7 @@ def _scans(data: mmap.mmap) -> int:
 
 
 def _numbers(image: Image.Image, name: str) -> np.ndarray:
-    """Gray of more than 8 bits as an array (H, W, 1) in display units."""
+    """Gray with more than 8 bits as an array (H, W, 1) in display units."""
     values = np.asarray(image)
     if ";16" in image.mode or (image.mode == "I" and image.format in _SIXTEEN_BITS_AS_I):
         values = values.astype(np.uint16)
@@ -286,7 +286,7 @@ def _numbers(image: Image.Image, name: str) -> np.ndarray:
 
 
 def _eight_bits(image: Image.Image, channels: int) -> np.ndarray:
-    """Any 8-bit mode as a ``uint8`` array (H, W, channels), laid over white if transparent."""
+    """Any 8-bit mode as a ``uint8`` array (H, W, channels), over white if transparent."""
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image.convert("RGBA"))
@@ -316,7 +316,7 @@ def _upright(pixels: np.ndarray, image: Image.Image) -> np.ndarray:
 def _as_array(source: Any) -> np.ndarray:
     if not hasattr(source, "__array__"):
         raise PhotoError(
-            f"A picture is a path, a Pillow image or an array of shape (height, width, channels), "
+            "An image is a path, a Pillow image or an array of shape (height, width, channels), "
             f"not a {type(source).__name__}."
         )
     try:
@@ -332,8 +332,8 @@ def _from_array(array: np.ndarray, channels: int, name: str) -> np.ndarray:
     _check_shape(array, channels, name)
     if array.dtype == np.uint16 and 0 < array.max() <= 255:
         raise PhotoError(
-            f"{name} has dtype uint16, which spans 0..65535, but its values end at {array.max()}: "
-            'give it as uint8, array.astype("uint8").'
+            f"{name} has dtype uint16, which spans 0..65535, but its largest value is "
+            f'{array.max()}: give it as uint8, array.astype("uint8").'
         )
     pixels = _display_units(array, name)
     return _change_channels(pixels if pixels.ndim == 3 else pixels[..., None], channels)
@@ -346,27 +346,25 @@ def _check_shape(array: np.ndarray, channels: int, name: str) -> None:
     if array.size == 0:
         raise PhotoError(f"{came}, which holds no pixels: give (height, width, {channels}).")
     if len(shape) == 4:
-        raise PhotoError(
-            f"{came}, a batch: give one picture (height, width, {channels}) at a time."
-        )
+        raise PhotoError(f"{came}, a batch: give one image (height, width, {channels}) at a time.")
     if len(shape) != 3:
-        raise PhotoError(f"{came}, but a picture has (height, width, {channels}).")
+        raise PhotoError(f"{came}, but an image has (height, width, {channels}).")
     if shape[-1] in readable:
         return
     if shape[0] in readable:
         raise PhotoError(
-            f"{came}, channels first: turn it to (height, width, channels) "
-            "with array.transpose(1, 2, 0)."
+            f"{came}, channels first: transpose it to (height, width, channels) with "
+            "array.transpose(1, 2, 0)."
         )
     expected = "1, 3 or 4" if channels in (1, 3) else channels
     raise PhotoError(
-        f"{came}, which means {shape[-1]} channels, but this network takes {channels}: "
-        f"give (height, width, channels) with {expected} channels."
+        f"{came}, which means {shape[-1]} channels, but this network takes {channels}: give "
+        f"(height, width, channels) with {expected} channels."
     )
 
 
 def _display_units(array: np.ndarray, name: str) -> np.ndarray:
-    """Give numbers of any type as 0..255, ``uint8`` where whole numbers allow it."""
+    """Numbers of any type as 0..255, ``uint8`` for whole numbers."""
     if array.dtype == np.uint8:
         return array
     if array.dtype.kind == "u" and array.dtype.itemsize == 2:
@@ -378,19 +376,19 @@ def _display_units(array: np.ndarray, name: str) -> np.ndarray:
         return array.astype(np.uint8)
     if array.dtype.kind != "f":
         raise PhotoError(
-            f"{name} has dtype {array.dtype}, which holds no picture: "
-            "give uint8, uint16, bool or floats in 0..255."
+            f"{name} has dtype {array.dtype}, which is not an image type: give uint8, uint16, "
+            "bool or floats in 0..255."
         )
     bad = array.size - np.count_nonzero(np.isfinite(array))
     if bad:
         raise PhotoError(
-            f"{name} has {bad} NaN or infinite values among {array.size}: replace them first."
+            f"{name} has {bad} NaN or infinite values among {array.size}: replace them."
         )
     _check_range(array, name)
     if 0 < array.max() <= 1:
         raise PhotoError(
-            f"{name} has floats between 0 and 1, but a picture spans 0..255: "
-            "multiply by 255, or give uint8."
+            f"{name} has floats between 0 and 1, but an image spans 0..255: multiply by 255, or "
+            "give uint8."
         )
     return np.clip(array, 0, 255).astype(np.float32)
 
@@ -405,7 +403,7 @@ def _check_range(array: np.ndarray, name: str) -> None:
 
 
 def _change_channels(pixels: np.ndarray, channels: int) -> np.ndarray:
-    """Take (H, W, 1, 3 or 4) in display units to (H, W, channels); other counts stay."""
+    """Convert (H, W, 1, 3 or 4) in display units to (H, W, channels); other counts stay."""
     if channels not in (1, 3):
         return pixels.copy()
     gray = pixels.shape[2] == 1

@@ -1,4 +1,4 @@
-"""What methods return: arrays that do not change any more, and where they came from."""
+"""Results of methods: read-only arrays with their provenance."""
 
 from optogram.result.attribution import (
     Attribution,

@@ -1,4 +1,4 @@
-"""Results about images: where in them a score comes from."""
+"""Results of attribution methods."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """What an attribution answers, kept beside it so that it can be asked again.
+    """The question that an attribution answers, so that `optogram.check` can ask it again.
 
     Attributes
     ----------
     net : Network
-        What was explained.
+        The explained network.
     x : ndarray of shape (M, H, W, C)
         The distinct images, in network units.
     which : ndarray of shape (N,)
-        For each explanation, its image.
+        Index of the image of each explanation.
     targets : tuple of Target
-        For each explanation, its target.
+        Target of each explanation.
     method : str
-        The name of the method that made the attribution.
+        Name of the method.
     arguments : mapping
         Its other arguments.
     """
@@ -49,27 +49,27 @@ class Question:
 
 @dataclass(frozen=True, eq=False)
 class Attribution(OfPhotos, Result):
-    """Where in each image the score of a target comes from.
+    """A map of how each part of an image contributes to the score of a target.
 
     Attributes
     ----------
     images : uint8 ndarray of shape (N, H, W, C)
-        What the network was shown, as pictures.
+        The input images.
     targets : tuple of str
-        What was explained, one an image.
+        Description of the target of each explanation.
     score : ndarray of shape (N,)
-        The score explained.
+        The explained score.
     layer : str or None
-        The layer looked at, for methods that look at one.
+        The explained layer, for methods that explain one.
     question : Question or None
-        What `optogram.check` asks again; it is not saved, and None in a result loaded from a file.
+        For `optogram.check`; not saved, so None in a result loaded from a file.
     fit : {"stretch", "crop", "pad"}
-        How the photos became as large as the network takes.
+        How the photos were brought to the input size.
     seen : ndarray of shape (N, 4)
-        What the network saw of each photo: top, left, bottom, right as shares of its height and
-        width; all of it, 0, 0, 1, 1, for images given as arrays that do not tell.
+        Part of each photo that the network saw: top, left, bottom, right as fractions of its
+        height and width; 0, 0, 1, 1 (the whole photo) for plain arrays.
     photo_size : ndarray of shape (N, 2)
-        Height and width of each photo in pixels; 0 where not known.
+        Height and width of each photo in pixels; 0 if unknown.
     """
 
     obtained: ClassVar = "saliency, gradcam or another attribution method makes one"
@@ -90,19 +90,19 @@ class Attribution(OfPhotos, Result):
 
     @property
     def heatmap(self) -> np.ndarray:
-        """(N, h, w): ``values``, or the largest magnitude over channels where they have any."""
+        """(N, h, w): ``values``, or the largest magnitude over channels if they have channels."""
         return np.abs(self.values).max(axis=-1) if self.values.ndim == 4 else self.values
 
     def mask(self, t: float) -> np.ndarray:
-        """(N, h, w), True where the heatmap reaches ``t`` times its image's maximum: kept.
+        """(N, h, w), True where the heatmap reaches ``t`` times its maximum.
 
-        Nothing is kept of maps that are nowhere positive or the same everywhere; values that are
-        not finite are passed over.
+        Nothing is True for maps without positive values and constant maps. NaN and infinite values
+        are ignored.
 
         Raises
         ------
         InputError
-            If ``t`` is not a share above 0, up to 1.
+            If ``t`` is not above 0 and at most 1.
         """
         heat, highest = _comparable(self.heatmap, t)
         return heat >= t * highest
@@ -113,10 +113,10 @@ class Attribution(OfPhotos, Result):
         Parameters
         ----------
         index : int
-            Which image.
+            Index of the image.
         photo : path, PIL image or array, optional
-            The photo at its full size, on which the map lies where the network looked; None: the
-            photo as the network saw it.
+            The photo at full size; the map is drawn over the part that the network saw. None: the
+            input image.
         **style
             See `optogram.render.overlay`: ``style``, ``scale``, ``cmap``, ``opacity``, ``size``,
             ``bar``, ``title``.
@@ -124,33 +124,33 @@ class Attribution(OfPhotos, Result):
         Raises
         ------
         InputError
-            If the photo cannot be read or has other proportions than the one explained, or the
-            style cannot be drawn.
+            If the photo cannot be read or has other proportions than the explained photo, or the
+            style is invalid.
         """
         return self._laid_over(photo, index, self.map_on_image(index), style)
 
     def through_mask(
         self, t: float, index: int = 0, photo: Any = None, light: float = 0.12
     ) -> "Image":
-        """Image ``index``, dark where `mask` leaves it out, and beyond what the network saw.
+        """Image ``index``, dark outside `mask` and outside the part that the network saw.
 
-        Where nothing is kept, the picture says so.
+        If the mask is empty, the picture says so.
 
         Parameters
         ----------
         t : float
-            The share of the maximum that is kept; see `mask`.
+            Threshold as a fraction of the maximum; see `mask`.
         index : int
-            Which image.
+            Index of the image.
         photo : path, PIL image or array, optional
             As in `overlay`.
         light : float
-            In [0, 1]: how much light is left elsewhere.
+            Brightness of the dark part, in [0, 1].
         """
         return self._through(self.mask(t)[index], t, index, photo, light)
 
     def picture(self, index: int = 0) -> "Image":
-        """Image ``index`` as it is seen best, no words: coarse maps over it, fine ones alone."""
+        """Image ``index`` without text: coarse maps over the image, fine maps alone."""
         from optogram.render import heatmap
 
         if self.values.ndim == 4:
@@ -158,10 +158,10 @@ class Attribution(OfPhotos, Result):
         return self.overlay(index, bar=False)
 
     def scale(self, index: int = 0) -> Any:
-        """What the two ends of the scale bar of image ``index`` mean.
+        """Values at the two ends of the scale bar of image ``index``.
 
-        A few pixels of a gradient are far larger than all others: of such maps the bar ends at
-        the 99th percentile, and what lies beyond has the last color.
+        A few pixels of a gradient are far larger than all others. For pixel attributions the bar
+        therefore ends at the 99th percentile; larger values have the last color.
         """
         from optogram.render import scale_of
 
@@ -179,14 +179,14 @@ class Attribution(OfPhotos, Result):
     ) -> "Image":
         from optogram.render import overlay
 
-        # The other styles have ends of their own; those of fine maps are cut in all of them.
+        # Other styles have their own ends; those of pixel attributions are clipped in all styles.
         if str(style.get("style", "even")) == "even" or self.values.ndim == 4:
             style.setdefault("scale", self.scale(index))
         below, where = self._below(photo, index)
         return overlay(below, heat, where=where, **style)
 
     def _through(self, mask: np.ndarray, t: float, index: int, photo: Any, light: float) -> "Image":
-        """Image ``index``, or its photo, through a ``mask`` that covers what the network saw."""
+        """Image ``index``, or its photo, through a ``mask`` over the network's input."""
         from optogram.render import through_mask
 
         below, where = self._below(photo, index)
@@ -194,7 +194,7 @@ class Attribution(OfPhotos, Result):
         return through_mask(below, mask, light=light, where=where, title=title)
 
     def plot(self) -> "Image":
-        """Each image, its map and both together, side by side, one image a row."""
+        """Image, map, and map over image, side by side; one row per image."""
         from optogram.render import heatmap, legible, sheet, visible
 
         size = legible(self.images.shape[1:3])
@@ -212,9 +212,9 @@ class Attribution(OfPhotos, Result):
 
 
 def _comparable(maps: np.ndarray, t: float) -> tuple[np.ndarray, np.ndarray]:
-    """Maps (N, h, w), NaN where none of them can be kept, and the maximum of each, (N, 1, 1)."""
+    """Maps (N, h, w), NaN where nothing can be kept, and their maxima (N, 1, 1)."""
     if not (isinstance(t, Real) and 0 < t <= 1):
-        raise InputError(f"A mask keeps what reaches a share above 0, up to 1, not {t!r}.")
+        raise InputError(f"The threshold of a mask must be above 0 and at most 1, not {t!r}.")
     maps = np.where(np.isfinite(maps), maps, np.nan)
     lowest = np.where(np.isnan(maps), np.inf, maps).min(axis=(1, 2), keepdims=True)
     highest = np.where(np.isnan(maps), -np.inf, maps).max(axis=(1, 2), keepdims=True)
@@ -224,15 +224,14 @@ def _comparable(maps: np.ndarray, t: float) -> tuple[np.ndarray, np.ndarray]:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Occlusion(Attribution):
-    """An occlusion map: how far the score falls when a patch covers each place.
+    """An occlusion map: the drop of the score for each position of the patch.
 
     Attributes
     ----------
     scores : ndarray of shape (N, rows, cols)
-        The score with the patch there; ``values`` is ``score`` minus these.
+        The scores with the patch; ``values`` is ``score`` minus these.
     exact : bool ndarray of shape (rows, cols)
-        Which of them were computed; the others are estimated between those
-        (`progressive_occlusion`).
+        Which of them were computed; the others are interpolated (`progressive_occlusion`).
     """
 
     shapes: ClassVar = Attribution.shapes | {"values": "N h w", "scores": "N h w", "exact": "h w"}
@@ -241,21 +240,21 @@ class Occlusion(Attribution):
     exact: np.ndarray
 
     def mask(self, t: float, of: str = "values") -> np.ndarray:
-        """(N, rows, cols), True where a place matters.
+        """(N, rows, cols), True where the patch lowers the score most.
 
         Parameters
         ----------
         t : float
-            A share of the maximum of each image.
+            Threshold as a fraction of the maximum of each image.
         of : {"values", "scores"}
-            "values": where the fall reaches ``t`` times its maximum. "scores": where the score
-            with the patch stays below ``t`` times the largest such score (tutorial row B5); nothing
-            where no score is positive.
+            "values": True where the drop reaches ``t`` times the largest drop. "scores": True
+            where the score with the patch is below ``t`` times the largest such score; nowhere if
+            no score is positive.
 
         Raises
         ------
         InputError
-            If ``t`` is not a share above 0, up to 1, or ``of`` is neither.
+            If ``t`` is not above 0 and at most 1, or ``of`` is unknown.
         """
         if self._shown(of) is self.values:
             return super().mask(t)
@@ -267,8 +266,8 @@ class Occlusion(Attribution):
     ) -> "Image":
         """The map of image ``index`` over that image; see `Attribution.overlay`.
 
-        ``of="scores"`` shows the scores with the patch there in place of what they lose: low where
-        a place matters (tutorial row B5). Their scale begins at zero.
+        ``of="scores"`` shows the scores with the patch instead of their drop; low scores mark
+        important places. Their scale begins at 0.
         """
         from optogram.render import scale_of
 
@@ -279,14 +278,14 @@ class Occlusion(Attribution):
         return self._laid_over(photo, index, self._on_image(scores), style)
 
     def heat(self, index: int = 0, of: str = "values", **style: Any) -> "Image":
-        """The map of image ``index`` alone, each value in the middle of its patch.
+        """The map of image ``index``, each value at the center of its patch.
 
         Parameters
         ----------
         index : int
-            Which image.
+            Index of the image.
         of : {"values", "scores"}
-            What scores lose, or the scores with the patch there (tutorial row B5).
+            Drop of the score, or score with the patch.
         **style
             See `optogram.render.heatmap`: ``size``, ``scale``, ``cmap``, ``bar``, ``title``.
         """
@@ -304,9 +303,9 @@ class Occlusion(Attribution):
         light: float = 0.12,
         of: str = "values",
     ) -> "Image":
-        """Image ``index``, dark where `mask` (``t``, ``of``) leaves it out.
+        """Image ``index``, dark outside `mask` (``t``, ``of``).
 
-        Each pixel belongs to the patch whose center is nearest. See `Attribution.through_mask`.
+        Each pixel belongs to the patch with the nearest center. See `Attribution.through_mask`.
         """
         mask = self.mask(t, of)[index]
         (rows, columns) = (
@@ -326,7 +325,7 @@ class Occlusion(Attribution):
         return self.scores if of == "scores" else self.values
 
     def _centers(self) -> tuple[np.ndarray, np.ndarray]:
-        """The rows and the columns of the image where the middles of patches lie."""
+        """Rows and columns of the image at the centers of patches."""
         counts, patch = self.values.shape[1:], self.parameters["patch"]
         rows, columns = (
             np.arange(count) * step + (side - 1) / 2
@@ -346,14 +345,14 @@ class Occlusion(Attribution):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class GuidedAttribution(Attribution):
-    """A map made by guided backpropagation.
+    """A guided backpropagation map.
 
     Attributes
     ----------
     treated : tuple of str
-        The rectifiers that passed only positive gradient, by name.
+        Names of the rectifiers that passed only positive gradients.
     left_alone : tuple of str
-        Other activations on the way, through which the gradient came back as it was.
+        Names of other activations, through which the plain gradient passed.
     """
 
     treated: tuple[str, ...]
@@ -362,15 +361,14 @@ class GuidedAttribution(Attribution):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class IntegratedGradients(Attribution):
-    """Integrated gradients, and how well they add up.
+    """Integrated gradients, with the completeness gap.
 
     Attributes
     ----------
     baseline_score : ndarray of shape (N,)
-        The score of the image where the line begins.
+        The score of the baseline.
     completeness_gap : ndarray of shape (N,)
-        The sum of ``values`` minus what it should be, ``score − baseline_score``; it shrinks as
-        steps are added.
+        The sum of ``values`` minus ``score − baseline_score``; it shrinks with more steps.
     """
 
     shapes: ClassVar = Attribution.shapes | {"baseline_score": "N", "completeness_gap": "N"}
@@ -381,14 +379,14 @@ class IntegratedGradients(Attribution):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class GradCAM(Attribution):
-    """A Grad-CAM map, and what it was made of.
+    """A Grad-CAM map with its intermediate stages.
 
     Attributes
     ----------
     maps : ndarray of shape (N, h, w, K), or (1, h, w, K) where all share one image
-        What the layer answers.
+        Feature maps of the layer.
     gradients : ndarray of shape (N, h, w, K)
-        The gradient of the score at each element of the maps.
+        Gradient of the score with respect to the maps.
     """
 
     shapes: ClassVar = Attribution.shapes | {
@@ -401,24 +399,24 @@ class GradCAM(Attribution):
 
     @property
     def steps(self) -> "GradCAMSteps":
-        """The four stages on the way to the map."""
+        """The four stages of the map."""
         return GradCAMSteps(self.maps, self.gradients, self.images, self.targets)
 
 
 @dataclass(frozen=True)
 class GradCAMSteps:
-    """How a Grad-CAM map comes about, in four stages.
+    """The four stages of Grad-CAM.
 
     Attributes
     ----------
     maps : ndarray of shape (N, h, w, K), or (1, h, w, K) where all share one image
-        Stage 1, Aₖ: what the layer answers.
+        Stage 1, Aₖ: feature maps of the layer.
     gradients : ndarray of shape (N, h, w, K)
-        Stage 2, ∂S/∂Aₖ: how the score changes with each element.
+        Stage 2, ∂S/∂Aₖ: gradient of the score with respect to the maps.
     images : uint8 ndarray of shape (N, H, W, C)
-        What the network was shown.
+        The input images.
     targets : tuple of str
-        What was explained.
+        Descriptions of the targets.
     """
 
     maps: np.ndarray
@@ -428,18 +426,18 @@ class GradCAMSteps:
 
     @property
     def weights(self) -> np.ndarray:
-        """(N, K), stage 3, αₖ: the mean of each map's gradients."""
+        """(N, K), stage 3, αₖ: spatial mean of the gradients."""
         return self.gradients.mean(axis=(1, 2))
 
     @property
     def sum(self) -> np.ndarray:
-        """(N, h, w), stage 4: Σₖ αₖ Aₖ, before negative places are set to zero."""
+        """(N, h, w), stage 4: Σₖ αₖ Aₖ, before the ReLU."""
         maps = np.broadcast_to(self.maps, self.gradients.shape)
         return np.einsum("nk,nhwk->nhw", self.weights, maps)
 
     @checked
     def plot(self, index: int = 0, top: int = 5) -> "Image":
-        """The stages of image ``index`` for the ``top`` maps that add most, and the sum of all."""
+        """The stages of image ``index`` for the ``top`` maps that contribute most, and the sum."""
         from optogram.render import compact, heatmap, legible, scale_of, sheet, visible
 
         index = whole("index", index, -len(self.images), len(self.images) - 1)

@@ -1,4 +1,4 @@
-"""What all results have: arrays that do not change any more, and where they came from."""
+"""The base class of results: read-only arrays with their provenance."""
 
 import copy
 import dataclasses
@@ -30,22 +30,22 @@ _FORMER_WORDS = {"squash": "stretch", "grey": "gray"}
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """What every method returns.
+    """Base class of the results of all methods.
 
     Attributes
     ----------
     values : ndarray
-        What the method computed; its shape and units stand in the method's own words. Read-only,
-        as are all arrays of a result.
+        The computed values; see the method for shape and units. Read-only, as all arrays of a
+        result.
     method : str
-        The name of the function that made it.
+        Name of the method.
     parameters : mapping
-        What that function was called with, defaults included.
+        Arguments of the method, including defaults.
     provenance : mapping of str
-        Where it came from: network, weights, preparation, versions of optogram, Keras and the
-        backend, input shape, time (UTC).
+        Network, weights, preprocessing, versions of optogram, Keras and the backend, input shape,
+        time (UTC).
     warnings : tuple of str
-        What a reader of the result should know, in sentences.
+        Warnings about the network, the images and the values, one sentence each.
     """
 
     values: np.ndarray
@@ -56,15 +56,15 @@ class Result:
 
     kinds: ClassVar[dict[str, type["Result"]]] = {}
     shapes: ClassVar[dict[str, str]] = {}
-    """What a file may hold: ``"N h w | N H W C"``, where a letter is the same length throughout."""
+    """Shapes of arrays in a file: ``"N h w | N H W C"``, where equal letters are equal lengths."""
 
     def __init_subclass__(cls) -> None:
-        """Make the class known to `load_result` by its name; have its methods' arguments read."""
+        """Register the class for `load_result`; validate the arguments of its methods."""
         Result.kinds[cls.__name__] = cls
         checked_methods(cls, _require_image)
 
     def __post_init__(self) -> None:
-        """Lock the arrays."""
+        """Make the arrays read-only."""
         for item in dataclasses.fields(self):
             array = getattr(self, item.name)
             if isinstance(array, np.ndarray):
@@ -81,32 +81,32 @@ class Result:
         return self.values.astype(dtype)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """For pickle: what `save` keeps, too."""
+        """For pickle: the fields that `save` keeps."""
         kept = {item.name: getattr(self, item.name) for item in _saved(self)}
         return _rebuilt, (type(self), kept)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        """Arrays and texts are copied; the network that was asked stays the same."""
+        """A copy of arrays and texts, with the same network."""
         own = {item.name: copy.deepcopy(getattr(self, item.name), memo) for item in _saved(self)}
         return dataclasses.replace(self, **own)
 
     @checked
     def save(self, path: str | os.PathLike) -> Path:
-        """Write everything into one ``.npz`` file, which `load_result` opens again.
+        """Write the result to one ``.npz`` file, which `load_result` reads.
 
-        The file appears whole or not at all, and replaces only one that optogram made.
+        Writing is atomic and replaces only files that optogram made.
 
         Raises
         ------
         InputError
             If the name does not end in ``.npz``.
         OutputError
-            If the file cannot be written, or optogram did not make the one that is there.
+            If the file cannot be written, or would replace a file that optogram did not make.
         """
         path = Path(path)
         if path.suffix != ".npz":
             raise InputError(
-                f"A result is saved as an .npz file, not as {path.name!r}; for a picture: "
+                f"A result is saved as an .npz file, not as {path.name!r}; for a picture, use "
                 f"result.plot().save({path.name!r})."
             )
         arrays: dict[str, Any] = {}
@@ -127,7 +127,7 @@ class Result:
         raise NotImplementedError
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: the picture, and in words what it is."""
+        """The picture with a caption, for notebooks."""
         from optogram.render import data_uri
 
         notes = "".join(f"<p>⚠ {html.escape(note)}</p>" for note in self.warnings)
@@ -139,7 +139,7 @@ class Result:
 
 
 def _require_image(arguments: Mapping[str, Any]) -> None:
-    """Raise an InputError if a method is asked for an image, by ``index``, that is not there."""
+    """Raise an InputError if ``index`` is out of range."""
     index, count = arguments.get("index", 0), len(arguments["self"].values)
     if not -count <= index < count:
         raise InputError(
@@ -150,22 +150,22 @@ def _require_image(arguments: Mapping[str, Any]) -> None:
 
 @checked
 def load_result(path: str | os.PathLike) -> Result:
-    """Open a result that `Result.save` wrote.
+    """Load a result that `Result.save` wrote.
 
     Parameters
     ----------
     path : path
-        The ``.npz`` file. It is read as data: nothing in it is run.
+        The ``.npz`` file. It is read as data: no code in it is run.
 
     Returns
     -------
     Result
-        Of the kind that was saved.
+        The result, of the class that was saved.
 
     Raises
     ------
     InputError
-        If there is no such file, or it holds no result.
+        If there is no such file, or it is not a saved result.
     """
     path = Path(path)
     try:
@@ -182,11 +182,11 @@ def load_result(path: str | os.PathLike) -> Result:
         raise InputError(f"{path} does not exist.") from error
     # A damaged or foreign file can fail anywhere inside NumPy, with any exception.
     except Exception as error:
-        raise InputError(f"{path} holds no result that optogram saved, or is damaged.") from error
+        raise InputError(f"{path} is not a result saved by optogram, or is damaged.") from error
 
 
 def is_result(path: str | os.PathLike) -> bool:
-    """Whether the file at ``path`` is there and looks like one that `Result.save` wrote."""
+    """Whether the file at ``path`` exists and looks like a saved result."""
     try:
         if not Path(path).is_file():  # opening a pipe would wait for its other end
             return False
@@ -198,17 +198,17 @@ def is_result(path: str | os.PathLike) -> bool:
 
 
 def _saved(result: Result) -> list[dataclasses.Field]:
-    """The fields that go into files."""
+    """The fields that are saved."""
     return [f for f in dataclasses.fields(result) if f.metadata.get("is_saved") is not False]
 
 
 def _rebuilt(kind: type[Result], fields: dict[str, Any]) -> Result:
-    """What `Result.__reduce__` took apart."""
+    """The inverse of `Result.__reduce__`."""
     return kind(**_in_current_words(fields))
 
 
 def _in_current_words(fields: dict[str, Any]) -> dict[str, Any]:
-    """``fields`` of a saved result, also where an earlier version called them otherwise."""
+    """``fields`` of a saved result, with the current names and words."""
     fields = {"provenance" if name == "source" else name: fields[name] for name in fields}
     current = {"parameters": _with_current_names(fields["parameters"])}
     if "fit" in fields:
@@ -226,7 +226,7 @@ def _with_current_names(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check(result: Result) -> None:
-    """Raise what comes first where fields are not of their types, or do not fit each other."""
+    """Raise an exception if fields have wrong types, or arrays do not match."""
     for item in _saved(result):
         if not _is_a(getattr(result, item.name), item.type):
             raise TypeError(item.name)
@@ -240,7 +240,7 @@ def _check(result: Result) -> None:
 
 
 def _lengths(form: str, shape: tuple[int, ...], known: dict[str, int]) -> dict[str, int]:
-    """The length that each letter of ``form`` has in ``shape``; none where they do not fit."""
+    """Length of each letter of ``form`` in ``shape``; empty if they do not match."""
     found = dict(zip(form.split(), shape, strict=False))
     fixed = known | {letter: int(letter) for letter in found if letter.isdigit()}
     is_other = any(fixed.get(letter, length) != length for letter, length in found.items())
@@ -248,7 +248,7 @@ def _lengths(form: str, shape: tuple[int, ...], known: dict[str, int]) -> dict[s
 
 
 def _is_a(content: Any, kind: Any) -> bool:
-    """Whether ``content`` is what the field of a result says that it is."""
+    """Whether ``content`` has the type of the field."""
     of, inner = get_origin(kind), get_args(kind)
     if kind is np.ndarray or (np.ndarray in inner and content is not None):
         return isinstance(content, np.ndarray) and content.dtype.kind in "biuf"
@@ -263,7 +263,7 @@ def _is_a(content: Any, kind: Any) -> bool:
 
 
 def _with_tuples(texts: dict[str, Any]) -> dict[str, Any]:
-    """``texts`` with tuples where JSON has only lists."""
+    """``texts`` with tuples instead of lists of JSON."""
     return {
         name: tuple(content) if isinstance(content, list) else content
         for name, content in texts.items()

@@ -1,4 +1,4 @@
-"""The result of checking a map: whether it is to be believed."""
+"""The result of sanity checks."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -17,26 +17,26 @@ _IN_PART = 0.25
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Check(Result):
-    """What scrambled weights do to a map, and what its pixels do to the score.
+    """Sanity checks: weight randomization, deletion and insertion.
 
-    ``values`` (N, stages) are rank correlations of each map with the one made after each stage of
+    ``values`` (N, stages) are rank correlations of each map with the map after each stage of
     scrambling: 1 is unchanged, 0 unrelated.
 
     Attributes
     ----------
     checked : str
-        The method that made the maps.
+        Name of the checked method.
     layer : str or None
-        The layer it looked at.
+        The explained layer.
     targets : tuple of str
-        What was explained, N of them.
+        Descriptions of the N targets.
     stages : tuple of str
-        How much was scrambled, from the top of the network down.
+        Share of scrambled layers, from the output down.
     deletion, insertion : ndarray of shape (N, 3, points)
-        The score as pixels go, or come, in the order of the map, of a random map and of an edge
-        map. A class is scored by its probability.
+        Scores as pixels are removed or inserted, in the order of the map, of a random map and of
+        an edge map. The score of a class is its probability.
     edge_similarity : ndarray of shape (N,)
-        The rank correlation of each map with the edge map of its image.
+        Rank correlation of each map with the edge map of its image.
     image : uint8 ndarray of shape (H, W, C)
         The first image.
     scrambled : ndarray of shape (1 + stages, h, w)
@@ -70,42 +70,42 @@ class Check(Result):
 
     @property
     def pictures(self) -> dict[str, Any]:
-        """What is kept of the first image alone, by name."""
+        """The arrays of the first image, by name."""
         return {"image": self.image, "scrambled": self.scrambled, "edges": self.edges}
 
     @property
     def similarity(self) -> np.ndarray:
-        """(N,): the mean rank correlation over the stages; 0 is best, an edge detector has 1."""
+        """(N,): mean rank correlation over the stages; 0 is best, an edge detector has 1."""
         return self.values.mean(axis=1)
 
     @property
     def deletion_area(self) -> np.ndarray:
-        """(N, 3): the area under each deletion curve; for the map, smaller is better."""
+        """(N, 3): area under each deletion curve; for the map, smaller is better."""
         return _area(self.deletion)
 
     @property
     def insertion_area(self) -> np.ndarray:
-        """(N, 3): the area under each insertion curve; for the map, larger is better."""
+        """(N, 3): area under each insertion curve; for the map, larger is better."""
         return _area(self.insertion)
 
     @property
     def depends_on_weights(self) -> bool:
-        """Whether scrambled weights change the map more than half-way to an unrelated one."""
+        """Whether scrambling changes the map more than half-way to an unrelated map."""
         return float(self.similarity.mean()) < _LIKE_AN_EDGE_DETECTOR
 
     @property
     def marks_what_matters(self) -> bool:
-        """Whether insertion minus deletion is larger than for a random map and for edges."""
+        """Whether insertion minus deletion is larger than for a random map and for an edge map."""
         gain = (self.insertion_area - self.deletion_area).mean(axis=0)
         return bool(gain[0] > gain[1:].max())
 
     @property
     def sentence(self) -> str:
-        """What follows, in plain words."""
+        """The conclusion in plain words."""
         return f"{self._on_weights()} {self._on_pixels()}"
 
     def table(self) -> str:
-        """The numbers as text: means, and the spread (one standard deviation) over photos."""
+        """The numbers as text: means, and standard deviations over photos."""
         rows = [("weights scrambled", *(f"{stage}" for stage in self.stages), "mean")]
         columns = [*self.values.T, self.similarity]
         rows.append(("rank correlation with the map", *map(_spread, columns)))
@@ -121,13 +121,13 @@ class Check(Result):
         )
 
     def plot(self) -> "Image":
-        """The first map as the weights are scrambled, and below it the curves of all photos."""
+        """The first map at each stage of scrambling, above the curves of all photos."""
         from optogram.render import chart, heatmap, label, scale_of, sheet, visible
 
         size = self.image.shape[:2]
 
         def drawn(values: np.ndarray) -> "Image":
-            # As in `Attribution.scale`: a few pixels of a gradient outshine all others.
+            # As in `Attribution.scale`: a few pixels of a gradient are far larger than all others.
             high = float(np.percentile(values, 99)) if values.shape == size else None
             return heatmap(values, size=size, bar=False, scale=scale_of(values, high=high))
 
@@ -158,8 +158,8 @@ class Check(Result):
                     x_label=share,
                 )
                 for curves, title, share in (
-                    (self.deletion, "Score as pixels go", "share removed, hottest first"),
-                    (self.insertion, "Score as pixels come", "share shown, hottest first"),
+                    (self.deletion, "Score during deletion", "share removed, hottest first"),
+                    (self.insertion, "Score during insertion", "share shown, hottest first"),
                 )
             ),
         ]
@@ -177,8 +177,8 @@ class Check(Result):
         if alike >= _IN_PART:
             return (
                 "This map changes only in part when the weights are scrambled (rank correlation "
-                f"{alike:.2f} on average, where 1 is no change): some of it is the photo, not the "
-                "network."
+                f"{alike:.2f} on average, where 1 is no change): part of it shows the photo, not "
+                "the network."
             )
         return (
             "This map changes when the weights are scrambled (rank correlation "
@@ -206,7 +206,7 @@ class Check(Result):
 
 
 def _area(curves: np.ndarray) -> np.ndarray:
-    """The area under curves (..., points) over 0…1, by the trapezoidal rule."""
+    """Areas under curves (..., points) over 0…1, by the trapezoidal rule."""
     return ((curves[..., 1:] + curves[..., :-1]) / 2).mean(axis=-1)
 
 

@@ -1,4 +1,4 @@
-"""Several methods' answers side by side."""
+"""Several methods side by side."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -13,24 +13,24 @@ if TYPE_CHECKING:
 
 @checked
 def side_by_side(results: Sequence[Attribution], columns: int = 4) -> "Image":
-    """What several methods say of the same images and targets, as one picture.
+    """Results of several methods for the same images and targets, as one picture.
 
     Parameters
     ----------
     results : sequence of Attribution
-        One a method, of the same explanations in the same order.
+        One per method, with the same explanations in the same order.
     columns : int
-        How many pictures stand in a row, the image itself among them.
+        Pictures per row, including the image itself.
 
     Returns
     -------
     PIL.Image.Image
-        A block of pictures for each explanation; every map has a scale of its own.
+        A block of pictures for each explanation; every map has its own scale.
 
     Raises
     ------
     InputError
-        If there is no result, or they explain different things.
+        If there is no result, or the results explain different images or targets.
     """
     from optogram.render import compact, grid, sheet, visible
 
@@ -40,8 +40,8 @@ def side_by_side(results: Sequence[Attribution], columns: int = 4) -> "Image":
     for result in results:
         if result.targets != first.targets or result.images.shape != first.images.shape:
             raise InputError(
-                f"{result.method} explains {result.targets}, {first.method} {first.targets}: "
-                "show results of the same images and targets side by side."
+                f"{result.method} explains {result.targets}, {first.method} explains "
+                f"{first.targets}: give results for the same images and targets."
             )
     labels = ["the photo", *(result.method for result in results)]
     blocks = [

@@ -1,4 +1,4 @@
-"""Results about layers: what they answer, and the weights they answer with."""
+"""Results about layers: feature maps and kernels."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class FeatureMaps(OfPhotos, Result):
-    """What one layer answers: ``values`` (N, h, w, C).
+    """Feature maps of one layer: ``values`` (N, h, w, C).
 
     Attributes
     ----------
     images : uint8 ndarray of shape (N, H, W, C)
-        What the network was shown, as pictures.
+        The input images.
     layer : str
-        The layer's name.
+        Name of the layer.
     fit, seen, photo_size
-        What is known of the photos; see `Attribution`.
+        How the photos were prepared; see `Attribution`.
     """
 
     shapes: ClassVar = {
@@ -46,12 +46,12 @@ class FeatureMaps(OfPhotos, Result):
     layer: str
 
     def strongest(self, count: int = 5) -> np.ndarray:
-        """(N, count): the channels with the highest means, strongest first."""
+        """(N, count): the channels with the highest means, highest first."""
         means = self.values.mean(axis=(1, 2))
         return np.argsort(-means, axis=1, kind="stable")[:, :count]
 
     def matrix(self, channel: int | None = None, index: int = 0) -> np.ndarray:
-        """(h, w): one map of image ``index``; None: its strongest (tutorial row E2).
+        """(h, w): one map of image ``index``. ``channel=None``: the strongest map.
 
         Raises
         ------
@@ -64,7 +64,7 @@ class FeatureMaps(OfPhotos, Result):
         return self.values[index, ..., channel]
 
     def scale(self, index: int = 0) -> "Scale":
-        """The common scale of all maps of image ``index``: 0…max where none is negative."""
+        """The common scale of all maps of image ``index``: 0…max if none is negative."""
         from optogram.render import scale_of
 
         return scale_of(self.values[index])
@@ -77,16 +77,16 @@ class FeatureMaps(OfPhotos, Result):
         Parameters
         ----------
         index : int
-            Which image.
+            Index of the image.
         channels : sequence of int, optional
-            Which maps, in which order; None: all of them.
+            Channels, in the order of the grid. None: all.
         **style
             See `optogram.render.mosaic`.
 
         Raises
         ------
         InputError
-            If the layer has no such map, or they cannot be drawn so.
+            If the layer has no such map, or the style is invalid.
         """
         from optogram.render import mosaic
 
@@ -99,7 +99,7 @@ class FeatureMaps(OfPhotos, Result):
     def overlay(
         self, channel: int | None = None, index: int = 0, photo: Any = None, **style: Any
     ) -> "Image":
-        """One map over image ``index``; None: its strongest.
+        """One map over image ``index``. ``channel=None``: the strongest map.
 
         ``photo`` and ``style`` as in `Attribution.overlay`.
         """
@@ -118,25 +118,23 @@ class FeatureMaps(OfPhotos, Result):
         progress: Progress = silent,
         **style: Any,
     ) -> list[Path]:
-        """Write each map of image ``index`` into a file of its own, all on one scale.
-
-        Tutorial row E3.
+        """Write each map of image ``index`` to its own file, all on one scale.
 
         Parameters
         ----------
         folder : path
-            It exists; the files are called by their channels, such as 007.png.
+            An existing folder; files are named by channel, such as 007.png.
         index : int
-            Which image.
+            Index of the image.
         channels : sequence of int, optional
-            Which maps; None: all of them.
+            Channels. None: all.
         cell : int, optional
-            Longer side of a map in its picture, in pixels; None: legible.
+            Longer side of a map in its picture, in pixels. None: a legible size.
         progress : callable, optional
             Called as ``progress(done, total, what)``; ``what`` describes the work.
         **style
-            See `optogram.render.heatmap`. By default ``scale`` is the `scale` of the layer, and
-            each cell of a map is a block.
+            See `optogram.render.heatmap`. Default: the `scale` of the layer, and nearest-neighbor
+            interpolation.
 
         Returns
         -------
@@ -146,9 +144,9 @@ class FeatureMaps(OfPhotos, Result):
         Raises
         ------
         InputError
-            If the layer has no such map, or it cannot be drawn so.
+            If the layer has no such map, or the style is invalid.
         OutputError
-            If a file cannot be written, or optogram did not make one that is there.
+            If a file cannot be written, or would replace one that optogram did not make.
         """
         from optogram.render import heatmap, write
 
@@ -188,23 +186,21 @@ def layer_by_layer(
     cell: int = 160,
     **style: Any,
 ) -> "Image":
-    """Some maps of several layers as one picture, a layer a row.
-
-    Tutorial row B8.
+    """Some maps of several layers as one picture, one row per layer.
 
     Parameters
     ----------
     maps : mapping of str to FeatureMaps
-        As `feature_maps` returns them.
+        Result of `feature_maps`.
     channels : sequence of int
-        Which maps of each layer.
+        Channels of each layer.
     index : int
-        Which image.
+        Index of the image.
     cell : int
         Longer side of each map in the picture, in pixels.
     **style
-        See `optogram.render.mosaic`. By default each map has a scale of its own, from its lowest
-        value to its highest.
+        See `optogram.render.mosaic`. By default, each map is scaled from its minimum to its
+        maximum.
 
     Returns
     -------
@@ -239,7 +235,7 @@ class Kernels(Result):
     Attributes
     ----------
     layer : str
-        The layer's name.
+        Name of the layer.
     """
 
     shapes: ClassVar = {"values": "h w i o"}
@@ -257,11 +253,10 @@ class Kernels(Result):
         Parameters
         ----------
         channel : int, optional
-            The input channel shown, gray, on the scale from the smallest weight to the largest.
-            None: kernels on the colors of the image are shown in color, others by their
-            first channel.
+            Input channel to show, in gray, from the smallest weight to the largest. None: RGB
+            if the input channels are the colors of the image, else channel 0.
         filters : sequence of int, optional
-            Which kernels, by the number of their output channel; None: all of them.
+            Output channels. None: all.
         **style
             See `optogram.render.mosaic`, or `optogram.render.grid` for kernels in color.
 
@@ -286,7 +281,7 @@ class Kernels(Result):
 
     @property
     def is_color(self) -> bool:
-        """Whether the kernels lie on the colors of the image."""
+        """Whether the input channels are the colors of the image."""
         return self.parameters["input"] in ("RGB", "BGR")
 
     def plot(self) -> "Image":
@@ -295,7 +290,7 @@ class Kernels(Result):
 
 
 def _require(layer: str, what: str, numbers: Sequence[int], count: int) -> None:
-    """Raise an InputError if the layer has no such ``numbers`` among ``count``."""
+    """Raise an InputError if one of ``numbers`` is not below ``count``."""
     missing = [number for number in numbers if not 0 <= number < count]
     if missing:
         raise InputError(

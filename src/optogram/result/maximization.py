@@ -1,4 +1,4 @@
-"""Pictures that scores want to see."""
+"""Results of activation maximization."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Maximization(Result):
-    """For each target, a picture that it answers to: ``values`` (N, H, W, C), network units.
+    """Images that maximize targets: ``values`` (N, H, W, C), in network units.
 
     Attributes
     ----------
     images : uint8 ndarray of shape (N, h, w, C)
-        The pictures as they are shown.
+        The images for display.
     targets : tuple of str
-        What was maximized, one a picture.
+        Description of the target of each image.
     history : ndarray of shape (N, steps)
-        The score before each step, of the view that was scored; NaN for steps that were not taken.
+        The score before each step, of the transformed view; NaN for steps that were not taken.
     score : ndarray of shape (N,)
-        The score of the finished pictures themselves.
+        The score of the final images, without transforms.
     frames : uint8 ndarray of shape (N, frames, h, w, C)
-        The pictures on the way, where frames were asked for.
+        Intermediate images, if frames were requested.
     """
 
     shapes: ClassVar = {
@@ -51,18 +51,18 @@ class Maximization(Result):
     def sheet(
         self, columns: int | None = None, margin: int = 5, labels: bool = False, **style: Any
     ) -> "Image":
-        """All pictures in a grid.
+        """All images in a grid.
 
         Parameters
         ----------
         columns : int, optional
-            Default: as many as make the grid near square.
+            Images per row. Default: near square.
         margin : int
-            White pixels between pictures.
+            White pixels between images.
         labels : bool
-            Write under each what was maximized.
+            Whether to write the target below each image.
         **style
-            See `optogram.render.grid`: ``cell``, the longer side of a picture in pixels.
+            See `optogram.render.grid`: ``cell``, the longer side of an image in pixels.
         """
         from optogram.render import grid, visible
 
@@ -71,16 +71,16 @@ class Maximization(Result):
         return grid(pictures, columns=columns, margin=margin, labels=words, **style)
 
     def plot(self) -> "Image":
-        """All pictures in a grid, each with what was maximized under it."""
+        """All images in a grid, with their targets as captions."""
         return self.sheet(labels=True, margin=8, cell=max(160, *self.images.shape[1:3]))
 
     def trajectories(self, indices: Sequence[int] | None = None) -> "Image":
-        """How the scores went up, as a chart.
+        """A chart of the scores over the steps.
 
         Parameters
         ----------
         indices : sequence of int, optional
-            Of which pictures; None: the first three.
+            Indices of images. None: the first three.
         """
         from optogram.render import chart
 
@@ -92,7 +92,7 @@ class Maximization(Result):
         return chart(lines, x_label="step", title="score before each step")
 
     def gif(self, path: str | Path, index: int = 0, fps: float = 5.0) -> Path:
-        """Write picture ``index`` as it evolved, ``fps`` frames a second.
+        """Write the frames of image ``index`` as a GIF, with ``fps`` frames per second.
 
         Raises
         ------
@@ -104,5 +104,5 @@ class Maximization(Result):
         from optogram.render import visible, write_gif
 
         if not self.frames.shape[1]:
-            raise InputError("No frames were kept: ask for them, as in maximize(…, frames=2).")
+            raise InputError("No frames were kept: use maximize(…, frames=2).")
         return write_gif([visible(frame) for frame in self.frames[index]], path, fps=fps)

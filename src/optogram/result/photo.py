@@ -1,4 +1,4 @@
-"""Results about photos: what of each photo the network saw, and where maps lie on it."""
+"""Results about photos: the part of each photo that the network saw."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,25 +11,25 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _OTHER_PROPORTIONS = 0.05
-"""Share of a side by which a copy of a photo may differ in its proportions."""
+"""Tolerance of the aspect ratio of a photo, as a fraction of a side."""
 
 Where = tuple[float, float, float, float]
-"""Top, left, bottom, right of a rectangle, as shares of a photo's height and width."""
+"""Top, left, bottom, right of a rectangle, as fractions of a photo's height and width."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class OfPhotos:
-    """What results about photos keep of them.
+    """Fields of results about photos.
 
     Attributes
     ----------
     fit : {"stretch", "crop", "pad"}
-        How the photos became as large as the network takes.
+        How the photos were brought to the input size.
     seen : ndarray of shape (N, 4)
-        What the network saw of each photo: top, left, bottom, right as shares of its height and
-        width; all of it, 0, 0, 1, 1, where nothing else is known.
+        Part of each photo that the network saw: top, left, bottom, right as fractions of its
+        height and width; 0, 0, 1, 1 (the whole photo) if unknown.
     photo_size : ndarray of shape (N, 2)
-        Height and width of each photo in pixels; 0 where not known.
+        Height and width of each photo in pixels; 0 if unknown.
     """
 
     if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class OfPhotos:
     photo_size: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        """Take the whole photo where nothing is known of it, then lock the arrays."""
+        """Default to the whole photo, then make the arrays read-only."""
         count = len(self.images)
         if self.seen is None:
             whole = np.array([0, 0, 1, 1], np.float32)
@@ -48,13 +48,13 @@ class OfPhotos:
             object.__setattr__(self, "photo_size", np.zeros((count, 2), int))
         assert self.seen is not None
         if not np.isfinite(self.seen).all():
-            raise InputError("What is seen of a photo is told by finite numbers.")
+            raise InputError("``seen`` must be finite.")
         super().__post_init__()  # type: ignore[misc]
 
     def _below(self, photo: Any, index: int) -> tuple["Image", Where | None]:
-        """What a map of image ``index`` is laid over, and where on it the map lies.
+        """The image below a map, and the rectangle of the map on it.
 
-        ``photo`` (a path, a PIL image or an array) upright; None: what the network saw, all of it.
+        ``photo``: a path, a PIL image or an upright array. None: the network's input.
 
         Raises
         ------
@@ -71,16 +71,16 @@ class OfPhotos:
         known = int(self.photo_size[index][0]), int(self.photo_size[index][1])
         if all(known) and not _has_proportions((below.height, below.width), known):
             raise InputError(
-                f"The photo given has {below.height}×{below.width} pixels, the one explained had "
-                f"{known[0]}×{known[1]}: give that photo, or none to draw over what the network "
-                "saw."
+                f"The photo has {below.height}×{below.width} pixels, the explained photo had "
+                f"{known[0]}×{known[1]}: give that photo, or no photo to draw over the network's "
+                "input."
             )
         top, left, bottom, right = map(float, self.seen[index])
         return below, (top, left, bottom, right)
 
 
 def _has_proportions(size: tuple[int, int], known: tuple[int, int]) -> bool:
-    """Whether pictures of ``size`` and of ``known`` (height, width) can be one photo."""
+    """Whether images of ``size`` and of ``known`` (height, width) can be the same photo."""
     (height, width), (known_height, known_width) = size, known
     wanted = width * known_height / known_width, height * known_width / known_height
     # Small copies are rounded to whole pixels.

@@ -1,4 +1,4 @@
-"""The photos that fire filters most."""
+"""The photos that activate filters most."""
 
 import os
 from collections.abc import Sequence
@@ -18,29 +18,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class StrongestImages(Result):
-    """For each filter, the photos in which it answers most: ``values`` (filters, top).
+    """For each filter, the photos that activate it most: ``values`` (filters, top).
 
-    Values are NaN where there are fewer photos than ``top``.
+    Values are NaN if there are fewer photos than ``top``.
 
     Attributes
     ----------
     layer : str
-        The layer's name.
+        Name of the layer.
     filters : ndarray of shape (filters,)
-        The number of each filter.
+        Filter numbers.
     photos : tuple of str
-        All photos looked at: paths, or "photo 7" for those given as arrays.
+        All photos processed: paths, or "photo 7" for arrays.
     indices : ndarray of shape (filters, top)
-        Which photo each value is of, as a place in ``photos``; −1 where there is none.
+        Index into ``photos`` for each value; −1 if there is none.
     positions : ndarray of shape (filters, top, 2)
-        Where in the map, (y, x).
+        Position in the map, (y, x).
     windows : ndarray of shape (filters, top, 4)
-        What the filter sees from there, its receptive field cut at the borders: top, left, bottom,
-        right, in pixels of the prepared photo.
+        Receptive field of that position, clipped at the borders: top, left, bottom, right, in
+        pixels of the prepared photo.
     unread : tuple of str
-        Those of the ``photos`` that cannot be read, and were left out.
+        Those of the ``photos`` that could not be read and were skipped.
     opened : sequence or None
-        The photos as they were given; not saved.
+        The photos argument; not saved.
     """
 
     shapes: ClassVar = {
@@ -61,12 +61,12 @@ class StrongestImages(Result):
     opened: Sequence[Any] | None = field(default=None, repr=False, metadata={"is_saved": False})
 
     def crop(self, row: int, rank: int = 0) -> "Image":
-        """What the filter in ``row`` saw in its photo number ``rank``, out of the photo itself.
+        """The window of photo number ``rank`` that the filter in ``row`` saw, cut from the photo.
 
         Raises
         ------
         InputError
-            If there is no such photo any more.
+            If the photo is no longer there.
         """
         from optogram.pictures.fit import seen_region
         from optogram.pictures.read import read_picture
@@ -77,7 +77,7 @@ class StrongestImages(Result):
         index = int(self.indices[row, rank])
         if index < 0:
             raise InputError(
-                f"Filter {self.filters[row]} has no photo number {rank}: there are not so many."
+                f"Filter {self.filters[row]} has no photo number {rank}: there are fewer."
             )
         size, fit = self.parameters["size"], self.parameters["fit"]
         photo = visible(np.rint(read_picture(self._source(index))).astype(np.uint8))
@@ -93,12 +93,12 @@ class StrongestImages(Result):
         return photo.crop((box[0], box[1], max(box[2], box[0] + 1), max(box[3], box[1] + 1)))
 
     def plot(self, filters: Sequence[int] | None = None, cell: int = 112) -> "Image":
-        """The windows of each filter in a row, strongest first.
+        """The windows of each filter in one row, strongest first.
 
         Parameters
         ----------
         filters : sequence of int, optional
-            Which ones, by number; None: the first ten.
+            Filter numbers. None: the first ten.
         cell : int
             Height of a window in pixels.
         """
@@ -109,7 +109,7 @@ class StrongestImages(Result):
         chosen = numbers[:10] if filters is None else list(filters)
         missing = [number for number in chosen if number not in numbers]
         if missing:
-            raise InputError(f"Filters {missing} are not among those looked at.")
+            raise InputError(f"Filters {missing} are not in this result.")
         rows = [
             [
                 self.crop(numbers.index(number), rank).resize((cell, cell))
@@ -126,6 +126,4 @@ class StrongestImages(Result):
             return self.opened[index]
         if Path(self.photos[index]).exists():
             return os.fspath(self.photos[index])
-        raise InputError(
-            f"{self.photos[index]!r} is not there any more: its window cannot be shown."
-        )
+        raise InputError(f"{self.photos[index]!r} is no longer there: its window cannot be shown.")

@@ -1,7 +1,7 @@
 """Networks known by name: the classifiers of ``keras.applications`` and EfficientNet-Lite0.
 
-The image preparations are those of each module's ``preprocess_input`` in Keras; it is "none"
-where the network itself begins with a rescaling.
+The preprocessing is that of each module's ``preprocess_input`` in Keras; it is "none" if the
+network itself begins with a rescaling.
 """
 
 import http.client
@@ -23,14 +23,14 @@ class Entry:
     Attributes
     ----------
     name
-        What the user types, in lower case: ``"vgg16"``.
+        Name, in lower case: ``"vgg16"``.
     builder
         The function that builds it, an attribute of ``keras.applications``: ``"VGG16"``.
     preprocess
-        How an image in 0 to 255 is prepared: ``"caffe"``, ``"tf"``, ``"torch"``, ``"none"``,
+        Preprocessing of pixels 0 to 255: ``"caffe"``, ``"tf"``, ``"torch"``, ``"none"``,
         ``"lite"``.
     size
-        Height and width of the image that it expects, in pixels.
+        Height and width of the input, in pixels.
     """
 
     name: str
@@ -94,7 +94,7 @@ _ENTRIES = {
 
 
 def names() -> tuple[str, ...]:
-    """The name of every network that can be opened by name."""
+    """The names of all networks that can be opened by name."""
     return tuple(_ENTRIES)
 
 
@@ -123,16 +123,16 @@ def find(name: str) -> Entry:
 
 
 def build(entry: Entry, weights: str | os.PathLike | None = "imagenet") -> "keras.Model":
-    """Build the network of ``entry``, with its classifying end.
+    """Build the network of ``entry``, with its classification head.
 
     Parameters
     ----------
     entry
-        What :func:`find` gives.
+        Result of :func:`find`.
     weights
-        ``"imagenet"`` (Keras downloads the file once and keeps it; EfficientNet-Lite0 takes it
-        from an installed package), the path of a Keras weights file for 1000 classes, or None
-        for random weights.
+        ``"imagenet"`` (Keras downloads and caches the file; for EfficientNet-Lite0 it comes from
+        an installed package), the path of a Keras weights file for 1000 classes, or None for
+        random weights.
 
     Returns
     -------
@@ -142,7 +142,7 @@ def build(entry: Entry, weights: str | os.PathLike | None = "imagenet") -> "kera
     Raises
     ------
     ModelError
-        The installed Keras lacks the network, altogether or on this backend; the download fails;
+        The installed Keras does not have the network, or not on this backend; the download fails;
         or the file is missing or does not fit.
     """
     import keras
@@ -154,24 +154,25 @@ def build(entry: Entry, weights: str | os.PathLike | None = "imagenet") -> "kera
     builder = getattr(keras.applications, entry.builder, None)
     if builder is None:
         raise ModelError(
-            f"Keras {keras.__version__} has no {entry.builder}; upgrade it with: "
-            "pip install --upgrade keras."
+            f"Keras {keras.__version__} has no {entry.builder}; upgrade it with: pip install "
+            "--upgrade keras."
         )
     trained = weights == "imagenet"
-    # Keras leaves the size of some networks open (MobileNetV3); all here are as they were trained.
+    # Some networks of Keras take any size (MobileNetV3); here all have the size of their training.
     shape = (entry.size, entry.size, 3)
     try:
         model = builder(weights="imagenet" if trained else None, input_shape=shape)
     except Exception as error:
         if _is_missing_on_backend(error):
             raise ModelError(
-                f"Keras does not offer {entry.name} on the {keras.backend.backend()} backend; "
-                "set KERAS_BACKEND to another one."
+                f"Keras does not offer {entry.name} on the {keras.backend.backend()} backend; set "
+                "KERAS_BACKEND to another one."
             ) from error
         if trained and _is_failed_download(error):
             raise ModelError(
-                f"The ImageNet weights of {entry.name} could not be downloaded ({error}); "
-                "give the path of the file, or random ones (--weights random, in Python None)."
+                f"The ImageNet weights of {entry.name} could not be downloaded ({error}); give "
+                "the path of the file, or use random weights (--weights random, in Python "
+                "None)."
             ) from error
         raise
     if weights is not None and not trained:
@@ -180,7 +181,7 @@ def build(entry: Entry, weights: str | os.PathLike | None = "imagenet") -> "kera
 
 
 def _is_missing_on_backend(error: Exception) -> bool:
-    """Whether Keras says so, as of NASNetMobile on PyTorch."""
+    """Whether the error says that the backend is not supported, as for NASNetMobile on PyTorch."""
     return isinstance(error, ValueError) and "is not available with the" in str(error)
 
 

