@@ -161,7 +161,7 @@ def test_a_network_is_not_a_model_nor_a_file_nor_a_photo():
         for wrong in (NET.model, "vgg16", Path("model.keras"), PHOTO, None):
             with pytest.raises(og.InputError, match=r"a Network, .*optogram\.Network\(model\)"):
                 function(wrong, *more)
-    with pytest.raises(og.InputError, match="A picture is a path"):
+    with pytest.raises(og.InputError, match="An image is a path"):
         og.gradcam(NET, NET)
 
 
@@ -204,5 +204,5 @@ def test_a_layer_that_is_recommended_is_taken():
             og.gradcam(net, PHOTO, target, layer)
         recommended = str(caught.value).rpartition("such as ")[2].strip("'.")
         og.gradcam(net, PHOTO, target, recommended)
-    with pytest.raises(og.InputError, match="no layer on the way"):
+    with pytest.raises(og.InputError, match="no layer between the image and the score"):
         og.gradcam(net, PHOTO, og.Filter("first", 0), "second")

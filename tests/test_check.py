@@ -306,7 +306,7 @@ def test_a_network_without_weights_cannot_be_scrambled():
     image = keras.Input((6, 6, 3))
     model = keras.Model(image, keras.layers.GlobalAveragePooling2D()(image * 2))
     found = og.saliency(og.Network(model, "unit"), np.ones((1, 6, 6, 3), np.float32), 1)
-    with pytest.raises(InputError, match="none to scramble"):
+    with pytest.raises(InputError, match="nothing to scramble"):
         og.check(found, steps=2)
 
 

@@ -147,7 +147,7 @@ def test_a_picture_as_a_baseline(net, x, tmp_path):
         ({"baseline": "blak"}, "no file 'blak'"),
         ({"baseline": 256}, "0..255, not 256"),
         ({"baseline": np.nan}, "0..255, not nan"),
-        ({"baseline": np.zeros((2, 16, 16, 3), np.float32)}, "as many as images"),
+        ({"baseline": np.zeros((2, 16, 16, 3), np.float32)}, "or one per image"),
         ({"baseline": None}, "None"),
         ({"steps": [3, 4]}, "2 numbers of steps for 3"),
         ({"steps": []}, "at least one"),

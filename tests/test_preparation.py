@@ -124,7 +124,7 @@ def test_unknown_names(spec):
 
 
 def test_specs_of_the_wrong_type():
-    assert "a pair (there, back)" in refusal(np.sqrt)
+    assert "a pair (forward, inverse)" in refusal(np.sqrt)
     for spec in (None, 3, ("unit", "none"), (np.sqrt,)):
         assert type(spec).__name__ in refusal(spec)
 

@@ -101,7 +101,7 @@ def test_regions_that_cannot_be(net, x, region, words):
 
 def test_a_region_of_a_network_that_scores_whole_pictures(x):
     net = og.Network(networks.build("linear"), "unit")
-    with pytest.raises(InputError, match="a region is for networks that score classes at every"):
+    with pytest.raises(InputError, match="a region needs a network that scores classes at every"):
         og.saliency(net, x, og.Class(1, (0, 0, 4, 4)))
 
 

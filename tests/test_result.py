@@ -566,7 +566,7 @@ def test_a_mask_of_scores_needs_scores_above_zero(scores, kept):
 
 @pytest.mark.parametrize("t", [0, -0.5, 1.01, NAN, "half", None])
 def test_a_share_that_no_mask_can_keep(t):
-    with pytest.raises(InputError, match=r"^t must be a finite number|above 0, up to 1"):
+    with pytest.raises(InputError, match=r"^t must be a finite number|above 0 and at most 1"):
         attribution([[[1.0, 2.0]]]).mask(t)
 
 
