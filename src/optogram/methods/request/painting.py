@@ -32,7 +32,7 @@ def paint_for(
 
 
 def blurred(x: np.ndarray, sigma: float) -> np.ndarray:
-    """Images (M, H, W, C) under a Gaussian of ``sigma`` pixels, their borders continued."""
+    """Images (M, H, W, C) blurred by a Gaussian of ``sigma`` pixels, with borders extended."""
     from scipy.ndimage import gaussian_filter
 
     reach = max(1, round(3 * sigma))

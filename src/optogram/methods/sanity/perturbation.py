@@ -68,7 +68,7 @@ def ranking(heat: np.ndarray, generator: np.random.Generator) -> np.ndarray:
 
 
 def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
-    """Spearman's rank correlation of two maps; 0 where one of them is the same everywhere."""
+    """Spearman's rank correlation of two maps; 0 if one of them is constant."""
     from scipy.stats import spearmanr
 
     if min(np.ptp(first), np.ptp(second)) == 0:
@@ -77,7 +77,7 @@ def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def edge_map(picture: np.ndarray) -> np.ndarray:
-    """How strong the edges of a uint8 picture (H, W, C) are, (H, W): Sobel's operator."""
+    """Edge strength of a uint8 image (H, W, C), as (H, W), by the Sobel operator."""
     from scipy.ndimage import sobel
 
     gray = picture.astype(np.float32).mean(axis=-1)
