@@ -5,6 +5,7 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 import literal
 import networks
@@ -332,3 +333,22 @@ def test_weights_that_are_made_when_a_layer_first_runs_are_scrambled_too(x):
     assert {id(weight) for layer in rectifiers for weight in layer.weights} <= ids
     assert len(ids) == len(net.variables) == 6
     assert og.check(og.saliency(net, x[:1], 0), steps=2).values.shape == (1, 5)
+
+
+def test_its_charts_are_drawn_into_axes_of_ones_own(net, x):
+    found = og.check(og.gradcam(net, x, 1), steps=3)
+    for of in ("weights", "deletion", "insertion"):
+        ax = Figure().add_subplot()
+        assert found.curves(of, ax=ax) is ax
+        assert [text.get_text() for text in ax.get_legend().get_texts()] == [
+            "the map",
+            "random",
+            "edges",
+        ]
+        expected = [1, *found.values.mean(axis=0)]
+        if of != "weights":
+            expected = getattr(found, of).mean(axis=0)[0]
+        np.testing.assert_allclose(ax.lines[0].get_ydata(), expected)
+        assert found.curves(of).width > 300
+    with pytest.raises(InputError, match="deletion"):
+        found.curves("gain")

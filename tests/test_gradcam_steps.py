@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 import literal
@@ -92,6 +93,8 @@ def test_the_steps_are_drawn(case, net, x):
             assert len(np.unique(np.asarray(picture.convert("L")))) > 10
     few, many = (found.steps.plot(0, top=top) for top in (1, 4))
     assert many.height > few.height
+    ax = Figure().add_subplot()
+    assert found.steps.plot(0, ax=ax) is ax and len(ax.images) == 1
     assert found.steps.plot(0, top=99).size == many.size  # there are four maps
 
 

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from matplotlib.figure import Figure
 from PIL import Image
 
 import literal
@@ -319,6 +320,9 @@ def test_results_are_saved_and_loaded(vgg, tmp_path):
     assert back.parameters == found.parameters
     np.testing.assert_array_equal(np.asarray(back.plot()), np.asarray(found.plot()))
     assert np.asarray(found.trajectories()).std() > 0
+    ax = Figure().add_subplot()
+    assert found.trajectories(ax=ax) is ax
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), found.history[0])
 
 
 # -- targets ---------------------------------------------------------------------------------------

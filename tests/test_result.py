@@ -12,6 +12,7 @@ import zipfile
 import keras
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 import networks
 import optogram as og
@@ -108,6 +109,17 @@ def test_a_loaded_result_is_drawn_like_the_one_saved(kind, results, tmp_path):
     result = results[kind]
     back = load_result(result.save(tmp_path / "result.npz"))
     np.testing.assert_array_equal(np.asarray(back.plot()), np.asarray(result.plot()))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_result_is_drawn_into_axes_of_ones_own(kind, results):
+    """And the picture is the one that is returned without them."""
+    ax = Figure().add_subplot()
+    assert results[kind].plot(ax=ax) is ax
+    np.testing.assert_array_equal(ax.images[0].get_array(), np.asarray(results[kind].plot()))
+    for other in (Figure(), "axes"):
+        with pytest.raises(InputError, match="axes of a Matplotlib figure"):
+            results[kind].plot(ax=other)
 
 
 def test_texts_of_any_language_survive(tmp_path):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 import networks
@@ -183,6 +184,8 @@ def test_fewer_photos_than_asked_for(net, pictures):
     assert np.isfinite(found.values[:, :2]).all() and np.isnan(found.values[:, 2:]).all()
     assert (found.indices[:, 2:] == -1).all()
     assert found.plot().width > 100
+    ax = Figure().add_subplot()
+    assert found.plot(ax=ax) is ax and len(ax.images) == 1
     with pytest.raises(InputError, match="there are fewer"):
         found.crop(0, 3)
 

@@ -1,6 +1,6 @@
 """Arrays to pixels: the only place that makes a color or writes an image."""
 
-from optogram.render.chart import chart
+from optogram.render.chart import chart, chart_on, picture_on
 from optogram.render.colors import DIVERGING, GRAY, OPENCV_JET, SEQUENTIAL, ColorMap, colorize
 from optogram.render.display import Scale, range_of, scale_of, standardized, to_picture, to_unit
 from optogram.render.encode import data_uri, to_bytes, write, write_gif
@@ -23,6 +23,7 @@ __all__ = [
     "Scale",
     "as_image",
     "chart",
+    "chart_on",
     "colorize",
     "compact",
     "data_uri",
@@ -32,6 +33,7 @@ __all__ = [
     "legible",
     "mosaic",
     "overlay",
+    "picture_on",
     "range_of",
     "scale_of",
     "sheet",

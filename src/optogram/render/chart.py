@@ -1,24 +1,41 @@
-"""Lines in a frame: how numbers go along an axis."""
+"""Charts of lines, drawn by Matplotlib: into a picture, or into axes of the reader's own figure.
 
+Matplotlib's objects are used directly, never pyplot: no global state is read for long or changed.
+"""
+
+import textwrap
+import threading
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from PIL import Image, ImageDraw
-from PIL.Image import Resampling
+from PIL import Image
 
-from optogram.arguments import checked, whole
+from optogram.arguments import checked, shown, whole
 from optogram.errors import InputError
-from optogram.render.canvas import blank
-from optogram.render.text import compact, label
+from optogram.render.canvas import require_room
+from optogram.render.text import compact
+from optogram.words import brief
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 # Okabe and Ito's colors, which the color-blind can tell apart too.
-_COLORS = ((0, 114, 178), (213, 94, 0), (120, 120, 120), (0, 158, 115), (204, 121, 167))
-_FRAME = (190, 192, 196)
-_SHARP = 3
-"""Lines are drawn so many times larger, then shrunk: that is what makes them smooth."""
-_TICKS = 5
+_COLORS = ("#0072b2", "#d55e00", "#787878", "#009e73", "#cc79a7")
+_STYLES = ("solid", "dashed", "dotted", "dashdot")
+"""Of the first five lines, the next five, and so on."""
+_DPI = 100
+_FONT = 13
+"""Font size in pixels."""
+_INK, _FRAME, _GRID = "#26282c", "#bec0c4", "#e4e5e8"
+_CHARACTER = 0.6
+"""Width of a character, as a share of the font size."""
+_WIDER_FONTS = ("Noto Sans CJK JP", "Arial Unicode MS", "Microsoft YaHei")
+"""Fonts for the characters that Matplotlib's own font lacks, where the system has one of them."""
+
+_DRAWING = threading.Lock()
+"""Held while Matplotlib draws: it is not safe for threads, not even on figures of their own."""
 
 
 @checked
@@ -30,12 +47,12 @@ def chart(
     y_range: tuple[float, float] | None = None,
     size: tuple[int, int] = (240, 380),
 ) -> Image.Image:
-    """Draw lines, each with its name below the frame.
+    """Draw lines into a picture, with a legend below the frame that holds whole names.
 
     Parameters
     ----------
     lines : mapping of str to (xs, ys)
-        Drawn in turn, the first one on top of the others; places that are not finite are gaps.
+        The first one is drawn on top of the others; places that are not finite are gaps.
     title : str, optional
         Words above the frame.
     x_label : str, optional
@@ -49,38 +66,130 @@ def chart(
     Returns
     -------
     PIL.Image.Image
-        RGB.
+        RGB, larger than the frame by title, axes and legend.
 
     Raises
     ------
     InputError
-        If there is no line, or one has not as many ys as xs.
+        If there is no line, or one does not have one y for each x.
     """
-    drawn = {name: tuple(np.asarray(axis, float) for axis in pair) for name, pair in lines.items()}
-    if not drawn or any(xs.shape != ys.shape or xs.ndim != 1 for xs, ys in drawn.values()):
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    height, width = (whole("size, height and width,", side, 1, 10_000) for side in size)
+    require_room(width, height)
+    with _DRAWING:
+        figure = Figure((width / _DPI, height / _DPI), dpi=_DPI, facecolor="white")
+        canvas = FigureCanvasAgg(figure)
+        ax = figure.add_axes((0, 0, 1, 1), facecolor="white")
+        _draw(ax, lines, x_label=x_label, y_range=y_range)
+        _set_style(ax, title, width)
+        extent = ax.get_tightbbox(canvas.get_renderer())
+        assert extent is not None  # the axes are visible
+        below = (extent.y0 - _FONT / 2) / height
+        _add_legend(ax, lines, width, loc="upper left", bbox_to_anchor=(0, below))
+        # The frame keeps its size; the figure grows by all that stands around it.
+        box = figure.get_tightbbox(canvas.get_renderer()).padded(_FONT / 2 / _DPI)
+        figure.set_size_inches(box.width, box.height)
+        ax.set_position(
+            (
+                -box.x0 / box.width,
+                -box.y0 / box.height,
+                width / _DPI / box.width,
+                height / _DPI / box.height,
+            )
+        )
+        canvas.draw()
+        return Image.fromarray(np.array(canvas.buffer_rgba())).convert("RGB")
+
+
+def chart_on(
+    ax: "Axes",
+    lines: Mapping[str, tuple[ArrayLike, ArrayLike]],
+    *,
+    title: str | None = None,
+    x_label: str | None = None,
+    y_range: tuple[float, float] | None = None,
+) -> "Axes":
+    """Draw lines into axes of the reader's own figure, in its style; returns ``ax``.
+
+    The legend stands where it covers least, with names broken into lines that fit. See `chart`.
+
+    Raises
+    ------
+    InputError
+        If ``ax`` is nothing that lines can be drawn into, or as in `chart`.
+    """
+    require_axes(ax)
+    with _DRAWING:
+        _draw(ax, lines, x_label=x_label, y_range=y_range)
+        width = ax.get_window_extent().width * 72 / ax.figure.dpi  # in points
+        if title:
+            size = float(ax.title.get_fontsize())
+            ax.set_title(_wrapped(title, width, size), parse_math=False)
+        _add_legend(ax, lines, width * 0.9, loc="best", fontsize="small")
+    return ax
+
+
+def picture_on(ax: "Axes", picture: Image.Image) -> "Axes":
+    """Show a picture in axes of the reader's own figure, without ticks; returns ``ax``.
+
+    Raises
+    ------
+    InputError
+        If ``ax`` is nothing that a picture can be drawn into.
+    """
+    require_axes(ax)
+    ax.imshow(np.asarray(picture))
+    ax.set_axis_off()
+    return ax
+
+
+def require_axes(ax: Any) -> None:
+    """Raise an InputError unless ``ax`` are rectangular axes of a Matplotlib figure."""
+    from matplotlib.axes import Axes
+
+    if not isinstance(ax, Axes):
+        raise InputError(
+            "ax must be the axes of a Matplotlib figure, as matplotlib.pyplot.subplots() returns "
+            f"them, not {shown(ax)}."
+        )
+    if ax.name != "rectilinear":
+        raise InputError(f"ax must be axes for pictures and charts, not of the kind {ax.name!r}.")
+
+
+def _draw(
+    ax: "Axes",
+    lines: Mapping[str, tuple[ArrayLike, ArrayLike]],
+    *,
+    x_label: str | None,
+    y_range: tuple[float, float] | None,
+) -> None:
+    drawn = [[np.asarray(axis, float) for axis in pair] for pair in lines.values()]
+    if not drawn or any(xs.shape != ys.shape or xs.ndim != 1 for xs, ys in drawn):
         raise InputError("A chart needs lines, each with one y for every x.")
-    left, right = _range([xs for xs, _ in drawn.values()])
-    bottom, top = y_range or _range([*(ys for _, ys in drawn.values()), np.zeros(1)])
+    left, right = _range([xs for xs, _ in drawn])
+    bottom, top = y_range or _range([*(ys for _, ys in drawn), np.zeros(1)])
     top = top if top > bottom else bottom + 1
     right = right if right > left else left + 1
-    colors = dict(zip(drawn, _COLORS * len(drawn), strict=False))
-    height, width = (whole("size, height and width,", side, 1, 10_000) for side in size)
-    field = blank(width * _SHARP, height * _SHARP)
-    pen = ImageDraw.Draw(field)
-    pen.rectangle((0, 0, field.width - 1, field.height - 1), outline=_FRAME, width=_SHARP)
-    ticks = np.linspace(bottom, top, _TICKS)
-    for tick in ticks[1:-1]:
-        y = round((top - tick) / (top - bottom) * (field.height - 1))
-        pen.line([(0, y), (field.width, y)], _FRAME, _SHARP // 2)
-    for name, (xs, ys) in reversed(drawn.items()):
-        across = (xs - left) / (right - left) * (field.width - 1)
-        down = (top - ys) / (top - bottom) * (field.height - 1)
-        places = list(zip(across, down, strict=True))
-        for first, second in pairwise(places):
-            if np.isfinite([*first, *second]).all():
-                pen.line([first, second], colors[name], 2 * _SHARP)
-    field = field.resize((width, height), Resampling.LANCZOS)
-    return _labeled(field, ticks, (left, right), colors, title, x_label)
+    for number, (xs, ys) in enumerate(drawn):
+        is_finite = np.isfinite(xs) & np.isfinite(ys)
+        ax.plot(
+            xs,
+            np.where(is_finite, ys, np.nan),
+            color=_COLORS[number % len(_COLORS)],
+            linestyle=_STYLES[number // len(_COLORS) % len(_STYLES)],
+            linewidth=1.6,
+            marker="o" if is_finite.sum() == 1 else "",
+            zorder=3 - number / len(drawn),
+        )
+    edge = (top - bottom) / 50
+    ax.set_xlim(left, right)
+    ax.set_ylim(bottom - edge, top + edge)
+    ax.xaxis.set_major_formatter(lambda tick, _: compact(tick))
+    ax.yaxis.set_major_formatter(lambda tick, _: compact(tick))
+    if x_label:
+        ax.set_xlabel(x_label, parse_math=False)
 
 
 def _range(axes: Sequence[np.ndarray]) -> tuple[float, float]:
@@ -89,41 +198,48 @@ def _range(axes: Sequence[np.ndarray]) -> tuple[float, float]:
     return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
 
 
-def _labeled(
-    field: Image.Image,
-    ticks: np.ndarray,
-    ends: tuple[float, float],
-    colors: Mapping[str, tuple[int, int, int]],
-    title: str | None,
-    x_label: str | None,
-) -> Image.Image:
-    """The frame with what its axes, its lines and the whole of it mean."""
-    size, gap = 13, 6
-    numbers = [label(compact(float(tick)), size) for tick in ticks]
-    feet = [label(compact(end), size) for end in ends]
-    named = [(color, label(name, size)) for name, color in colors.items()]
-    foot = label(x_label, size) if x_label else None
-    head = label(title, size + 2, width=field.width) if title else None
-    x = max(number.width for number in numbers) + gap
-    y = (head.height + gap if head else 0) + size // 2
-    line = feet[0].height
-    width = x + field.width + feet[1].width // 2
-    canvas = blank(width, y + field.height + 2 * line + 3 * gap)
-    if head:
-        canvas.paste(head, (x, 0))
-    canvas.paste(field, (x, y))
-    for place, number in enumerate(numbers):
-        row = y + round((1 - place / (len(numbers) - 1)) * field.height) - number.height // 2
-        canvas.paste(number, (x - gap - number.width, max(0, row)))
-    below = y + field.height + gap // 2
-    canvas.paste(feet[0], (x, below))
-    canvas.paste(feet[1], (x + field.width - feet[1].width // 2, below))
-    if foot:
-        canvas.paste(foot, (x + (field.width - foot.width) // 2, below))
-    key, pen = x, ImageDraw.Draw(canvas)
-    below += line + gap
-    for color, name in named:
-        pen.line([(key, below + line // 2), (key + 20, below + line // 2)], color, 3)
-        canvas.paste(name, (key + 24, below))
-        key += 24 + name.width + 2 * size
-    return canvas
+def _set_style(ax: "Axes", title: str | None, width: float) -> None:
+    """The looks of pictures of our own, whatever the reader's style says."""
+    size = _FONT * 72 / _DPI
+    ax.grid(axis="y", color=_GRID, linewidth=0.8)
+    ax.set_axisbelow(True)
+    ax.tick_params(labelsize=size, color=_FRAME, labelcolor=_INK)
+    ax.spines[:].set_color(_FRAME)
+    ax.xaxis.label.set(size=size, color=_INK)
+    if title:
+        text = _wrapped(title, width, _FONT + 1)
+        ax.set_title(text, fontsize=size + 1, color=_INK, loc="left", parse_math=False)
+
+
+def _add_legend(ax: "Axes", names: Mapping[str, Any], width: float, **place: Any) -> None:
+    """Name the last lines drawn: in one row where that fits into ``width``, else one a row."""
+    is_own = place["loc"] != "best"
+    room = [(len(brief(name)) * _CHARACTER + 4) * _FONT for name in names]
+    is_row = is_own and sum(room) <= width
+    # The names are set afterwards: a legend leaves out those that begin with an underscore.
+    style: dict[str, Any] = {"ncols": len(names) if is_row else 1, "handlelength": 1.5, **place}
+    if is_own:
+        style |= {"frameon": False, "borderaxespad": 0, "borderpad": 0}
+        style |= {"fontsize": _FONT * 72 / _DPI, "labelcolor": _INK}
+    legend = ax.legend(ax.lines[-len(names) :], ["name"] * len(names), **style)
+    # Long names shall not squeeze the reader's axes.
+    legend.set_in_layout(is_own)
+    size = _FONT if is_own else float(legend.get_texts()[0].get_fontsize())
+    for text, name in zip(legend.get_texts(), names, strict=True):
+        text.set_parse_math(False)
+        text.set_text(brief(name) if is_row else _wrapped(name, width - 3 * size, size))
+        if not name.isascii():
+            text.set_fontfamily([*text.get_fontfamily(), *_installed()])
+
+
+def _wrapped(text: str, width: float, size: float) -> str:
+    """``text`` in lines of about ``width``, in the units of the font's ``size``."""
+    return textwrap.fill(brief(text), max(8, int(width / size / _CHARACTER)))
+
+
+def _installed() -> list[str]:
+    """Those of the wider fonts that the system has."""
+    from matplotlib.font_manager import fontManager
+
+    known = {font.name for font in fontManager.ttflist}
+    return [name for name in _WIDER_FONTS if name in known]

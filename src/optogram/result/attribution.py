@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from numbers import Real
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 import numpy as np
 
@@ -11,8 +11,10 @@ from optogram.arguments import checked, whole
 from optogram.errors import InputError
 from optogram.result.base import Result
 from optogram.result.photo import OfPhotos
+from optogram.result.plotting import placed
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from PIL.Image import Image
 
     from optogram.network.network import Network
@@ -193,8 +195,17 @@ class Attribution(OfPhotos, Result):
         title = None if mask.any() else f"nothing reaches {t:g} of the maximum"
         return through_mask(below, mask, light=light, where=where, title=title)
 
-    def plot(self) -> "Image":
-        """Image, map, and map over image, side by side; one row per image."""
+    @overload
+    def plot(self, *, ax: None = None) -> "Image": ...
+
+    @overload
+    def plot(self, *, ax: "Axes") -> "Axes": ...
+
+    def plot(self, *, ax: "Axes | None" = None) -> "Image | Axes":
+        """Image, map, and map over image, side by side; one row per image.
+
+        ``ax`` as in `Result.plot`.
+        """
         from optogram.render import heatmap, legible, sheet, visible
 
         size = legible(self.images.shape[1:3])
@@ -206,9 +217,8 @@ class Attribution(OfPhotos, Result):
             ]
             for i in range(len(self.images))
         ]
-        return sheet(
-            rows, titles=["what the network saw", self.method, "both"], captions=self.targets
-        )
+        titles = ["what the network saw", self.method, "both"]
+        return placed(sheet(rows, titles=titles, captions=self.targets), ax)
 
 
 def _comparable(maps: np.ndarray, t: float) -> tuple[np.ndarray, np.ndarray]:
@@ -435,9 +445,18 @@ class GradCAMSteps:
         maps = np.broadcast_to(self.maps, self.gradients.shape)
         return np.einsum("nk,nhwk->nhw", self.weights, maps)
 
+    @overload
+    def plot(self, index: int = 0, top: int = 5, *, ax: None = None) -> "Image": ...
+
+    @overload
+    def plot(self, index: int = 0, top: int = 5, *, ax: "Axes") -> "Axes": ...
+
     @checked
-    def plot(self, index: int = 0, top: int = 5) -> "Image":
-        """The stages of image ``index`` for the ``top`` maps that contribute most, and the sum."""
+    def plot(self, index: int = 0, top: int = 5, *, ax: "Axes | None" = None) -> "Image | Axes":
+        """The stages of image ``index`` for the ``top`` maps that contribute most, and the sum.
+
+        ``ax`` as in `Result.plot`.
+        """
         from optogram.render import compact, heatmap, legible, scale_of, sheet, visible
 
         index = whole("index", index, -len(self.images), len(self.images) - 1)
@@ -459,4 +478,4 @@ class GradCAMSteps:
         captions = [f"map {k}, weight {compact(float(weights[k]))}" for k in strongest]
         captions.append(f"{self.targets[index]}: the sum over all {len(weights)} maps")
         titles = ["1 map", "2 gradient", "3 weight", "4 weight × map, summed"]
-        return sheet(rows, titles=titles, captions=captions)
+        return placed(sheet(rows, titles=titles, captions=captions), ax)

@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self, get_args, get_origin
+from typing import TYPE_CHECKING, Any, ClassVar, Self, get_args, get_origin, overload
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from optogram.errors import InputError
 from optogram.files import read_arrays, replacing
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from PIL.Image import Image
 
 _FORMAT = "optogram result 1"
@@ -122,8 +123,26 @@ class Result:
             np.savez_compressed(file, **arrays)
         return path
 
-    def plot(self) -> "Image":
-        """The result as one picture."""
+    @overload
+    def plot(self, *, ax: None = None) -> "Image": ...
+
+    @overload
+    def plot(self, *, ax: "Axes") -> "Axes": ...
+
+    def plot(self, *, ax: "Axes | None" = None) -> "Image | Axes":
+        """The result as one picture.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Axes of a figure of your own: they show the picture (``imshow``, without ticks) and are
+            returned in its place.
+
+        Raises
+        ------
+        InputError
+            If ``ax`` is nothing that a picture can be drawn into.
+        """
         raise NotImplementedError
 
     def _repr_html_(self) -> str:

@@ -1,16 +1,25 @@
 """The result of sanity checks."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 import numpy as np
 
+from optogram.arguments import shown
+from optogram.errors import InputError
 from optogram.result.base import Result
+from optogram.result.plotting import placed, placed_chart
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from PIL.Image import Image
 
 _RIVALS = ("the map", "random", "edges")
+_CURVES = {
+    "deletion": ("Score during deletion", "share removed, hottest first"),
+    "insertion": ("Score during insertion", "share shown, hottest first"),
+}
+"""Title of a chart, and what its axis says."""
 _LIKE_AN_EDGE_DETECTOR = 0.5
 _IN_PART = 0.25
 
@@ -120,9 +129,18 @@ class Check(Result):
             for row in rows
         )
 
-    def plot(self) -> "Image":
-        """The first map at each stage of scrambling, above the curves of all photos."""
-        from optogram.render import chart, heatmap, label, scale_of, sheet, visible
+    @overload
+    def plot(self, *, ax: None = None) -> "Image": ...
+
+    @overload
+    def plot(self, *, ax: "Axes") -> "Axes": ...
+
+    def plot(self, *, ax: "Axes | None" = None) -> "Image | Axes":
+        """The first map at each stage of scrambling, above the `curves` of all photos.
+
+        ``ax`` as in `Result.plot`.
+        """
+        from optogram.render import heatmap, label, scale_of, sheet, visible
 
         size = self.image.shape[:2]
 
@@ -134,37 +152,49 @@ class Check(Result):
         pictures = [visible(self.image), *map(drawn, self.scrambled), drawn(self.edges)]
         titles = ["the photo", self.checked, *(f"{s} scrambled" for s in self.stages), "edges"]
         maps = sheet([pictures], titles=titles)
-        stages = [0.0, *(np.arange(1, len(self.stages) + 1) / len(self.stages))]
-        kept = np.concatenate([[1.0], self.values.mean(axis=0)])
-        through = np.linspace(0, 1, self.deletion.shape[-1])
-        charts = [
-            chart(
-                {
-                    "the map": (stages, kept),
-                    "random": (stages, np.zeros(len(stages))),
-                    "edges": (stages, np.ones(len(stages))),
-                },
-                title="Alike, as weights are scrambled from the top",
+        charts = [self.curves(of) for of in ("weights", "deletion", "insertion")]
+        words = label(f"{self._on_weights()}\n{self._on_pixels()}", 16, width=maps.width)
+        return placed(sheet([[maps], [sheet([charts])], [words]], gap=4), ax)
+
+    @overload
+    def curves(self, of: str = "deletion", *, ax: None = None) -> "Image": ...
+
+    @overload
+    def curves(self, of: str = "deletion", *, ax: "Axes") -> "Axes": ...
+
+    def curves(self, of: str = "deletion", *, ax: "Axes | None" = None) -> "Image | Axes":
+        """One of the charts of `plot`, the mean over all explanations.
+
+        Parameters
+        ----------
+        of : {"weights", "deletion", "insertion"}
+            The rank correlation at each stage of scrambling, or the score during deletion or
+            insertion.
+        ax : matplotlib.axes.Axes, optional
+            Axes of a figure of your own: the lines are drawn into them, and they are returned.
+
+        Raises
+        ------
+        InputError
+            If ``of`` is none of these, or nothing can be drawn into ``ax``.
+        """
+        if of == "weights":
+            stages = np.linspace(0, 1, 1 + len(self.stages))
+            kept = np.concatenate([[1.0], self.values.mean(axis=0)])
+            alike = (kept, np.zeros(len(stages)), np.ones(len(stages)))
+            return placed_chart(
+                ax,
+                {name: (stages, ys) for name, ys in zip(_RIVALS, alike, strict=True)},
+                title="Rank correlation with the map",
                 x_label="stage of scrambling",
                 y_range=(min(0.0, float(kept.min())), 1.0),
-            ),
-            *(
-                chart(
-                    {
-                        rival: (through, curve)
-                        for rival, curve in zip(_RIVALS, curves.mean(axis=0), strict=True)
-                    },
-                    title=title,
-                    x_label=share,
-                )
-                for curves, title, share in (
-                    (self.deletion, "Score during deletion", "share removed, hottest first"),
-                    (self.insertion, "Score during insertion", "share shown, hottest first"),
-                )
-            ),
-        ]
-        words = label(self.sentence, 16, width=maps.width)
-        return sheet([[maps], [sheet([charts])], [words]], gap=4)
+            )
+        if of not in _CURVES:
+            raise InputError(f'of must be "weights", "deletion" or "insertion", not {shown(of)}.')
+        curves, (title, share) = getattr(self, of).mean(axis=0), _CURVES[of]
+        through = np.linspace(0, 1, curves.shape[-1])
+        lines = {name: (through, ys) for name, ys in zip(_RIVALS, curves, strict=True)}
+        return placed_chart(ax, lines, title=title, x_label=share)
 
     def _on_weights(self) -> str:
         alike = float(self.similarity.mean())

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 import numpy as np
 
@@ -14,8 +14,10 @@ from optogram.files import require_place
 from optogram.progress import Progress, silent
 from optogram.result.base import Result
 from optogram.result.photo import OfPhotos
+from optogram.result.plotting import placed
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from PIL.Image import Image
 
     from optogram.render import Scale
@@ -167,11 +169,18 @@ class FeatureMaps(OfPhotos, Result):
         progress(len(chosen), len(chosen), f"maps of {self.layer}")
         return files
 
-    def plot(self) -> "Image":
-        """The mosaic of each image, one below the other."""
+    @overload
+    def plot(self, *, ax: None = None) -> "Image": ...
+
+    @overload
+    def plot(self, *, ax: "Axes") -> "Axes": ...
+
+    def plot(self, *, ax: "Axes | None" = None) -> "Image | Axes":
+        """The mosaic of each image, one below the other; ``ax`` as in `Result.plot`."""
         from optogram.render import sheet
 
-        return sheet([[self.mosaic(i)] for i in range(len(self.values))], titles=[self.layer])
+        rows = [[self.mosaic(i)] for i in range(len(self.values))]
+        return placed(sheet(rows, titles=[self.layer]), ax)
 
     def _check(self, channels: Sequence[int]) -> None:
         _require(self.layer, "maps", channels, self.values.shape[-1])
@@ -284,9 +293,15 @@ class Kernels(Result):
         """Whether the input channels are the colors of the image."""
         return self.parameters["input"] in ("RGB", "BGR")
 
-    def plot(self) -> "Image":
-        """The mosaic."""
-        return self.mosaic()
+    @overload
+    def plot(self, *, ax: None = None) -> "Image": ...
+
+    @overload
+    def plot(self, *, ax: "Axes") -> "Axes": ...
+
+    def plot(self, *, ax: "Axes | None" = None) -> "Image | Axes":
+        """The mosaic; ``ax`` as in `Result.plot`."""
+        return placed(self.mosaic(), ax)
 
 
 def _require(layer: str, what: str, numbers: Sequence[int], count: int) -> None:

@@ -3,15 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 import numpy as np
 
 from optogram.arguments import whole
 from optogram.errors import InputError
 from optogram.result.base import Result
+from optogram.result.plotting import placed, placed_chart
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from PIL.Image import Image
 
 
@@ -70,26 +72,50 @@ class Maximization(Result):
         words = list(self.targets) if labels else None
         return grid(pictures, columns=columns, margin=margin, labels=words, **style)
 
-    def plot(self) -> "Image":
-        """All images in a grid, with their targets as captions."""
-        return self.sheet(labels=True, margin=8, cell=max(160, *self.images.shape[1:3]))
+    @overload
+    def plot(self, *, ax: None = None) -> "Image": ...
 
-    def trajectories(self, indices: Sequence[int] | None = None) -> "Image":
+    @overload
+    def plot(self, *, ax: "Axes") -> "Axes": ...
+
+    def plot(self, *, ax: "Axes | None" = None) -> "Image | Axes":
+        """All images in a grid, with their targets as captions.
+
+        ``ax`` as in `Result.plot`.
+        """
+        cell = max(160, *self.images.shape[1:3])
+        return placed(self.sheet(labels=True, margin=8, cell=cell), ax)
+
+    @overload
+    def trajectories(self, indices: Sequence[int] | None = None, *, ax: None = None) -> "Image": ...
+
+    @overload
+    def trajectories(self, indices: Sequence[int] | None = None, *, ax: "Axes") -> "Axes": ...
+
+    def trajectories(
+        self, indices: Sequence[int] | None = None, *, ax: "Axes | None" = None
+    ) -> "Image | Axes":
         """A chart of the scores over the steps.
 
         Parameters
         ----------
         indices : sequence of int, optional
             Indices of images. None: the first three.
+        ax : matplotlib.axes.Axes, optional
+            Axes of a figure of your own: the lines are drawn into them, and they are returned.
+
+        Raises
+        ------
+        InputError
+            If there is no such image, or nothing can be drawn into ``ax``.
         """
-        from optogram.render import chart
 
         count = len(self.history)
         shown = range(min(3, count)) if indices is None else indices
         chosen = [whole("indices", index, -count, count - 1) for index in shown]
         steps = np.arange(self.history.shape[1])
         lines = {self.targets[i]: (steps, self.history[i]) for i in chosen}
-        return chart(lines, x_label="step", title="score before each step")
+        return placed_chart(ax, lines, x_label="step", title="score before each step")
 
     def gif(self, path: str | Path, index: int = 0, fps: float = 5.0) -> Path:
         """Write the frames of image ``index`` as a GIF, with ``fps`` frames per second.

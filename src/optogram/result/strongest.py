@@ -4,15 +4,17 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 import numpy as np
 
 from optogram.arguments import whole
 from optogram.errors import InputError
 from optogram.result.base import Result
+from optogram.result.plotting import placed
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from PIL.Image import Image
 
 
@@ -92,7 +94,23 @@ class StrongestImages(Result):
         )
         return photo.crop((box[0], box[1], max(box[2], box[0] + 1), max(box[3], box[1] + 1)))
 
-    def plot(self, filters: Sequence[int] | None = None, cell: int = 112) -> "Image":
+    @overload
+    def plot(
+        self, filters: Sequence[int] | None = None, cell: int = 112, *, ax: None = None
+    ) -> "Image": ...
+
+    @overload
+    def plot(
+        self, filters: Sequence[int] | None = None, cell: int = 112, *, ax: "Axes"
+    ) -> "Axes": ...
+
+    def plot(
+        self,
+        filters: Sequence[int] | None = None,
+        cell: int = 112,
+        *,
+        ax: "Axes | None" = None,
+    ) -> "Image | Axes":
         """The windows of each filter in one row, strongest first.
 
         Parameters
@@ -101,6 +119,8 @@ class StrongestImages(Result):
             Filter numbers. None: the first ten.
         cell : int
             Height of a window in pixels.
+        ax : matplotlib.axes.Axes, optional
+            As in `Result.plot`.
         """
         from optogram.render import sheet
 
@@ -119,7 +139,7 @@ class StrongestImages(Result):
             for number in chosen
         ]
         captions = [f"{self.layer}, filter {number}" for number in chosen]
-        return sheet(rows, captions=captions, gap=6)
+        return placed(sheet(rows, captions=captions, gap=6), ax)
 
     def _source(self, index: int) -> Any:
         if self.opened is not None:
