@@ -1,7 +1,7 @@
-"""Writes docs/models.md: every kind of model under every method, on three backends.
+"""Writes docs/models.md: kinds of models and methods, on three backends.
 
 Run it as ``python docs/models.py`` where all three backends are installed; it takes a quarter of an
-hour. What each cell must say is held by tests/test_kinds.py.
+hour. tests/test_kinds.py checks each cell.
 """
 
 import json
@@ -12,29 +12,28 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
-HEAD = """# Which models open
+HEAD = """# Supported models
 
-Every kind of model that people have, under every method, on TensorFlow, JAX and PyTorch. ✓: works,
-on all three backends. A number: refused, on all three backends, in the sentence below. The table
-is made by `python docs/models.py`, from small networks with random weights; what it says is held by
-the tests.
+Kinds of models and methods, on TensorFlow, JAX and PyTorch. ✓: works on all three backends. A
+number: refused on all three backends, with the sentence below. The table is written by `python
+docs/models.py`, for small networks with random weights, and checked by the tests.
 
 The networks of keras.applications are in [their own table](catalogue.md).
 """
 TAIL = """
-Of models with several inputs or outputs say which is meant: `optogram.load(file, input="photo",
+For models with several inputs or outputs, choose by name: `optogram.load(file, input="photo",
 fixed={"age": 40}, output="species")`, on the command line `--input photo --fixed age=40 --output
-species`. In a segmentation network the target is a class within a region:
-`optogram.Class(3, region=(top, left, bottom, right))`, or a mask in place of the box.
+species`. In a segmentation network, the target is a class in a region:
+`optogram.Class(3, region=(top, left, bottom, right))`, or a mask instead of the box.
 
-Subclassed models and layers are followed with symbolic inputs: where their `call()` is made of
-layers and Keras operations, all that is inside has steps of its own. Where it does more, the model
-is one step, and the methods that need no layers work on it.
+Subclassed models and layers are traced with symbolic inputs: if `call()` is made of layers and
+Keras operations, its layers are available. If it does more, the model is a single step, and only
+methods without a layer work.
 """
 
 
 def row_of_backend() -> None:
-    """Print what this process's backend says of every kind, as JSON."""
+    """Print the results of the backend of this process for every kind, as JSON."""
     sys.path.insert(0, str(HERE.parent / "tests"))
     import kinds
 
@@ -47,7 +46,7 @@ def row_of_backend() -> None:
 
 
 def tables() -> dict[str, dict[str, dict[str, str]]]:
-    """What each backend says of each kind and method."""
+    """The result of each backend, kind and method."""
     found = {}
     for name, title in BACKENDS.items():
         command = [sys.executable, "-W", "ignore", __file__, "--one-backend"]

@@ -1,11 +1,12 @@
 # %% [markdown]
-# # A small network that tells clothes apart
+# # A small network for clothes
 #
-# After the third document (Russian): a small network is trained on Fashion-MNIST, and its kernels,
-# its maps and its reasons are looked at; then VGG16's maps and reasons for a photo.
+# After the third tutorial (Russian): a small network is trained on Fashion-MNIST; then its kernels,
+# feature maps and Grad-CAM, and feature maps and Grad-CAM of VGG16 for a photo.
 #
-# Where Fashion-MNIST is not at hand, bright squares take its place, and where ImageNet's weights of
-# VGG16 are not, random ones; the page says so. The embedded network makes the pictures then.
+# If Fashion-MNIST is not available, bright squares replace it; if the ImageNet weights of VGG16 are
+# not available, VGG16 has random weights and the embedded network makes the pictures. The page says
+# so.
 
 # %%
 from setting import either, fashion_mnist, network
@@ -31,17 +32,17 @@ net = og.Network(trained.model, labels=trained.classes)
 print(net.summary())
 
 # %% [markdown]
-# ## The kernels of its first layer
+# ## Kernels of the first layer
 #
-# The first 15, on the scale from the smallest weight of all to the largest.
+# The first 15, scaled from the smallest weight to the largest.
 
 # %%
 og.kernels(net, "conv1").mosaic(filters=range(15), columns=5, cell=84)
 
 # %% [markdown]
-# ## Its maps
+# ## Feature maps
 #
-# Test picture 4, after the two convolutional rectifiers, the first 32 of each.
+# Test image 4, after the two convolutional rectifiers; the first 32 maps of each.
 
 # %%
 maps = og.feature_maps(net, clothes.test_images[4], ["leaky1", "leaky2"])
@@ -49,16 +50,16 @@ rows = [[one.mosaic(channels=range(32), columns=8, cell=78, cmap="gray")] for on
 sheet(rows, captions=list(maps))
 
 # %% [markdown]
-# ## Why it named this class
+# ## Why this class?
 #
-# Grad-CAM of test picture 18 at the last rectifier before pooling (the document names a layer that
-# its network does not have). The class score is the softmax output, the sum over maps is cut below
-# zero and divided by its maximum; "jet" is added to the picture at 0.7.
+# Grad-CAM of test image 18 at the last rectifier before pooling (the tutorial uses a layer that its
+# network does not have). The class score is the softmax output; the sum over maps is rectified and
+# divided by its maximum; "jet" is added to the image with factor 0.7.
 
 
 # %%
 def jet_added(net, picture, layer, factor, size=None):
-    """Grad-CAM of the network's answer, its colors added to the picture."""
+    """Grad-CAM of the predicted class, its colors added to the image."""
     seen = og.gradcam(net, picture, layer=layer, score="probability")
     print(seen.targets[0], seen.layer, seen.values.shape)
     return seen.overlay(photo=picture, style="added", opacity=factor, size=size, bar=False)
@@ -69,7 +70,7 @@ jet_added(net, clothes.test_images[18], "leaky2", 0.7, (540, 540))
 # %% [markdown]
 # ## VGG16
 #
-# The first 64 maps, 8×8, of the last convolution of each block; here the second block's.
+# The first 64 maps, 8×8, of the last convolution of each block; shown is the second block.
 
 # %%
 photo = og.datasets.sample_photo("chelsea")
@@ -82,7 +83,7 @@ for name, one in maps.items():
 maps[ends[1]].mosaic(channels=range(64), columns=8, cell=112, cmap="gray")
 
 # %% [markdown]
-# What they name, and where: "jet" is added to the photo at its full size, at 0.4.
+# Predictions and Grad-CAM: "jet" is added to the photo at full size, with factor 0.4.
 
 # %%
 embedded = og.load("efficientnet-lite0")

@@ -1,11 +1,7 @@
-# %% [markdown]
-# # What filters and classes want to see
-#
-# After the fourth document (Spanish): the patterns of ResNet50V2's filters, the same from a photo,
-# the picture of a class, and how it evolves.
-#
-# Where ImageNet's weights are not at hand, networks run with random weights for shapes and numbers,
-# and the embedded network makes the pictures.
+# %% [markdown] # Activation maximization of filters and classes # After the fourth tutorial
+# (Spanish): images that maximize filters of ResNet50V2, from noise and from a photo, and an image
+# that maximizes a class, with its evolution. # If ImageNet weights are not available, networks run
+# with random weights to show shapes and numbers, and the embedded network makes the pictures.
 
 # %%
 import base64
@@ -20,12 +16,9 @@ photo = og.datasets.sample_photo("chelsea")
 embedded = og.load("efficientnet-lite0")
 resnet = network("resnet50v2")
 
-# %% [markdown]
-# ## One filter
-#
-# Filter 51 of conv3_block4_out, 50 steps: the mean of the map without a border of 2, steps of 10
-# along the gradient over its L2 norm, from noise of ±0.125. Shown around mid-gray with a standard
-# deviation of 0.15, 25 pixels cropped.
+# %% [markdown] ## One filter # Filter 51 of conv3_block4_out, 50 steps: the mean of the map without
+# a border of 2, learning rate 10 with the gradient divided by its L2 norm, from noise of ±0.125.
+# Shown around mid-gray with a standard deviation of 0.15, 25 pixels cropped.
 
 # %%
 LAYER = "conv3_block4_out"
@@ -47,7 +40,7 @@ one.plot()
 # %% [markdown]
 # ## All 512, on 8 sheets
 #
-# 300 steps each, 8×8 a sheet with 5 pixels between, 25 pixels more cropped.
+# 300 steps each, 8×8 images per sheet with a margin of 5 pixels, 25 more pixels cropped.
 
 # %%
 sheets = either(8, 1, "sheets", of=resnet)
@@ -64,7 +57,7 @@ for number in range(sheets):
 patterns.sheet(columns, margin=5)
 
 # %% [markdown]
-# The same steps in the embedded network:
+# The same for the embedded network:
 
 # %%
 count = either(16, 4, "filters")
@@ -88,11 +81,8 @@ for net, layer in ((resnet, LAYER), (embedded, "block4b_add")):
     print(layer, f"score {dream.history[0, 0]:.3f} at first, {dream.score[0]:.3f} in the end")
 dream.plot()
 
-# %% [markdown]
-# ## The picture of a class
-#
-# First what the networks make of a photo. VGG16 is fed as it was trained (the document feeds it
-# x / 127.5 − 1).
+# %% [markdown] ## A class # First the predictions for a photo. Images for VGG16 are preprocessed as
+# in its training (the tutorial uses x / 127.5 − 1).
 
 # %%
 vgg16 = network("vgg16")
@@ -101,9 +91,8 @@ for name, net in {"VGG16": vgg16, "the embedded network": embedded}.items():
     for guess in net.predict(photo, top=3)[0]:
         print(f"  {guess.id}  {guess.label:25} {guess.probability:.5f}")
 
-# %% [markdown]
-# Class 141, redshank: its probability minus λ‖x‖²/2 with λ = 1e-6, 100 steps of 100, a frame every
-# second step.
+# %% [markdown] Class 141, redshank: its probability minus λ‖x‖²/2 with λ = 1e-6, 100 steps with
+# learning rate 100, a frame every second step.
 
 # %%
 steps = either(100, 10, "steps")
@@ -114,7 +103,7 @@ redshank = og.maximize(
 print(redshank.targets[0], redshank.frames.shape, f"probability {redshank.score[0]:.4f}")
 
 # %% [markdown]
-# By the default recipe, in the embedded network:
+# With the default recipe and the embedded network:
 
 # %%
 steps = either(128, 48, "steps")
@@ -122,9 +111,9 @@ bird = og.maximize(embedded, 141, steps=steps, frames=2)
 bird.plot()
 
 # %% [markdown]
-# ## How it evolves
+# ## Evolution
 #
-# 5 frames a second.
+# 5 frames per second.
 
 # %%
 bird.gif("redshank.gif", fps=5)

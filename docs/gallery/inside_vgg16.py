@@ -1,11 +1,11 @@
 # %% [markdown]
-# # Inside VGG16: layers, weights, and five ways to ask why
+# # Inside VGG16: layers, weights, and five explanations
 #
-# After the second document (Chinese): the network as a table, its kernels, the picture of a class,
-# occlusion, saliency, Grad-CAM and the outputs of layers.
+# After the second tutorial (Chinese): the network as a table, kernels, activation maximization,
+# occlusion, saliency, Grad-CAM and feature maps.
 #
-# Where ImageNet's weights of VGG16 are not at hand, it runs with random weights for shapes and
-# numbers, and the embedded network makes the pictures.
+# If the ImageNet weights of VGG16 are not available, VGG16 runs with random weights to show shapes
+# and numbers, and the embedded network makes the pictures.
 
 # %%
 from setting import either, network
@@ -24,7 +24,7 @@ vgg16 = network("vgg16")
 print(vgg16.summary())
 
 # %% [markdown]
-# ## Each layer's settings and weights
+# ## Configuration and weights of each layer
 
 # %%
 settings = {layer.name: layer.config for layer in vgg16.layers}
@@ -36,7 +36,7 @@ print([part.shape for part in weights["block5_conv1"]], vgg16["block5_conv1"].tr
 # %% [markdown]
 # ## Kernels
 #
-# Of the first convolution of each block: the first filter, its first input channel.
+# The first filter of the first convolution of each block, input channel 0.
 
 # %%
 names = [f"block{block}_conv1" for block in range(1, 6)]
@@ -47,9 +47,9 @@ mosaic(kernels, columns=5, cell=120, cmap="gray", labels=names)
 og.kernels(embedded, "stem_conv").mosaic(columns=8, cell=64)
 
 # %% [markdown]
-# ## What an Indian elephant looks like to the network
+# ## Activation maximization: Indian elephant
 #
-# The softmax is looked through: the score is the logit of class 385.
+# The score is the logit of class 385, before the softmax.
 
 # %%
 steps = either(5000, 64, "iterations")
@@ -57,7 +57,7 @@ quarters = set()
 
 
 def say(done, total, what):
-    """Verbose progress, in each quarter."""
+    """Print progress at each quarter."""
     quarter = 4 * done // total
     if quarter not in quarters:
         quarters.add(quarter)
@@ -70,12 +70,9 @@ elephant.plot()
 # %%
 elephant.trajectories()
 
-# %% [markdown]
-# ## Occlusion
-#
-# Cells of 14 pixels, 16×16 of them; painted is the cell and 28 pixels around it, with 0.5 in the
-# units that the network is fed. The mask keeps where the probability with the patch there stays
-# below 0.85 of its maximum.
+# %% [markdown] ## Occlusion # 16×16 patches of 14 pixels; the patch and 28 pixels around it are
+# filled with 0.5 in network units. The mask is True where the probability with the patch is below
+# 0.85 of its maximum.
 
 # %%
 occlusion = og.occlusion(
@@ -97,7 +94,7 @@ occlusion.through_mask(0.85, photo=photo, of="scores")
 # %% [markdown]
 # ## Saliency, and guided backpropagation
 #
-# Of the winning class, linear output, the largest magnitude over channels, in "jet".
+# For the predicted class: its logit, the largest magnitude over channels, in "jet".
 
 # %%
 methods = (og.saliency, og.guided_backprop)
@@ -108,7 +105,7 @@ drawn = [heatmap(one.heatmap[0], scale=one.scale(), cmap="jet") for one in found
 sheet([drawn], titles=[one.method for one in found])
 
 # %% [markdown]
-# ## Grad-CAM in its four steps
+# ## Grad-CAM in four stages
 
 # %%
 stages = og.gradcam(vgg16, photo, layer="block5_conv3").steps
@@ -121,14 +118,14 @@ print("4 weights × maps, summed", stages.sum.shape)
 og.gradcam(embedded, photo).steps.plot()
 
 # %% [markdown]
-# ## What four layers answer
+# ## Feature maps of four layers
 #
-# Five channels each, in one figure, each map from its lowest value to its highest.
+# Five channels each, in one figure, each map scaled from its minimum to its maximum.
 
 
 # %%
 def figure(net, layers):
-    """The first five maps of each layer, a layer a row."""
+    """The first five maps of each layer, one row per layer."""
     return og.layer_by_layer(og.feature_maps(net, photo, layers), range(5))
 
 

@@ -1,11 +1,8 @@
-# %% [markdown]
-# # What thirteen layers answer, and what they answer to
-#
-# After the first document (R): the outputs of all convolutions of VGG16 for one photo of any
-# proportions, the patterns that their filters answer to, and Grad-CAM of the winning class.
-#
-# Where ImageNet's weights of VGG16 are not at hand, it runs with random weights for shapes and
-# numbers, and the embedded network makes the pictures.
+# %% [markdown] # Feature maps and patterns of 13 layers # After the first tutorial (R): the feature
+# maps of all convolutions of VGG16 for a photo of any aspect ratio, the patterns that maximize
+# their filters, and Grad-CAM of the predicted class. # If the ImageNet weights of VGG16 are not
+# available, VGG16 runs with random weights to show shapes and numbers, and the embedded network
+# makes the pictures.
 
 # %%
 import time
@@ -23,7 +20,7 @@ vgg16 = network("vgg16")
 # %% [markdown]
 # ## A network for photos of any size
 #
-# Without its dense layers VGG16 takes any photo: here 400 pixels wide, the height in proportion.
+# Without its dense layers, VGG16 takes photos of any size: here 400 pixels wide, in proportion.
 
 # %%
 headless = keras.applications.VGG16(include_top=False, weights=None)
@@ -39,7 +36,7 @@ Image.fromarray(anysize.display(x)[0])  # and the way back
 # %% [markdown]
 # ## All 13 convolutions
 #
-# The first 40 channels of each layer, 8 in a row, in the 12 colors of R's `topo.colors`.
+# The first 40 channels of each layer, 8 per row, in the 12 colors of R's `topo.colors`.
 
 # %%
 topo = "topo.colors(12)"
@@ -56,18 +53,16 @@ for name in convolutions:
 sheet  # the last of them
 
 # %% [markdown]
-# The same of the embedded network, an early layer:
+# The same for an early layer of the embedded network:
 
 # %%
 maps = og.feature_maps(embedded, photo, "block2b_expand_relu6")["block2b_expand_relu6"]
 maps.mosaic(channels=range(channels), columns=8, cell=100, cmap=topo, per_map="range")
 
-# %% [markdown]
-# ## The pattern of each filter
-#
-# Gradient ascent on the mean of a channel, as the document does it: from noise around mid-gray, 50
-# steps of size 1 along the gradient over its root mean square. The canvas is as large as the
-# layer's own output, which keeps deep layers cheap.
+# %% [markdown] ## The pattern of each filter # Gradient ascent on the mean of a channel, as in the
+# tutorial: from noise around mid-gray, 50 steps with learning rate 1 and the gradient divided by
+# its root mean square. The image is as large as the output of the layer, which keeps deep layers
+# cheap.
 
 # %%
 layers = convolutions[:: either(1, 6, "every n-th layer", of=vgg16)]
@@ -93,11 +88,9 @@ for name in layers:
 targets = og.Filter("block3b_add", range(either(40, 8, "filters")))
 og.maximize(embedded, targets, "tutorial", size=(96, 96), steps=50).sheet(8)
 
-# %% [markdown]
-# ## The three most probable classes, and Grad-CAM of the first
-#
-# The class score is the softmax output, negative places stay (no ReLU), then the map is brought to
-# 0…1. Drawn over the photo at its own size, in viridis, opaque in 20 steps; heat 70 %.
+# %% [markdown] ## The three most probable classes, and Grad-CAM of the first # The class score is
+# the softmax output; negative values are kept (no ReLU); then the map is scaled to 0…1. Drawn over
+# the photo at full size, in viridis, with opacity in 20 steps up to 70 %.
 
 # %%
 for name, net in {"VGG16": vgg16, "the embedded network": embedded}.items():
@@ -108,7 +101,7 @@ for name, net in {"VGG16": vgg16, "the embedded network": embedded}.items():
 
 # %%
 def heat_over_photo(net, layer=None):
-    """Grad-CAM as the document draws it."""
+    """Grad-CAM as drawn in the tutorial."""
     seen = og.gradcam(net, photo, layer=layer, rectify=False, score="probability")
     print(seen.targets[0], seen.layer, seen.values.shape)
     return seen.overlay(photo=photo, style="alpha", opacity=0.7)

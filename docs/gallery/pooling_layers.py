@@ -1,12 +1,12 @@
 # %% [markdown]
-# # From outlines to points: the pooling layers of VGG16
+# # The pooling layers of VGG16
 #
-# After the fifth document (Japanese): all convolution and pooling layers of VGG16 listed, the
-# strongest map laid over the photo, every map of the pooling layers as a picture of its own, and
-# all maps of a layer in one mosaic.
+# After the fifth tutorial (Japanese): a list of all convolution and pooling layers of VGG16, the
+# strongest map over the photo, every map of the pooling layers in its own file, and all maps of a
+# layer in one mosaic.
 #
-# Where ImageNet's weights of VGG16 are not at hand, it runs with random weights for shapes and
-# numbers, and the embedded network makes the pictures.
+# If the ImageNet weights of VGG16 are not available, VGG16 runs with random weights to show shapes
+# and numbers, and the embedded network makes the pictures.
 
 # %%
 from pathlib import Path
@@ -33,12 +33,12 @@ for number, (name, one) in enumerate(maps.items(), 1):
 # %% [markdown]
 # ## The strongest map of the last layer
 #
-# The one with the highest mean, as numbers, and over the photo at its full size.
+# The map with the highest mean, as numbers, and over the photo at full size.
 
 
 # %%
 def strongest_over_photo(maps):
-    """The numbers of the strongest map, and the map over the photo."""
+    """The values of the strongest map, and the map over the photo."""
     channel = maps.strongest(1)[0, 0]
     print(maps.layer, "channel", channel)
     print(np.array2string(maps.values[0, ..., channel], precision=2, suppress_small=True))
@@ -55,7 +55,7 @@ strongest_over_photo(own["head_relu6"])
 # %% [markdown]
 # ## Every map of each pooling layer
 #
-# One file a map, each layer on one scale from 0 to its maximum: 1 472 files.
+# One file per map, each layer on one scale from 0 to its maximum: 1 472 files.
 
 # %%
 most = either(512, 16, "maps a layer, at most")
@@ -68,12 +68,12 @@ for block in range(1, 6):
 print(len(list(folder.glob("*/*.png"))), "files")
 
 # %% [markdown]
-# The five strongest maps a layer, of VGG16 and, at five depths, of the embedded network:
+# The five strongest maps per layer, for VGG16 and, at five depths, for the embedded network:
 
 
 # %%
 def five_strongest(found):
-    """A layer a row, each on its scale."""
+    """One row per layer, each on its own scale."""
     rows = [[one.mosaic(channels=one.strongest(5)[0], columns=5, cell=112)] for one in found]
     return sheet(rows, captions=[one.layer for one in found])
 
@@ -86,7 +86,7 @@ five_strongest(own.values())
 # %% [markdown]
 # ## All maps of a layer in one mosaic
 #
-# Near square, empty cells blank: all of them, 128 of 128 and 512 of 512.
+# Near square, with all maps: 128 of 128 and 512 of 512.
 
 # %%
 maps["block2_pool"].mosaic(cell=64)

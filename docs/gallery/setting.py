@@ -1,7 +1,7 @@
-"""What the scripts of the gallery share: how much they do, and whose weights they take.
+"""Settings of the gallery scripts: amount of work, and weights.
 
-``OPTOGRAM_GALLERY=quick`` makes them do less. ``OPTOGRAM_WEIGHTS`` says which weights the networks
-of keras.applications get: "imagenet" (downloaded by Keras once) unless it is set to "random".
+``OPTOGRAM_GALLERY=quick`` reduces the work. ``OPTOGRAM_WEIGHTS`` chooses the weights of the
+networks of keras.applications: "imagenet" (the default, downloaded once by Keras) or "random".
 """
 
 import contextlib
@@ -34,18 +34,18 @@ def either(full, quick, what: str, of: og.Network | None = None):
 
 
 def keep(picture: str) -> None:
-    """Keep a picture for the README: in the folder that ``OPTOGRAM_PICTURES`` names, if any."""
+    """Copy a picture for the README to the folder ``OPTOGRAM_PICTURES``, if it is set."""
     if folder := os.environ.get("OPTOGRAM_PICTURES"):
         shutil.copy(picture, folder)
 
 
 def network(name: str) -> og.Network:
-    """A network of keras.applications, with random weights where ImageNet's cannot be had."""
+    """A network of keras.applications, with random weights if ImageNet's are not available."""
     if WEIGHTS == "imagenet":
         # Keras prints what it downloads.
         with contextlib.suppress(og.ModelError), contextlib.redirect_stdout(io.StringIO()):
             return og.load(name)
-        print(f"The ImageNet weights of {name} are not at hand.")
+        print(f"The ImageNet weights of {name} are not available.")
     print(f"{name} with random weights: its pictures mean nothing.")
     keras.utils.set_random_seed(0)
     net = og.load(name, weights=None)
@@ -54,7 +54,7 @@ def network(name: str) -> og.Network:
 
 
 def fashion_mnist(most: int) -> "og.datasets.FashionMNIST":
-    """Fashion-MNIST, at most so many of its training pictures; squares where it is not at hand.
+    """Fashion-MNIST, with at most so many training images; squares if it is not available.
 
     ``OPTOGRAM_FASHION`` names a folder with its four files.
     """
@@ -62,7 +62,10 @@ def fashion_mnist(most: int) -> "og.datasets.FashionMNIST":
         with contextlib.redirect_stdout(io.StringIO()):
             full = og.datasets.fashion_mnist(os.environ.get("OPTOGRAM_FASHION"))
     except og.InputError:
-        print("Fashion-MNIST is not at hand: bright squares on noise, whose place is the class.")
+        print(
+            "Fashion-MNIST is not available: bright squares on noise replace it, with their "
+            "position as the class."
+        )
         full = og.datasets.FashionMNIST(*_squares(2000, seed=0), *_squares(500, seed=1))
     return og.datasets.FashionMNIST(
         full.train_images[:most], full.train_labels[:most], full.test_images, full.test_labels
@@ -70,7 +73,7 @@ def fashion_mnist(most: int) -> "og.datasets.FashionMNIST":
 
 
 def _squares(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures (count, 28, 28) and their classes."""
+    """Images (count, 28, 28) and their classes."""
     generator = np.random.default_rng(seed)
     labels = generator.integers(10, size=count)
     pictures = generator.integers(100, size=(count, 28, 28)).astype("uint8")
