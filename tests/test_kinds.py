@@ -30,7 +30,7 @@ NOT_FOR = {
             "maximize, filter",
             "strongest_images",
         },
-        "has no layers to look into",
+        "its layers are not available",
     ),
 }
 

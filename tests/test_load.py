@@ -514,7 +514,7 @@ def test_a_file_that_asks_for_more_weights_than_it_holds_is_told_how_many(ending
             file.attrs["model_config"] = json.dumps(config)
         return tmp_path / "large.h5"
 
-    assert "of over 10,000,252 weights, but holds 63" in refusal(with_units(10**8))
+    assert "of over 10,000,252 weights, but holds only 63" in refusal(with_units(10**8))
     with pytest.raises(ModelError, match="not images"):  # opened, but for what it takes
         og.load(with_units(5))
     assert layers.Dense(2)(np.ones((1, 3), "float32")).shape == (1, 2)

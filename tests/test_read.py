@@ -270,7 +270,7 @@ def test_files_that_are_not_there_or_not_files(folder, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "open", deny)
-    assert "'empty.jpg' may not be read" in refusal("empty.jpg")
+    assert "'empty.jpg' cannot be read" in refusal("empty.jpg")
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ def test_regions_are_values(net):
         ((0, 0, 4), "(top, left, bottom, right)"),
         ((0.0, 0, 4, 4), "whole pixels"),
         ("sky", "whole pixels"),
-        (np.zeros((SIDE, SIDE)), "True and False"),
+        (np.zeros((SIDE, SIDE)), "bool array"),
         (np.zeros((SIDE, SIDE), bool), "empty"),
         (np.ones((SIDE, 4), bool), f"mask of {SIDE}×4"),
     ],

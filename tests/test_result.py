@@ -650,7 +650,7 @@ def test_each_explanation_remembers_its_own_photo(net):
     assert og.saliency(net, x).seen.tolist() == [[0, -0.5, 1, 1.5], [-0.5, 0, 1.5, 1]]
     assert og.gradcam(net, x[1:], [0, 1, 2]).seen.tolist() == [[-0.5, 0, 1.5, 1]] * 3
     assert og.saliency(net, x * 1).seen.tolist() == [[0, 0, 1, 1]] * 2, "arithmetic forgets"
-    with pytest.raises(InputError, match="40×20 pixels, the one explained had 20×40"):
+    with pytest.raises(InputError, match="40×20 pixels, the explained photo had 20×40"):
         og.saliency(net, x[1:]).overlay(photo=tall)
     og.saliency(net, np.asarray(x[1:])).overlay(photo=tall)
     og.saliency(net, x[1:]).overlay(photo=wide[::20, ::20])

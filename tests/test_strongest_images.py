@@ -220,7 +220,7 @@ def test_it_is_saved_and_drawn_from_the_files_again(net, folder, pictures, tmp_p
         ({"layer": "steem"}, "'stem'"),
         ({"top": 0}, "top"),
         ({"filters": [4]}, "4 filters"),
-        ({"photos": "nowhere"}, "no folder"),
+        ({"photos": "nowhere"}, "not a folder"),
         ({"photos": []}, "at least one"),
         ({"photos": ["same.png", "same.png"]}, "twice"),
         ({"photos": ["missing.png"]}, "missing.png. does not exist"),

@@ -204,7 +204,7 @@ def _decoding(name: str) -> Iterator[None]:
         raise PhotoError(f"{name} has too many pixels ({_reason(error)}): shrink it.") from error
     except Exception as error:
         raise PhotoError(
-            f"{name} cannot be decoded, it may be damaged or incomplete ({_reason(error)}): get "
+            f"{name} cannot be decoded, it may be damaged or cut short ({_reason(error)}): get "
             "the file again, or save it again with an image editor."
         ) from error
 
