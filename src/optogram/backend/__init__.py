@@ -9,12 +9,14 @@ are the backend's own, and every function is called under Keras's current backen
     A NumPy array as a tensor of the same type; JAX keeps 32 of 64 bits.
 ``to_array(tensor)``
     A tensor as a NumPy array; half-precision floats become float32.
-``compile(function, variables)``
+``compile(function, variables, batched=0)``
     ``function`` (tensors -> tensors, in any nesting of lists and tuples) made as fast as the
-    backend can, with one trace for each shape of its arguments. It may read the Keras
-    ``variables``, whose current values it sees at every call, and can write to none. What comes
-    back is called as ``program(*tensors, weights=None)``: ``weights``, tensors in the order of
-    ``variables``, stand in for what the variables hold; None leaves them as they are.
+    backend can: a `Program`. It may read the Keras ``variables``, whose current values it sees at
+    every call, and can write to none. The first ``batched`` tensors are batches: what is computed
+    of one image is the same, bit for bit, whatever lengths it was called with before.
+``signature(tensors)``
+    Programs are kept one for each signature of their arguments: their shapes and types where the
+    backend compiles each anew, the same for all where one compilation serves any.
 ``gradient(function)``
     For ``function(at, *others) -> (scores, extras)`` with scores of shape (T, N): a function of
     the same arguments that returns ``(gradients, extras)``, where ``gradients[t]`` is
@@ -46,13 +48,41 @@ import importlib.util
 import json
 import os
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from optogram.errors import BackendError
 
 NAMES = ("tensorflow", "jax", "torch")
 _TITLES = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
+
+
+class Program:
+    """A function that a backend has compiled, or will at its first call; for any thread.
+
+    Parameters
+    ----------
+    ready : callable
+        What `ready` is.
+    """
+
+    def __init__(self, ready: Callable[[Sequence[Any], Sequence[Any] | None], Any]) -> None:
+        self._ready = ready
+
+    def ready(self, *tensors: Any, weights: Sequence[Any] | None = None) -> Callable[[], Any]:
+        """Trace and compile what is still to be compiled for ``tensors``; what returns computes.
+
+        ``weights``, tensors in the order of the program's variables, stand in for what the
+        variables hold; None leaves them as they are.
+        """
+        ready: Callable[[], Any] = self._ready(tensors, weights)
+        return ready
+
+    def __call__(self, *tensors: Any, weights: Sequence[Any] | None = None) -> Any:
+        """What the function makes of ``tensors``."""
+        return self.ready(*tensors, weights=weights)()
 
 
 def title(name: str) -> str:

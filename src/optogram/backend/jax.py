@@ -1,12 +1,15 @@
 """JAX behind the contract that ``optogram.backend`` states."""
 
 import functools
-from collections.abc import Callable, Iterable, Sequence
+import threading
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any
 
 import jax
 import keras
 import numpy as np
+
+from optogram.backend import Program
 
 NAME = "jax"
 
@@ -24,22 +27,34 @@ def to_array(tensor: Any) -> np.ndarray:
 
 
 def compile(
-    function: Callable[..., Any], variables: Iterable[keras.Variable]
-) -> Callable[..., Any]:
-    """See the contract."""
+    function: Callable[..., Any], variables: Iterable[keras.Variable], batched: int = 0
+) -> Program:
+    """See the contract. Every shape is compiled by itself."""
     variables = list(variables)
+    compiled: dict[Any, Any] = {}
+    lock = threading.Lock()
 
     # Values are arguments: as constants they would be copied into every compiled program.
     @jax.jit
-    def compiled(weights: Sequence[Any], tensors: Sequence[Any]) -> Any:
+    def traced(weights: Sequence[Any], tensors: Sequence[Any]) -> Any:
         with keras.StatelessScope(state_mapping=zip(variables, weights, strict=True)):
             return function(*tensors)
 
-    def program(*tensors: Any, weights: Sequence[Any] | None = None) -> Any:
+    def ready(tensors: Sequence[Any], weights: Sequence[Any] | None) -> Callable[[], Any]:
         held = [variable.value for variable in variables] if weights is None else list(weights)
-        return compiled(held, list(tensors))
+        fed, shapes = list(tensors), signature(tensors)
+        if shapes not in compiled:
+            with lock:  # in two threads at once it would be compiled twice
+                if shapes not in compiled:
+                    compiled[shapes] = traced.lower(held, fed).compile()
+        return functools.partial(compiled[shapes], held, fed)
 
-    return program
+    return Program(ready)
+
+
+def signature(tensors: Sequence[Any]) -> Hashable:
+    """See the contract."""
+    return tuple((tensor.shape, str(tensor.dtype)) for tensor in tensors)
 
 
 def gradient(function: Callable[..., Any]) -> Callable[..., Any]:

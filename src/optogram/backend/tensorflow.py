@@ -1,13 +1,16 @@
 """TensorFlow behind the contract that ``optogram.backend`` states."""
 
+import contextlib
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 from tensorflow.python.client import device_lib
+
+from optogram.backend import Program
 
 NAME = "tensorflow"
 
@@ -25,10 +28,11 @@ def to_array(tensor: Any) -> np.ndarray:
 
 
 def compile(
-    function: Callable[..., Any], variables: Iterable[keras.Variable]
-) -> Callable[..., Any]:
+    function: Callable[..., Any], variables: Iterable[keras.Variable], batched: int = 0
+) -> Program:
     """See the contract. Variables are read where they stand, unless other weights are given."""
     variables = list(variables)
+    known: dict[Any, Callable[..., Any]] = {}
 
     # Photos of many sizes would otherwise leave one trace each behind. As in Keras, Python is not
     # rewritten: what is raised inside keeps its type.
@@ -38,13 +42,34 @@ def compile(
         with keras.StatelessScope(state_mapping=given):
             return function(*tensors)
 
-    def program(*tensors: Any, weights: Sequence[Any] | None = None) -> Any:
-        arguments = list(weights or ()), list(tensors)
+    def traced_for(weights: list[Any], tensors: list[Any]) -> Callable[..., Any]:
         # Asked for by hand: a direct call counts the first traces of all programs as retracing of
         # one and warns of it.
-        return traced.get_concrete_function(*arguments)(*arguments)
+        batches = [tf.TensorSpec([None, *one.shape[1:]], one.dtype) for one in tensors[:batched]]
+        # For one length and for any, TensorFlow rounds differently. Somebody else's code may need
+        # to know it.
+        with contextlib.suppress(Exception):
+            return traced.get_concrete_function(weights, batches + tensors[batched:])
+        return traced.get_concrete_function(weights, tensors)
 
-    return program
+    def ready(tensors: Sequence[Any], weights: Sequence[Any] | None) -> Callable[[], Any]:
+        arguments: tuple[list[Any], list[Any]] = list(weights or ()), list(tensors)
+        shapes = bool(weights), *((tuple(one.shape), one.dtype) for one in tensors)
+        # Looked up here first: TensorFlow makes all callers wait while it traces for one.
+        trace = known.get(shapes)
+        if trace is None:
+            trace = traced_for(*arguments)
+            if len(known) >= most_shapes():
+                known.clear()
+            known[shapes] = trace
+        return functools.partial(trace, *arguments)
+
+    return Program(ready)
+
+
+def signature(tensors: Sequence[Any]) -> Hashable:
+    """See the contract. Its second shape makes a trace serve all."""
+    return ()
 
 
 def gradient(function: Callable[..., Any]) -> Callable[..., Any]:

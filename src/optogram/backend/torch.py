@@ -1,11 +1,14 @@
 """PyTorch behind the contract that ``optogram.backend`` states."""
 
-from collections.abc import Callable, Iterable, Sequence
+import functools
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 import torch
+
+from optogram.backend import Program
 
 NAME = "torch"
 
@@ -23,19 +26,24 @@ def to_array(tensor: Any) -> np.ndarray:
 
 
 def compile(
-    function: Callable[..., Any], variables: Iterable[keras.Variable]
-) -> Callable[..., Any]:
+    function: Callable[..., Any], variables: Iterable[keras.Variable], batched: int = 0
+) -> Program:
     """See the contract. PyTorch runs eagerly: its compiler wants a C++ compiler at run time."""
     variables = list(variables)
 
-    def program(*tensors: Any, weights: Sequence[Any] | None = None) -> Any:
+    def run(tensors: Sequence[Any], weights: Sequence[Any] | None) -> Any:
         # Detached weights leave nothing behind for weight gradients that nobody asked for.
         held = [variable.value.detach() for variable in variables] if weights is None else weights
         mapping = zip(variables, held, strict=True)
         with torch.no_grad(), keras.StatelessScope(state_mapping=mapping):
             return function(*tensors)
 
-    return program
+    return Program(lambda tensors, weights: functools.partial(run, tensors, weights))
+
+
+def signature(tensors: Sequence[Any]) -> Hashable:
+    """See the contract. Nothing is compiled."""
+    return ()
 
 
 def gradient(function: Callable[..., Any]) -> Callable[..., Any]:

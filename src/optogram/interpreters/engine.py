@@ -1,6 +1,7 @@
 """Running a network: programs compiled once, fed in batches that fit into memory."""
 
 import copy
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any, Self
@@ -18,9 +19,10 @@ from optogram.interpreters.ends.head import find_head
 from optogram.interpreters.geometry import Geometry, measure
 from optogram.interpreters.memory import batches
 from optogram.interpreters.room import bytes_backward, bytes_forward, with_room
+from optogram.interpreters.turns import SHORT, turn
 from optogram.progress import Progress, silent
 
-_KEPT = 32
+_KEPT = 64
 """Compiled programs and measured sizes kept, so that nothing grows with the photos explained."""
 
 
@@ -57,8 +59,9 @@ class Computation:
         self.backend = backend.current()
         self._snapshot: Snapshot | None = None
         self._weights: list[Any] | None = None
-        self._measured: dict[Hashable, dict[int, Geometry]] = {}
-        self._programs: OrderedDict[Any, Callable[..., Any]] = OrderedDict()
+        self._lock = threading.RLock()
+        self._measured: OrderedDict[Hashable, dict[int, Geometry]] = OrderedDict()
+        self._programs: OrderedDict[Hashable, backend.Program] = OrderedDict()
 
     def geometry(
         self, size: tuple[int, int], wanted: Sequence[Output] | None = None
@@ -75,12 +78,15 @@ class Computation:
         """
         steps = None if wanted is None else self.graph.ancestors(wanted)
         key = (tuple(size), steps)
-        if key not in self._measured:
+        found = self._measured.get(key)
+        if found is None:
             channels = self.graph.steps[self.graph.inputs[0].step].shape[3]
-            if len(self._measured) == _KEPT:
-                del self._measured[next(iter(self._measured))]
-            self._measured[key] = measure(self.graph, (1, *size, channels), steps)
-        return self._measured[key]
+            found = measure(self.graph, (1, *size, channels), steps)
+            with self._lock:
+                self._measured[key] = found
+                if len(self._measured) > _KEPT:
+                    self._measured.popitem(last=False)
+        return found
 
     def shape(self, output: Output, size: tuple[int, int]) -> tuple[int, ...]:
         """The shape of one example of ``output``, the first output of its step."""
@@ -211,17 +217,24 @@ class Computation:
             taken = part.stop - part.start
             length = length or taken
             fed = [lengthened(feed(part), length)]
-            made = self.run(("evaluate", wanted, then), build, fed)
+            key = ("evaluate", wanted, then)
+            made = self.run(key, build, fed, batched=1, is_short=count <= SHORT)
             yield part, [made.pop(0)[:taken] for _ in wanted]
             progress(part.stop, count, "images")
 
     def run(
-        self, key: Hashable, build: Callable[[], Callable[..., Any]], arrays: Sequence[np.ndarray]
+        self,
+        key: Hashable,
+        build: Callable[[], Callable[..., Any]],
+        arrays: Sequence[np.ndarray],
+        batched: int = 0,
+        is_short: bool = False,
     ) -> Any:
         """Run the program called ``key``, compiled at first use out of what ``build`` returns.
 
         Arrays go in, and arrays come out in whatever nesting the program returns. Feed batches of
-        one length, so that it is compiled once.
+        one length, so that it is compiled once. The first ``batched`` arrays are batches. It is
+        compiled at once, and run when it is its turn: see `turn`, also for ``is_short``.
 
         Raises
         ------
@@ -229,14 +242,28 @@ class Computation:
             If the model was changed after it was opened.
         """
         self.require_unchanged()
-        if key not in self._programs:
-            self._programs[key] = self.backend.compile(build(), self.variables)
-            if len(self._programs) > _KEPT:
-                self._programs.popitem(last=False)
-        self._programs.move_to_end(key)
-        tensors = map(self.backend.to_tensor, arrays)
-        made = self._programs[key](*tensors, weights=self._weights)
-        return keras.tree.map_structure(self.backend.to_array, made)
+        tensors = [self.backend.to_tensor(array) for array in arrays]
+        program = self._program(key, build, tensors, batched)
+        compute = program.ready(*tensors, weights=self._weights)
+        with turn(is_short):
+            return keras.tree.map_structure(self.backend.to_array, compute())
+
+    def _program(
+        self,
+        key: Hashable,
+        build: Callable[[], Callable[..., Any]],
+        tensors: Sequence[Any],
+        batched: int,
+    ) -> backend.Program:
+        """The program called ``key`` for such ``tensors``: the same in all threads."""
+        key = key, self.backend.signature(tensors)
+        with self._lock:
+            if key not in self._programs:
+                self._programs[key] = self.backend.compile(build(), self.variables, batched)
+                if len(self._programs) > _KEPT:
+                    self._programs.popitem(last=False)
+            self._programs.move_to_end(key)
+            return self._programs[key]
 
     def require_unchanged(self) -> None:
         """Raise a ModelError if the model is set otherwise than when it was opened."""

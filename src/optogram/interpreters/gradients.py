@@ -14,6 +14,7 @@ from optogram.interpreters import forward
 from optogram.interpreters.engine import Computation, lengthened
 from optogram.interpreters.memory import LARGEST_BATCH, allowance, batches, taking
 from optogram.interpreters.rectifiers import guided
+from optogram.interpreters.turns import SHORT
 from optogram.progress import Progress, silent
 
 _SMALLEST = np.finfo(np.float32).tiny
@@ -131,7 +132,13 @@ def gradients(
         if at is not None:
             fed.insert(0, np.zeros((length[1], *shape), np.float32))
         fed += [_cut(array, some, part, length) for array in given]
-        back, (scores, terms, made) = net.run(key, build, fed)
+        back, (scores, terms, made) = net.run(
+            key,
+            build,
+            fed,
+            batched=1 if at is None else 2,
+            is_short=rows * len(x) <= SHORT,
+        )
         taken = (slice(some.stop - some.start), slice(part.stop - part.start))
         back = back[taken]
         vanished[some, part] = [[_is_nothing(one) for one in row] for row in back]
@@ -211,7 +218,7 @@ def summed_gradient(
         counted[: part.stop - part.start] = shares[part]
         fed = [x, lengthened(offsets(part), length[1]), counted]
         fed += [_cut(array, some, slice(None), length) for array in given]
-        back, _ = net.run(key, build, fed)
+        back, _ = net.run(key, build, fed, is_short=rows * count <= SHORT)
         summed[some] += back[: some.stop - some.start, 0]
         total += (some.stop - some.start) * (part.stop - part.start)
         progress(total, rows * count, "copies")

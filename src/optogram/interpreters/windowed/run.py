@@ -22,6 +22,7 @@ from optogram.interpreters.engine import lengthened
 from optogram.interpreters.geometry import peak_memory
 from optogram.interpreters.memory import LARGEST_BATCH, allowance, taking
 from optogram.interpreters.room import WORKSPACE, bytes_forward
+from optogram.interpreters.turns import SHORT
 from optogram.interpreters.windowed.plan import TOGETHER, WindowPlan
 from optogram.interpreters.windowed.program import Move
 from optogram.progress import Progress, silent
@@ -98,15 +99,15 @@ class Windowed:
         painted = self._plan.net.backend.to_tensor(paint)
         waiting = _Waiting(together)
         net, program = self._plan.net, self._plan.program
-        done = 0
+        done, is_short = 0, len(places) <= SHORT
         with taking(self._held + together * self._tail_bytes):
             for which, length in self._batches(places, free // 2):
                 image, *others = self._arrays(lengthened(places[which], length))
                 fed = [base[0], painted, image, *base[1:], *others]
-                made = net.run(("windowed", program.key), lambda: program, fed)
+                made = net.run(("windowed", program.key), lambda: program, fed, is_short=is_short)
                 waiting.add(which, made)
                 for some, arrays in waiting.taken(is_last=done + len(which) == len(places)):
-                    yield some, self._finished(arrays, together, len(some))
+                    yield some, self._finished(arrays, together, len(some), is_short)
                 done += len(which)
                 progress(done, len(places), "positions")
 
@@ -123,7 +124,7 @@ class Windowed:
                 yield part, length
 
     def _finished(
-        self, crossing: Sequence[np.ndarray], together: int, count: int
+        self, crossing: Sequence[np.ndarray], together: int, count: int, is_short: bool
     ) -> list[np.ndarray]:
         """The outputs asked for, out of what left the windows."""
         graph, wanted = self._plan.graph, self._plan.wanted
@@ -136,7 +137,8 @@ class Windowed:
 
         key = ("behind windows", wanted, tuple(known))
         fed = [lengthened(array, together) for array in crossing]
-        return [array[:count] for array in self._plan.net.run(key, lambda: function, fed)]
+        made = self._plan.net.run(key, lambda: function, fed, is_short=is_short)
+        return [array[:count] for array in made]
 
     def _arrays(self, places: np.ndarray) -> list[np.ndarray]:
         """What the program is fed for changes (N, 2), apart from images and maps."""

@@ -1,0 +1,86 @@
+"""Whose program runs: those of many threads take turns between batches, short ones first.
+
+A program fills the processor, or the device, by itself: several at once would only take the memory
+of several, and keep each other waiting.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+SHORT = 4
+"""Examples, at most, of a question that is answered at once."""
+_PATIENCE = 2.0
+"""Seconds that long work stands back for short questions, at most, before each of its batches."""
+_QUIET = 0.1
+"""Seconds after a short question in which the next one is expected, as when a patch is dragged."""
+
+
+class Turns:
+    """Lets short programs run at once, and long ones one at a time, in the order of their coming.
+
+    A long one stands back while short ones run, and shortly after, but not for ever. Nobody waits
+    inside a turn, so that there is no deadlock.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._waiting: deque[object] = deque()
+        self._is_taken = False
+        self._short = 0
+        self._quiet_from = 0.0
+
+    @contextmanager
+    def turn(self, is_short: bool = False) -> Iterator[None]:
+        """Run the block, one program for one batch, when it is its turn."""
+        with self._short_turn() if is_short else self._long_turn():
+            yield
+
+    @contextmanager
+    def _short_turn(self) -> Iterator[None]:
+        with self._changed:
+            self._short += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._short -= 1
+                self._quiet_from = time.monotonic() + _QUIET
+                self._changed.notify_all()
+
+    @contextmanager
+    def _long_turn(self) -> Iterator[None]:
+        ticket = object()
+        with self._changed:
+            self._waiting.append(ticket)
+            try:
+                # By turns: one that has just had its turn stands behind all who wait.
+                self._changed.wait_for(lambda: self._waiting[0] is ticket and not self._is_taken)
+                self._stand_back()
+                self._is_taken = True
+            finally:
+                self._waiting.remove(ticket)
+                self._changed.notify_all()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._is_taken = False
+                self._changed.notify_all()
+
+    def _stand_back(self) -> None:
+        """Wait until no short program runs or is expected, or patience is at its end."""
+        latest = time.monotonic() + _PATIENCE
+        while (now := time.monotonic()) < latest:
+            if self._short:
+                self._changed.wait(latest - now)
+            elif now < self._quiet_from:
+                self._changed.wait(min(latest, self._quiet_from) - now)
+            else:
+                return
+
+
+TURNS = Turns()
+turn = TURNS.turn
