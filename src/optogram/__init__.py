@@ -68,7 +68,7 @@ if TYPE_CHECKING:
     from optogram.target import Filter as Filter
     from optogram.target import Neuron as Neuron
 
-# Where each public name lives. Loaded at first use: importing optogram loads no backend.
+# Module of each public name. Loaded on first use: importing optogram loads no backend.
 _HOMES = {
     "Attribution": "optogram.result",
     "BackendError": "optogram.errors",
@@ -136,7 +136,7 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'optogram' has no attribute {name!r}")
     if name in _NEED_KERAS:
-        # Before Keras is imported: it would fail on a missing backend in its own words.
+        # Before Keras is imported, which would raise its own error for a missing backend.
         importlib.import_module("optogram.backend").current()
     if name in _ROOMS:
         return importlib.import_module(f"optogram.{name}")

@@ -1,7 +1,7 @@
-"""What public functions are given, read in one way, with one sentence where it cannot be used.
+"""Validation of arguments of public functions, with one sentence for each invalid argument.
 
-`checked` reads every argument by its annotation. What an annotation does not say, such as the least
-number that makes sense, functions ask for with `whole` and `number`.
+`checked` validates arguments by annotation. Limits that annotations do not express, such as a
+minimum, are checked with `whole` and `number`.
 """
 
 import builtins
@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike
 from optogram.errors import InputError
 
 MOST = 10_000_000
-"""Largest whole number taken where nothing else limits it: more would only fill the memory."""
+"""Largest whole number if there is no other limit: larger ones would only fill the memory."""
 
 MOST_SEED = 2**64
 """Largest random seed."""
@@ -35,17 +35,17 @@ _R = TypeVar("_R")
 
 
 def shown(given: Any) -> str:
-    """``repr`` of what was given, in about a hundred characters however large it is."""
+    """``repr`` of an argument, shortened to about a hundred characters."""
     return _REPR.repr(given)
 
 
 def whole(name: str, given: Any, least: int = 0, most: int = MOST) -> int:
-    """A whole number of ``least`` to ``most``: Python's, NumPy's, or any other that is an index.
+    """A whole number from ``least`` to ``most``, as Python int.
 
     Raises
     ------
     InputError
-        If it is another number, a float, True or False, or no number at all.
+        If it is out of range, a float, a bool, or not a number.
     """
     number = as_index(given)
     if number is None or not least <= number <= most:
@@ -57,7 +57,7 @@ def whole(name: str, given: Any, least: int = 0, most: int = MOST) -> int:
 
 
 def wholes(name: str, given: Any, least: int = 0, most: int = MOST) -> list[int]:
-    """Several `whole` numbers out of any iterable, at least one."""
+    """Several `whole` numbers from any iterable, at least one."""
     is_many = isinstance(given, Iterable) and not isinstance(given, str | bytes | Mapping)
     items = list(given) if is_many and getattr(given, "ndim", 1) != 0 else []
     if not items:
@@ -66,12 +66,12 @@ def wholes(name: str, given: Any, least: int = 0, most: int = MOST) -> list[int]
 
 
 def number(name: str, given: Any, least: float = -math.inf, most: float = math.inf) -> float:
-    """A finite number of ``least`` to ``most``, of any kind that has one value.
+    """A finite number from ``least`` to ``most``, as Python float.
 
     Raises
     ------
     InputError
-        If it is another number, NaN, infinite, True or False, or no number at all.
+        If it is out of range, NaN, infinite, a bool, or not a number.
     """
     value = as_float(given)
     if value is None or not least <= value <= most:
@@ -87,15 +87,15 @@ def number(name: str, given: Any, least: float = -math.inf, most: float = math.i
 def checked(
     function: Callable[_P, _R], then: Callable[[Mapping[str, Any]], None] | None = None
 ) -> Callable[_P, _R]:
-    """``function``, whose arguments are first read by their annotations, then given to ``then``.
+    """``function`` with validation of its arguments by annotation, then by ``then``.
 
-    A whole number or another number may be of any kind, NumPy's too, and comes as Python's own. A
-    class may say in ``obtained`` how one gets what it stands for.
+    Numbers of any kind, such as NumPy's, are converted to Python's. A class may have a text
+    ``obtained``, which says how to obtain an instance.
 
     Raises
     ------
     InputError
-        When it is called with an argument that is not what its annotation says.
+        On a call with an argument that does not match its annotation.
     """
     signature = inspect.signature(function)
 
@@ -126,29 +126,29 @@ def checked(
 
 
 def checked_methods(kind: type, then: Callable[[Mapping[str, Any]], None] | None = None) -> None:
-    """Make every public method that ``kind`` itself defines a `checked` one."""
+    """Make every public method that ``kind`` itself defines `checked`."""
     for name, member in list(vars(kind).items()):
         if isinstance(member, types.FunctionType) and not name.startswith("_"):
             setattr(kind, name, checked(member, then))
 
 
 _OF_SEVERAL = ((Sequence, np.ndarray), Iterable)
-"""Where a text, or an array without axes, is not meant although it can be iterated over."""
+"""Collections for which text, and arrays without axes, are not accepted."""
 
 
 class _OtherKindError(Exception):
-    """What was given is not what an annotation says; the text says how to come by that."""
+    """An argument does not match its annotation; the text says how to obtain one that does."""
 
 
 class _Names(dict):
-    """The names of a module; those that it knows only to type checkers stand for anything."""
+    """Globals of a module; names that exist only for type checkers match anything."""
 
     def __missing__(self, name: str) -> Any:
         return getattr(builtins, name, Any)
 
 
 def _read(given: Any, hint: Any) -> Any:
-    """``given`` as what ``hint`` says; `_OtherKindError` where it is something else."""
+    """``given`` converted to ``hint``; `_OtherKindError` if it does not match."""
     if hint == ArrayLike:
         return given
     of, inner = typing.get_origin(hint), typing.get_args(hint)
@@ -168,7 +168,7 @@ def _read(given: Any, hint: Any) -> Any:
     if of in (Sequence, Iterable, list) and inner[0] in (int, str):
         return _items(given, inner[0])
     found = _read_plain(given, of or hint)
-    # What is iterated once, or as it comes, stays whole.
+    # Iterators and streams are not converted.
     if of in (Sequence, Mapping) and isinstance(inner[-1], type) and inner[-1] is not Any:
         for item in given.values() if of is Mapping else given:
             _read_plain(item, inner[-1])
@@ -186,7 +186,7 @@ def _read_one_of(given: Any, hints: Sequence[Any]) -> Any:
 
 
 def _read_plain(given: Any, kind: Any) -> Any:
-    """``given`` as what a class, or something as plain, says."""
+    """``given`` converted to a class, or another simple annotation."""
     if kind is int:
         return _or_other(as_index(given))
     if kind is float:
@@ -215,32 +215,32 @@ def _read_plain(given: Any, kind: Any) -> Any:
 
 
 def _is_array(given: Any) -> bool:
-    """Whether numbers of one shape were given, be it as a list of lists or as a tensor."""
+    """Whether this is an array of numbers, or a list of lists or a tensor."""
     is_sequence = isinstance(given, Sequence) and not isinstance(given, str | bytes)
     if not is_sequence and not hasattr(given, "__array__"):
         return False
     try:
         array = np.asarray(given)
-    # Lists of several lengths, or a tensor that stays where it is.
+    # Ragged lists, or a tensor on another device.
     except Exception:
         return False
     return array.ndim > 0 and array.dtype.kind not in "OSU"
 
 
 def _items(given: Any, hint: Any) -> list[Any]:
-    """The items of any iterable but a text, each read by ``hint``."""
+    """The items of any iterable except text, each converted to ``hint``."""
     if isinstance(given, str | bytes | Mapping) or getattr(given, "ndim", 1) == 0:
         raise _OtherKindError
     try:
         items = list(given)
-    # A tensor, for one, may fail with anything.
+    # Tensors may raise any exception.
     except Exception:
         raise _OtherKindError from None
     return [_read(item, hint) for item in items]
 
 
 def _words(hint: Any) -> str:
-    """What ``hint`` says, in words."""
+    """``hint`` in words."""
     of, inner = typing.get_origin(hint), typing.get_args(hint)
     if of in (typing.Union, types.UnionType):
         *first, last = dict.fromkeys(map(_words, inner))
@@ -270,7 +270,7 @@ def _words(hint: Any) -> str:
 
 
 def _several(hint: Any) -> str:
-    """What several of ``hint`` are, in words."""
+    """Several of ``hint`` in words."""
     known = {int: "whole numbers", float: "finite numbers", str: "texts", np.ndarray: "arrays"}
     if isinstance(hint, type) and hint is not Any:
         return known.get(hint, f"{hint.__name__}s")
@@ -284,24 +284,24 @@ def _or_other(number: float | None) -> float:
 
 
 def as_index(given: Any) -> int | None:
-    """``given`` as Python's whole number; None where it is none."""
+    """``given`` as int; None if it is not a whole number."""
     if isinstance(given, bool | np.bool_):
         return None
     try:
         return operator.index(given)
-    # A tensor that is no single whole number may fail with anything.
+    # Tensors may raise any exception.
     except Exception:
         return None
 
 
 def as_float(given: Any) -> float | None:
-    """``given`` as a finite float; None where it is no number, or a text that only spells one."""
+    """``given`` as finite float; None if it is not a number, or is text."""
     is_text = isinstance(given, bool | np.bool_ | str | bytes)
     if is_text or getattr(given, "ndim", 0) != 0:
         return None
     try:
         value = float(given)
-    # As above; and a whole number may be larger than any float.
+    # As above; also, a whole number may be too large for a float.
     except Exception:
         return None
     return value if math.isfinite(value) else None

@@ -1,4 +1,4 @@
-"""Photos to try things on, and the pictures of Fashion-MNIST."""
+"""Sample photos, and Fashion-MNIST."""
 
 import gzip
 import math
@@ -50,20 +50,20 @@ _HOW_TO_GET_IT = (
 
 @dataclass(frozen=True, eq=False)
 class FashionMNIST:
-    """Gray pictures of clothes in ten classes (Xiao, Rasul and Vollgraf, 2017).
+    """Gray images of clothes in ten classes (Xiao, Rasul and Vollgraf, 2017).
 
     Attributes
     ----------
     train_images : uint8 ndarray of shape (N, 28, 28)
-        Light clothes on black; N is 60 000.
+        Training images, light on black; N is 60 000.
     train_labels : int64 ndarray of shape (N,)
-        The class of each, an index into ``classes``.
+        Class of each training image, an index into ``classes``.
     test_images : uint8 ndarray of shape (M, 28, 28)
-        Those kept for testing; M is 10 000.
+        Test images; M is 10 000.
     test_labels : int64 ndarray of shape (M,)
-        Their classes.
+        Class of each test image.
     classes : tuple of str
-        The ten names.
+        The ten class names.
     """
 
     train_images: "np.ndarray"
@@ -74,12 +74,12 @@ class FashionMNIST:
 
 
 def sample_photo(name: str = "chelsea") -> Path:
-    """The file of a sample photo: "chelsea" (a cat), "coffee", "astronaut" or "rocket".
+    """The path of a sample photo: "chelsea" (a cat), "coffee", "astronaut" or "rocket".
 
     Raises
     ------
     InputError
-        If there is no photo of that name, or scikit-image, which brings them, is not installed.
+        If there is no photo of that name, or scikit-image, which contains them, is not installed.
     """
     if name not in _SAMPLES:
         raise InputError(f"There is no sample photo {name!r}: choose one of {', '.join(_SAMPLES)}.")
@@ -87,20 +87,20 @@ def sample_photo(name: str = "chelsea") -> Path:
         import skimage.data
     except ImportError as error:
         raise InputError(
-            'The sample photos come with scikit-image: run pip install "optogram[demo]".'
+            'The sample photos are part of scikit-image: run pip install "optogram[demo]".'
         ) from error
     return Path(skimage.data.__file__).parent / _SAMPLES[name]
 
 
 def fashion_mnist(source: str | os.PathLike | None = None) -> FashionMNIST:
-    """Fashion-MNIST: 60 000 pictures to learn from and 10 000 to test on.
+    """Fashion-MNIST: 60 000 training images and 10 000 test images.
 
     Parameters
     ----------
     source : str or path, optional
-        A folder with the set's four files, such as ``train-images-idx3-ubyte.gz``, packed or not.
-        None: where Debian's package dataset-fashion-mnist puts them, else Keras's own copy, which
-        Keras downloads once.
+        A folder with the four files, such as ``train-images-idx3-ubyte.gz``, compressed or not.
+        None: the files of Debian's package dataset-fashion-mnist, or else the copy that Keras
+        downloads once.
 
     Returns
     -------
@@ -111,7 +111,7 @@ def fashion_mnist(source: str | os.PathLike | None = None) -> FashionMNIST:
     InputError
         If a file is missing or damaged, or the set cannot be downloaded.
     BackendError
-        If Keras shall download it, and its backend is missing.
+        If Keras has to download it, and its backend is missing.
     """
     if source is not None:
         return _fashion_in(Path(source))
@@ -136,23 +136,23 @@ def fashion_mnist(source: str | os.PathLike | None = None) -> FashionMNIST:
 
 def _fashion_in(folder: Path) -> FashionMNIST:
     if kind_at(folder) != "folder":
-        raise InputError(f"{folder} is no folder with Fashion-MNIST: {_HOW_TO_GET_IT}.")
+        raise InputError(f"{folder} is not a folder with Fashion-MNIST: {_HOW_TO_GET_IT}.")
     return FashionMNIST(*_labeled(folder, "train"), *_labeled(folder, "t10k"))
 
 
 def _labeled(folder: Path, part: str) -> "tuple[np.ndarray, np.ndarray]":
-    """The pictures and labels of a part of the set, "train" or "t10k"."""
+    """Images and labels of a part of the set, "train" or "t10k"."""
     images = _read_idx(_named(folder, f"{part}-images-idx3-ubyte"), dimensions=3)
     labels = _read_idx(_named(folder, f"{part}-labels-idx1-ubyte"), dimensions=1)
     if images.shape[1:] != (_FASHION_SIDE, _FASHION_SIDE) or not len(images):
         raise InputError(
-            f"The pictures of Fashion-MNIST are 28×28, but {part}-images-idx3-ubyte in {folder} "
-            f"holds {images.shape}: {_HOW_TO_GET_IT}."
+            f"The images of Fashion-MNIST are 28×28, but {part}-images-idx3-ubyte in {folder} has "
+            f"shape {images.shape}: {_HOW_TO_GET_IT}."
         )
     if len(labels) != len(images) or labels.max() >= len(_FASHION_CLASSES):
         raise InputError(
-            f"Each of the {len(images)} pictures of {part}-images-idx3-ubyte in {folder} needs a "
-            f"label from 0 to 9, but {part}-labels-idx1-ubyte holds {len(labels)} labels up to "
+            f"Each of the {len(images)} images of {part}-images-idx3-ubyte in {folder} needs a "
+            f"label from 0 to 9, but {part}-labels-idx1-ubyte has {len(labels)} labels up to "
             f"{labels.max(initial=0)}: {_HOW_TO_GET_IT}."
         )
     return images, labels.astype("int64")
@@ -175,10 +175,10 @@ def _read_idx(path: Path, dimensions: int) -> "np.ndarray":
             is_packed = file.read(2) == b"\x1f\x8b"
         with gzip.open(path) if is_packed else path.open("rb") as file:
             shape = _idx_shape(file, dimensions)
-            # One byte more, to see that nothing follows.
+            # One more byte, to detect trailing data.
             content = file.read(math.prod(shape) + 1)
         if len(content) != math.prod(shape):
-            raise ValueError(f"it holds not the {math.prod(shape)} values that it should")
+            raise ValueError(f"it does not have the expected {math.prod(shape)} values")
     except PermissionError as error:
         raise InputError(f"{path} cannot be read: permission denied.") from error
     except (OSError, EOFError, ValueError, zlib.error) as error:
@@ -187,9 +187,9 @@ def _read_idx(path: Path, dimensions: int) -> "np.ndarray":
 
 
 def _idx_shape(file: Any, dimensions: int) -> list[int]:
-    """The sizes that the head of an IDX file says."""
+    """The sizes in the header of an IDX file."""
     if file.read(4) != bytes([0, 0, _IDX_UINT8, dimensions]):
-        raise ValueError(f"it does not begin as an IDX file of bytes in {dimensions} dimensions")
+        raise ValueError(f"it is not an IDX file of bytes with {dimensions} dimensions")
     sizes = file.read(4 * dimensions)
     if len(sizes) < 4 * dimensions:
         raise ValueError("it ends before its sizes")

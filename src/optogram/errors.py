@@ -1,4 +1,4 @@
-"""What optogram raises: one clear sentence each, saying what was expected, what came, what next."""
+"""Exceptions of optogram: one sentence with what was expected, what came, and what to do."""
 
 import difflib
 from collections.abc import Iterable
@@ -8,13 +8,13 @@ from optogram.words import LONGEST_LABEL, brief
 _LONGEST = 1000
 
 _COMPARED = 5000
-"""Most names that the nearest one is sought among."""
+"""Largest number of candidates for similar names."""
 
 
 class OptogramError(Exception):
-    """Base of every error that optogram raises on purpose; its text is meant for the user.
+    """Base of all exceptions that optogram raises on purpose; the text is for the user.
 
-    It is one line whatever names are in it: what does not print stands as in ``repr``.
+    The text is one line: unprintable characters in names are escaped as in ``repr``.
     """
 
     def __init__(self, text: str = "") -> None:
@@ -22,15 +22,15 @@ class OptogramError(Exception):
 
 
 class InputError(OptogramError, ValueError):
-    """A photo, array, target, layer or option that cannot be used as given."""
+    """A photo, array, target, layer or option that cannot be used."""
 
 
 class PhotoError(InputError):
-    """A photo or picture that cannot be read: another one in its place may well do."""
+    """A photo that cannot be read; another photo may work."""
 
 
 class NoGradientError(InputError):
-    """Targets whose scores nothing in the picture changes: there is no way up for any of them."""
+    """The gradient of every target is zero."""
 
 
 class ModelError(OptogramError, ValueError):
@@ -38,17 +38,17 @@ class ModelError(OptogramError, ValueError):
 
 
 class BackendError(OptogramError, ImportError):
-    """The backend that Keras is set to use is missing or cannot compute gradients."""
+    """The Keras backend is missing or cannot compute gradients."""
 
 
 class OutputError(OptogramError, OSError):
-    """A place that cannot be written to."""
+    """A path that cannot be written to."""
 
 
 def nearest(name: str, candidates: Iterable[str], count: int = 3) -> str:
-    """A clause that names the ``count`` entries of ``candidates`` most like ``name``, or ``""``.
+    """A clause with the ``count`` entries of ``candidates`` most similar to ``name``, or ``""``.
 
-    Of very many or very long candidates none is named: comparing takes the product of lengths.
+    Very many or very long candidates are not compared, because this would take too long.
     """
     by_key: dict[str, str] = {}
     for candidate in candidates:

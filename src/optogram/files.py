@@ -1,10 +1,10 @@
-"""Writing files so that nothing of anybody's is lost, and reading arrays as mere data.
+"""Writing files without replacing foreign ones, and reading arrays without running code.
 
-All that optogram writes goes through `replacing`. What stands at a place already gives way only
-if optogram made it, which is told by a mark inside: pictures carry `MARK` among their texts,
-pages in their head, archives as their comment, HDF5 files as an attribute. Tables can carry none,
-so their digests are listed in the file ``.optogram`` beside them. Names of classes beside a model
-have neither: such a file stays unless it holds the same names.
+All files are written through `replacing`. An existing file is replaced only if optogram made it,
+which a mark inside shows: pictures have `MARK` in their metadata, HTML pages in their head,
+archives as their comment, HDF5 files as an attribute. Tables cannot have a mark, so their hashes
+are listed in the file ``.optogram`` next to them. A file with class names next to a model has
+neither: it is kept unless it has the same names.
 """
 
 import contextlib
@@ -30,19 +30,19 @@ if TYPE_CHECKING:
     import numpy as np
 
 MARK = "made by optogram, which may replace this file"
-"""What files that optogram makes have in them."""
+"""The mark in files made by optogram."""
 
-_NEAR = 4096  # bytes from the beginning or the end of a file, in which the mark is looked for
+_NEAR = 4096  # bytes at the beginning and the end of a file that are searched for the mark
 _ARCHIVE, _HDF5 = b"PK\x03\x04", b"\x89HDF\r\n\x1a\n"
 
 _LIST = ".optogram"
 _LONGEST_LIST = 1 << 24  # bytes
 
-_STEM = 60  # bytes of a name that its temporary file keeps
+_STEM = 60  # bytes of a name in the name of its temporary file
 _PART = re.compile(r"\.(?P<host>\w+)-(?P<process>\d+)-(?P<begun>\d+)-\w+\.part")
-_CLOCK = 5.0  # seconds by which two answers to when a process began may differ
+_CLOCK = 5.0  # tolerance of process start times, in seconds
 
-# What arrays may unpack to: so many bytes, and this many times the size of their file.
+# Limits of unpacked arrays: bytes, and a multiple of the file size.
 _UNPACKED = 1 << 28
 _EXPANSION = 100
 
@@ -50,9 +50,9 @@ _read: ContextVar[set[tuple[int, int]] | None] = ContextVar("read", default=None
 
 
 def kind_at(path: Path) -> str:
-    """What is at ``path``: "file", "folder", "device" (or a pipe) or "nothing".
+    """The kind of ``path``: "file", "folder", "device" (or a pipe) or "nothing".
 
-    Unlike `Path.is_file` and its like it answers whatever the name is, however long.
+    Unlike `Path.is_file` and similar methods, it never raises, even for overlong names.
     """
     try:
         mode = path.stat().st_mode
@@ -63,12 +63,12 @@ def kind_at(path: Path) -> str:
     return "folder" if stat.S_ISDIR(mode) else "device"
 
 
-# What may be replaced
+# Files that may be replaced
 
 
 @contextmanager
 def one_run() -> Iterator[None]:
-    """While the block runs, nothing takes the place of a file that was read in it."""
+    """In the block, no file that was read in it is replaced."""
     token = _read.set(set())
     try:
         yield
@@ -77,7 +77,7 @@ def one_run() -> Iterator[None]:
 
 
 def reading(path: Path) -> None:
-    """Say that the file at ``path`` is read, or will be: in this run nothing replaces it."""
+    """Register that the file at ``path`` is read in this run: it is not replaced."""
     read = _read.get()
     if read is not None:
         with contextlib.suppress(OSError, ValueError):
@@ -85,16 +85,16 @@ def reading(path: Path) -> None:
 
 
 def require_place(path: Path) -> None:
-    """Make sure that a file can be written at ``path`` without a loss.
+    """Check that a file can be written at ``path``.
 
     Raises
     ------
     OutputError
-        If there is no folder to write to, or at ``path`` is a folder, a device, a file that was
-        read in this run, or one that optogram did not make.
+        If the parent folder does not exist, or ``path`` is a folder, a device, a file that was read
+        in this run, or a file that optogram did not make.
     """
     if "\0" in str(path):
-        raise OutputError(f"{str(path)!r} is no name of a file: it has a NUL character in it.")
+        raise OutputError(f"{str(path)!r} is not a file name: it contains a NUL character.")
     kind = kind_at(path)
     if kind == "folder":
         raise OutputError(f"{path} is a folder: give the name of a file.")
@@ -102,17 +102,17 @@ def require_place(path: Path) -> None:
         raise OutputError(f"{path} is a pipe or device: give the name of a file.")
     if kind == "nothing":
         if path.is_symlink():
-            raise OutputError(f"{path} is a link that leads nowhere: remove it.")
+            raise OutputError(f"{path} is a broken link: remove it.")
         if kind_at(path.parent) != "folder" or not os.access(path.parent, os.W_OK):
-            raise OutputError(f"{path} cannot be written: {path.parent} is no folder to write to.")
+            raise OutputError(f"{path} cannot be written: {path.parent} is not a folder.")
         return
     if _identity(path) in (_read.get() or ()):
         raise OutputError(
-            f"{path} was read in this run, and is not written over: choose another place."
+            f"{path} was read in this run, so it is not replaced: choose another path."
         )
     if not is_own(path):
         raise OutputError(
-            f"{path} exists, and optogram did not make it: choose another place, or move it away."
+            f"{path} exists, and optogram did not make it: choose another path, or move it away."
         )
 
 
@@ -146,7 +146,7 @@ def _is_own_hdf5(path: Path) -> bool:
 
 
 def _identity(path: Path) -> tuple[int, int]:
-    """The same for all names that a file has: links, and cases where these do not count."""
+    """The same text for all names of a file: links, and names that differ in case only."""
     status = path.stat()
     return status.st_dev, status.st_ino
 
@@ -156,28 +156,28 @@ def _identity(path: Path) -> tuple[int, int]:
 
 @contextmanager
 def replacing(path: Path, *, is_listed: bool = False) -> Iterator[Path]:
-    """Give the block a temporary path, which takes the place of ``path`` when it ends well.
+    """A temporary path for the block, which replaces ``path`` when the block succeeds.
 
-    At no moment is a file there in part. A link stays, and what it leads to is replaced.
-    Archives and HDF5 files get their mark here; ``is_listed`` says that what is written can carry
-    none. Temporary files that processes which were killed left of ``path`` are removed.
+    Writing is atomic. A link stays, and its target is replaced. Archives and HDF5 files get their
+    mark here; ``is_listed``: the file cannot have a mark. Temporary files left for ``path`` by
+    processes that were killed are removed.
 
     Raises
     ------
     OutputError
-        If the file cannot be written, or what is at ``path`` may not be replaced.
+        If the file cannot be written, or the existing file may not be replaced.
     """
     require_place(path)
     place = path.resolve() if path.is_symlink() else path
     _remove_left_over(place)
-    # The ending stays: Keras, for one, writes by it.
+    # The extension is kept: Keras, for example, chooses the format by it.
     part = place.with_name(f"{_beginning(place)}.{_process()}.part{place.suffix}")
     try:
         yield part
         _sign(part)
         if is_listed:
             _add_to_list(place, hash_of_file(part))
-        require_place(path)  # another program may have written there meanwhile
+        require_place(path)  # another program may have written there in the meantime
         part.replace(place)
     except OutputError:
         raise
@@ -189,12 +189,12 @@ def replacing(path: Path, *, is_listed: bool = False) -> Iterator[Path]:
 
 
 def write_table(values: "np.ndarray", path: Path) -> None:
-    """Write a matrix as comma-separated values, a row a line; nine digits keep float32 exact.
+    """Write a matrix as CSV, with nine digits, which is exact for float32.
 
     Raises
     ------
     OutputError
-        If the file cannot be written, or what is there may not be replaced.
+        If the file cannot be written, or the existing file may not be replaced.
     """
     import numpy as np
 
@@ -203,7 +203,7 @@ def write_table(values: "np.ndarray", path: Path) -> None:
 
 
 def write_names(names: tuple[str, ...], path: Path) -> None:
-    """Write names, one a line; a file that holds them stays as it is.
+    """Write names, one per line; a file with the same names is not changed.
 
     Raises
     ------
@@ -216,7 +216,7 @@ def write_names(names: tuple[str, ...], path: Path) -> None:
 
 
 def holds_names(path: Path, names: tuple[str, ...]) -> bool:
-    """Whether there is a file at ``path`` that `write_names` would write just so."""
+    """Whether the file at ``path`` has exactly the content that `write_names` would write."""
     try:
         return kind_at(path) == "file" and path.read_bytes() == _lines(names).encode()
     except OSError:
@@ -224,7 +224,7 @@ def holds_names(path: Path, names: tuple[str, ...]) -> bool:
 
 
 def labels_beside(model: Path) -> Path:
-    """Where the names of a model file's classes are looked for: a text file beside it."""
+    """The text file with class names next to a model file."""
     return model.with_suffix(".labels.txt")
 
 
@@ -233,7 +233,7 @@ def _lines(names: tuple[str, ...]) -> str:
 
 
 def _sign(path: Path) -> None:
-    """Put the mark into an archive or an HDF5 file that has none."""
+    """Add the mark to an archive or HDF5 file without one."""
     if is_own(path):
         return
     with path.open("rb") as file:
@@ -252,14 +252,14 @@ def _sign(path: Path) -> None:
 
 
 def _beginning(place: Path) -> str:
-    """How the names of the temporary files of ``place`` begin, not too long for any system."""
+    """Prefix of temporary files of ``place``, short enough for any file system."""
     stem = os.fsencode(place.stem)[:_STEM].decode(errors="ignore")
     name = hashlib.blake2b(os.fsencode(place.name), digest_size=4).hexdigest()
     return f".{stem}.{name}"
 
 
 def _process() -> str:
-    """This process as no other is called, and a number of its own."""
+    """A unique name of this process and a file."""
     own = psutil.Process()
     return f"{_host()}-{own.pid}-{int(own.create_time())}-{uuid.uuid4().hex[:8]}"
 
@@ -269,7 +269,7 @@ def _host() -> str:
 
 
 def _remove_left_over(place: Path) -> None:
-    """Remove the temporary files of ``place`` whose processes have ended."""
+    """Remove temporary files of ``place`` whose processes have ended."""
     beginning = _beginning(place)
     with contextlib.suppress(OSError), os.scandir(place.parent) as entries:
         for name in [entry.name for entry in entries if entry.name.startswith(beginning)]:
@@ -279,8 +279,8 @@ def _remove_left_over(place: Path) -> None:
 
 
 def _has_ended(part: re.Match[str]) -> bool:
-    """Whether the process that wrote a temporary file is known to be gone."""
-    if part["host"] != _host():  # of another machine's processes nothing is known
+    """Whether the process of a temporary file is known to have ended."""
+    if part["host"] != _host():  # processes of other machines are unknown
         return False
     try:
         begun = psutil.Process(int(part["process"])).create_time()
@@ -288,19 +288,19 @@ def _has_ended(part: re.Match[str]) -> bool:
         return True
     except (psutil.Error, OverflowError):
         return False
-    return abs(begun - int(part["begun"])) > _CLOCK  # another one, under the same number
+    return abs(begun - int(part["begun"])) > _CLOCK  # another process with the same id
 
 
-# The list of files that carry no mark
+# The list of files without a mark
 
 
 def _listed(path: Path) -> list[str]:
-    """The digests that the list beside ``path`` has under its name."""
+    """The hashes for ``path`` in the list next to it."""
     return _read_list(path.with_name(_LIST)).get(path.name, [])
 
 
 def _add_to_list(path: Path, digest: str) -> None:
-    """Add what is about to be at ``path``; what is there now stays known until then."""
+    """Add the file about to be at ``path``; the current file stays listed until then."""
     beside = path.with_name(_LIST)
     files = _read_list(beside)
     files[path.name] = [*files.get(path.name, [])[-1:], digest]
@@ -309,7 +309,7 @@ def _add_to_list(path: Path, digest: str) -> None:
 
 
 def _read_list(path: Path) -> dict[str, list[str]]:
-    """The digests by name that a list holds; none where there is no list, or it is damaged."""
+    """The hashes by name in a list; empty if there is no list, or it is damaged."""
     try:
         if kind_at(path) != "file" or path.stat().st_size > _LONGEST_LIST:
             return {}
@@ -320,7 +320,7 @@ def _read_list(path: Path) -> dict[str, list[str]]:
 
 
 def hash_of_file(path: Path) -> str:
-    """The digest of what is in a file."""
+    """The hash of the content of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "blake2b").hexdigest()
 
@@ -329,16 +329,16 @@ def hash_of_file(path: Path) -> str:
 
 
 def read_arrays(path: Path) -> "dict[str, np.ndarray]":
-    """The arrays of an ``.npz`` file by name; nothing in it is run.
+    """The arrays of an ``.npz`` file by name; no code in it is run.
 
-    A file from anywhere can fail with any exception; what follows are those of its own.
+    Reading an untrusted file can raise any exception; these are raised here:
 
     Raises
     ------
     FileNotFoundError
-        If there is nothing at ``path``.
+        If ``path`` does not exist.
     ValueError
-        If it is no file, or would fill the memory out of a few bytes.
+        If it is not a file, or a decompression bomb.
     """
     import numpy as np
 
@@ -351,17 +351,17 @@ def read_arrays(path: Path) -> "dict[str, np.ndarray]":
     with np.load(path, allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
     if not all(isinstance(array, np.ndarray) for array in arrays.values()):
-        raise ValueError("members that are no arrays")
+        raise ValueError("members that are not arrays")
     return arrays
 
 
 def read_array(path: Path) -> "np.ndarray":
-    """The array of an ``.npy`` file; nothing in it is run.
+    """The array of an ``.npy`` file; no code in it is run.
 
     Raises
     ------
     ValueError
-        If it is no file, or holds no array.
+        If it is not a file, or has no array.
     OSError, EOFError, MemoryError
         If it cannot be read.
     """
@@ -373,5 +373,5 @@ def read_array(path: Path) -> "np.ndarray":
     reading(path)
     array = np.load(path, allow_pickle=False)
     if not isinstance(array, np.ndarray):
-        raise ValueError(f"{path} holds no array")
+        raise ValueError(f"{path} has no array")
     return array

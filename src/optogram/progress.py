@@ -1,4 +1,4 @@
-"""How long work tells its caller how far it is."""
+"""Progress of long work, reported to the caller."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,11 +8,11 @@ Progress = Callable[[int, int, str], None]
 
 
 def silent(done: int, total: int, what: str) -> None:
-    """Report nothing: what stands in where the caller gave no ``progress``."""
+    """Ignore progress; the default of ``progress``."""
 
 
 def continued(progress: Progress, before: int, total: int) -> Progress:
-    """What is told of the progress of a part of ``total`` units, ``before`` of which are done."""
+    """The ``progress`` of a part of ``total`` units, with ``before`` units already done."""
 
     def told(done: int, _: int, what: str) -> None:
         progress(before + done, total, what)
@@ -21,14 +21,14 @@ def continued(progress: Progress, before: int, total: int) -> Progress:
 
 
 class Meter:
-    """Turns the progress of parts into the progress of the whole, which never goes back.
+    """Combines the progress of parts to monotonic progress of the whole.
 
     Parameters
     ----------
     progress : callable
-        Told of the whole.
+        Called for the whole work.
     total : int
-        The units of all parts together.
+        Total units of all parts.
     """
 
     def __init__(self, progress: Progress, total: int) -> None:
@@ -38,7 +38,7 @@ class Meter:
 
     @contextmanager
     def part(self, units: int, what: str) -> Iterator[Progress]:
-        """Work worth ``units``, called ``what``; yields what is told of the progress within it."""
+        """A part of ``units`` units called ``what``; yields the ``progress`` of that part."""
         start = told = self._done
         self._progress(start, self._total, what)
 
@@ -51,5 +51,5 @@ class Meter:
         self._done = start + units
 
     def finish(self) -> None:
-        """Tell that the whole is done."""
+        """Report that all work is done."""
         self._progress(self._total, self._total, "done")

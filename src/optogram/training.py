@@ -1,4 +1,4 @@
-"""Training the small network of the Fashion-MNIST tutorial: something of one's own to look into."""
+"""Training of the small network of the Fashion-MNIST tutorial."""
 
 import os
 import shutil
@@ -23,25 +23,24 @@ from optogram.files import (
 from optogram.progress import Progress, silent
 
 _ENDINGS = (".keras", ".h5", ".hdf5")
-_RATE = 1e-3  # Adam's own
-_EVALUATED = 1000  # pictures at a time
+_RATE = 1e-3  # default of Adam
+_EVALUATED = 1000  # images per batch
 
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """A network, and how well it has learned.
+    """A trained network and its accuracy.
 
     Attributes
     ----------
     model : keras.Model
-        Takes gray pictures (N, 28, 28, 1) in 0..255, which it scales itself; returns probabilities.
+        Takes gray images (N, 28, 28, 1) in 0..255, which it rescales; returns probabilities.
     classes : tuple of str
-        The names of its outputs.
+        Class names.
     accuracy : float
-        The share of the test pictures that it names rightly, in 0..1.
+        Accuracy on the test images, in 0..1.
     losses : ndarray of shape (epochs,)
-        The mean loss of each epoch while it was trained: cross-entropy in nats, and the penalty on
-        its weights.
+        Mean training loss of each epoch: cross-entropy in nats, plus the weight penalty.
     """
 
     model: keras.Model
@@ -50,15 +49,15 @@ class Trained:
     losses: np.ndarray
 
     def save(self, path: str | os.PathLike) -> Path:
-        """Write the network, and beside it the names of its classes, which `load` takes by itself.
+        """Save the network and its class names, which `load` finds.
 
         Parameters
         ----------
         path : str or path
-            Ends in .keras, .h5 or .hdf5; the names go to a text file, ``fashion.labels.txt`` for
-            ``fashion.keras``. What was there before stays until both are written. A network that
-            was trained before and saved there is kept beside it, as ``fashion.former.keras``;
-            files that optogram did not make are not replaced.
+            Ends in .keras, .h5 or .hdf5. Class names are written to a text file,
+            ``fashion.labels.txt`` for ``fashion.keras``. Existing files stay until both are
+            written. A network that was saved there before is kept as ``fashion.former.keras``.
+            Files that optogram did not make are not replaced.
 
         Returns
         -------
@@ -68,9 +67,9 @@ class Trained:
         Raises
         ------
         InputError
-            If the ending is another one.
+            If the extension is another one.
         OutputError
-            If the files cannot be written, or may not be replaced.
+            If the files cannot be written, or would replace files that optogram did not make.
         """
         path = place_to_save(path, self.classes)
         with replacing(path) as model:
@@ -84,18 +83,18 @@ class Trained:
 
 @checked
 def small_cnn(classes: int = 10, *, seed: int = 0) -> keras.Model:
-    """The convolutional network of tutorial row C1, untrained.
+    """The convolutional network of the Fashion-MNIST tutorial, untrained.
 
     Two blocks of convolution, batch normalization, leaky rectifier and pooling, then a dense block
-    with dropout. The tutorial's initial weights and penalties are kept; pixels are scaled to 0…1
-    inside, so that pictures need no preparation.
+    with dropout. Initializers and penalties are those of the tutorial; pixels are rescaled to 0…1
+    inside, so that images need no preprocessing. Gallery: ``docs/gallery/clothes.py``.
 
     Parameters
     ----------
     classes : int
-        How many outputs.
+        Number of outputs.
     seed : int
-        Of the initial weights and the dropout.
+        Random seed of the initial weights and the dropout.
 
     Returns
     -------
@@ -154,19 +153,19 @@ def train(
     seed: int = 0,
     progress: Progress = silent,
 ) -> Trained:
-    """Train the network of tutorial row C1 and test it.
+    """Train and test the network of the Fashion-MNIST tutorial.
 
-    Adam's step size falls to zero along half a cosine; the tutorial holds it constant, which leaves
-    the network of the last epoch better or worse than that of the one before, as it happens.
+    The learning rate of Adam decays to 0 along half a cosine; in the tutorial it is constant, which
+    makes the accuracy of the last epoch vary.
 
     Parameters
     ----------
     data : FashionMNIST
-        What it learns from, and is tested on.
+        Training and test data.
     epochs : int
-        How many times it sees every training picture.
+        Number of epochs.
     batch : int
-        How many pictures make a step.
+        Batch size.
     seed : int
         Random seed of the initial weights, the order of images and dropout. On one backend, the
         same seed gives the same network up to rounding.
@@ -197,7 +196,7 @@ def train(
             rows = order[start : start + batch]
             model.reset_metrics()  # Keras 3.12 adds up the losses of all steps
             loss = model.train_on_batch(_fed(data.train_images[rows]), data.train_labels[rows])
-            # The mean so far: the last step of an epoch may have fewer pictures.
+            # A running mean: the last step of an epoch may have fewer images.
             losses[epoch] += (float(loss) - losses[epoch]) * len(rows) / (start + len(rows))
             done += 1
             progress(done, steps, f"epoch {epoch + 1} of {epochs}, loss {losses[epoch]:.3f}")
@@ -205,24 +204,24 @@ def train(
 
 
 def former(path: Path) -> Path:
-    """Where the network is kept that was saved at ``path`` before."""
+    """The path to which the network previously saved at ``path`` is moved."""
     return path.with_suffix(f".former{path.suffix}")
 
 
 def place_to_save(path: str | os.PathLike, classes: tuple[str, ...]) -> Path:
-    """``path``, where a model file can be written: what `Trained.save` checks.
+    """Check that `Trained.save` can write to ``path``; return it as a Path.
 
     Raises
     ------
     InputError
-        If it does not end as a model file does.
+        If it has another extension than a model file.
     OutputError
-        If it is a folder, its own folder is not there or cannot be written to, or a file is there
-        that optogram did not make, or beside it one with other names than ``classes``.
+        If it is a folder, its parent does not exist or cannot be written to, or it would replace a
+        file that optogram did not make, or a labels file with other names than ``classes``.
     """
     path = Path(path)
     if path.suffix not in _ENDINGS:
-        raise InputError(f"A network is saved as .keras or .h5, but got {path.name!r}.")
+        raise InputError(f"A network is saved as a .keras or .h5 file, but got {path.name!r}.")
     require_place(path)
     if kind_at(path) == "file":
         require_place(former(path))
@@ -232,7 +231,7 @@ def place_to_save(path: str | os.PathLike, classes: tuple[str, ...]) -> Path:
 
 
 def _fed(images: np.ndarray) -> np.ndarray:
-    """Pictures (N, 28, 28), uint8, as the network takes them."""
+    """Images (N, 28, 28), uint8, as a batch for the network."""
     return images[..., None].astype(np.float32)
 
 

@@ -1,3 +1,3 @@
-"""The version, which every result carries."""
+"""The version, part of the provenance of every result."""
 
 __version__ = "0.1.0"

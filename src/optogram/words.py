@@ -1,9 +1,9 @@
-"""Text from elsewhere, such as labels and names of files, made fit to be shown."""
+"""Text from files and users, such as labels and file names, made safe to display."""
 
 import unicodedata
 
 LONGEST_LABEL = 200
-"""Most characters of a label that pictures and the console show; data keep it whole."""
+"""Maximum length of labels in pictures and on the console; results keep them whole."""
 
 
 def printable(text: str) -> str:
@@ -17,7 +17,7 @@ def printable(text: str) -> str:
 
 
 def brief(text: str, length: int = LONGEST_LABEL) -> str:
-    """``text`` `printable`, and of more than ``length`` characters its beginning and its end."""
+    """``text`` `printable`; if longer than ``length``, its beginning and its end."""
     # Cut first: what does not print becomes up to ten characters.
     return _cut(printable(_cut(text, length)), length)
 

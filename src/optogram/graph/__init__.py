@@ -1,1 +1,1 @@
-"""The list of steps that a network is, and what each step does."""
+"""A network as a list of steps, and properties of the steps."""

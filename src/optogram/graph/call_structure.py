@@ -1,7 +1,7 @@
-"""What the ``call`` of a subclassed model takes and returns: tensors in lists, dictionaries, both.
+"""Inputs and outputs of the ``call`` of a subclassed model: tensors in lists or dictionaries.
 
-Each gets a name that its users know: its key, the argument it is given as, or the layer it is
-made by. Keys inside others are joined by dots, ``heads.species``.
+Each tensor gets a name: its key, the argument, or the layer that makes it. Nested keys are joined
+by dots, such as ``heads.species``.
 """
 
 import inspect
@@ -17,11 +17,11 @@ from optogram.graph.keras_private import nodes
 
 Path = tuple[str | int, ...]
 Symbol = Callable[[Any, str, str], keras.KerasTensor]
-"""Makes a symbolic input of a shape, type and name."""
+"""Makes a symbolic input from shape, type and name."""
 
 
 class Given(NamedTuple):
-    """Symbolic inputs, as the call takes them and by name."""
+    """Symbolic inputs, in the structure of the call and by name."""
 
     args: tuple
     kwargs: dict[str, Any]
@@ -31,16 +31,16 @@ class Given(NamedTuple):
 def given_to(
     model: keras.Model, fixed: Mapping[str, Any], symbol: Symbol, as_integers: bool
 ) -> Given | None:
-    """New symbolic inputs like those that ``model`` was built with; None where it was not.
+    """New symbolic inputs like those that ``model`` was built with; None if it was not built.
 
-    Keras keeps the shape of the first argument alone, unless the model has a ``build`` that takes
-    the others: those that ``fixed`` has arrays for get their shapes. Types are not kept either:
-    ``as_integers`` takes those of integers in ``fixed``.
+    Keras keeps only the shape of the first argument, unless the model has a ``build`` that takes
+    the others. Arguments with arrays in ``fixed`` get the shapes of these. Keras does not keep
+    types: ``as_integers`` uses the integer types of ``fixed``.
 
     Raises
     ------
     InputError
-        If Keras keeps no shape of an argument, and ``fixed`` has nothing for it.
+        If Keras keeps no shape of an argument, and ``fixed`` has no value for it.
     """
     named: dict[str, keras.KerasTensor] = {}
 
@@ -103,7 +103,7 @@ def _without_shape(model: keras.Model, name: str) -> str:
 
 
 def named_outputs(structure: Any, is_opaque: bool) -> list[tuple[str, keras.KerasTensor]]:
-    """The symbolic tensors in what a call returned, each under its name."""
+    """The symbolic tensors that a call returned, with their names."""
     leaves = [(p, leaf) for p, leaf in _leaves(structure) if isinstance(leaf, keras.KerasTensor)]
 
     def name(path: Path, tensor: keras.KerasTensor) -> str:
@@ -128,7 +128,7 @@ def _parameters(model: keras.Model) -> dict[str, inspect.Parameter]:
 
 
 def _built_with(model: keras.Model, first: str) -> dict[str, Any]:
-    """The shapes that ``model`` was built with, by argument: Keras may have only the first's."""
+    """Shapes that ``model`` was built with, by argument; sometimes only that of the first."""
     config: Any = None
     with suppress(Exception):  # users may write their own
         config = model.get_build_config() if model.built else None
@@ -148,7 +148,7 @@ def _shapes_of_fixed(
     known: Mapping[str, Any],
     fixed: Mapping[str, Any],
 ) -> dict[str, tuple[int | None, ...]]:
-    """The shapes, batch first, of arguments of which Keras keeps none."""
+    """Shapes, batch first, of arguments whose shape Keras does not keep."""
     others = [name for name in parameters if name not in known]
     for name in others:
         if name not in fixed and parameters[name].default is inspect.Parameter.empty:
@@ -189,7 +189,7 @@ def _is_shape(structure: Any) -> bool:
 
 
 def _mapped(make: Callable[[Path, Any], Any], shapes: Any, path: Path) -> Any:
-    """``shapes`` with what ``make`` returns in the place of each shape."""
+    """``shapes`` with each shape replaced by the result of ``make``."""
     if _is_shape(shapes):
         return make(path, tuple(shapes))
     if isinstance(shapes, dict):

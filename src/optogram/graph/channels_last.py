@@ -1,8 +1,8 @@
-"""Networks that work channels first, as steps that read and make channels last.
+"""Converts channels-first networks to steps that read and return channels-last tensors.
 
-What the steps of a graph hand on is (N, H, W, C), whatever layout the layers were built for: so
-every interpreter, method and picture knows one layout. It also lets such networks run where the
-backend has no kernels for channels first, as TensorFlow on a processor.
+All steps of a graph exchange (N, H, W, C), whatever layout their layers were built for, so that
+interpreters, methods and results have one layout. Also, channels-first networks run on backends
+without kernels for them, such as TensorFlow on a CPU.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ _MOVE_AXES = ("Permute", "Transpose", "Moveaxis", "Swapaxes", "Reshape")
 
 
 def channels_last(graph: Graph) -> Graph:
-    """The same network, every map (N, H, W, C); ``graph`` itself where all are already."""
+    """The same network with all maps (N, H, W, C); ``graph`` itself if they already are."""
     if not any(_layout(step) == "channels_first" for step in graph.steps):
         return graph
     turned = _channels_first_outputs(graph)
@@ -32,7 +32,7 @@ def channels_last(graph: Graph) -> Graph:
 
 
 def _layout(step: Step) -> str | None:
-    """The layout that the step's layer was built for; None where it does not care."""
+    """The layout that the step's layer was built for; None if it does not matter."""
     return (
         step.operation.data_format
         if isinstance(step.operation, layer_types.WITH_ANY_DATA_FORMAT)
@@ -51,7 +51,7 @@ def _channels_first_outputs(graph: Graph) -> frozenset[Output]:
 
 
 def _read_channels_first(graph: Graph) -> set[Output]:
-    """The outputs that a layer built for channels first reads, also behind steps that keep axes."""
+    """The outputs that channels-first layers read, also through steps that keep axes."""
     found: set[Output] = set()
     for step in reversed(graph.steps):
         keeps = _layout(step) is None and step.kind not in _MOVE_AXES
@@ -61,7 +61,7 @@ def _read_channels_first(graph: Graph) -> set[Output]:
 
 
 def _turned(step: Step, turned: frozenset[Output]) -> Step:
-    """``step`` with what it reads and makes channels last, where ``turned`` says it is not."""
+    """``step`` in channels-last layout, where ``turned`` contains its inputs or outputs."""
     made = tuple(Output(step.index, i) in turned for i in range(len(step.shapes)))
     if not any(made) and turned.isdisjoint(step.inputs):
         return step
@@ -76,7 +76,7 @@ def _turned(step: Step, turned: frozenset[Output]) -> Step:
 
 
 def _native(step: Step) -> Callable[..., Any] | None:
-    """What does the same to channels last, where there is such a thing."""
+    """The channels-last equivalent of an operation, if there is one."""
     layer = step.operation
     if step.kind == "InputLayer" or is_elementwise(step):
         return step.run
@@ -84,7 +84,7 @@ def _native(step: Step) -> Callable[..., Any] | None:
         return None
     if isinstance(layer, layer_types.WITH_DATA_FORMAT) and isinstance(step.run, keras.Layer):
         return _view(step.run, data_format="channels_last")
-    is_itself = isinstance(step.run, keras.Layer)  # and nothing that stands in for it
+    is_itself = isinstance(step.run, keras.Layer)  # not a substitute for it
     if (
         isinstance(layer, layer_types.WITH_CHANNEL_AXIS)
         and is_itself
@@ -97,12 +97,12 @@ def _native(step: Step) -> Callable[..., Any] | None:
 
 def _view(layer: keras.Layer, **other: Any) -> keras.Layer:
     found = view(layer, **other)
-    found.input_spec = None  # it names the axis of the other layout
+    found.input_spec = None  # refers to the other layout
     return found
 
 
 class _Turning:
-    """Runs a step on (N, C, H, W), reading and making (N, H, W, C)."""
+    """Runs a step on (N, C, H, W), with inputs and outputs (N, H, W, C)."""
 
     def __init__(self, step: Step, turned: frozenset[Output], made: tuple[bool, ...]) -> None:
         self._run = step.run
@@ -114,11 +114,11 @@ class _Turning:
         self._made = made
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """What the step makes of tensors."""
+        """Run on tensors."""
         return self._between(self._run, args, kwargs)
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
-        """What the step makes of symbolic tensors."""
+        """Run on symbolic tensors."""
         return self._between(self._specify, args, kwargs)
 
     def _between(self, function: Callable[..., Any], args: tuple, kwargs: dict) -> list[Any]:

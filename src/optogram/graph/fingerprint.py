@@ -1,8 +1,8 @@
-"""What tells one network from another: all that its answers depend on, as plain data.
+"""Fingerprints of networks: everything that their outputs depend on, as plain data.
 
-Equal for the same network opened twice, also in another process: no addresses, no hashes of
-Python, none of the numbers that Keras gives to names. Where something cannot be told apart for
-certain (code that a program made at run time), it counts as different rather than as the same.
+Equal for the same network opened twice, also in another process: no addresses, no Python hashes,
+no counters from names that Keras generates. If equality cannot be decided (code generated at run
+time), networks count as different.
 """
 
 import dataclasses
@@ -24,7 +24,7 @@ from optogram.graph.steps import Graph, Output, Step
 _OWN = str(Path(__file__).parents[1])
 _LIBRARIES = ("site-packages", "dist-packages")
 
-# What code that is run without training does not ask.
+# Attributes that do not matter outside training.
 _IDLE = (
     keras.Initializer,
     keras.Loss,
@@ -35,7 +35,7 @@ _IDLE = (
     keras.random.SeedGenerator,
 )
 _WITHOUT_MEANING = ("name", "trainable")
-# What Keras and its backends note on layers as they are used.
+# Attributes that Keras and its backends set when layers are used.
 _NOTES = (
     "_build_",
     "_compile",
@@ -51,7 +51,7 @@ _NOTES = (
 
 
 def identity(graph: Graph, outputs: Iterable[Output]) -> list[Any]:
-    """All that ``outputs`` depend on, as plain data: steps, settings, code and weights."""
+    """Everything that ``outputs`` depend on, as plain data: steps, settings, code and weights."""
     teller = Teller()
     indices = sorted(graph.ancestors(outputs))
     places = {index: place for place, index in enumerate(indices)}
@@ -79,12 +79,12 @@ def identity(graph: Graph, outputs: Iterable[Output]) -> list[Any]:
 
 
 def digest(told: Any) -> str:
-    """Plain data in short."""
+    """A hash of plain data."""
     return hashlib.blake2b(json.dumps(told, default=_plain).encode()).hexdigest()
 
 
 def content(array: np.ndarray) -> list[Any]:
-    """An array as plain data: type, shape, and its numbers in short."""
+    """An array as plain data: type, shape, and a hash of its content."""
     array = np.asarray(array)
     if array.dtype.hasobject:
         return ["objects", list(array.shape), repr(array.tolist())]
@@ -93,7 +93,7 @@ def content(array: np.ndarray) -> list[Any]:
 
 
 def _has_more(step: Step) -> bool:
-    """Whether ``step.run`` does something that its operation does not say."""
+    """Whether ``step.run`` does something that its operation does not define."""
     run = step.run
     return isinstance(run, partial) and all(given is not step.operation for given in run.args)
 
@@ -109,10 +109,10 @@ def _weights(steps: Iterable[Step]) -> list[Any]:
 
 
 class Teller:
-    """Turns settings, code and objects into plain data."""
+    """Converts settings, code and objects to plain data."""
 
     def __init__(self) -> None:
-        # By address; the things are kept with it, so that no other gets the same one.
+        # By id; the objects are kept alive, so that ids stay unique.
         self._known: dict[int, tuple[Any, Any]] = {}
 
     def tell(self, thing: Any) -> Any:
@@ -132,7 +132,7 @@ class Teller:
         if isinstance(thing, keras.Variable) or keras.ops.is_tensor(thing):
             return content(keras.ops.convert_to_numpy(thing))
         if id(thing) not in self._known:
-            self._known[id(thing)] = thing, "itself"  # where it leads back to itself
+            self._known[id(thing)] = thing, "itself"  # for cycles
             self._known[id(thing)] = thing, digest(self._told(thing))
         return self._known[id(thing)][1]
 
@@ -162,14 +162,14 @@ class Teller:
 
     def _mapping(self, thing: Mapping) -> Any:
         if thing.get("class_name") == "__lambda__":
-            return "lambda"  # packed anew each time; the function itself is told as an attribute
+            return "lambda"  # serialized differently each time; see the attribute
         settings = thing.get("config")
         if isinstance(settings, Mapping) and set(_WITHOUT_MEANING) <= settings.keys():
             thing = {**thing, "config": _with_meaning(settings)}
         return sorted(([str(key), self.tell(item)] for key, item in thing.items()), key=_first)
 
     def _function(self, function: FunctionType) -> Any:
-        """Its name and, where a user wrote it, its code and all that the code reads."""
+        """The name of a function and, outside libraries, its code and everything that it reads."""
         held = [self.tell(_held_by(cell)) for cell in function.__closure__ or ()]
         if _is_of_library(function.__code__.co_filename):
             return ["function", _name_of(function), held]
@@ -189,7 +189,7 @@ class Teller:
         return [code.co_code.hex(), constants, list(code.co_names)]
 
     def _operation(self, operation: keras.Operation) -> Any:
-        """A layer or an operation by its settings; the weights are told apart."""
+        """A layer or an operation by its settings; weights are handled separately."""
         if isinstance(operation, keras.Layer):
             kept = _without(vars(operation), _bare(isinstance(operation, keras.Model)))
             if _is_library(type(operation)):
@@ -205,7 +205,7 @@ class Teller:
         ]
 
     def _is_more(self, name: str, item: Any) -> bool:
-        """Whether an attribute of a layer of Keras may say what its configuration does not."""
+        """Whether an attribute of a Keras layer may matter without being in its configuration."""
         if isinstance(item, list | tuple):
             return any(self._is_more(name, each) for each in item)
         if isinstance(item, keras.Layer | FunctionType | MethodType | partial):
@@ -228,7 +228,7 @@ class Teller:
         return [_name_of(kind), self.tell(held), self.tell(inside), self._code_of_class(kind)]
 
     def _code_of_class(self, kind: type) -> Any:
-        """What the functions do that a user's class, and those it is made from, have."""
+        """The methods of a user's class and its bases."""
         return [
             [name, self.tell(item)]
             for each in kind.__mro__
@@ -240,8 +240,8 @@ class Teller:
 
 
 def _settings(thing: Any) -> Any:
-    """What an object of Keras or of a user says of itself; None where it says nothing."""
-    # What somebody else's get_config does can fail in any way.
+    """The configuration of an object; None if it has none."""
+    # A custom get_config can raise any exception.
     try:
         found = thing.get_config()
     except Exception:
@@ -255,7 +255,7 @@ def _with_meaning(settings: Mapping) -> dict:
 
 
 def _shown(thing: Any) -> str:
-    """How an object of a library shows itself, where that tells no address."""
+    """The ``repr`` of a library object, if it contains no address."""
     try:
         shown = repr(thing)
     except Exception:
@@ -273,7 +273,7 @@ def _without(attributes: Mapping[str, Any], bare: frozenset[str]) -> dict[str, A
 
 @cache
 def _bare(is_model: bool) -> frozenset[str]:
-    """The attributes that every layer has, or every model."""
+    """Attributes that every layer, or every model, has."""
     bare = keras.Model() if is_model else keras.Layer()
     return frozenset(vars(bare)) | {"name", "input_spec", "loss", "optimizer"}
 
@@ -284,10 +284,10 @@ def _bare_operation() -> frozenset[str]:
 
 
 def _is_library(kind: type) -> bool:
-    """Whether a class is no user's own."""
+    """Whether a class is part of a library."""
     try:
         return _is_of_library(inspect.getfile(kind))
-    except TypeError:  # built in, or written in a notebook
+    except TypeError:  # built-in, or defined in a notebook
         return kind.__module__ != "__main__"
     except OSError:
         return False
@@ -302,7 +302,7 @@ def _is_of_library(file: str) -> bool:
 
 
 def _names_in(code: CodeType) -> set[str]:
-    """The global names that a function may read, those in it too."""
+    """Global names that a function may read, including nested functions."""
     inner = [constant for constant in code.co_consts if isinstance(constant, CodeType)]
     return set(code.co_names).union(*map(_names_in, inner))
 

@@ -1,4 +1,4 @@
-"""Operations that return what they are given: what augments or drops does so in training alone."""
+"""Operations that are the identity outside training, such as dropout and augmentation."""
 
 from typing import Any
 
@@ -8,9 +8,9 @@ from optogram.graph import layer_types
 
 
 def is_identity(operation: Any, training: bool) -> bool:
-    """Whether ``operation`` returns the values that it is given; their type may be another.
+    """Whether ``operation`` returns its input outside training, apart from the dtype.
 
-    Classes derived from those of Keras are not known: they may do anything.
+    Subclasses of Keras classes do not count: they may do anything.
     """
     kind = type(operation)
     if operation is keras.activations.linear or kind in layer_types.ALWAYS_IDENTITY:

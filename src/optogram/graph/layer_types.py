@@ -1,12 +1,12 @@
-"""Groups of Keras layer classes, named after what their members have in common.
+"""Groups of Keras layer classes, named by what they have in common.
 
-Every tuple of layer classes stands here, so that a new kind of layer is added in one place.
+All tuples of layer classes are in this file, so that a new kind of layer is added in one place.
 """
 
 import keras
 
 CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D)
-"""Two-dimensional convolutions whose output is no larger than their input."""
+"""Two-dimensional convolutions whose output is not larger than their input."""
 CONVOLUTIONS_AND_TRANSPOSED = (*CONVOLUTIONS, keras.layers.Conv2DTranspose)
 
 LOCAL_POOLING = (keras.layers.MaxPooling2D, keras.layers.AveragePooling2D)
@@ -34,13 +34,13 @@ WITH_FUSED_ACTIVATION = (
 )
 """Layers whose call() ends with ``self.activation(outputs)``, which can be split off.
 
-Layers such as LSTM also have an ``activation``, but apply it in the middle of their work.
+Layers such as LSTM also have an ``activation``, but do not apply it at the end.
 """
 
 DENSE = (keras.layers.Dense, keras.layers.EinsumDense)
 
 WITH_FOREIGN_CODE = (keras.layers.Lambda, keras.layers.Wrapper, keras.layers.RNN)
-"""Layers of Keras that run a function or a layer which they were given."""
+"""Keras layers that run a given function or layer."""
 
 ELEMENTWISE = (
     keras.layers.ActivityRegularization,
@@ -60,7 +60,7 @@ ELEMENTWISE = (
     keras.layers.SpatialDropout2D,
     keras.layers.Subtract,
 )
-"""Layers without weights that do the same to every element of a map."""
+"""Layers without weights that apply the same function to every element of a map."""
 
 ELEMENTWISE_WITH_PARAMETERS = (
     keras.layers.BatchNormalization,
@@ -68,7 +68,7 @@ ELEMENTWISE_WITH_PARAMETERS = (
     keras.layers.PReLU,
     keras.layers.Rescaling,
 )
-"""Layers that scale, shift or bend elements by numbers that may differ along axes."""
+"""Layers that transform elements by parameters that may differ along axes."""
 
 ALONG_AXES = (
     keras.layers.Concatenate,
@@ -77,7 +77,7 @@ ALONG_AXES = (
     keras.layers.Softmax,
     keras.layers.UnitNormalization,
 )
-"""Layers that mix elements along the axes that they name, and no others."""
+"""Layers that mix elements only along the axes that they specify."""
 
 WITH_DATA_FORMAT = (
     *CONVOLUTIONS_AND_TRANSPOSED,
@@ -88,7 +88,7 @@ WITH_DATA_FORMAT = (
     keras.layers.UpSampling2D,
     keras.layers.ZeroPadding2D,
 )
-"""Layers that do the same in the other layout once their ``data_format`` is changed."""
+"""Layers that can be converted to the other layout by changing ``data_format``."""
 
 WITH_ANY_DATA_FORMAT = (
     *WITH_DATA_FORMAT,
@@ -96,7 +96,7 @@ WITH_ANY_DATA_FORMAT = (
     keras.layers.Flatten,
     keras.layers.Resizing,
 )
-"""Layers that have a ``data_format``, also where it changes nothing, or only in training."""
+"""Layers with a ``data_format``, also if it matters only in training, or never."""
 
 WITH_CHANNEL_AXIS = (
     keras.layers.BatchNormalization,
@@ -104,12 +104,13 @@ WITH_CHANNEL_AXIS = (
     keras.layers.LayerNormalization,
     keras.layers.Softmax,
 )
-"""Layers whose ``axis`` names the channels."""
+"""Layers whose ``axis`` is the channel axis."""
 
 ALWAYS_IDENTITY = (keras.layers.ActivityRegularization, keras.layers.Identity)
 
-# Some are newer than the oldest Keras supported. Not among them, for they also work outside
-# training: AutoContrast, CenterCrop, ContrastLimitedAdaptiveHistogramEqualization, Resizing.
+# Some are newer than the oldest supported Keras. These are not included, because they are also
+# active outside training: AutoContrast, CenterCrop, ContrastLimitedAdaptiveHistogramEqualization,
+# Resizing.
 IDENTITY_OUTSIDE_TRAINING = tuple(
     getattr(keras.layers, name)
     for name in (
@@ -127,7 +128,7 @@ IDENTITY_OUTSIDE_TRAINING = tuple(
         "RandomColorDegeneration",
         "RandomColorJitter",
         "RandomContrast",
-        "RandomCrop",  # Keras declares a smaller shape, and returns what it is given
+        "RandomCrop",  # Keras declares a smaller shape, but returns its input
         "RandomElasticTransform",
         "RandomErasing",
         "RandomFlip",
@@ -170,7 +171,7 @@ CHECKING_THEIR_INPUT_SHAPE = (
     keras.layers.UpSampling2D,
     keras.layers.ZeroPadding2D,
 )
-"""Layers that raise from the shape alone where they cannot take it."""
+"""Layers that raise for some input shapes."""
 
 NOT_EXPLAINED_AT = (
     *LOCAL_POOLING,
@@ -182,7 +183,7 @@ NOT_EXPLAINED_AT = (
     keras.layers.SpatialDropout2D,
     keras.layers.UpSampling2D,
 )
-"""Layers that class activation maps do not choose by themselves."""
+"""Layers that are not default layers for class activation maps."""
 
 KEEPING_COLORS = (
     *PADDING_OR_CROPPING,
@@ -191,4 +192,4 @@ KEEPING_COLORS = (
     keras.layers.Rescaling,
     keras.layers.Resizing,
 )
-"""Layers after which the channels of a map still are the colors of the image."""
+"""Layers that keep the channels of the image as colors."""

@@ -1,4 +1,4 @@
-"""Which elements operations mix, and whether they treat all places of a map alike."""
+"""Axes along which operations mix elements, and whether they treat all positions alike."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -12,10 +12,10 @@ from optogram.graph.steps import Output, Step
 
 _RANK = 4
 _CHANNELS = 3
-"""The last axis of a map, as the operation sees it."""
+"""The last axis of a map, in the layout of the operation."""
 
 _HOLD_NUMBERS = (*layer_types.ELEMENTWISE, keras.layers.Rescaling)
-# Operations used in place of layers have no public classes: they are told by their names.
+# Operations used as layers have no public classes: they are identified by name.
 _ELEMENTWISE_OPERATIONS = frozenset(
     (
         "Abs",
@@ -68,7 +68,7 @@ _OPERATIONS_ALONG_AXIS = frozenset(("Concatenate", "Glu", "LogSoftmax", "Softmax
 
 
 def _functions(*names: str) -> tuple[Any, ...]:
-    """The functions of those names that activations can be."""
+    """Functions with those names that can be activations."""
     homes = (keras.activations, keras.ops)
     return tuple(getattr(home, name) for home in homes for name in names if hasattr(home, name))
 
@@ -113,10 +113,10 @@ _FUNCTIONS_ALONG_CHANNELS = _functions("glu", "log_softmax", "softmax", "sparsem
 
 
 def mixed_axes(step: Step) -> frozenset[int] | None:
-    """The axes along which an element of the output depends on more than the one at its place.
+    """Axes along which an output element depends on more than the element at its position.
 
-    0 to 3, in the layout that the operation was built for. None where that is not known, as with
-    code that Keras did not write: then an element may depend on anything.
+    0 to 3, in the layout that the operation was built for. None if unknown, as for code outside
+    Keras: then an element may depend on anything.
     """
     is_ours = getattr(step.operation, "__module__", "").startswith("optogram.")
     if is_ours and step.kind in _ELEMENTWISE_OPERATIONS:
@@ -128,7 +128,7 @@ def mixed_axes(step: Step) -> frozenset[int] | None:
 
 
 def is_elementwise(step: Step) -> bool:
-    """Whether each element of the output is the same function of the one at its place."""
+    """Whether each output element is the same function of the element at its position."""
     return all(
         _is_among(operation, _ELEMENTWISE_FUNCTIONS)
         or (isinstance(operation, layer_types.ELEMENTWISE) and is_written_by_keras(operation))
@@ -138,7 +138,7 @@ def is_elementwise(step: Step) -> bool:
 
 
 def depends_on_place(step: Step) -> bool:
-    """Whether a step that mixes no places holds numbers that are not the same at all of them."""
+    """Whether a step that mixes no positions has parameters that differ between positions."""
     constants = [*_constants(step.args), *_constants(tuple(step.kwargs.values()))]
     for operation in step.applied:
         if isinstance(operation, keras.layers.BatchNormalization | keras.layers.Normalization):
@@ -153,7 +153,7 @@ def depends_on_place(step: Step) -> bool:
 
 
 def is_written_by_keras(operation: Any) -> bool:
-    """Whether what ``operation`` runs is code of Keras, also where its class is not."""
+    """Whether ``operation`` runs only Keras code, even if its class is not from Keras."""
     code = getattr(type(operation), "call", operation)
     return str(getattr(code, "__module__", "")).startswith("keras.")
 
@@ -187,13 +187,13 @@ def _is_among(operation: Any, functions: Sequence[Any]) -> bool:
 
 
 def _axes(given: int | Sequence[int] | None) -> frozenset[int]:
-    """Axes as 0 to 3, however they were given."""
+    """Axes as 0 to 3."""
     listed = () if given is None else (given,) if isinstance(given, int) else given
     return frozenset(axis % _RANK for axis in listed)
 
 
 def _constants(arguments: Sequence[Any]) -> Iterator[Any]:
-    """What a step is given that no step makes."""
+    """Arguments of a step that are not outputs of steps."""
     for argument in arguments:
         if not any(isinstance(leaf, Output) for leaf in keras.tree.flatten(argument)):
             yield argument
@@ -204,12 +204,12 @@ def _constants(arguments: Sequence[Any]) -> Iterator[Any]:
 
 
 def _attributes(operation: Any) -> list[Any]:
-    """What ``operation`` was made with, such as a slope or the limits of a clip."""
+    """Parameters of ``operation``, such as a slope or the limits of a clip."""
     return [each for name, each in vars(operation).items() if not name.startswith("_")]
 
 
 def _varies(constant: Any, spatial: Sequence[int]) -> bool:
-    """Whether a number, or an array against the last axes of a map, differs between places."""
+    """Whether a number, or an array along the last axes of a map, differs between positions."""
     is_listed = isinstance(constant, list | tuple)
     is_array = isinstance(constant, np.ndarray | keras.Variable) or keras.ops.is_tensor(constant)
     sides: Sequence[int] = (

@@ -1,4 +1,4 @@
-"""One picture in and one answer out, of models that have several of either."""
+"""Selects one image input and one output of models with several of them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ _RANK_OF_IMAGES = 4
 
 @dataclass(frozen=True)
 class Selection:
-    """The part of a model that is explained.
+    """The explained part of a model.
 
     Attributes
     ----------
     graph : Graph
-        With one input, the picture, and one output.
+        The graph from the image input to one output.
     is_opaque : bool
-        Whether the whole model is one step, whose inside cannot be seen.
+        Whether the whole model is a single step that cannot be traced.
     """
 
     graph: Graph
@@ -37,26 +37,26 @@ def select(
     fixed: Mapping[str, Any] | None = None,
     output: str | None = None,
 ) -> Selection:
-    """The steps from the picture to the answer.
+    """The steps from the image input to the output.
 
     Parameters
     ----------
     model : keras.Model
-        Of any kind that was built.
+        Any model that was built.
     input : str, optional
-        Which of several inputs is the picture; None: the only one that can be.
+        Name of the image input. None: the only input that can be an image.
     fixed : mapping of str to array, optional
         Values of the other inputs, which are constant, without a batch axis; a number fills the
         array.
     output : str, optional
-        Which of several outputs is explained; None: the only one.
+        Name of the output to explain. None: the only one.
 
     Raises
     ------
     ModelError
-        If the model was never built, or nothing of it can be read.
+        If the model was never built, or cannot be read.
     InputError
-        If it has several inputs or outputs and what is given does not say which, or does not fit.
+        If the choice among several inputs or outputs is missing, or a value does not fit.
     """
     with following.no_trace():
         found = following.graph_of(model, fixed or {})
@@ -88,8 +88,8 @@ def _part(
     needed = [name for name, tensor in inputs.items() if id(tensor) in read]
     if picture not in needed:
         raise InputError(
-            f"The output {answer!r} of {model!r} does not depend on its input {picture!r}, "
-            f"only on {_listed(needed)}: choose another with input=… or output=…."
+            f"The output {answer!r} of {model!r} does not depend on its input {picture!r}, only "
+            f"on {_listed(needed)}: choose another one with input=… or output=…."
         )
     others = [name for name in needed if name != picture]
     constants = _constants(model, {name: inputs[name] for name in others}, fixed, inputs)
@@ -106,8 +106,8 @@ def _no_graph(model: keras.Model) -> str:
             "model.build((None, height, width, channels)), before opening it."
         )
     return (
-        f"{kind} has a call() that Keras cannot follow with symbolic inputs, so not even the shape "
-        "of its answer is known: write it with layers and keras.ops."
+        f"{kind} has a call() that Keras cannot trace with symbolic inputs, so not even the shape "
+        "of its output is known: write it with layers and keras.ops."
     )
 
 
@@ -116,14 +116,14 @@ def _answer(model: str, outputs: Mapping[str, keras.KerasTensor], output: str | 
         _require_known(model, "output", [output], outputs)
     elif len(outputs) > 1:
         raise InputError(
-            f"{model!r} has {len(outputs)} outputs, {_listed(outputs)}: say which one to explain "
-            f'with output="{next(iter(outputs))}", or another.'
+            f"{model!r} has {len(outputs)} outputs, {_listed(outputs)}: choose one with "
+            f'output="{next(iter(outputs))}", or another.'
         )
     name = output or next(iter(outputs))
     if not outputs[name].shape:
         raise InputError(
-            f"The output {name!r} of {model!r} is one number for all images: choose one that has "
-            "numbers for each image, with output=…."
+            f"The output {name!r} of {model!r} is one number for all images: choose an output "
+            "with numbers for each image, with output=…."
         )
     return name
 
@@ -137,7 +137,7 @@ def _picture(model: str, inputs: Mapping[str, keras.KerasTensor], input: str | N
         return (pictures or list(inputs))[0]
     raise InputError(
         f"{model!r} has {len(inputs)} inputs, {_listed(inputs)}, and {len(pictures)} of them take "
-        'pictures (batch, height, width, channels): say which one to explain with input="NAME".'
+        'images (batch, height, width, channels): choose one with input="NAME".'
     )
 
 
@@ -160,7 +160,7 @@ def _constants(
 
 
 def _fitted(name: str, tensor: keras.KerasTensor, given: Any) -> np.ndarray:
-    """``given`` as an array of the shape that the input ``tensor`` takes, without batch."""
+    """``given`` as an array in the shape of the input ``tensor``, without batch axis."""
     wanted = tuple(tensor.shape[1:])
     sides = tuple(side or 1 for side in wanted)
     try:
@@ -189,7 +189,7 @@ def _require_known(model: str, kind: str, given: Any, known: Any) -> None:
     for name in given:
         if name not in known:
             hint = nearest(str(name), known) or f"there is {_listed(known) or 'only one'}"
-            raise InputError(f"{model!r} has no {kind} {name!r} to name: {hint}.")
+            raise InputError(f"{model!r} has no {kind} {name!r}: {hint}.")
 
 
 def _listed(names: Any) -> str:

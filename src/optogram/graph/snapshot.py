@@ -1,7 +1,7 @@
-"""Whether a model is still the one that was opened.
+"""Detects changes of a model after it was opened.
 
-Opening a model turns its layers into steps, and running them compiles programs, in which stays what
-the layers were set to. Weights are read at every call: training may go on.
+Opening a model turns its layers into steps, and running them compiles programs that contain the
+settings of the layers. Weights are read at every call, so training may continue.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,14 +17,14 @@ _WITHOUT_EFFECT = frozenset(("input_spec", "seed", "seed_generator", "generator"
 _ENDINGS_WITHOUT_EFFECT = ("_initializer", "_regularizer", "_constraint")
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), np.generic)
 _LARGEST_ARRAY = 1 << 16
-"""Bytes of an array that is compared number by number; of a larger one only the identity is."""
+"""Largest array, in bytes, that is compared by content; larger ones are compared by identity."""
 
 
 class Snapshot:
-    """What all layers of ``model`` are set to, and which layers and variables they hold."""
+    """The settings of all layers of ``model``, and the layers and variables that they hold."""
 
     def __init__(self, model: keras.Model) -> None:
-        # Everything is kept alive here, so that nothing new can have the identity of anything old.
+        # All objects are kept alive, so that ids stay unique.
         self._objects: list[_Setting] = []
         self._structures: list[_Setting] = []
         self._held = []
@@ -43,12 +43,12 @@ class Snapshot:
         kept.append((layer, namespace, name, value, _frozen(value)))
 
     def add_trainable(self, layers: Sequence[keras.Layer]) -> None:
-        """Look also whether these ``layers`` are trained, where that decides what they answer."""
+        """Also watch whether these ``layers`` are trainable, where this changes their outputs."""
         for layer in layers:
             self._keep(layer, *settings.trainable(layer))
 
     def change(self) -> str | None:
-        """What is not as it was, in words; None where everything is."""
+        """A description of what has changed; None if nothing has."""
         for setting in self._objects:
             _, namespace, name, value, _ = setting
             if namespace.get(name, _MISSING) is not value and _has_changed(setting):
@@ -62,9 +62,9 @@ class Snapshot:
         return None
 
     def leave_out_changes(self, run: Iterable[Any]) -> None:
-        """Look no more at what has changed: what a mere run of a layer changes is no setting.
+        """Ignore changes so far: attributes changed by merely running a layer are not settings.
 
-        What was ``run`` are copies of layers, or other things.
+        What was ``run`` are copies of layers, or other objects.
         """
         layers = [layer for layer in run if isinstance(layer, keras.Layer) and _is_foreign(layer)]
         inside = [one for layer in layers for one in settings.layers_within(layer)]
@@ -84,7 +84,7 @@ class Snapshot:
 
 
 _Setting = tuple[keras.Layer, dict[str, Any], str, Any, Any]
-"""A layer, where it keeps something, under which name, what that was, and the same frozen."""
+"""A layer, the dictionary of an attribute, its name, its value, and a frozen copy of it."""
 
 _MISSING = object()
 
@@ -100,14 +100,14 @@ def _described(setting: _Setting) -> str:
 
 
 def _has_no_effect(name: str, value: Any, layer: keras.Layer) -> bool:
-    """Whether an attribute says nothing of what the layer answers."""
+    """Whether an attribute does not affect the output of the layer."""
     if name in _WITHOUT_EFFECT or name.endswith(_ENDINGS_WITHOUT_EFFECT):
         return True
     if isinstance(value, keras.random.SeedGenerator | keras.metrics.Metric):
         return True
     if value is None and not layer.built:
-        return True  # it waits for the layer to be built
-    # Somebody's code may keep tensors of its last call; Keras's layers, what they normalize by.
+        return True  # set when the layer is built
+    # Custom layers may keep tensors of the last call; Keras layers keep normalization factors.
     return _is_foreign(layer) and keras.ops.is_tensor(value)
 
 
@@ -116,7 +116,7 @@ def _is_foreign(layer: keras.Layer) -> bool:
 
 
 class _Same:
-    """Equal to the very same object alone."""
+    """Equal only to the same object."""
 
     def __init__(self, thing: Any) -> None:
         self._thing = thing
@@ -129,7 +129,7 @@ class _Same:
 
 
 def _frozen(value: Any) -> Any:
-    """What is equal for equal settings, and stays as it is when ``value`` is changed in place."""
+    """A frozen value, equal for equal settings, unaffected by changes of ``value`` in place."""
     if isinstance(value, _PLAIN):
         return value if value == value else repr(value)  # NaN is not equal to itself
     if isinstance(value, list | tuple):

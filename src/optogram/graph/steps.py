@@ -1,7 +1,7 @@
-"""A network as a list of steps: the Keras graph flattened once, nested models inlined.
+"""A network as a list of steps: the Keras graph, flattened once, with nested models inlined.
 
 A layer with a fused activation becomes two steps, ``conv1:pre`` and ``conv1``; the plain name is
-what Keras returns.
+the output of the layer in Keras.
 """
 
 from collections import Counter, defaultdict
@@ -33,32 +33,32 @@ class Output:
 
 @dataclass(frozen=True)
 class Step:
-    """One thing that the network does.
+    """One operation of the network.
 
     Attributes
     ----------
     index : int
-        Its place in the list; it reads only from earlier ones.
+        Position in the list; a step reads only outputs of earlier steps.
     name : str
-        Unique: the layer's own name where it can be.
+        Unique name: that of the layer, if possible.
     kind : str
-        The class of the layer or operation, or the name of a split-off activation.
+        Class of the layer or operation, or name of a split-off activation.
     operation : object
-        The user's own layer or operation; a split-off activation has the layer it was fused into.
+        The user's layer or operation; for a split-off activation, the layer it was fused into.
     run : callable
         Called with ``args`` and ``kwargs``, each `Output` in them replaced by its tensor. A layer
         runs as a copy that shares its weights: Keras changes layers when they are called.
     inputs : tuple of Output
-        What the step reads, in the order of its arguments.
+        Outputs that the step reads, in the order of its arguments.
     shapes : tuple of tuple
-        The shape of each output, batch first, None where it depends on what is fed.
+        Shape of each output, batch first; None for sizes that depend on the input.
     dtypes : tuple of str
-        The type of each output, as Keras names it.
+        Dtype of each output.
     half : {"", "pre", "activation"}
-        Which part of a layer with a fused activation this is; "" where there is none.
+        Half of a layer with a fused activation; "" for other layers.
     spatial : tuple of int
-        Which axes of maps are rows and columns in the layout that the operation was built for;
-        empty where it reads maps of both.
+        Axes of rows and columns in the layout that the operation was built for; empty if it reads
+        maps of both layouts.
     """
 
     index: int
@@ -81,14 +81,14 @@ class Step:
 
     @property
     def shaping(self) -> Any:
-        """What knows the shapes that the step takes and makes: ``run`` where that is a layer."""
+        """The object that computes output shapes: ``run`` if that is a layer."""
         return self.run if hasattr(self.run, "compute_output_spec") else self.operation
 
     @property
     def applied(self) -> tuple[Any, ...]:
-        """The operations that it applies, one after the other, out of the layers that hold them.
+        """The operations that it applies in turn, taken out of the layers that wrap them.
 
-        Of a fused activation and of `keras.layers.Activation` that is the function or layer inside.
+        For a fused activation and `keras.layers.Activation`, this is the function or layer inside.
         """
         if self.half == "pre":
             return (self.operation,)
@@ -98,7 +98,7 @@ class Step:
 
     @property
     def passes_on(self) -> bool:
-        """Whether it returns the one tensor that it reads, but for its type."""
+        """Whether it returns its only input, apart from the dtype."""
         if len(self.inputs) != 1 or len(self.shapes) != 1:
             return False
         if isinstance(self.operation, Returned):
@@ -110,7 +110,7 @@ class Step:
 
     @property
     def is_foreign(self) -> bool:
-        """Whether it runs code or layers of somebody else's, which no step stands for."""
+        """Whether it runs custom code or layers that are not inlined."""
         if self.half == "pre" or not isinstance(self.operation, keras.Layer):
             return False
         is_own = type(self.operation).__module__.startswith("keras.")
@@ -118,12 +118,12 @@ class Step:
 
 
 class Returned:
-    """Stands for what a layer of somebody else's returns, whose inside has steps of its own."""
+    """Output of an inlined custom layer."""
 
 
 @dataclass(frozen=True)
 class Graph:
-    """The steps in running order, which tensors go in and come out, and what was in training."""
+    """The steps in running order, their inputs and outputs, and layers in training mode."""
 
     steps: tuple[Step, ...]
     inputs: tuple[Output, ...]
@@ -133,9 +133,9 @@ class Graph:
     def ancestors(
         self, outputs: Iterable[Output], known: Collection[Output] = ()
     ) -> frozenset[int]:
-        """The indices of the steps that ``outputs`` depend on, their own steps included.
+        """The indices of the steps that ``outputs`` depend on, including their own steps.
 
-        Behind outputs that are ``known`` nothing is looked for.
+        The search stops at outputs that are ``known``.
         """
         found: set[int] = set()
         waiting = [output.step for output in outputs if output not in known]
@@ -150,7 +150,7 @@ class Graph:
     def last_uses(self, indices: Iterable[int], keep: Iterable[Output]) -> dict[int, list[Output]]:
         """For each step, the outputs that no later step reads.
 
-        ``indices`` are the steps that run, in order; those in ``keep`` are always needed.
+        ``indices`` are the steps that run, in order; outputs in ``keep`` are always needed.
         """
         last: dict[Output, int] = {}
         for index in indices:
@@ -189,23 +189,23 @@ def flatten(
 
 @dataclass(frozen=True)
 class _Mode:
-    """The mode that a graph is run in, and whether that wins over what its own calls say."""
+    """The mode of a graph, and whether it overrides the mode of calls inside."""
 
     training: bool = False
     wins: bool = False
 
     def of(self, own: bool | None) -> bool:
-        """The mode of a call that says ``own``."""
+        """The mode of a call with the argument ``own``."""
         return self.training if own is None or self.wins else bool(own)
 
     def inside(self, own: bool | None) -> "_Mode":
-        """The mode of the graph of a nested model whose call says ``own``."""
+        """The mode of the graph of a nested model that is called with ``own``."""
         return _Mode(self.of(own), wins=True)
 
 
 @dataclass(frozen=True)
 class _Draft:
-    """A step before it has its name: which one it gets depends on all the others."""
+    """A step without its final name, which depends on all other names."""
 
     path: tuple[str, ...]
     use: int
@@ -219,11 +219,11 @@ class _Draft:
 
 
 class _Conversion:
-    """Stands for what Keras does to the input of a nested model without a layer."""
+    """An operation that Keras applies to the input of a nested model, without a layer."""
 
 
 class _Builder:
-    """Collects the steps while walking through the graph, then names them."""
+    """Collects steps during traversal of the graph, then names them."""
 
     def __init__(self) -> None:
         self._drafts: list[_Draft] = []
@@ -239,7 +239,7 @@ class _Builder:
         self._switched: list[keras.Layer] = []
 
     def trained(self) -> Trained:
-        """Which layers were called in training mode."""
+        """The layers that were called in training mode."""
         return Trained(
             tuple(self._overruled),
             tuple(self._alone),
@@ -266,7 +266,7 @@ class _Builder:
         path: tuple[str, ...],
         mode: _Mode,
     ) -> list[Output]:
-        """Add the steps of the functional ``model`` fed with ``inputs``; return its outputs."""
+        """Add the steps of the functional ``model`` for ``inputs``; return its outputs."""
         known = dict(zip(map(id, model.inputs), inputs, strict=True))
         for call in nodes.calls(model):
             args, kwargs = keras.tree.map_structure(
@@ -350,13 +350,13 @@ class _Builder:
         )
 
     def _note_overruled(self, operation: Any, own: bool | None, mode: _Mode) -> None:
-        """Keep in mind that ``operation`` was called in training mode, and is run out of it."""
+        """Record that ``operation`` was called in training mode, but is run in inference mode."""
         is_asked = own and not layer_modes.trains_by_default(operation)
         if is_asked and not mode.of(own) and layer_modes.acts_in_training(operation):
             self._overruled.append(operation.name)
 
     def _settled(self, call: nodes.Call) -> bool:
-        """Whether an operation that is called in training mode is run in it."""
+        """Whether an operation called in training mode is run in training mode."""
         operation = call.operation
         if type(operation).__module__.startswith("keras.") and layer_modes.draws(operation):
             self._silenced.append(operation.name)
@@ -371,7 +371,7 @@ class _Builder:
     def _add_returned(
         self, call: nodes.Call, outputs: Sequence[Output], path: tuple[str, ...]
     ) -> list[Output]:
-        """Add the step that stands, under its name, for a layer whose inside has been inlined."""
+        """Add the step that has the name of a layer whose inside was inlined."""
         layer = call.operation
         operation = self._returned.setdefault(id(layer), Returned())
         self._uses[id(operation)] += 1
@@ -383,7 +383,7 @@ class _Builder:
     def _standardize(
         self, model: keras.Model, inputs: Sequence[Output], path: tuple[str, ...]
     ) -> list[Output]:
-        """What a nested model does to its inputs before its first layer: type, then rank."""
+        """Conversions that a nested model applies to its inputs: dtype, then rank."""
         standardized = []
         for source, wanted in zip(inputs, model.inputs, strict=True):
             given = self._drafts[source.step].tensors[source.index]
@@ -407,7 +407,7 @@ class _Builder:
         made: keras.KerasTensor,
         path: tuple[str, ...],
     ) -> Output:
-        """Add the step that turns ``source`` into what the nested input ``wanted`` takes."""
+        """Add the step that converts ``source`` for the nested input ``wanted``."""
         operation = self._conversions.setdefault((kind, id(wanted)), _Conversion())
         self._uses[id(operation)] += 1
         full_path = (*path, nodes.input_layer(wanted).name, kind.lower())
@@ -418,12 +418,12 @@ class _Builder:
 def _nested_arguments(
     inputs: Any, training: bool | None = None, mask: Any = None
 ) -> tuple[Any, bool | None]:
-    """The arguments of a nested model's call, however they were given; masks travel on tensors."""
+    """The arguments of a nested model's call; masks are attached to tensors."""
     return inputs, training
 
 
 def _read_by(call: nodes.Call, args: tuple, kwargs: dict) -> list[Output]:
-    """What feeds the tensors that a call reads, each once, in their order."""
+    """The outputs that a call reads, without duplicates, in order."""
     tensors = keras.tree.flatten((call.args, call.kwargs))
     sources = keras.tree.flatten((args, kwargs))
     pairs = zip(map(id, tensors), sources, strict=True)
@@ -435,7 +435,7 @@ def _as_they_are(*tensors: Any) -> list[Any]:
 
 
 def _repeated(array: np.ndarray, images: Any) -> Any:
-    """``array`` once for each image."""
+    """``array``, repeated for each image."""
     shape = (keras.ops.shape(images)[0], *array.shape)
     return keras.ops.broadcast_to(keras.ops.convert_to_tensor(array), shape)
 
@@ -449,7 +449,7 @@ def _outputs_in(structure: Any) -> tuple[Output, ...]:
 
 
 def _names(drafts: Sequence[_Draft]) -> list[str]:
-    """A unique name for each draft: the shortest end of its path that no other operation has."""
+    """A unique name for each draft: the shortest unique end of its path."""
     paths = {id(draft.operation): draft.path for draft in reversed(drafts)}
     lengths = dict.fromkeys(paths, 1)
     while True:

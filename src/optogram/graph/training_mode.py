@@ -1,8 +1,8 @@
-"""What ``training=True`` inside a model comes to: what ``model.predict`` answers for each image.
+"""Layers called with ``training=True`` inside a model.
 
 ``model.predict`` runs a functional model in inference mode, whatever mode its layers were called
-in. Only the code of a custom layer, or of a subclassed model, still puts a layer in training mode:
-there, what an image is given depends on which others share its batch, or on random numbers.
+in. Only the code of a custom layer, or of a subclassed model, still runs a layer in training mode.
+Then the output for an image depends on other images of the batch, or on random numbers.
 """
 
 from collections.abc import Iterable
@@ -19,18 +19,18 @@ _LISTED = 4
 
 @dataclass(frozen=True)
 class Trained:
-    """The layers that a model calls with ``training=True``, by name, in the order of their steps.
+    """Names of layers that a model calls with ``training=True``, in the order of steps.
 
     Attributes
     ----------
     overruled : tuple of str
-        Those that ``model.predict`` runs in inference mode all the same.
+        Those that ``model.predict`` runs in inference mode.
     alone : tuple of str
-        Batch normalization that is left in training mode: by the statistics of each image alone.
+        Batch normalization that stays in training mode, with the statistics of each image.
     silenced : tuple of str
-        Those that are left to draw random numbers, and do not here.
+        Random layers that stay in training mode in ``model.predict``, but not here.
     switched : tuple of keras.Layer
-        Batch normalization that is left in training mode if, and only if, it is trainable.
+        Batch normalization that is in training mode if, and only if, it is trainable.
     """
 
     overruled: tuple[str, ...] = ()
@@ -39,24 +39,23 @@ class Trained:
     switched: tuple[keras.Layer, ...] = ()
 
     def warnings(self) -> tuple[str, ...]:
-        """What the user should know of them, a sentence or two each."""
+        """Warnings about these layers."""
         found = []
         if self.overruled:
             found.append(
                 f"{_listed(self.overruled)} called with training=True in the model: model.predict "
-                "runs that in inference mode all the same, and so does optogram; model(x) answers "
-                "otherwise."
+                "uses inference mode anyway, and so does optogram; model(x) gives other outputs."
             )
         if self.alone:
             found.append(
                 f"{_listed(self.alone)} in training mode by the model's own code: each image is "
-                "normalized by its own statistics, as model.predict does with a batch of one "
-                "image. Several images in a batch would change each other's answers."
+                "normalized by its own statistics, as in model.predict with a batch of one image. "
+                "Several images in a batch would change each other's outputs."
             )
         if self.silenced:
             found.append(
-                f"{_listed(self.silenced)} in training mode by the model's own code: the answers "
-                "of model.predict are random. optogram explains the network without that noise."
+                f"{_listed(self.silenced)} in training mode by the model's own code: outputs of "
+                "model.predict are random. optogram explains the network without this noise."
             )
         return tuple(found)
 
@@ -65,21 +64,21 @@ NOTHING_TRAINED = Trained()
 
 
 class Alone:
-    """Batch normalization in training mode, by the statistics of each image instead of the batch.
+    """Batch normalization in training mode, with the statistics of each image, not of the batch.
 
-    It is what Keras computes for a batch of one, and writes to no moving average.
+    Equals Keras for a batch of one image, without updating moving averages.
 
     Parameters
     ----------
     layer : keras.layers.BatchNormalization
-        Its weights and epsilon are read at every call.
+        The layer; its weights and epsilon are read at every call.
     """
 
     def __init__(self, layer: keras.layers.BatchNormalization) -> None:
         self._layer = layer
 
     def __call__(self, x: Any, training: bool | None = None, mask: Any = None) -> Any:
-        """``x`` (N, ..., C) normalized; of vectors (N, C) nothing but the offset is left."""
+        """``x`` (N, ..., C) normalized; for vectors (N, C), only the offset remains."""
         ops, layer = keras.ops, self._layer
         x = ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
         own = layer.axis % len(x.shape)
@@ -98,7 +97,7 @@ class Alone:
 
 
 def can_be_alone(call: nodes.Call) -> bool:
-    """Whether the call is of a batch normalization that `Alone` stands for."""
+    """Whether the call is one of a batch normalization that `Alone` replaces."""
     layer = call.operation
     if not isinstance(layer, keras.layers.BatchNormalization):
         return False

@@ -1,4 +1,4 @@
-"""All variables that the steps of a network read: the model's, and those it does not list."""
+"""All variables that the steps of a network read."""
 
 from collections.abc import Iterable
 from functools import partial
@@ -9,7 +9,7 @@ from optogram.graph.steps import Graph
 
 
 def all_variables(graph: Graph, listed: Iterable[keras.Variable]) -> tuple[keras.Variable, ...]:
-    """The variables ``listed``, then those of steps that are not among them, each once."""
+    """The variables ``listed``, then further variables of steps, without duplicates."""
     found = {id(variable): variable for variable in listed}
     for step in graph.steps:
         applied = step.run.args if isinstance(step.run, partial) else (step.run,)

@@ -1,4 +1,4 @@
-"""Arrays to pixels: the only place that makes a color or writes an image."""
+"""Arrays to pixels: the only room that makes colors or writes images."""
 
 from optogram.render.chart import chart, chart_on, picture_on
 from optogram.render.colors import DIVERGING, GRAY, OPENCV_JET, SEQUENTIAL, ColorMap, colorize

@@ -1,4 +1,4 @@
-"""Empty paper for pictures, and how large a picture may become."""
+"""Blank canvases, and limits on the size of pictures."""
 
 from PIL import Image
 
@@ -11,7 +11,7 @@ _LONGEST_SIDE = 1 << 22
 
 
 def blank(width: int, height: int) -> Image.Image:
-    """Paper of so many pixels.
+    """A white canvas.
 
     Raises
     ------
@@ -23,11 +23,11 @@ def blank(width: int, height: int) -> Image.Image:
 
 
 def require_room(width: int, height: int) -> None:
-    """Raise an InputError unless a picture of so many pixels can be drawn."""
+    """Raise an InputError unless a picture of this size can be drawn."""
     if min(width, height) < 1:
-        raise InputError(f"A height and a width are at least 1 pixel, not {height}×{width}.")
+        raise InputError(f"Height and width must be at least 1 pixel, not {height}×{width}.")
     if width * height > _MOST_PIXELS or max(width, height) > _LONGEST_SIDE:
         raise InputError(
-            f"The picture would have {height}×{width} pixels, more than can be drawn: ask for a "
-            "smaller size, or fewer and smaller parts."
+            f"The picture would have {height}×{width} pixels, which is too large: use a smaller "
+            "size, or fewer and smaller parts."
         )

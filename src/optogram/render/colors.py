@@ -1,4 +1,4 @@
-"""Numbers to colors, by any color map that the ``cmap`` library knows, and two more."""
+"""Colormaps: numbers to colors, by all colormaps of the ``cmap`` library, and two more."""
 
 import colorsys
 import re
@@ -21,16 +21,16 @@ GRAY = "matlab:gray"
 OPENCV_JET = "opencv:jet"
 
 ColorMap = str | Sequence[str] | Sequence[Sequence[float]] | np.ndarray | Callable[..., Any]
-"""A color map's name, the colors of a new one from its bottom to its top, or a callable.
+"""Name of a colormap, a sequence of its colors from low to high, or a callable.
 
-Colors are named, or numbers (colors, 3 or 4): uint8, or floats in 0…1. A callable, such as a
-color map of matplotlib, turns places (n,) in 0…1 into such numbers. Opacity is left out.
+Colors are names, or numbers (colors, 3 or 4): uint8, or floats in 0…1. A callable, such as a
+colormap of matplotlib, maps positions (n,) in 0…1 to such numbers. Opacity is ignored.
 
-Beside the names of ``cmap``, such as "viridis", "jet" or "rocket" (seaborn's): "topo.colors(12)",
-R's, in so many bands of one color (tutorial row A1), and "opencv:jet" (rows C4, C5).
+In addition to the names of ``cmap``, such as "viridis", "jet" or "rocket" (seaborn):
+"topo.colors(12)" (R, with so many discrete colors) and "opencv:jet".
 """
 
-_STEPS = 257  # odd, so that zero on a signed scale has the middle color itself
+_STEPS = 257  # odd, so that 0 on a signed scale has the middle color
 _TOPO = re.compile(r"topo\.colors\((\d{1,3})\)")
 _UNKNOWN = np.array([128, 128, 128], np.uint8)
 _UNKNOWN_AMONG_GRAYS = np.array([190, 80, 150], np.uint8)
@@ -40,34 +40,34 @@ _UNKNOWN_AMONG_GRAYS = np.array([190, 80, 150], np.uint8)
 def colorize(
     values: ArrayLike, scale: Scale | None = None, cmap: ColorMap | None = None
 ) -> np.ndarray:
-    """Turn values into colors.
+    """Map values to colors.
 
     Parameters
     ----------
     values : array of any shape
         Integers, booleans or floats.
     scale : Scale, optional
-        What the ends of the color map mean; `scale_of` the values by default.
+        Values at the ends of the colormap. Default: `scale_of` the values.
     cmap : str, sequence of str, array or callable, optional
-        Name of a color map, its colors from bottom to top, or what makes them; see `ColorMap`.
+        Name of a colormap, its colors from low to high, or a callable; see `ColorMap`.
         Default: `DIVERGING` on a signed scale, else `SEQUENTIAL`.
 
     Returns
     -------
     uint8 array (..., 3)
-        Neutral gray where the value is not finite; mauve if the color map itself is gray.
+        Gray for values that are not finite; mauve if the colormap itself is gray.
 
     Raises
     ------
     InputError
-        If the color map cannot be used; where it is unknown, the sentence names the nearest ones.
+        If the colormap is invalid or unknown; the message suggests similar names.
     """
     scale = scale_of(values) if scale is None else scale
     return paint(to_unit(values, scale), color_table(scale, cmap))
 
 
 def color_table(scale: Scale, cmap: ColorMap | None = None) -> np.ndarray:
-    """Colors of ``cmap``, or of the default for ``scale``, from bottom to top: uint8 (257, 3)."""
+    """Colors of ``cmap``, or of the default for ``scale``, from low to high: uint8 (257, 3)."""
     if cmap is None:
         cmap = DIVERGING if scale.signed else SEQUENTIAL
     if callable(cmap):
@@ -79,22 +79,22 @@ def color_table(scale: Scale, cmap: ColorMap | None = None) -> np.ndarray:
 
 
 def paint(unit: np.ndarray, table: np.ndarray) -> np.ndarray:
-    """Colors (..., 3), uint8, of places (...) in [0, 1] on a `color_table`."""
+    """Colors (..., 3), uint8, of positions (...) in [0, 1] in a `color_table`."""
     known = np.isfinite(unit)
     index = np.rint(np.where(known, unit, 0) * (len(table) - 1)).astype(np.intp)
     return np.where(known[..., None], table[index], _unknown_color(table))
 
 
 def banded(unit: np.ndarray, count: int) -> np.ndarray:
-    """Which of ``count`` equal parts of [0, 1] each place lies in, its upper end included."""
+    """Which of ``count`` equal parts of [0, 1] each position lies in, upper ends included."""
     return np.clip(np.ceil(unit * count) - 1, 0, count - 1)
 
 
 def topo_colors(count: int) -> np.ndarray:
     """R's ``topo.colors(count)`` as floats (count, 3) in [0, 1].
 
-    Computed as the manual of R's package grDevices describes the palette, in HSV: hues from 43 to
-    31 sixtieths, from 23 to 11, and from 10 to 6, the last third fading to a saturation of 0.3.
+    As described in the manual of R's package grDevices, in HSV: hues from 43 to 31 sixtieths, from
+    23 to 11, and from 10 to 6, the last third fading to a saturation of 0.3.
     """
     third = count // 3
     first = count - 2 * third
@@ -127,7 +127,7 @@ def _table(cmap: str | tuple[str, ...]) -> np.ndarray:
 
 
 def _as_bytes(colors: np.ndarray) -> np.ndarray:
-    """A table out of colors in 0…1, read-only, for some are kept."""
+    """A read-only table of colors in 0…1; some are cached."""
     table = np.rint(colors * 255).astype(np.uint8)
     table.flags.writeable = False
     return table
@@ -138,21 +138,21 @@ def _are_names(colors: list[Any]) -> bool:
 
 
 def _called(cmap: Callable[..., Any]) -> np.ndarray:
-    """The colors that a callable makes of places from 0 to 1."""
+    """The colors of a callable for positions from 0 to 1."""
     places = np.linspace(0, 1, _STEPS)
     try:
         colors = cmap(places)
-    # Somebody else's code can fail in any way.
+    # A custom callable can raise any exception.
     except Exception as error:
         raise InputError(
-            f"The color map {cmap!r} fails on {_STEPS} places in 0…1 ({error}): give a name, "
-            "colors, or a color map such as matplotlib's."
+            f"The colormap {cmap!r} fails for {_STEPS} positions in 0…1 ({error}): give a name, "
+            "colors, or a colormap such as matplotlib's."
         ) from error
     return _numbers(colors, _STEPS)
 
 
 def _between(colors: list[Any]) -> np.ndarray:
-    """Colors given as numbers, and those between them."""
+    """Colors given as numbers, interpolated."""
     numbers = _numbers(colors)
     at = np.linspace(0, 1, len(numbers))
     places = np.linspace(0, 1, _STEPS)
@@ -160,7 +160,7 @@ def _between(colors: list[Any]) -> np.ndarray:
 
 
 def _numbers(colors: Any, count: int | None = None) -> np.ndarray:
-    """Colors (count, 3) in 0…1, of what a user or a callable gave."""
+    """Colors (count, 3) in 0…1, given by a user or a callable."""
     try:
         array = np.asarray(colors)
     except ValueError:
@@ -168,13 +168,13 @@ def _numbers(colors: Any, count: int | None = None) -> np.ndarray:
     is_table = array.ndim == 2 and array.shape[1] in (3, 4) and array.dtype.kind in "iuf"
     if not is_table or len(array) < 2 or len(array) != (count or len(array)):
         raise InputError(
-            "The colors of a map are names, or numbers of shape (colors, 3) or (colors, 4), at "
-            f"least two, but got {array.dtype} of shape {array.shape}."
+            "The colors of a colormap must be names, or numbers of shape (colors, 3) or (colors, "
+            f"4), at least two, but got {array.dtype} of shape {array.shape}."
         )
     high = 1 if array.dtype.kind == "f" else 255
     if not (np.isfinite(array).all() and array.min() >= 0 and array.max() <= high):
         raise InputError(
-            "The colors of a map are floats in 0…1 or whole numbers in 0…255, but got "
+            "The colors of a colormap must be floats in 0…1 or whole numbers in 0…255, but got "
             f"{array.dtype} from {array.min()} to {array.max()}."
         )
     return array[:, :3] / high
@@ -196,16 +196,16 @@ def _named(name: str) -> Colormap:
             nearest(name, [*Catalog(), OPENCV_JET, "topo.colors(12)"])
             or "try 'inferno', 'viridis', 'jet' or 'gray'."
         )
-        raise InputError(f"No color map is called {name!r}; {hint}") from None
+        raise InputError(f"There is no colormap {name!r}; {hint}") from None
 
 
 def _mixed(colors: tuple[str, ...]) -> Colormap:
     if len(colors) < 2:
-        raise InputError(f"A color map needs at least two colors, but got {len(colors)}.")
+        raise InputError(f"A colormap needs at least two colors, but got {len(colors)}.")
     try:
         return Colormap(colors)
     except (TypeError, ValueError) as error:
-        raise InputError(f"The colors {list(colors)} make no color map: {error}.") from None
+        raise InputError(f"The colors {list(colors)} are not a colormap: {error}.") from None
 
 
 def _unknown_color(table: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The one conversion from numbers to display range: sign, NaN, constant maps and dtype."""
+"""Conversion of numbers to the display range: sign, NaN, constant maps and dtype."""
 
 from dataclasses import dataclass
 
@@ -14,14 +14,14 @@ _NOT_NUMBERS = "cOSUmM"  # bfloat16 is kind "V", so what cannot be shown is list
 
 @dataclass(frozen=True)
 class Scale:
-    """What the two ends of a color bar mean.
+    """Values at the two ends of a color bar.
 
     Attributes
     ----------
     low, high : float
-        Values at the bottom and at the top of the bar, in the units of the map.
+        Values at the bottom and the top of the bar, in units of the map.
     signed : bool
-        True where zero is in the middle of the bar; then ``low == -high``.
+        Whether 0 is in the middle of the bar; then ``low == -high``.
 
     Raises
     ------
@@ -34,7 +34,7 @@ class Scale:
     signed: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse ends that no bar could show."""
+        """Check the ends."""
         if not (np.isfinite(self.low) and np.isfinite(self.high)) or self.low > self.high:
             raise InputError(
                 f"A scale needs finite ends with low <= high, but got {self.low} and {self.high}."
@@ -46,7 +46,7 @@ class Scale:
 
 
 def as_numbers(values: ArrayLike) -> np.ndarray:
-    """``values`` as float64 of the same shape; InputError where they are no real numbers."""
+    """``values`` as float64 of the same shape; InputError if they are not real numbers."""
     array = np.asarray(values)
     if array.dtype.kind in _NOT_NUMBERS:
         raise InputError(f"Only real numbers can be shown, but got an array of {array.dtype}.")
@@ -61,27 +61,27 @@ def scale_of(
     low: float | None = None,
     high: float | None = None,
 ) -> Scale:
-    """Find the scale on which all finite ``values`` can be shown.
+    """The scale that contains all finite ``values``.
 
     Parameters
     ----------
     values : array of any shape
-        Integers, booleans or floats; NaN and infinities are passed over.
+        Integers, booleans or floats; NaN and infinite values are ignored.
     signed : bool, optional
-        True: −m … m, with m the largest magnitude. False: 0 … max, or min … max where a value is
-        negative. Default: signed where ``low``, or else any value, is negative.
+        True: −m … m, where m is the largest magnitude. False: 0 … max, or min … max if a value is
+        negative. Default: signed if ``low`` or, without ``low``, any value is negative.
     low, high : float, optional
-        Ends to use in place of those found. On a signed scale the larger magnitude counts.
+        Ends to use instead. On a signed scale, the larger magnitude is used.
 
     Returns
     -------
     Scale
-        Both ends are 0 where there is nothing but zeros, or no finite value at all.
+        Both ends are 0 if all values are 0, or none is finite.
 
     Raises
     ------
     InputError
-        If the values are no real numbers, or the ends given make no scale.
+        If the values are not real numbers, or the ends are invalid.
     """
     numbers = as_numbers(values)
     finite = numbers[np.isfinite(numbers)]
@@ -99,12 +99,12 @@ def scale_of(
 
 
 def range_of(values: ArrayLike) -> Scale:
-    """The scale from the lowest finite of ``values`` to the highest, wherever zero lies.
+    """The scale from the lowest to the highest finite value.
 
     Raises
     ------
     InputError
-        If the values are no real numbers.
+        If the values are not real numbers.
     """
     numbers = as_numbers(values)
     finite = numbers[np.isfinite(numbers)]
@@ -112,20 +112,20 @@ def range_of(values: ArrayLike) -> Scale:
 
 
 def to_unit(values: ArrayLike, scale: Scale) -> np.ndarray:
-    """Place values on a scale.
+    """Normalize values to [0, 1] on a scale.
 
     Parameters
     ----------
     values : array of any shape
-        Integers, booleans or floats; left as they are.
+        Integers, booleans or floats.
     scale : Scale
-        What 0 and 1 shall mean.
+        Values that become 0 and 1.
 
     Returns
     -------
     float32 array of the same shape
-        In [0, 1], clipped at the ends; NaN where the value is not finite. A zero on a signed scale
-        is 0.5, also where the scale has no extent.
+        In [0, 1], clipped; NaN for values that are not finite. 0 on a signed scale becomes 0.5,
+        also if both ends are 0.
     """
     numbers = as_numbers(values)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -138,19 +138,19 @@ def to_unit(values: ArrayLike, scale: Scale) -> np.ndarray:
 
 @checked
 def to_picture(values: ArrayLike, scale: Scale | None = None) -> np.ndarray:
-    """Show values that are already a picture, such as a kernel over red, green and blue.
+    """Convert values that are already an image, such as a kernel on RGB.
 
     Parameters
     ----------
     values : array (..., H, W, 3) or (..., H, W)
-        Each channel is shown as it is; no color map is used.
+        Channels are shown directly, without a colormap.
     scale : Scale, optional
-        What 0 and 255 shall mean; `scale_of` the values by default.
+        Values that become 0 and 255. Default: `scale_of` the values.
 
     Returns
     -------
     uint8 array of the same shape
-        Mid-gray (128) where the value is not finite.
+        Mid-gray (128) for values that are not finite.
     """
     unit = to_unit(values, scale_of(values) if scale is None else scale)
     return np.rint(np.where(np.isnan(unit), 128, unit * 255)).astype(np.uint8)
@@ -158,14 +158,14 @@ def to_picture(values: ArrayLike, scale: Scale | None = None) -> np.ndarray:
 
 @checked
 def standardized(pictures: ArrayLike, contrast: float = 0.15) -> np.ndarray:
-    """Show pictures whose units mean nothing: each with its mean at mid-gray.
+    """Convert images in arbitrary units, each with its mean at mid-gray.
 
     Parameters
     ----------
     pictures : array of shape (N, H, W, C)
         In any units.
     contrast : float
-        The standard deviation of what is shown, in 0…1; tutorials take 0.1 (row A3) and 0.15 (D1).
+        Standard deviation of the result, in 0…1; usual values are 0.1 and 0.15.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Pictures as bytes, as data URIs, and as files that are whole or not there."""
+"""Pictures as bytes, data URIs, and files."""
 
 import base64
 import io
@@ -23,9 +23,9 @@ def to_bytes(picture: Photo, format: str = "png", *, quality: int = 90) -> bytes
     Parameters
     ----------
     picture : PIL image, or uint8 array (H, W, 3), (H, W, 1) or (H, W)
-        What to encode; transparency is dropped.
+        The picture; transparency is dropped.
     format : "png", "jpeg" or "webp"
-        PNG keeps every pixel as it is.
+        PNG is lossless.
     quality : int, default 90
         From 1 to 100, for JPEG and WebP.
 
@@ -39,7 +39,7 @@ def to_bytes(picture: Photo, format: str = "png", *, quality: int = 90) -> bytes
 
 @checked
 def data_uri(picture: Photo, format: str = "png", *, quality: int = 90) -> str:
-    """Encode a picture, as in `to_bytes`, into a URI that a page can hold in place of a file."""
+    """Encode a picture, as in `to_bytes`, as a data URI for an HTML page."""
     data = base64.b64encode(to_bytes(picture, format, quality=quality)).decode("ascii")
     return f"data:image/{_name(format).lower()};base64,{data}"
 
@@ -51,24 +51,24 @@ def write(picture: Photo, path: str | Path, *, quality: int = 90) -> Path:
     Parameters
     ----------
     picture : PIL image, or uint8 array (H, W, 3), (H, W, 1) or (H, W)
-        What to write; transparency is dropped.
+        The picture; transparency is dropped.
     path : str or Path
-        Ends in .png, .jpg, .jpeg or .webp; its folder exists.
+        Ends in .png, .jpg, .jpeg or .webp; the folder must exist.
     quality : int, default 90
         From 1 to 100, for JPEG and WebP.
 
     Returns
     -------
     Path
-        The file, which at no moment is there in part. It says that optogram made it: only such
-        files are replaced by others.
+        The file. Writing is atomic. The file is marked as made by optogram: only such files are
+        replaced.
 
     Raises
     ------
     InputError
         If the picture or the extension cannot be used.
     OutputError
-        If the file cannot be written, or optogram did not make the one that is there.
+        If the file cannot be written, or would replace a file that optogram did not make.
     """
     path = Path(path)
     name = _name(path.suffix.removeprefix("."))
@@ -78,29 +78,29 @@ def write(picture: Photo, path: str | Path, *, quality: int = 90) -> Path:
 
 @checked
 def write_gif(frames: Sequence[Photo], path: str | Path, *, fps: float = 5.0) -> Path:
-    """Write pictures as an animation that repeats.
+    """Write pictures as a looping animation.
 
     Parameters
     ----------
     frames : sequence of PIL images or uint8 arrays, all of one size
-        In the order of time.
+        The frames, in order.
     path : str or Path
-        Ends in .gif; its folder exists.
+        Ends in .gif; the folder must exist.
     fps : float, default 5
-        Frames a second, between 0.1 and 50, which is what viewers keep up with.
+        Frames per second, between 0.1 and 50.
 
     Raises
     ------
     InputError
-        If there are no frames, or the extension or the rate cannot be used.
+        If there are no frames, or the extension or fps is invalid.
     OutputError
-        If the file cannot be written, or optogram did not make the one that is there.
+        If the file cannot be written, or would replace a file that optogram did not make.
     """
     path = Path(path)
     if path.suffix.lower() != ".gif":
-        raise InputError(f"An animation is written as .gif, but got {path.name!r}.")
+        raise InputError(f"An animation must be a .gif file, but got {path.name!r}.")
     if not 0.1 <= fps <= 50:
-        raise InputError(f"fps is between 0.1 and 50 frames a second, not {fps!r}.")
+        raise InputError(f"fps must be between 0.1 and 50 frames per second, not {fps!r}.")
     images = [as_image(frame) for frame in frames]
     if not images:
         raise InputError("An animation needs at least one frame, but got none.")
@@ -121,16 +121,16 @@ def _name(format: str) -> str:
         return _FORMATS[format.lower()]
     except KeyError:
         known = ", ".join(_FORMATS)
-        raise InputError(f"A picture is written as {known}, but got {format!r}.") from None
+        raise InputError(f"The format of a picture must be {known}, but got {format!r}.") from None
 
 
 def _options(name: str, quality: int) -> dict[str, object]:
-    # Heat is told by hue, so JPEG's color planes are kept at full resolution.
+    # Heatmaps differ in hue, so JPEG's color planes are kept at full resolution.
     return {} if name == "PNG" else {"quality": quality, "subsampling": 0}
 
 
 def _marked(name: str) -> dict[str, object]:
-    """What puts the mark of optogram into a picture, where its format has a place for software."""
+    """Metadata with the mark of optogram, if the format supports it."""
     if name == "PNG":
         texts = PngInfo()
         texts.add_text("Software", MARK)

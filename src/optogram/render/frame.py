@@ -1,4 +1,4 @@
-"""What stands around a picture: its title and its scale bar."""
+"""The frame of a picture: title and scale bar."""
 
 from collections.abc import Callable
 
@@ -13,29 +13,28 @@ from optogram.render.text import INK, compact, label, text_size
 def scale_bar(
     scale: Scale, height: int, painted: Callable[[np.ndarray], np.ndarray]
 ) -> Image.Image:
-    """Draw the bar that tells what the colors of a picture mean.
+    """Draw a scale bar.
 
     Parameters
     ----------
     scale : Scale
-        Its high end is at the top. The ends, and zero where it lies well between, are written
-        beside.
+        The high end is at the top. The ends are labeled, and 0 if it is not close to an end.
     height : int
-        Height of the picture in pixels; the bar is higher where its numbers need it.
+        Height of the picture in pixels; the bar can be higher to make room for its labels.
     painted : callable
-        From places (n, 1) on the scale, in [0, 1], to their colors (n, 1, 3), uint8: the very
-        function that painted the picture.
+        Maps positions (n, 1) on the scale, in [0, 1], to colors (n, 1, 3), uint8: the function
+        that colored the picture.
 
     Returns
     -------
     PIL.Image.Image
-        RGB, the bar and its numbers.
+        RGB, the bar and its labels.
     """
     size = text_size(height)
     numbers = {end: _number(end, size) for end in (scale.high, scale.low)}
     zero = _number(0.0, size)
     height = max(height, 2 * (zero.height + sum(number.height for number in numbers.values())))
-    # Nearer to an end it would lie on that end's number.
+    # Closer to an end, it would overlap the label of that end.
     if min(scale.high, -scale.low) * height > 1.5 * zero.height * (scale.high - scale.low):
         numbers[0.0] = zero
     colors = painted(to_unit(np.linspace(scale.high, scale.low, height)[:, None], scale))
@@ -58,10 +57,10 @@ def scale_bar(
 def framed(
     picture: Image.Image, *, bar: Image.Image | None = None, title: str | None = None
 ) -> Image.Image:
-    """Put a picture's title above it and its scale bar at its right.
+    """Add a title above a picture and a scale bar at its right.
 
-    Without either the picture comes back as it is. Nothing is drawn at its left, at its right
-    edge beyond the bar, or below it, so that framed pictures line up with bare ones in a sheet.
+    Without either, the picture is returned unchanged. There is no other margin, so that pictures
+    with and without a frame align in a sheet.
     """
     size = text_size(picture.height)
     gap = size // 2
@@ -78,7 +77,7 @@ def framed(
 
 
 def _number(value: float, size: int) -> Image.Image:
-    """The number alone, without the room that a line of text has above and below."""
+    """The number without the padding of a line of text."""
     line = label(compact(value), size)
     _, top, _, bottom = ImageChops.invert(line).getbbox() or (0, 0, *line.size)
     return line.crop((0, top, line.width, bottom))

@@ -1,4 +1,4 @@
-"""Many small pictures in a near-square grid."""
+"""Pictures in a near-square grid."""
 
 import math
 from collections.abc import Sequence
@@ -26,21 +26,21 @@ def grid(
     margin: int = 2,
     labels: Sequence[str] | None = None,
 ) -> Image.Image:
-    """Lay pictures out in rows, each as it is but for its size.
+    """Arrange pictures in a grid.
 
     Parameters
     ----------
     pictures : sequence of PIL images or uint8 arrays, or one uint8 array (n, h, w, 3)
-        From left to right, then from top to bottom; each keeps its proportions.
+        Row by row; each keeps its proportions.
     columns : int, optional
-        Default: as many as make the grid near square, ⌈√n⌉.
+        Default: near square, ⌈√n⌉.
     cell : int, optional
-        Longer side of a cell in pixels. Default: that of the largest picture, times the whole
-        number that brings the grid near a width of 1024 pixels, and a cell near 128 at most.
+        Longer side of a cell in pixels. Default: that of the largest picture, times a whole number
+        for a grid about 1024 pixels wide with cells of about 128 pixels at most.
     margin : int, default 2
         White pixels between cells.
     labels : sequence of str, optional
-        Words under each picture.
+        Label below each picture.
 
     Returns
     -------
@@ -50,7 +50,7 @@ def grid(
     Raises
     ------
     InputError
-        If there is no picture, one cannot be used, or a number does not fit.
+        If there is no picture, or an argument is invalid.
     """
     images = [as_image(picture) for picture in pictures]
     columns = column_count(len(images), columns)
@@ -62,7 +62,7 @@ def grid(
 
 
 def column_count(count: int, columns: int | None) -> int:
-    """Columns for ``count`` pictures, ⌈√count⌉ unless given."""
+    """Number of columns for ``count`` pictures; default ⌈√count⌉."""
     if not count:
         raise InputError("A grid needs at least one picture, but got none.")
     return whole("columns", columns, 1) if columns is not None else math.isqrt(count - 1) + 1
@@ -71,7 +71,7 @@ def column_count(count: int, columns: int | None) -> int:
 def cell_size(
     shapes: Sequence[tuple[int, int]], columns: int, cell: int | None, labeled: bool
 ) -> tuple[int, int]:
-    """Height and width of a cell that suits pictures of these ``shapes``; see `grid`."""
+    """Default height and width of a cell for pictures of these ``shapes``; see `grid`."""
     height = max(shape[0] for shape in shapes)
     width = max(shape[1] for shape in shapes)
     if cell is None:
@@ -84,7 +84,7 @@ def cell_size(
 
 
 def fit(shape: tuple[int, int], room: tuple[int, int]) -> tuple[int, int]:
-    """Largest height and width within ``room`` that have the proportions of ``shape``."""
+    """Largest height and width within ``room`` with the proportions of ``shape``."""
     factor = min(room[0] / shape[0], room[1] / shape[1])
     return max(1, round(shape[0] * factor)), max(1, round(shape[1] * factor))
 
@@ -99,7 +99,7 @@ def arrange(
 ) -> Image.Image:
     """Paste ``tiles``, none larger than ``room``, into the cells of a grid.
 
-    A tile smaller than its cell lies in the middle, or just above its label.
+    A tile smaller than its cell is centered, or placed just above its label.
     """
     margin = whole("margin", margin, 0)
     words = _words(labels, len(tiles), room)
@@ -124,6 +124,8 @@ def _words(labels: Sequence[str] | None, count: int, room: tuple[int, int]) -> l
     if labels is None:
         return []
     if len(labels) != count:
-        raise InputError(f"Each picture needs its label: got {len(labels)} for {count} pictures.")
+        raise InputError(
+            f"Each picture needs a label: got {len(labels)} labels for {count} pictures."
+        )
     size = min(max(room[1] // 9, 11), 18)
     return [label(text, size, width=room[1], align="center") for text in labels]

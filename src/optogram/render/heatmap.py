@@ -1,4 +1,4 @@
-"""A map alone, with its scale bar."""
+"""A single map with its scale bar."""
 
 import numpy as np
 from PIL import Image
@@ -26,30 +26,30 @@ def heatmap(
     Parameters
     ----------
     values : array (h, w)
-        Integers, booleans or floats; gray where not finite.
+        Integers, booleans or floats; gray if not finite.
     size : (int, int), optional
-        Height and width of the map in the picture, in pixels. Default: its own size, times the
-        whole number that makes it at least 224 pixels high.
+        Height and width of the map in the picture, in pixels. Default: its own size, times a whole
+        number that makes it at least 224 pixels high.
     scale : Scale, optional
-        What the ends of the bar mean; `scale_of` the values by default.
+        Values at the ends of the bar. Default: `scale_of` the values.
     cmap : str, sequence of str, array or callable, optional
-        Color map; see `colorize`.
+        Colormap; see `colorize`.
     bar : bool, default True
-        Draw the scale bar at the right.
+        Whether to draw the scale bar at the right.
     interpolation : "bilinear" or "nearest"
         Smooth, or each cell as a block of one color.
     title : str, optional
-        Words above the map.
+        Title above the map.
 
     Returns
     -------
     PIL.Image.Image
-        RGB; of exactly ``size`` without bar and title.
+        RGB; exactly ``size`` if there is no bar and no title.
 
     Raises
     ------
     InputError
-        If the map, the size, the color map or the interpolation cannot be used.
+        If the map, the size, the colormap or the interpolation is invalid.
     """
     values = as_map(values)
     scale = scale_of(values) if scale is None else scale

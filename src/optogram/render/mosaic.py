@@ -1,4 +1,4 @@
-"""All maps of a layer in one picture."""
+"""Several maps in one picture."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -29,48 +29,48 @@ def mosaic(
     bar: bool = True,
     title: str | None = None,
 ) -> Image.Image:
-    """Draw every map in a near-square grid, on one common scale unless asked otherwise.
+    """Draw maps in a near-square grid, by default on a common scale.
 
     Parameters
     ----------
     maps : array (h, w, n), or sequence of arrays (h, w)
-        From left to right, then from top to bottom; each keeps its proportions.
+        Row by row; each keeps its proportions.
     columns : int, optional
-        Default: as many as make the grid near square, ⌈√n⌉.
+        Default: near square, ⌈√n⌉.
     cell : int, optional
-        Longer side of a cell in pixels. Default: that of the largest map, times the whole number
-        that brings the mosaic near a width of 1024 pixels, and a cell near 128 at most.
+        Longer side of a cell in pixels. Default: that of the largest map, times a whole number for
+        a mosaic about 1024 pixels wide with cells of about 128 pixels at most.
     margin : int, default 2
         White pixels between cells.
     scale : Scale, optional
-        What the ends of the bar mean; `scale_of` all maps together by default.
+        Values at the ends of the bar. Default: `scale_of` all maps.
     per_map : bool or "range", default False
-        Give each map its own scale; colors then tell nothing between maps, and there is no bar.
-        "range": from the map's lowest value to its highest, wherever zero lies, as R's ``image``
-        and matplotlib's ``imshow`` do (tutorial rows A1, B8).
+        Whether each map has its own scale; then colors cannot be compared between maps, and there
+        is no bar. "range": from the minimum to the maximum of each map, as in R's ``image`` and
+        matplotlib's ``imshow``.
     cmap : str, sequence of str, array or callable, optional
-        Color map; see `colorize`.
+        Colormap; see `colorize`.
     labels : sequence of str, optional
-        Words under each map.
+        Label below each map.
     bar : bool, default True
-        Draw the bar of the common scale at the right.
+        Whether to draw the bar of the common scale at the right.
     title : str, optional
-        Words above the mosaic.
+        Title above the mosaic.
 
     Returns
     -------
     PIL.Image.Image
-        RGB; each cell of a map is a block of one color. Places beyond the last map are blank.
+        RGB; each cell of a map is a block of one color. Cells after the last map are blank.
 
     Raises
     ------
     InputError
-        If there is no map, one cannot be used, or options contradict each other.
+        If there is no map, a map is invalid, or arguments contradict each other.
     """
     if per_map not in (False, True, "range"):
-        raise InputError(f'per_map is True, False or "range", but got {per_map!r}.')
+        raise InputError(f'per_map must be True, False or "range", but got {per_map!r}.')
     if per_map and scale is not None:
-        raise InputError(f"A mosaic has one scale, or per_map={per_map!r}, but not both.")
+        raise InputError(f"Give either scale or per_map={per_map!r}, not both.")
     tiles = _tiles(maps)
     columns = column_count(len(tiles), columns)
     room = cell_size([tile.shape for tile in tiles], columns, cell, labels is not None)
@@ -98,6 +98,6 @@ def _tiles(maps: np.ndarray | Sequence[np.ndarray]) -> list[np.ndarray]:
     maps = np.asarray(maps)
     if maps.ndim != 3 or not maps.size:
         raise InputError(
-            f"Maps are an array (h, w, n) or a list of arrays (h, w), but got {maps.shape}."
+            f"Maps must be an array (h, w, n) or a list of arrays (h, w), but got {maps.shape}."
         )
     return list(np.moveaxis(as_numbers(maps), -1, 0))

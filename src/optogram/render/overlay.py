@@ -1,4 +1,4 @@
-"""A map laid over its photo, and a photo seen through a mask."""
+"""A map over its photo, and a photo seen through a mask."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -35,7 +35,7 @@ _OPACITY = {"even": 0.7, "alpha": 0.7, "added": 0.4}
 _COLORS = {"even": None, "alpha": "viridis", "added": OPENCV_JET}
 
 _Blend = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""From places on the scale (...) and pixels below them (..., 3) to pixels (..., 3), float."""
+"""Maps positions on the scale (...) and pixels below (..., 3) to pixels (..., 3), float."""
 
 
 @checked
@@ -53,57 +53,56 @@ def overlay(
     title: str | None = None,
     where: Rectangle | None = None,
 ) -> Image.Image:
-    """Lay a map over its photo.
+    """Draw a map over its photo.
 
-    The scale bar is blended over mid-gray in the way in which the map is over the photo.
+    The scale bar is blended with mid-gray, as the map is with the photo.
 
     Parameters
     ----------
     photo : PIL image, or uint8 array (H, W, 3), (H, W, 1) or (H, W)
-        Enlarged by a whole number where it is lower than 224 pixels.
+        Enlarged by a whole factor if it is less than 224 pixels high.
     values : array (h, w)
-        Stretched to the size of the photo; gray where not finite.
+        Resized to the size of the photo; gray if not finite.
     style : {"even", "alpha", "added"}
-        "even": more opaque the farther a value is from neutral, over a photo that loses most of
-        its color, so that the colors seen are those of the map.
-        "alpha" (tutorial row A4): in 20 steps from the lowest value to the highest, step i of 0…19
-        in color i and i/19 opaque on white paper; of that ``opacity``, of the photo the rest.
-        "added" (rows C4, C5): photo + ``opacity`` × color, clipped; negative values count as 0.
+        "even": opacity grows with the distance of a value from neutral; the photo is desaturated,
+        so that the colors are those of the map.
+        "alpha": 20 steps from the minimum to the maximum; step i of 0…19 has color i with alpha
+        i/19 over white, and is blended with the photo with ``opacity``.
+        "added": photo + ``opacity`` × color, clipped; negative values count as 0.
     scale : Scale, optional
-        What the ends of the bar mean. Default: `scale_of` the values; "alpha": from the lowest to
-        the highest; "added": from 0 to the highest.
+        Values at the ends of the bar. Default: `scale_of` the values; "alpha": minimum to maximum;
+        "added": 0 to maximum.
     cmap : str, sequence of str, array or callable, optional
-        Color map; see `colorize`. Default of "alpha": "viridis"; of "added": "opencv:jet".
+        Colormap; see `colorize`. Default of "alpha": "viridis"; of "added": "opencv:jet".
     opacity : float, optional
-        In [0, 1]: how much of the photo the strongest values hide, or the factor of "added".
-        Default: 0.7; "added": 0.4.
+        In [0, 1]: opacity of the strongest values, or factor of "added". Default: 0.7; "added":
+        0.4.
     size : (int, int), optional
-        Height and width of the picture, to which the photo is resized first.
+        Height and width of the picture; the photo is resized to it.
     bar : bool, default True
-        Draw the scale bar at the right.
+        Whether to draw the scale bar at the right.
     interpolation : "bilinear" or "nearest"
         Smooth, or each cell as a block of one color.
     title : str, optional
-        Words above the photo.
+        Title above the photo.
     where : (float, float, float, float), optional
-        Top, left, bottom, right of the rectangle that the map covers, as shares of the photo's
-        height and width. The photo stays as it is outside, and what lies beyond the photo is cut.
+        Top, left, bottom, right of the rectangle that the map covers, as fractions of the photo's
+        height and width. The photo is unchanged outside, and parts outside the photo are clipped.
         None: the whole photo.
 
     Returns
     -------
     PIL.Image.Image
-        RGB; without bar and title as large as the (enlarged) photo, or as ``size`` says.
+        RGB; without bar and title as large as the (enlarged) photo, or ``size``.
 
     Raises
     ------
     InputError
-        If the photo, the map, the style, the opacity, the size, the color map or the
-        interpolation cannot be used.
+        If an argument is invalid.
     """
     opacity = _OPACITY[style] if opacity is None else opacity
     if not 0 <= opacity <= 1:
-        raise InputError(f"The opacity lies in 0 to 1, but got {opacity}.")
+        raise InputError(f"The opacity must be in 0 to 1, but got {opacity}.")
     values = as_map(values)
     scale = _default_scale(style, values) if scale is None else scale
     table = color_table(scale, _COLORS[style] if cmap is None else cmap)
@@ -133,21 +132,20 @@ def through_mask(
     where: Rectangle | None = None,
     title: str | None = None,
 ) -> Image.Image:
-    """Show a photo only where a mask is True, and darkness elsewhere.
+    """Show a photo where a mask is True; the rest is dark.
 
     Parameters
     ----------
     photo : PIL image, or uint8 array (H, W, 3), (H, W, 1) or (H, W)
-        Enlarged by a whole number where it is lower than 224 pixels.
+        Enlarged by a whole factor if it is less than 224 pixels high.
     mask : bool array (h, w)
-        Stretched to the size of the photo, each cell as a block.
+        Resized to the size of the photo, each cell as a block.
     light : float, default 0.12
-        In [0, 1]: how much of the photo's light is left where the mask is False; 0, black, in
-        tutorial row B5.
+        Brightness where the mask is False, in [0, 1]; 0 is black.
     where : (float, float, float, float), optional
-        The rectangle that the mask covers; see `overlay`. Outside it is dark.
+        The rectangle that the mask covers; see `overlay`. The rest is dark.
     title : str, optional
-        Words above the photo.
+        Title above the photo.
 
     Returns
     -------
@@ -157,14 +155,15 @@ def through_mask(
     Raises
     ------
     InputError
-        If the photo or the light cannot be used, or the mask is not boolean or not of two
-        dimensions.
+        If the photo or the light is invalid, or the mask is not a two-dimensional bool array.
     """
     if not 0 <= light <= 1:
-        raise InputError(f"The light lies in 0 to 1, but got {light}.")
+        raise InputError(f"The light must be in 0 to 1, but got {light}.")
     mask = as_map(mask)
     if mask.dtype != bool:
-        raise InputError(f"A mask holds True and False, but got {mask.dtype}; compare it first.")
+        raise InputError(
+            f"A mask must be boolean, but got {mask.dtype}: compare it with a threshold first."
+        )
     pixels = np.asarray(enlarged(photo), np.float32)
     window, box = placed(where, pixels.shape[:2], mask.shape)
     seen = np.zeros(pixels.shape[:2], bool)
@@ -195,7 +194,7 @@ def _even(scale: Scale, table: np.ndarray, opacity: float) -> _Blend:
 def _alpha(scale: Scale, table: np.ndarray, opacity: float) -> _Blend:
     def blend(unit: np.ndarray, below: np.ndarray) -> np.ndarray:
         step = banded(unit, _ALPHA_STEPS) / (_ALPHA_STEPS - 1)
-        # Whole numbers of 255, as the tutorial has them.
+        # Whole multiples of 1/255, as in the tutorial.
         alpha = np.where(np.isnan(step), 1, np.floor(step * 255) / 255)[..., None]
         heat = _WHITE + alpha * (paint(step, table) - _WHITE)
         return below + opacity * (heat - below)
@@ -219,6 +218,6 @@ def _desaturated(pixels: np.ndarray) -> np.ndarray:
 
 
 def _strength(unit: np.ndarray, scale: Scale) -> np.ndarray:
-    """How far from neutral, in [0, 1]; 1 where unknown, for that must not look like nothing."""
+    """Distance from neutral, in [0, 1]; 1 if unknown, so that unknown values are visible."""
     strength = np.abs(2 * unit - 1) if scale.signed else unit
     return np.where(np.isnan(unit), 1, strength)

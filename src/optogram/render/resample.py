@@ -1,4 +1,4 @@
-"""Maps and photos at another size."""
+"""Resizing of maps and photos."""
 
 from typing import Literal, get_args
 
@@ -24,15 +24,15 @@ _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "nearest": Image.Resampling.B
 
 
 def as_map(values: np.ndarray) -> np.ndarray:
-    """``values`` as an array (h, w); InputError where they are not one map with something in it."""
+    """``values`` as an array (h, w); InputError if they are not a single, non-empty map."""
     array = np.asarray(values)
     if array.ndim != 2 or not array.size:
-        raise InputError(f"A map has the shape (h, w), but got {array.shape}.")
+        raise InputError(f"A map must have the shape (h, w), but got {array.shape}.")
     return array
 
 
 def as_image(photo: Photo) -> Image.Image:
-    """``photo`` as a PIL image in RGB; InputError where it is none."""
+    """``photo`` as a PIL image in RGB; InputError if it is not an image."""
     if isinstance(photo, Image.Image):
         return photo.convert("RGB")
     array = np.asarray(photo)
@@ -41,14 +41,14 @@ def as_image(photo: Photo) -> Image.Image:
     is_photo = array.ndim == 2 or (array.ndim == 3 and array.shape[-1] == 3)
     if array.dtype != np.uint8 or not is_photo or not array.size:
         raise InputError(
-            "A photo is a PIL image or a uint8 array (H, W, 3), (H, W, 1) or (H, W), "
-            f"but got {array.dtype} of shape {array.shape}."
+            "A photo must be a PIL image or a uint8 array (H, W, 3), (H, W, 1) or (H, W), but "
+            f"got {array.dtype} of shape {array.shape}."
         )
     return Image.fromarray(array).convert("RGB")
 
 
 def visible(picture: np.ndarray) -> Image.Image:
-    """A uint8 picture (H, W, C) of any number of channels: the first three, or else the first."""
+    """The first three channels of a uint8 image (H, W, C), or else the first."""
     return as_image(picture[..., :3] if picture.shape[-1] >= 3 else picture[..., :1])
 
 
@@ -57,7 +57,7 @@ def placed(
 ) -> tuple[tuple[slice, slice], Rectangle | None]:
     """The pixels of a photo of ``size`` that a map of ``cells`` covers, and the part of the map.
 
-    ``where`` is the rectangle that the map covers, in shares of the photo; the part is in cells.
+    ``where`` is the rectangle that the map covers, in fractions of the photo; the part is in cells.
     None is all of either.
     """
     if where is None:
@@ -76,7 +76,7 @@ def _placed_along(
     low: float, high: float, pixels: int, cells: int
 ) -> tuple[slice, tuple[float, float]]:
     """`placed` along one axis."""
-    # What is seen is at least one pixel, however small the picture of the photo.
+    # At least one pixel, however small the photo.
     first = min(round(low * pixels), pixels - 1)
     last = max(round(high * pixels), first + 1)
     begin = max(first, 0)
@@ -91,7 +91,7 @@ def resize_map(
     interpolation: Interpolation = "bilinear",
     box: Rectangle | None = None,
 ) -> np.ndarray:
-    """Bring a map to another size, the center of each cell at its place.
+    """Resize a map, keeping cell centers in place.
 
     Parameters
     ----------
@@ -102,12 +102,12 @@ def resize_map(
     interpolation : "bilinear" or "nearest"
         Smooth, or each cell as a block of one color.
     box : (float, float, float, float), optional
-        Which part of the map: top, left, bottom, right in cells. None: all of it.
+        Part of the map: top, left, bottom, right in cells. None: all.
 
     Returns
     -------
     float32 array (H, W)
-        An unknown cell stays unknown within its own borders and leaves its neighbors as they are.
+        Unknown cells stay unknown, and do not affect their neighbors.
 
     Raises
     ------
@@ -117,7 +117,7 @@ def resize_map(
     require_room(size[1], size[0])
     if interpolation not in _FILTERS:
         names = " or ".join(map(repr, get_args(Interpolation)))
-        raise InputError(f"The interpolation is {names}, but got {interpolation!r}.")
+        raise InputError(f"The interpolation must be {names}, but got {interpolation!r}.")
     known = np.isfinite(unit)
     values = _resize(np.where(known, unit, 0), size, _FILTERS[interpolation], box)
     if known.all():
@@ -128,7 +128,7 @@ def resize_map(
 
 
 def resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """``image`` at ``size`` (height, width); its pixels stay visible from twofold upwards."""
+    """``image`` at ``size`` (height, width); pixels stay visible from a factor of 2."""
     height, width = size
     require_room(width, height)
     twofold = height >= 2 * image.height
@@ -137,9 +137,9 @@ def resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
 
 
 def enlargement(size: tuple[int, int]) -> int:
-    """Whole factor that makes a picture of ``size`` (height, width) high enough to be read.
+    """Whole factor that makes a picture of ``size`` (height, width) high enough to be legible.
 
-    One that is many times as wide as it is high stays lower, so that it does not become huge.
+    Very wide pictures are enlarged less, so that they do not become huge.
     """
     return max(1, min(-(-_LEGIBLE // size[0]), _WIDEST // size[1]))
 
@@ -151,7 +151,7 @@ def legible(size: tuple[int, int]) -> tuple[int, int]:
 
 
 def enlarged(photo: Photo) -> Image.Image:
-    """``photo`` in RGB, each pixel repeated in both directions where the photo is small."""
+    """``photo`` in RGB, enlarged by a whole factor if it is small."""
     image = as_image(photo)
     factor = enlargement((image.height, image.width))
     return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)

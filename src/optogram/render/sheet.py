@@ -1,4 +1,4 @@
-"""Finished pictures side by side, with the titles of a table."""
+"""Pictures in a table, with titles and captions."""
 
 from collections.abc import Sequence
 
@@ -24,23 +24,23 @@ def sheet(
     captions: Sequence[str] | None = None,
     gap: int = 16,
 ) -> Image.Image:
-    """Lay pictures out as a table, those of a row at one common height.
+    """Arrange pictures in a table, with a common height in each row.
 
     Parameters
     ----------
     rows : sequence of rows of PIL images or uint8 arrays
-        None leaves a place blank; rows may differ in length.
+        None is a blank cell; rows may differ in length.
     titles : sequence of str, optional
-        Words above each column.
+        Title of each column.
     captions : sequence of str, optional
-        Words at the left of each row.
+        Caption at the left of each row.
     gap : int, default 16
         Pixels between pictures, and around the sheet.
 
     Returns
     -------
     PIL.Image.Image
-        RGB; each row is as high as its highest picture, or as its caption.
+        RGB; each row is as high as its highest picture or caption.
 
     Raises
     ------
@@ -48,7 +48,7 @@ def sheet(
         If there is no picture, or the titles or captions do not match the table.
     """
     if any(not isinstance(row, Sequence | np.ndarray) for row in rows):
-        raise InputError("Each row of a sheet is a sequence of pictures.")
+        raise InputError("Each row of a sheet must be a sequence of pictures.")
     if all(picture is None for row in rows for picture in row):
         raise InputError("A sheet needs at least one picture, but got none.")
     gap = whole("gap", gap, 0)
@@ -81,7 +81,7 @@ def sheet(
 
 
 def _level(row: Sequence[Photo | None]) -> list[Image.Image]:
-    """The pictures of a row at the height of the highest; a sliver of paper where there is none."""
+    """The pictures of a row at the height of the highest; blank if there is none."""
     images = [Image.new("RGB", (1, 1), PAPER) if item is None else as_image(item) for item in row]
     height = max((image.height for image in images), default=0)
     widths = [
@@ -95,7 +95,7 @@ def _level(row: Sequence[Photo | None]) -> list[Image.Image]:
 
 
 def _starts(words: list[int], lengths: list[int], gap: int) -> list[int]:
-    """Where each place along one axis starts, and at last where the sheet ends."""
+    """Start of each cell along one axis, and the end of the sheet."""
     starts = [gap + (max(words) + gap if words else 0)]
     for length in lengths:
         starts.append(starts[-1] + length + gap)
@@ -104,4 +104,4 @@ def _starts(words: list[int], lengths: list[int], gap: int) -> list[int]:
 
 def _check(words: Sequence[str] | None, count: int, place: str, word: str) -> None:
     if words is not None and len(words) != count:
-        raise InputError(f"Each {place} needs its {word}: got {len(words)} for {count} {place}s.")
+        raise InputError(f"Each {place} needs a {word}: got {len(words)} for {count} {place}s.")

@@ -1,4 +1,4 @@
-"""Words and numbers as pixels, measured before they are drawn."""
+"""Text as pixels, measured before it is drawn."""
 
 import bisect
 import math
@@ -14,7 +14,7 @@ INK = (38, 40, 44)
 
 _MOST_LINES = 20
 
-# Pillow's own font holds ASCII only; these, where the system has one, hold the other scripts.
+# Pillow's default font has only ASCII; these system fonts have other scripts.
 _WIDER_FONTS = (
     "NotoSansCJK-Regular.ttc",
     "Arial Unicode.ttf",
@@ -25,7 +25,7 @@ _WIDER_FONTS = (
 
 
 def compact(number: float) -> str:
-    """Write a number in few characters, such as 0, 0.42, 151 or 1.3e-5."""
+    """A number as short text, such as 0, 0.42, 151 or 1.3e-5."""
     magnitude = abs(number)
     if not math.isfinite(number):
         return str(number)
@@ -38,7 +38,7 @@ def compact(number: float) -> str:
 
 
 def text_size(height: int) -> int:
-    """Font size in pixels that suits a picture of ``height`` pixels."""
+    """Font size in pixels for a picture of ``height`` pixels."""
     return min(max(height // 20, 13), 24)
 
 
@@ -49,24 +49,24 @@ def label(
     width: int | None = None,
     align: Literal["left", "center"] = "left",
 ) -> Image.Image:
-    """Draw text on paper.
+    """Draw black text on white.
 
     Parameters
     ----------
     text : str
-        May hold line breaks. Of a longer line than 200 characters its beginning and end are drawn,
-        of more than 20 lines the first; what does not print is written out.
+        May have line breaks. Lines of more than 200 characters are shortened in the middle; lines
+        after the 20th are omitted; unprintable characters are escaped.
     size : int
         Font size in pixels.
     width : int, optional
-        Room in pixels: lines are broken at spaces, and words longer than it are cut with "...".
+        Width in pixels: lines are wrapped at spaces, and longer words are cut with "...".
     align : "left" or "center"
-        How lines lie within each other.
+        Alignment of lines.
 
     Returns
     -------
     PIL.Image.Image
-        RGB, as wide as the longest line and as high as the lines are together.
+        RGB, as large as the text.
     """
     paragraphs = [brief(line) for line in text.split("\n", _MOST_LINES)[:_MOST_LINES]]
     font = _font(size, plain=all(map(str.isascii, paragraphs)))

@@ -1,1 +1,1 @@
-"""The report: one page, in one file, on what a network sees in photos."""
+"""The report: one HTML file on what a network sees in photos."""

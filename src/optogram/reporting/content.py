@@ -1,4 +1,4 @@
-"""What stands on the page: pictures and numbers, computed by the methods, drawn by render."""
+"""Content of the report: pictures and numbers, computed by the methods, drawn by render."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -28,7 +28,7 @@ _MOSAIC_SIDE = 1000
 _STRONGEST_NAMED = 5
 _QUALITY = 85
 
-# What each step costs, about, out of 100 a photo.
+# Approximate cost of each step, in percent of a photo.
 _PREDICTION_UNITS = 5
 _MAPS_UNITS = 15
 _Method = tuple[str, Callable[..., Attribution], int]
@@ -41,16 +41,16 @@ _METHODS: tuple[_Method, ...] = (
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture inside the page.
+    """A picture of the page.
 
     Attributes
     ----------
     uri : str
-        Its bytes, as a data URI.
+        The image as a data URI.
     alt : str
-        What it shows, for those who do not see it.
+        Alternative text.
     width, height : int
-        In pixels.
+        Size in pixels.
     """
 
     uri: str
@@ -61,7 +61,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Cell:
-    """One method's answer for one class: its picture, and its numbers in words."""
+    """One method's result for one class: its picture, and its numbers as text."""
 
     picture: Picture
     numbers: str
@@ -69,22 +69,22 @@ class Cell:
 
 @dataclass(frozen=True)
 class Explanation:
-    """One method's answers for all classes explained.
+    """One method's results for all explained classes.
 
     Attributes
     ----------
     method, title : str
-        The name of the function, and what the method is called.
+        Name of the function, and title of the method.
     layer : str or None
-        The layer looked at, for methods that look at one.
+        The explained layer, for methods that explain one.
     grid : (int, int)
         Rows and columns of the map.
     parameters : mapping
-        What the method was called with.
+        Arguments of the method.
     scale : Scale
-        Common to all cells.
+        Common scale of all cells.
     cells : tuple of Cell
-        One a class.
+        One per class.
     """
 
     method: str
@@ -98,24 +98,24 @@ class Explanation:
 
 @dataclass(frozen=True)
 class Stage:
-    """What the last layer at one map size sees.
+    """Feature maps of the last layer at one map size.
 
     Attributes
     ----------
     layer, field : str
-        Its name, and its receptive field in words.
+        Name, and receptive field as text.
     is_field_larger : bool
-        Whether that is larger than the image.
+        Whether the receptive field is larger than the image.
     size : (int, int)
         Rows and columns of its maps.
     count, drawn : int
-        How many maps it makes, and how many of them the mosaic shows.
+        Number of maps, and number of maps in the mosaic.
     strongest : tuple of int
-        The numbers of its strongest maps, strongest first.
+        Channels of the strongest maps, strongest first.
     signed : bool
         Whether the maps have negative values.
     mosaic, overlay : Picture
-        All maps or the strongest, and the strongest one over the photo.
+        All maps or the strongest ones, and the strongest one over the photo.
     """
 
     layer: str
@@ -154,13 +154,13 @@ class Filters:
     Attributes
     ----------
     layer : str
-        Its name.
+        Name of the layer.
     shape : tuple of int
         (height, width, channels in, kernels).
     scale : Scale
-        What the ends of the picture's range mean.
+        Weights at the ends of the display range.
     picture : Picture
-        All of them.
+        All kernels.
     """
 
     layer: str
@@ -171,18 +171,18 @@ class Filters:
 
 @dataclass(frozen=True)
 class Anatomy:
-    """The network itself.
+    """The section on the network.
 
     Attributes
     ----------
     provenance : mapping of str
-        Where the pictures come from, as every result has it.
+        Provenance, as in every result.
     filters : Filters or None
-        None where no convolution reads the image.
+        Kernels; None if no convolution reads the image.
     rows : tuple of tuple of str
         Name, kind, output, parameters, MFLOPs and receptive field of each layer.
     totals : str
-        Of all layers, in a sentence.
+        Totals over all layers, in a sentence.
     """
 
     provenance: dict[str, str]
@@ -192,7 +192,7 @@ class Anatomy:
 
 
 def units(net: Network) -> int:
-    """What `section` tells the meter in all, for one photo."""
+    """Total units of work of `section` for one photo."""
     attributions = 0 if net.head.is_spatial else sum(cost for _, _, cost in _METHODS)
     return _PREDICTION_UNITS + attributions + _MAPS_UNITS
 
@@ -234,7 +234,7 @@ def section(
 
 
 def anatomy(net: Network) -> Anatomy:
-    """The network's own part of the page."""
+    """The section on the network."""
     return Anatomy(
         provenance=provenance_of(net, (*net.size, net.channels)),
         filters=_filters(net),
@@ -244,15 +244,15 @@ def anatomy(net: Network) -> Anatomy:
 
 
 def _methods_for(has_targets: bool, has_maps: bool) -> Iterator[_Method]:
-    """The methods that can be asked: all need a class, and Grad-CAM needs maps."""
+    """The available methods: all need a class, and Grad-CAM needs feature maps."""
     return (entry for entry in _METHODS if has_targets and (has_maps or entry[1] is not gradcam))
 
 
 def _stage_layers(net: Network, size: tuple[int, int]) -> list[str]:
-    """For each size of map on the way to the score, the last layer that makes such maps."""
+    """The last layer for each size of feature maps between image and score."""
     last: dict[tuple[int, int], str] = {}
     for name, map_size in net.map_layers(size).items():
-        last.pop(map_size, None)  # so that the layers come in the order of the network
+        last.pop(map_size, None)  # to keep the order of the network
         last[map_size] = name
     return list(last.values())
 
@@ -267,7 +267,7 @@ def _predictions(
 
 def _explanation(title: str, result: Attribution, photo: Photo) -> Explanation:
     scales = [result.scale(i) for i in range(len(result.targets))]
-    # On a common scale the classes can be compared: a paler map speaks less for its class.
+    # A common scale, so that classes can be compared.
     common = scale_of([end for scale in scales for end in (scale.low, scale.high)])
     cells = tuple(
         Cell(
@@ -291,7 +291,7 @@ def _explanation(title: str, result: Attribution, photo: Photo) -> Explanation:
 
 
 def _numbers(result: Attribution, index: int) -> str:
-    """What the map of one class comes to, in words."""
+    """The map of one class in numbers."""
     if isinstance(result, Occlusion):
         score, lowest = result.score[index], result.scores[index].min()
         return f"score {compact(score)}, lowest with a patch {compact(lowest)}"
@@ -325,13 +325,13 @@ def _stage(net: Network, maps: FeatureMaps, photo: Photo) -> Stage:
 
 
 def _cell(size: tuple[int, int], count: int) -> int:
-    """The longer side of a tile with which ``count`` maps of ``size`` fill a mosaic of the page."""
+    """Longer side of a tile so that ``count`` maps of ``size`` fill a mosaic of the page."""
     longer, room = max(size), _MOSAIC_SIDE // math.ceil(math.sqrt(count))
     return longer * (room // longer) or room
 
 
 def _filters(net: Network) -> Filters | None:
-    """The kernels of the first convolution, where it reads the image itself."""
+    """The kernels of the first convolution, if it reads the image."""
     first = next((x for x in net.layers if isinstance(x.operation, keras.layers.Conv2D)), None)
     if first is None:
         return None
@@ -349,12 +349,12 @@ def _filters(net: Network) -> Filters | None:
 
 
 def _own_warnings(net: Network, who: str, warnings: Sequence[str]) -> Iterator[str]:
-    """The warnings of one result, without what is said of the network once and for all."""
+    """The warnings of one result, without those of the network."""
     return (f"{who}: {warning}" for warning in warnings if warning not in net.warnings)
 
 
 def _embedded(image: Image.Image, alt: str, flat: bool = False) -> Picture:
-    """A picture for the page; ``flat``: made of blocks of one color, where PNG may be smaller."""
+    """A picture for the page; ``flat``: blocks of one color, for which PNG may be smaller."""
     if flat:
         uri = min(data_uri(image, "png"), data_uri(image, "webp", quality=_QUALITY), key=len)
     else:

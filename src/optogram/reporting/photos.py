@@ -1,4 +1,4 @@
-"""The photos of a report: read once, prepared once, kept no larger than the page needs."""
+"""Photos of a report: read and prepared once, kept no larger than the page needs."""
 
 import os
 from collections.abc import Sequence
@@ -20,22 +20,22 @@ _OVERLAY_SIDE = 640
 
 @dataclass(frozen=True)
 class Photo:
-    """One photo, as a person sees it and as the network does.
+    """One photo, as given and as the network sees it.
 
     Attributes
     ----------
     name : str
-        What it is called on the page.
+        Name on the page.
     size : (int, int)
-        (height, width) of the photo as it was given.
+        (height, width) of the original photo.
     shown : PIL image
         The photo, small enough for a page.
     below : PIL image
-        What maps are laid over.
+        The picture below overlays.
     seen : PIL image
-        What the network saw.
+        The part that the network sees.
     x : ndarray of shape (1, H, W, C)
-        The same in network units; it remembers which part of the photo it is.
+        The same in network units, with the part of the photo that it covers.
     """
 
     name: str
@@ -52,7 +52,7 @@ def as_list(images: Any) -> Sequence[Any]:
     Raises
     ------
     InputError
-        If there is none.
+        If there are none.
     """
     is_batch = isinstance(images, np.ndarray) and images.ndim == 4
     sources = images if is_batch or isinstance(images, list | tuple) else [images]
@@ -83,7 +83,7 @@ def read_photo(net: Network, source: Any, number: int, fit: str) -> Photo:
 
 
 def _name(source: Any) -> str:
-    """The name of the file that a photo came from, or ``""``."""
+    """The file name of a photo, or ``""``."""
     if isinstance(source, Image.Image):
         source = getattr(source, "filename", "")
     return Path(os.fsdecode(source)).name if isinstance(source, str | os.PathLike) else ""

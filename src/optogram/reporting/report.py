@@ -1,4 +1,4 @@
-"""The report: one page on what a network sees in photos, and why it answers as it does."""
+"""The report: one HTML page on what a network sees in photos, and why it predicts a class."""
 
 import os
 import tempfile
@@ -38,26 +38,26 @@ def report(
     memory: float | str | None = None,
     progress: Progress = silent,
 ) -> Path:
-    """Write one page on what a network sees in photos, and why it answers as it does.
+    """Write an HTML page on what a network sees in photos, and why it predicts a class.
 
-    For each photo: the predictions; Grad-CAM, saliency and occlusion for the first classes; what
-    each block of the network sees. Then the kernels of the first layer and all layers as a table.
+    For each photo: predictions; Grad-CAM, saliency and occlusion for the top classes; feature maps
+    of each block of the network. Then the kernels of the first layer, and a table of all layers.
     The page is a single file that needs no server and no internet.
 
     Parameters
     ----------
     net : Network
-        What is looked into.
+        The network.
     images : path, PIL image, array of shape (H, W, C) or (H, W) in 0..255, or a list of these
         The photos; they may differ in size.
     out : path
-        The folder to write to, made where it is missing. An earlier report in it is replaced
-        when the new one is complete, and stays as it was if the work is interrupted; an
-        ``index.html`` that is no report of optogram is never replaced.
+        Folder for the page, created if missing. An earlier report is replaced when the new one is
+        complete, and kept if the work is interrupted. An ``index.html`` that is not a report of
+        optogram is never replaced.
     top : int
-        How many classes are explained, at least 1.
+        Number of classes to explain, at least 1.
     fit : {"stretch", "crop", "pad"}
-        How photos become as large as the network takes; see `Network.prepare`.
+        How photos are brought to the input size; see `Network.prepare`.
     memory : float or str, optional
         Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free memory.
     progress : callable, optional
@@ -73,8 +73,8 @@ def report(
     InputError
         If a photo or an option cannot be used.
     OutputError
-        If the page cannot be written there, or optogram did not make the one that is there, which
-        is found out before anything is computed.
+        If the page cannot be written, or would replace a file that optogram did not make; checked
+        before anything is computed.
     """
     top = whole("top", top, 1)
     page = Path(out) / "index.html"
@@ -90,7 +90,7 @@ def report(
     with meter.part(_NETWORK_UNITS, "the network itself"):
         html = _html(net, sections, anatomy(net), fit)
         with replacing(page) as part:
-            # Names of files need not be text: what is none stands there as \udcff.
+            # File names need not be valid text: invalid bytes are escaped as \udcff.
             part.write_text(html, encoding="utf-8", errors="backslashreplace")
     meter.finish()
     return page
@@ -119,17 +119,17 @@ def _html(net: Network, sections: Sequence[Section], own: Anatomy, fit: str) -> 
 
 
 def _percent(share: float) -> str:
-    """A probability for people; what is there at all is never written as nothing."""
+    """A probability as text; positive ones are never shown as 0."""
     return "below 0.1%" if 0 < share < 0.001 else f"{share:.1%}"
 
 
 def _sentence(text: str) -> str:
-    """``text`` as the beginning of a sentence."""
+    """``text`` with a capital first letter."""
     return text[:1].upper() + text[1:]
 
 
 def _check_writable(page: Path) -> None:
-    """Make the folder of ``page``; raise OutputError unless a file can be written into it."""
+    """Create the folder of ``page``; raise OutputError unless a file can be written into it."""
     try:
         page.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=page.parent):

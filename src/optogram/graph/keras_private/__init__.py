@@ -1,1 +1,1 @@
-"""All that touches Keras's private side."""
+"""All access to private parts of Keras."""

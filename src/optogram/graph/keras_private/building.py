@@ -1,6 +1,6 @@
-"""How many weights a configuration asks Keras for, told without making any.
+"""Number of weights of a configuration, without creating them.
 
-This touches Keras's private side.
+This file uses private parts of Keras.
 """
 
 import json
@@ -16,15 +16,15 @@ from optogram.graph.keras_private.copies import no_updates, own_names
 
 
 def numbers_asked(config: Any, is_h5: bool) -> tuple[int, Exception | None]:
-    """How many numbers the weights of ``config`` have, and why Keras could not build all of it.
+    """Number of values in the weights of ``config``, and the error if Keras could not build it.
 
-    The model is built in a scope in which variables get shapes, but no numbers: it takes next to
-    no memory, whatever the configuration says. The scope is this thread's own.
+    The model is built in a scope in which variables have shapes but no values, so it takes almost
+    no memory, whatever the configuration is. The scope is local to the thread.
 
     Parameters
     ----------
     config : dict
-        Of a ``.keras`` file, or where ``is_h5`` of an ``.h5`` file, which has an older form.
+        Configuration in a ``.keras`` file or, if ``is_h5``, in an ``.h5`` file (an older format).
     """
     failure = None
     with no_updates() as variables, own_names():
@@ -37,7 +37,7 @@ def numbers_asked(config: Any, is_h5: bool) -> tuple[int, Exception | None]:
 
 
 def _build(text: str, is_h5: bool) -> None:
-    """Build the model as `keras.saving.load_model` does, without reading its weights."""
+    """Build the model as in `keras.saving.load_model`, without reading its weights."""
     if is_h5:
         with saving_options.keras_option_scope(use_legacy_config=True), SafeModeScope(True):
             saving_utils.model_from_config(json_utils.decode(text))
@@ -47,9 +47,9 @@ def _build(text: str, is_h5: bool) -> None:
 
 
 def _without_states(config: Any) -> Any:
-    """``config`` without what Keras cannot build in such a scope, or need not.
+    """``config`` without parts that Keras cannot, or need not, build in such a scope.
 
-    Recurrent layers make their states out of numbers; these are no weights of the file.
+    Recurrent layers create their states with values; these are not weights of the file.
     """
     rewritten: dict[str, Callable[[Any], Any]] = {
         "stateful": lambda _: False,

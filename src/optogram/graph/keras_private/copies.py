@@ -1,8 +1,7 @@
-"""Copies of layers that share their weights: Keras changes a layer when it is called.
+"""Copies of layers that share their weights, because Keras changes layers when they are called.
 
-A call records nodes on the layers it goes through, clears and adds losses, and counts names. All
-that happens to copies here, so that the user's model is the same after every call, also while
-other threads use it.
+A call records nodes on layers, clears and adds losses, and counts names. All of this happens to
+copies, so that the user's model is unchanged after every call, also while other threads use it.
 """
 
 from collections import OrderedDict, defaultdict, deque
@@ -20,31 +19,31 @@ from keras.src.utils.tracking import Tracker
 _ORIGINAL = "_optogram_original"
 
 _NUMBERS = "object_name_uids"
-"""Where Keras counts, for each thread, how many operations of each kind it has named."""
+"""Per-thread counters of Keras for generated names."""
 
 _PENDING = "uninitialized_variables"
-"""Where Keras keeps, for each thread, the variables that still wait for their numbers."""
+"""Per-thread list of Keras of variables that are not initialized yet."""
 
-# Keras wraps these two for each layer; what it wraps belongs to the layer that was copied.
+# Keras wraps these methods for each layer; the wrappers refer to the original layer.
 _WRAPPED = ("build", "quantize")
 
 _KINDS = (list, tuple, set, deque, OrderedDict, defaultdict, dict)
 
 
 def original(operation: Any) -> Any:
-    """The user's own layer or operation that ``operation`` is a copy of; itself where it is none.
+    """The user's layer or operation that ``operation`` is a copy of; itself if it is not a copy.
 
-    The graph of a copied model has copies of its operations in it.
+    The graph of a copied model contains copies of its operations.
     """
     return getattr(operation, "__dict__", {}).get(_ORIGINAL, operation)
 
 
 def view(layer: keras.layers.Layer, **other: Any) -> keras.layers.Layer:
-    """A layer that shares all that ``layer`` has, its weights too, but for some attributes.
+    """A layer that shares everything with ``layer``, including weights, except some attributes.
 
-    And but for the nodes and losses of its calls.
+    It does not share nodes and losses of calls.
     """
-    # Layers define copying as saving and loading; their constructors make new weights.
+    # Copying a layer means saving and loading it, which creates new weights.
     found = object.__new__(type(layer))
     found.__dict__.update(layer.__dict__, **_traces(), **other)
     return found
@@ -52,9 +51,9 @@ def view(layer: keras.layers.Layer, **other: Any) -> keras.layers.Layer:
 
 @contextmanager
 def own_names(numbers: defaultdict[str, int] | None = None) -> Iterator[None]:
-    """Run the block with names of its own for what Keras makes in it, counted in ``numbers``.
+    """Run the block with separate counters ``numbers`` for names that Keras generates.
 
-    They do not depend on what the user made before, nor the user's next names on them.
+    The names do not depend on earlier ones, and do not affect later ones.
     """
     usual = global_state.get_global_attribute(_NUMBERS)
     own: defaultdict[str, int] = defaultdict(int)
@@ -67,9 +66,9 @@ def own_names(numbers: defaultdict[str, int] | None = None) -> Iterator[None]:
 
 @contextmanager
 def no_updates() -> Iterator[list[keras.Variable]]:
-    """Run the block with variables that keep their values, whatever is assigned to them.
+    """Run the block with variables that keep their values in spite of assignments.
 
-    Those that are made in it have shapes, but no numbers: they are yielded.
+    Variables created in the block have shapes, but no values; they are yielded.
     """
     usual = global_state.get_global_attribute(_PENDING)
     made: list[keras.Variable] = []
@@ -82,15 +81,15 @@ def no_updates() -> Iterator[list[keras.Variable]]:
 
 
 class Copies:
-    """Makes one copy of each layer, however often it is asked for; copies hold copies."""
+    """Makes one copy of each layer; copies hold copies."""
 
     def __init__(self) -> None:
-        # What was copied is kept: another object could get its id.
+        # Originals are kept alive, so that ids stay unique.
         self._made: dict[int, tuple[Any, Any]] = {}
         self._waiting: deque[tuple[Any, Any]] = deque()
 
     def of(self, operation: Any) -> Any:
-        """The copy of a layer or operation, which runs and is followed in its place."""
+        """The copy of a layer or operation, which is run and traced instead of it."""
         found = self._copied(operation)
         while self._waiting:
             old, new = self._waiting.popleft()
@@ -98,15 +97,12 @@ class Copies:
         return found
 
     def with_new_weights(self) -> list[str]:
-        """The names of copied layers that have made weights of their own since.
-
-        The user's layers have none yet: they were never run.
-        """
+        """Names of copied layers that created weights, as the user's layers have none yet."""
         pairs = [(old, new) for old, new in self._made.values() if isinstance(new, keras.Layer)]
         return [new.name for old, new in pairs if len(_own(new)) > len(_own(old))]
 
     def _copied(self, value: Any) -> Any:
-        """``value`` with copies for the layers in it, at any depth of lists and the like."""
+        """``value`` with copies of the layers in it, at any depth of containers."""
         if id(value) in self._made:
             return self._made[id(value)][1]
         if isinstance(value, keras.Operation | Node | Tracker):
@@ -116,14 +112,14 @@ class Copies:
         if isinstance(value, partial):
             parts = self._copied((value.func, value.args, value.keywords))
             return partial(parts[0], *parts[1], **parts[2])
-        kind = value.__class__  # TensorFlow wraps some in objects that name the class inside
+        kind = value.__class__  # TensorFlow wraps some containers
         if isinstance(value, tuple) and hasattr(value, "_fields"):
             return kind(*map(self._copied, value))
         is_plain = kind in _KINDS or kind.__module__ == "keras.src.utils.tracking"
         return self._container(value) if is_plain else value
 
     def _shell(self, value: Any) -> Any:
-        """A copy of a layer that has nothing yet: layers may hold each other in a circle."""
+        """An empty copy of a layer; layers may refer to each other in a cycle."""
         found = object.__new__(type(value))
         self._made[id(value)] = value, found
         self._waiting.append((value, found))
@@ -134,8 +130,8 @@ class Copies:
             return tuple(map(self._copied, value))
         kind = next(kind for kind in _KINDS if isinstance(value, kind))
         found: Any = defaultdict(value.default_factory) if kind is defaultdict else kind()
-        self._made[id(value)] = value, found  # some stand in several places
-        # Lists of what is in them now: another thread may add to them.
+        self._made[id(value)] = value, found  # may occur in several places
+        # Iterate over lists, because other threads may add items.
         if isinstance(value, dict):
             found.update((key, self._copied(one)) for key, one in list(value.items()))
             return found
@@ -145,7 +141,7 @@ class Copies:
         return found
 
     def _fill(self, old: Any, new: Any) -> None:
-        """Give the copy ``new`` all that ``old`` has."""
+        """Give the copy ``new`` all attributes of ``old``."""
         held = dict(vars(old))
         if isinstance(old, keras.Operation):
             for name in _WRAPPED:
@@ -161,10 +157,10 @@ class Copies:
 
 
 def _traces() -> dict[str, Any]:
-    """What calls leave on a layer, before the first."""
+    """Attributes of calls on a layer, before the first call."""
     return {"_inbound_nodes": [], "_outbound_nodes": [], "_losses": [], "_loss_ids": set()}
 
 
 def _own(layer: keras.Layer) -> list[keras.Variable]:
-    """The weights that ``layer`` itself has made."""
+    """The weights that ``layer`` itself has created."""
     return layer._trainable_variables + layer._non_trainable_variables

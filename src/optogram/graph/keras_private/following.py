@@ -1,6 +1,6 @@
-"""Following somebody else's ``call`` with symbolic inputs, for the graph of what it computes.
+"""Traces custom ``call`` methods with symbolic inputs, for the graph of their computation.
 
-This touches Keras's private side.
+This file uses private parts of Keras.
 """
 
 import itertools
@@ -20,25 +20,25 @@ from optogram.graph.keras_private import nodes
 from optogram.graph.keras_private.copies import Copies, no_updates, own_names
 from optogram.graph.keras_private.nodes import Call, Functional
 
-# One thread at a time follows calls, with these symbols.
+# Only one thread at a time traces calls, with these symbols.
 _FOLLOWING = threading.RLock()
 _SYMBOLS: list[keras.KerasTensor] = []
 
 
 @dataclass(frozen=True)
 class Found:
-    """The graph of a model, and what its users call what goes in and comes out.
+    """The graph of a model, with the names of its inputs and outputs.
 
     Attributes
     ----------
     graph : Functional
-        What it computes. Inputs that nothing reads are left out.
+        The computation, without unused inputs.
     inputs, outputs : mapping of str to KerasTensor
         All of them, by name.
     is_opaque : bool
-        Whether the model is one step, whose inside cannot be seen.
+        Whether the model is a single step that cannot be traced.
     is_code : bool
-        Whether the graph was found by following the model's ``call``.
+        Whether the graph was traced from the model's ``call``.
     """
 
     graph: Functional
@@ -50,11 +50,10 @@ class Found:
 
 @contextmanager
 def no_trace() -> Iterator[None]:
-    """What follows calls, and uses what was found, stands in this block: nothing is left behind.
+    """Trace calls, and use the result, only in this block, which leaves no traces on layers.
 
-    Calls are followed through copies of layers. Code can also reach a layer of the user's own, as
-    a global name, say: what such a layer has recorded is taken out again, and threads wait for
-    each other.
+    Calls are traced through copies of layers. Code can also reach an original layer, for example as
+    a global name: the nodes recorded on it are removed again, and threads wait for each other.
     """
     with _FOLLOWING, own_names():
         begin = len(_SYMBOLS)
@@ -66,7 +65,7 @@ def no_trace() -> Iterator[None]:
 
 
 def _untie(symbols: Sequence[keras.KerasTensor]) -> None:
-    """Take out of all layers the nodes of calls that read ``symbols``, or what was made of them."""
+    """Remove the nodes of calls that read ``symbols``, or tensors derived from them."""
     known, found = set(map(id, symbols)), {}
     waiting = [nodes.input_layer(symbol) for symbol in symbols]
     touched = {id(operation): operation for operation in waiting}
@@ -80,7 +79,7 @@ def _untie(symbols: Sequence[keras.KerasTensor]) -> None:
                 waiting.append(node.operation)
     for operation in touched.values():
         for calls in (operation._inbound_nodes, operation._outbound_nodes):
-            # Nodes know their place: behind one of another thread's, ours has to stay.
+            # Nodes know their index: if another thread's node follows, ours has to stay.
             while calls and id(calls[-1]) in found:
                 calls.pop()
 
@@ -92,18 +91,18 @@ def _symbol(shape: Sequence[int | None], dtype: str, name: str) -> keras.KerasTe
 
 
 def graph_of(model: keras.Model, fixed: Mapping[str, Any]) -> Found | None:
-    """The graph of any model that was built; to be called inside `no_trace`.
+    """The graph of any model that was built; call it inside `no_trace`.
 
-    The ``call`` of a subclassed model is followed with symbolic inputs: where it is made of layers
-    and Keras operations alone, those are its graph. ``fixed`` has arrays for those arguments of
-    which Keras keeps no shape. None where not even the shape of what it returns can be told.
+    The ``call`` of a subclassed model is traced with symbolic inputs: if it consists of layers and
+    Keras operations, these are its graph. ``fixed`` has arrays for arguments whose shape Keras does
+    not keep. None if not even the shape of the output can be determined.
 
     Raises
     ------
     ModelError
         If layers of the model have no weights yet.
     InputError
-        If Keras keeps no shape of an argument, and ``fixed`` has nothing for it.
+        If Keras keeps no shape of an argument, and ``fixed`` has no value for it.
     """
     own = nodes.functional(model)
     if own is not None:
@@ -118,7 +117,7 @@ def graph_of(model: keras.Model, fixed: Mapping[str, Any]) -> Found | None:
         if given is None:
             return None
         found = None
-        # What somebody else's call does with symbols can fail in any way.
+        # A custom call can raise any exception for symbols.
         with suppress(Exception), own_names(), no_updates(), _in_mode(copied, False):
             made = call(*given.args, **_told(copied, given.kwargs, False))
             outputs = named_outputs(made, is_opaque)
@@ -134,9 +133,9 @@ def graph_of(model: keras.Model, fixed: Mapping[str, Any]) -> Found | None:
 
 @contextmanager
 def _in_mode(layer: keras.Layer, training: bool) -> Iterator[None]:
-    """Run the block, which calls ``layer.call``, as inside a call of ``layer`` in that mode.
+    """Run the block, which calls ``layer.call``, as if inside a call of ``layer`` in that mode.
 
-    What ``call`` runs then knows the mode, and Keras notes down no other default in its place.
+    Layers inside then know the mode, and Keras records no default mode for them.
     """
     layer._get_call_context().set_value("training", training)
     try:
@@ -154,12 +153,12 @@ def _told(layer: keras.Layer, kwargs: Mapping[str, Any], training: bool) -> dict
 def followed(
     call: Call, training: bool, copies: Copies, numbers: defaultdict[str, int]
 ) -> Functional | None:
-    """The graph inside a call of a pipeline, or of somebody else's layer made of layers.
+    """The graph inside a call of a pipeline, or of a custom layer made of layers.
 
     Its inputs are the tensors that the call reads, in order; ``numbers`` counts its operations.
-    ``training`` is the mode that the layer is called in; what its own code asks for is in the
-    calls. None where it holds no layers, or does more than layers and Keras operations do. To be
-    called inside `no_trace`.
+    ``training`` is the mode of the call; modes set by the layer's own code are in the calls inside.
+    None if it contains no layers, or does more than layers and Keras operations. Call it inside
+    `no_trace`.
 
     Raises
     ------
@@ -194,7 +193,7 @@ def followed(
 
 
 def require_weights(name: str, copies: Copies) -> None:
-    """Raise a ModelError if following a call had to make weights that the user's layers lack."""
+    """Raise a ModelError if tracing created weights that the user's layers do not have."""
     lacking = copies.with_new_weights()
     if lacking:
         raise ModelError(
@@ -204,8 +203,8 @@ def require_weights(name: str, copies: Copies) -> None:
 
 
 def _try(model: Functional) -> None:
-    """Run ``model`` on tensors without numbers, as its backend has them.
+    """Run ``model`` on tensors without values, in the form of the backend.
 
-    Symbols let pass what tensors do not, such as a shape asked of a batch whose size is not known.
+    Symbols allow operations that tensors do not, such as reading an unknown batch size.
     """
     compute_output_spec(lambda *tensors: model(list(tensors)), *model.inputs)

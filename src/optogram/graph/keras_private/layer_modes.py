@@ -1,6 +1,6 @@
-"""What training mode makes of a layer, and what random numbers are drawn from.
+"""Effects of training mode on layers, and sources of random numbers.
 
-This touches Keras's private side.
+This file uses private parts of Keras.
 """
 
 import inspect
@@ -13,23 +13,23 @@ import numpy as np
 from keras.src.backend.common import global_state
 
 _SHARED_GENERATOR = "global_seed_generator"
-"""Where Keras keeps what random operations without a generator of their own draw from."""
+"""Attribute of Keras with the default source of random numbers."""
 
 _RATES = ("rate", "stddev", "dropout", "recurrent_dropout")
-"""What random layers call how much they do; the others always do something."""
+"""Attributes of random layers with their strength; other random layers are always active."""
 
 
 def trains_by_default(operation: Any) -> bool:
-    """Whether ``operation`` is in training mode unless told otherwise, as augmenting layers are.
+    """Whether ``operation`` is in training mode by default, as augmentation layers are.
 
-    Keras keeps that as if whoever built the model had asked for it.
+    Keras treats this as if the author of the model had set it.
     """
     training = inspect.signature(operation.call).parameters.get("training")
     return training is not None and training.default is True
 
 
 def draws(operation: Any) -> bool:
-    """Whether ``operation``, or a layer inside it, draws random numbers in training mode."""
+    """Whether ``operation``, or a layer inside it, is random in training mode."""
     if not isinstance(operation, keras.Layer):
         return False
     drawing = [layer for layer in operation._flatten_layers() if layer._seed_generators]
@@ -42,7 +42,7 @@ def _has_rate(layer: keras.Layer) -> bool:
 
 
 def acts_in_training(operation: keras.Layer) -> bool:
-    """Whether training mode changes what Keras's layers in ``operation`` answer."""
+    """Whether training mode changes the output of Keras layers in ``operation``."""
     return draws(operation) or any(
         isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
         for layer in operation._flatten_layers()
@@ -51,9 +51,9 @@ def acts_in_training(operation: keras.Layer) -> bool:
 
 @contextmanager
 def seed_states(model: keras.Layer) -> Iterator[list[keras.Variable]]:
-    """What random layers of ``model`` draw from: states of its generators, and of Keras's own.
+    """Sources of random numbers of ``model``: states of its generators, and Keras's own.
 
-    Keras makes its own when it is first drawn from; until then there is another one in the block.
+    Keras creates its own on first use; the block has a temporary one until then.
     """
     own = [generator for layer in model._flatten_layers() for generator in layer._seed_generators]
     kept = global_state.get_global_attribute(_SHARED_GENERATOR)

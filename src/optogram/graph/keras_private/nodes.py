@@ -1,8 +1,8 @@
-"""The graph of a functional model, which Keras keeps private.
+"""The graph of a functional model, which is private in Keras.
 
-And the two things around it that Keras does not offer in public: a layer without its fused
-activation, and the mask that Keras pins on a tensor. All that touches Keras's private side is in
-this folder, tested against the oldest and the newest Keras that optogram supports.
+Also two related functions that Keras does not have in public: a layer without its fused
+activation, and the mask attached to a tensor. This folder has all access to private parts of
+Keras, tested against the oldest and the newest supported Keras.
 """
 
 import inspect
@@ -21,17 +21,17 @@ from optogram.graph import layer_types
 from optogram.graph.keras_private.copies import original, view
 
 _BUILDING = threading.Lock()
-"""Held while an activation is built: it would get its weights twice."""
+"""Held while an activation is built, which must not happen twice."""
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")
-"""What TensorFlow takes as the name of a scope, which Keras makes of a layer's name."""
+"""Names that TensorFlow accepts as scopes, which Keras makes from layer names."""
 
 
 @dataclass(frozen=True)
 class Call:
     """One use of an operation in a model's graph; its tensors are symbolic ``KerasTensor``s.
 
-    ``operation`` is the user's own, ``runs`` what stands for it in the graph: a copy, maybe.
+    ``operation`` is the user's object, ``runs`` the object in the graph, which may be a copy.
     """
 
     operation: Any
@@ -42,9 +42,9 @@ class Call:
 
 
 def functional(operation: Any) -> Functional | None:
-    """The functional model that ``operation`` is or holds; None where it has no graph of its own.
+    """The functional model that ``operation`` is or holds; None if it has no graph.
 
-    A subclass with a ``call`` of its own is opaque: its graph need not be what it computes.
+    A subclass with its own ``call`` is opaque: its graph may differ from what it computes.
     """
     if isinstance(operation, keras.Sequential):
         if type(operation).call is not keras.Sequential.call:
@@ -56,20 +56,20 @@ def functional(operation: Any) -> Functional | None:
 
 
 def inputs_by_name(model: Functional) -> dict[str, keras.KerasTensor]:
-    """The inputs of ``model`` under the names that its users know."""
+    """The inputs of ``model`` by name."""
     names = [input_layer(tensor).name for tensor in model.inputs]
     return _by_name(model.input, names, model.inputs)
 
 
 def outputs_by_name(model: Functional) -> dict[str, keras.KerasTensor]:
-    """The outputs of ``model`` under the names that its users know."""
+    """The outputs of ``model`` by name."""
     return _by_name(model.output, model.output_names, model.outputs)
 
 
 def _by_name(
     structure: Any, names: Sequence[str], tensors: Sequence[keras.KerasTensor]
 ) -> dict[str, keras.KerasTensor]:
-    """Tensors by their keys in a dictionary; elsewhere by ``names``, of which some may be equal."""
+    """Tensors by their keys in a dictionary, otherwise by ``names``, which may not be unique."""
     if isinstance(structure, dict) and all(
         isinstance(tensor, keras.KerasTensor) for tensor in structure.values()
     ):
@@ -78,7 +78,7 @@ def _by_name(
 
 
 def unique(named: Iterable[tuple[str, keras.KerasTensor]]) -> dict[str, keras.KerasTensor]:
-    """Tensors by name, a number behind names that several of them have."""
+    """Tensors by name, with numbers appended to names that are not unique."""
     found: dict[str, keras.KerasTensor] = {}
     for name, tensor in named:
         again = sum(other.partition("@")[0] == name for other in found)
@@ -93,7 +93,7 @@ def reads(model: Functional) -> frozenset[int]:
 
 
 def calls(model: Functional) -> Iterator[Call]:
-    """The operations that ``model`` runs, inputs left out, in the order in which Keras does."""
+    """The operations that ``model`` runs, without inputs, in the order of Keras."""
     known = {id(tensor) for tensor in model.inputs}
     for depth in sorted(model._nodes_by_depth, reverse=True):
         for node in model._nodes_by_depth[depth]:
@@ -105,7 +105,7 @@ def calls(model: Functional) -> Iterator[Call]:
 
 
 def input_layer(tensor: keras.KerasTensor) -> keras.layers.InputLayer:
-    """The layer that stands for a model's input ``tensor``."""
+    """The input layer of a model's input ``tensor``."""
     return made_by(tensor)
 
 
@@ -115,24 +115,24 @@ def made_by(tensor: keras.KerasTensor) -> Any:
 
 
 def flat_inputs(model: Functional, inputs: Any) -> list[Any]:
-    """``inputs`` as the call of a functional model was given them, in the order of its inputs."""
+    """``inputs`` of a call of a functional model, in the order of its inputs."""
     if isinstance(inputs, dict) and not isinstance(model.input, dict):
         return [inputs[tensor.name] for tensor in model.inputs]
     return keras.tree.flatten(inputs)
 
 
 def takes_training(operation: Any) -> bool:
-    """Whether a model hands its own ``training`` on to ``operation``, or to layers inside it."""
+    """Whether a model passes its ``training`` to ``operation``, or to layers inside it."""
     return "training" in getattr(operation, "_call_context_args", ())
 
 
 def mask_of(tensor: Any) -> Any | None:
-    """The mask that Keras pinned on a tensor or symbol."""
+    """The mask attached to a tensor or symbol."""
     return get_keras_mask(tensor)
 
 
 def shape_arguments(operation: Any, kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """The ``kwargs`` of a call that ``operation`` also takes when it is asked for shapes alone."""
+    """The ``kwargs`` of a call that shape inference of ``operation`` accepts."""
     specify = getattr(operation, "compute_output_spec", None)
     known = inspect.signature(specify).parameters.values() if specify else ()
     takes = any(each.name == "training" or each.kind is each.VAR_KEYWORD for each in known)
@@ -142,20 +142,20 @@ def shape_arguments(operation: Any, kwargs: Mapping[str, Any]) -> dict[str, Any]
 
 
 def is_pipeline(operation: Any) -> bool:
-    """Whether ``operation`` runs layers one after the other, and tells each whether it trains."""
+    """Whether ``operation`` runs layers in sequence, passing ``training`` to each."""
     return type(operation) is keras.layers.Pipeline
 
 
 def tried(function: Callable[..., Any], tensors: Sequence[Any]) -> None:
-    """Run ``function`` on tensors without numbers of the shapes of symbolic ``tensors``.
+    """Run ``function`` on tensors without values in the shapes of symbolic ``tensors``.
 
-    Whatever the backend says against them is raised.
+    Raises whatever the backend raises.
     """
     compute_output_spec(function, *tensors)
 
 
 def fused_activation(operation: Any) -> Any | None:
-    """The activation that ``operation`` applies to its result, where there is one to split off."""
+    """The activation that ``operation`` applies to its result, if it can be split off."""
     if not any(
         isinstance(operation, layer) and type(operation).call is layer.call
         for layer in layer_types.WITH_FUSED_ACTIVATION
@@ -166,9 +166,9 @@ def fused_activation(operation: Any) -> Any | None:
 
 
 def applied(operation: Any) -> tuple[Any, ...]:
-    """The operations that ``operation`` applies, one after the other, out of layers that hold them.
+    """The operations that ``operation`` applies in turn, taken out of the layers that wrap them.
 
-    `keras.layers.Activation` applies what it holds, and a layer with a fused activation that, too.
+    `keras.layers.Activation` applies the function that it wraps; a fused activation counts too.
     """
     if isinstance(operation, keras.layers.Activation):
         is_plain = type(operation).call is keras.layers.Activation.call
@@ -178,10 +178,10 @@ def applied(operation: Any) -> tuple[Any, ...]:
 
 
 def build_activation(operation: Any, shape: Sequence[int | None]) -> None:
-    """Build a layer that is the activation of ``operation``, where nothing has run it yet.
+    """Build the layer that is the activation of ``operation``, if it was not run yet.
 
-    Keras builds such a layer when it first runs, so that its model does not know its weights
-    before, and a copy made before would make weights of its own.
+    Keras builds such a layer on its first run. Until then its model does not know its weights, and
+    a copy would create its own weights.
     """
     activation = getattr(operation, "activation", None)
     if isinstance(activation, keras.Layer):
@@ -192,21 +192,21 @@ def build_activation(operation: Any, shape: Sequence[int | None]) -> None:
 
 
 def without_activation(layer: keras.layers.Layer) -> keras.layers.Layer:
-    """A view of ``layer`` that shares all it has, its weights too, but applies no activation."""
+    """A view of ``layer`` that shares everything, including weights, but applies no activation."""
     return view(layer, activation=keras.activations.linear)
 
 
 def with_plain_name(operation: Any) -> Any:
-    """A view of a layer under a name that every backend takes, where its own is none."""
+    """A view of a layer with a name that every backend accepts, if its own is not accepted."""
     if not isinstance(operation, keras.Layer) or _PLAIN_NAME.fullmatch(operation.name):
         return operation
     return view(operation, name="x" + re.sub(r"[^A-Za-z0-9_.-]", "_", operation.name))
 
 
 def apply_activation(activation: Any, tensor: Any, **training: bool) -> Any:
-    """``activation(tensor)`` with the mask kept, as the layer it is fused into would.
+    """``activation(tensor)`` with the mask kept, as in the layer that it is fused into.
 
-    ``training`` is what that layer would hand on to an activation that is a layer.
+    ``training`` is the mode that this layer would pass to an activation layer.
     """
     result = activation(tensor, **training)
     mask = get_keras_mask(tensor)

@@ -1,6 +1,6 @@
-"""What a layer is set to, and what it holds.
+"""Settings of layers, and the objects that they hold.
 
-This touches Keras's private side.
+This file uses private parts of Keras.
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 _POLICY = "_dtype_policy"
-"""Where a layer keeps the types that it computes in."""
+"""Attribute of a layer with its dtype policy."""
 
 _OF_TRAINING = frozenset(
     (
@@ -32,19 +32,19 @@ _OF_TRAINING = frozenset(
         "unrolled_steps_per_execution",
     )
 )
-"""What models keep for training, evaluation and prediction."""
+"""Attributes of models for training, evaluation and prediction."""
 
 
 def layers_within(model: keras.Layer) -> list[keras.Layer]:
-    """``model`` and all layers inside it, those given as activations too."""
+    """``model`` and all layers inside it, including activations."""
     return model._flatten_layers()
 
 
 def settings(layer: keras.Layer) -> Iterator[tuple[dict[str, Any], str]]:
-    """Where ``layer`` keeps what it is set to, and under which name: attributes that it may read.
+    """Dictionaries and names of the attributes that are settings of ``layer``.
 
-    Attributes that every layer has are none, but for the policy of its types and a ``call`` of its
-    own. What a model has for its training is none either.
+    Attributes that every layer has are excluded, except the dtype policy and an own ``call``; so
+    are attributes of models for training.
     """
     every = _what_every_layer_has()
     is_keras = type(layer).__module__.startswith("keras.")
@@ -67,12 +67,12 @@ def _what_every_layer_has() -> frozenset[str]:
 
 
 def trainable(layer: keras.Layer) -> tuple[dict[str, Any], str]:
-    """Where ``layer`` keeps whether it is trained."""
+    """Dictionary and name of the attribute for trainability."""
     return vars(layer), "_trainable"
 
 
 def held(layer: keras.Layer) -> tuple[Any, ...]:
-    """The variables and the layers that ``layer`` holds itself; none before it is built."""
+    """Variables and layers that ``layer`` itself holds; empty before it is built."""
     if not layer.built:
         return ()
     return (*layer._trainable_variables, *layer._non_trainable_variables, *layer._layers)
