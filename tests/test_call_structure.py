@@ -125,7 +125,7 @@ def test_outputs_go_by_their_keys_and_layers(given, is_opaque):
     model = OfOne(lambda inputs: (inputs, None), give, is_opaque)
     made = model(PHOTO)
     if is_opaque and opaque_names is None:  # Keras cannot hand None on from an opaque step
-        assert "cannot follow" in refused(model, output=names[0])
+        assert "cannot trace" in refused(model, output=names[0])
         return
     names = opaque_names if is_opaque and opaque_names is not ... else names
     told = refused(model)

@@ -127,7 +127,7 @@ def test_one_of_several_inputs_and_outputs_is_explained(run, several_file):
     region = ["--output", "parts", "--target", 1, "--region", "2,2,10,20"]
     status, out, _ = run("explain", CAT, *asked, *region, "--method", "saliency")
     assert status == 0 and "rows 2 to 10, columns 2 to 20" in out
-    assert "say which one to explain" in refused(run("predict", CAT, *asked))
+    assert "choose one with output=" in refused(run("predict", CAT, *asked))
     assert "also takes 'age'" in refused(run("predict", CAT, *asked, "--output", "species"))
     for given in ("age", "age=", "age=old", "age=none.npy"):
         answer = run("predict", CAT, *asked, "--output", "species", "--fixed", given)
@@ -414,7 +414,7 @@ def test_strongest_draws_the_photos_of_filters(run, model_file, photos):
         (("explain", CAT, "--layer", "nowhere"), "no layer 'nowhere'"),
         (("explain", CAT, "--memory", "much"), "memory"),
         (("check", CAT, "--layer", "predictions"), "has no feature maps"),
-        (("strongest", "gone", "--layer", "stem_conv"), "no folder"),
+        (("strongest", "gone", "--layer", "stem_conv"), "is not a folder"),
     ],
 )
 def test_explain_and_check_refuse_in_one_sentence(arguments, words, run):

@@ -74,7 +74,7 @@ def test_a_failed_download_says_what_else_there_is(tmp_path, monkeypatch):
 
 
 def test_no_folder(tmp_path):
-    assert "is no folder" in refusal(tmp_path / "gone")
+    assert "is not a folder" in refusal(tmp_path / "gone")
 
 
 def test_a_missing_file_is_named(folder):

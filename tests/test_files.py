@@ -113,7 +113,7 @@ def test_links_twins_and_folders(tmp_path):
         "nowhere.png": "leads nowhere",
         "folder.png": "is a folder",
         "pipe.png": "pipe or device",
-        "gone/a.png": "no folder to write to",
+        "gone/a.png": "is not a folder",
         "a\0.png": "NUL",
     }.items():
         with pytest.raises(OutputError, match=words):

@@ -542,7 +542,10 @@ def test_a_finished_climb_of_another_setting_or_preparation_is_refused(tmp_path)
 
 def test_a_place_that_cannot_keep_the_progress_is_told_before_the_work(resnet, tmp_path):
     told = []
-    for name, words in (("gone/climb.npz", "no folder"), ("folder.npz", "does not hold")):
+    for name, words in (
+        ("gone/climb.npz", "is not a folder"),
+        ("folder.npz", "is not a checkpoint"),
+    ):
         (tmp_path / "folder.npz").mkdir(exist_ok=True)
         with pytest.raises(OptogramError, match=words):
             og.maximize(

@@ -87,5 +87,5 @@ def test_a_common_scale_makes_two_maps_comparable():
 
 @pytest.mark.parametrize("shape", [(3,), (2, 2, 2), (0, 3)])
 def test_what_is_no_map_is_refused(shape):
-    with pytest.raises(InputError, match=r"A map has the shape \(h, w\)"):
+    with pytest.raises(InputError, match=r"A map must have the shape \(h, w\)"):
         heatmap(np.ones(shape))

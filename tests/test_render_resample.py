@@ -81,7 +81,7 @@ def test_pixels_stay_visible_when_a_picture_is_enlarged():
 
 
 def test_unusable_sizes_and_interpolations_are_refused():
-    with pytest.raises(InputError, match="height and a width"):
+    with pytest.raises(InputError, match="Height and width must be"):
         resize_map(at({}), (0, 4))
     with pytest.raises(InputError, match="'bilinear' or 'nearest', but got 'cubic'"):
         resize_map(at({}), (4, 4), "cubic")

@@ -188,7 +188,7 @@ def test_an_interrupted_save_leaves_everything_as_it_was(trained, tmp_path, monk
 @pytest.mark.parametrize(
     ("out", "reason"),
     [
-        ("fashion.txt", "saved as .keras or .h5"),
+        ("fashion.txt", "saved as a .keras or .h5 file"),
         ("taken.keras", "is a folder"),
         ("gone/fashion.keras", "gone is no folder"),
         ("mine.keras", "optogram did not make it"),
@@ -208,5 +208,5 @@ def test_a_place_that_cannot_be_written_is_told_before_the_work(
 
 
 def test_saving_where_nothing_can_be_written(trained, tmp_path):
-    with pytest.raises(OutputError, match="no folder to write to"):
+    with pytest.raises(OutputError, match="is not a folder"):
         trained.save(tmp_path / "gone" / "fashion.keras")

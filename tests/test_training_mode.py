@@ -145,8 +145,8 @@ def check(place, kinds, training, seed=0):
     text = " ".join(net.warnings)
     is_code = place in (in_code, base_in_code, subclassed)
     expected = {
-        "inference mode all the same": not is_code and not (random | of_batch).isdisjoint(kinds),
-        "the answers of model.predict are random": is_code and not random.isdisjoint(kinds),
+        "uses inference mode anyway": not is_code and not (random | of_batch).isdisjoint(kinds),
+        "outputs of model.predict are random": is_code and not random.isdisjoint(kinds),
         "by its own statistics": is_code and not of_batch.isdisjoint(kinds),
     }
     assert {words: words in text for words in expected} == {
