@@ -1,5 +1,6 @@
 """The command line: what it prints, and one sentence with exit status 2 for bad input."""
 
+import inspect
 import json
 import os
 import struct
@@ -9,6 +10,7 @@ import zipfile
 import zlib
 from pathlib import Path
 
+import click
 import keras
 import numpy as np
 import pytest
@@ -16,7 +18,9 @@ from click.testing import CliRunner
 from PIL import Image
 
 import optogram as og
+from optogram import render, result
 from optogram.cli import main
+from optogram.cli.options.attribution import ARGUMENTS, TAKEN_BY
 from optogram.methods import ATTRIBUTIONS
 
 CAT = og.datasets.sample_photo("chelsea")
@@ -812,3 +816,197 @@ def test_integrated_gradients_begin_where_they_are_told(run, model_file, tmp_pat
         (file,) = Path("explained").glob("*.npz")
         assert og.load_result(file).parameters["baseline"] == told
     assert "no file 'blak'" in refused(run("explain", CAT, *options, "blak"))
+
+
+# -- no option is ignored --------------------------------------------------------------------------
+
+TAKES_NO_OPTION = {"net", "image", "target", "fit", "size", "incremental", "memory", "progress"}
+
+
+def test_options_are_taken_by_the_methods_that_have_such_an_argument():
+    """The table says what the signatures say, and every argument of a method has its option."""
+    options = {ARGUMENTS.get(name, name): methods for name, methods in TAKEN_BY.items()}
+    found = {}
+    for method in ATTRIBUTIONS:
+        arguments = inspect.signature(getattr(og, method)).parameters
+        for name in arguments.keys() - TAKES_NO_OPTION - {"score"}:
+            found.setdefault(name, set()).add(method)
+        assert "score" in arguments
+    assert {name: set(methods) for name, methods in options.items()} == found
+
+
+def test_options_have_the_defaults_of_the_arguments():
+    explain = main.get_command(click.Context(main), "explain")
+    defaults = {option.name: option.default for option in explain.params}
+    for name, methods in TAKEN_BY.items():
+        if name == "layer":
+            continue
+        argument = inspect.signature(getattr(og, methods[0])).parameters[ARGUMENTS.get(name, name)]
+        assert str(defaults[name]) == str(argument.default) or (
+            # click marks options without a default in its own way
+            argument.default is None and not isinstance(defaults[name], int | float | str)
+        ), name
+
+
+GIVEN = {
+    "layer": "conv",
+    "rectify": None,
+    "samples": 3,
+    "noise": 0.2,
+    "seed": 3,
+    "points": 3,
+    "spacing": "even",
+    "baseline": "white",
+    "patch": 5,
+    "stride": 5,
+    "margin": 1,
+    "fill": "mean",
+    "fill_space": "network",
+}
+
+
+def flags(name):
+    flag = "--no-rectify" if name == "rectify" else f"--{name.replace('_', '-')}"
+    return [flag] if GIVEN[name] is None else [flag, GIVEN[name]]
+
+
+@pytest.mark.parametrize("name", TAKEN_BY)
+def test_an_option_that_no_method_takes_is_refused(run, name):
+    takers = TAKEN_BY[name]
+    others = [method for method in ATTRIBUTIONS if method not in takers]
+    for methods in (others[:1], others):
+        asked = [word for method in methods for word in ("--method", method)]
+        status, out, err = run("explain", "cat.png", *asked, *flags(name))
+        assert (status, out) == (2, "")
+        sentence = err.splitlines()[-1]
+        flag = f"--{name.replace('_', '-')}"
+        assert sentence.startswith(f"Error: {', '.join(methods)} do")
+        assert f" not take {flag}: " in sentence and " or ".join(takers) in sentence
+
+
+def test_an_option_is_given_to_each_method_that_takes_it(run, model_file, photos):
+    asked = [word for method in ATTRIBUTIONS for word in ("--method", method)]
+    given = [word for name in GIVEN for word in flags(name) if name not in ("fill", "fill_space")]
+    status, *_ = run(
+        "explain", photos / "cat.png", "--model", model_file, "--preprocess", "unit",
+        *asked, *given, "--fill", 0.5, "--fill-space", "network",
+    )  # fmt: skip
+    assert status == 0
+    net = og.load(model_file, preprocess="unit")
+    arguments = {ARGUMENTS.get(name, name): value for name, value in GIVEN.items()}
+    arguments |= {"rectify": False, "fill": 0.5}
+    for method in ATTRIBUTIONS:
+        function = getattr(og, method)
+        taken = inspect.signature(function).parameters
+        own = {name: value for name, value in arguments.items() if name in taken}
+        expected = function(net, [photos / "cat.png"], **own)
+        found = og.load_result(f"explained/cat-{method}.npz")
+        np.testing.assert_allclose(found.values, expected.values, atol=1e-5)
+        for name in own.keys() - {"layer", "patch", "stride"}:
+            assert found.parameters[name] == own[name], (method, name)
+
+
+def test_each_layer_asked_for_is_explained(run, tmp_path, photos):
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((24, 24, 3)),
+            layers.Conv2D(4, 3, activation="relu", name="one_conv"),
+            layers.Conv2D(4, 3, activation="relu", name="two_conv"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(3, activation="softmax"),
+        ]
+    )
+    model.save("two.keras")
+    asked = ["--model", "two.keras", "--preprocess", "unit", "--target", 1]
+    asked += ["--method", "gradcam", "--method", "saliency"]
+    both = ["--layer", "one_conv", "--layer", "two_conv:pre"]
+    status, *_ = run(
+        "explain", photos / "cat.png", *asked, *both, "--overlay", "alpha", "--opacity", 0.5
+    )
+    assert status == 0
+    stems = ("cat-gradcam-one_conv", "cat-gradcam-two_conv-pre", "cat-saliency")
+    endings = (".png", ".npz", "-overlay.png")
+    assert {path.name for path in Path("explained").iterdir()} == {
+        "cat-explained.png",
+        *(stem + ending for stem in stems for ending in endings),
+    }
+    found = [og.load_result(f"explained/{stem}.npz") for stem in stems]
+    assert [result.layer for result in found] == ["one_conv", "two_conv:pre", None]
+    net = og.load("two.keras", preprocess="unit")
+    expected = og.gradcam(net, [photos / "cat.png"], 1, layer="one_conv")
+    np.testing.assert_allclose(found[0].values, expected.values, atol=1e-6)
+    status, *_ = run("explain", photos / "cat.png", *asked, "--layer", "one_*", "--out", "single")
+    assert status == 0 and og.load_result("single/cat-gradcam.npz").layer == "one_conv"
+    status, out, _ = run("check", photos / "cat.png", *asked, "--layer", "*_conv", "--steps", 2)
+    assert status == 0 and "gradcam-two_conv, 1 maps" in out
+    names = {path.name for path in Path("checked").iterdir()}
+    assert {"gradcam-one_conv.npz", "gradcam-two_conv.png", "saliency.npz"} <= names
+
+
+def test_several_layers_are_told_apart_side_by_side(monkeypatch, model_file):
+    net = og.load(model_file, preprocess="unit")
+    x = np.zeros((1, 32, 32, 3), np.float32)
+    results = [og.gradcam(net, x, 0, layer=layer) for layer in ("conv", "conv:pre")]
+    seen = []
+    grid = render.grid
+    monkeypatch.setattr(
+        render, "grid", lambda *a, **k: (seen.append(k["labels"]), grid(*a, **k))[1]
+    )
+    result.side_by_side([*results, og.saliency(net, x, 0)])
+    assert seen == [["the photo", "gradcam, conv", "gradcam, conv:pre", "saliency"]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["explain", "cat.png", "--opacity", 0.5], "--opacity needs --overlay"),
+        (
+            [
+                *[
+                    "explain",
+                    "cat.png",
+                    "--method",
+                    "occlusion",
+                    "--fill",
+                    "blur",
+                    "--fill-space",
+                    "network",
+                ]
+            ],
+            "--fill-space needs a number",
+        ),
+        (["explain", "cat.png", "--against", 3], "--target"),
+        (["maximize", "--target", 1, "--filters", 3], "--filters needs --layer"),
+        (["maximize", "--target", 1, "--border", 3], "--border needs --layer"),
+        (["maximize", "--layer", "conv", "--score", "logit"], "--score needs --target"),
+        (["maximize", "--layer", "conv", "--fps", 3], "--fps needs --frames"),
+        (["check", "cat.png", "--patch", 3], "does not take --patch"),
+    ],
+)
+def test_an_option_that_needs_another_is_refused(run, arguments, words):
+    status, out, err = run(*arguments)
+    assert (status, out) == (2, "") and words in err.splitlines()[-1]
+
+
+def test_a_model_file_takes_no_weights(run, model_file):
+    for command in (["inspect", model_file], ["predict", CAT, "--model", model_file]):
+        for weights in ("random", "imagenet", "w.weights.h5"):
+            status, out, err = run(*command, "--weights", weights)
+            assert (status, out) == (2, "") and "--weights" in err.splitlines()[-1]
+    for weights in (None, "w.weights.h5"):
+        with pytest.raises(og.InputError, match="leave weights= out"):
+            og.load(model_file, weights=weights)
+
+
+def test_kernels_in_color_take_no_colors(run, model_file):
+    asked = ["kernels", "--model", model_file, "--preprocess", "unit", "--layer", "conv"]
+    status, out, err = run(*asked, "--colors", "viridis")
+    assert (status, out) == (2, "") and "--input-channel" in err
+    assert run(*asked, "--colors", "viridis", "--input-channel", 0)[0] == 0
+
+
+def test_check_takes_the_seed_whatever_the_method(run, model_file, photos):
+    asked = ["check", photos / "cat.png", "--model", model_file, "--preprocess", "unit"]
+    assert run(*asked, "--seed", 5, "--steps", 2)[0] == 0
+    assert og.load_result("checked/gradcam.npz").parameters["seed"] == 5

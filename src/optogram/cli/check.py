@@ -8,6 +8,7 @@ import click
 from optogram.cli.console import say
 from optogram.cli.options.attribution import (
     Asked,
+    Run,
     attribution_options,
     warn,
 )
@@ -58,8 +59,8 @@ def check(
     Randomization: the weights are scrambled and the map is computed again. A map that stays the
     same does not explain the network. Deletion and insertion: pixels are removed and restored in
     the order of the map. A good map changes the score more than random and edge maps do. Writes
-    METHOD.png and METHOD.npz for each method. Photos that cannot be read are skipped and listed on
-    standard error; the exit status is then 1.
+    METHOD.png and METHOD.npz for each method, with several layers METHOD-LAYER. Photos that cannot
+    be read are skipped and listed on standard error; the exit status is then 1.
     """
     net = open_network(model, **opening)
     import optogram
@@ -69,43 +70,44 @@ def check(
 
     given = Photos(photos)
     folder = made_folder(out)
-    for name in asked.methods:
+    runs = asked.runs(net)
+    for run in runs:
         for ending in ("png", "npz"):
-            require_place(folder / f"{name}.{ending}")
+            require_place(folder / f"{run.stem}.{ending}")
     checks: list[Check] = []
     with progress_bar() as progress:
-        meter = Meter(progress, 100 * len(given.paths) * len(asked.methods))
-        for name in asked.methods:
+        meter = Meter(progress, 100 * len(given.paths) * len(runs))
+        for run in runs:
             told = set(net.warnings)
 
-            def results(name: str = name, told: set[str] = told) -> Iterator["Attribution"]:
+            def results(run: Run = run, told: set[str] = told) -> Iterator["Attribution"]:
                 for path in given.paths:
-                    with given.reading(path), meter.part(100, f"{name}: {path}") as within:
+                    with given.reading(path), meter.part(100, f"{run.stem}: {path}") as within:
                         image = net.prepare([path], fit)
-                        result = asked.ask(net, name, image, within)
-                        warn(f"{path}, {name}", result, told)
+                        result = asked.ask(net, run, image, within)
+                        warn(f"{path}, {run.stem}", result, told)
                         yield result
                 given.require_some()
 
             found = optogram.check(results(), steps=steps, seed=asked.seed, memory=asked.memory)
-            write(found.plot(), folder / f"{name}.png")
-            found.save(folder / f"{name}.npz")
+            write(found.plot(), folder / f"{run.stem}.png")
+            found.save(folder / f"{run.stem}.npz")
             checks.append(found)
             table = found.table().split("\n")
-            say("", f"{name}, {len(found.targets)} maps", "", *table, "", found.sentence)
+            say("", f"{run.stem}, {len(found.targets)} maps", "", *table, "", found.sentence)
     if len(checks) > 1:
-        say("", *_overview(checks))
+        say("", *_overview([run.stem for run in runs], checks))
     say("", f"Pictures and results are in {folder}.")
     given.finish()
 
 
-def _overview(checks: "list[Check]") -> list[str]:
-    """One line per method, below a header."""
-    width = max(len(found.checked) for found in checks)
+def _overview(names: list[str], checks: "list[Check]") -> list[str]:
+    """One line per check, below a header."""
+    width = max(map(len, names))
     lines = [f"{'':{width}}  similarity when scrambled  insertion − deletion: map, random, edges"]
-    for found in checks:
+    for name, found in zip(names, checks, strict=True):
         gains = (found.insertion_area - found.deletion_area).mean(axis=0)
         alike = float(found.similarity.mean())
         words = "  ".join(f"{gain:6.2f}" for gain in gains)
-        lines.append(f"{found.checked:{width}}  {alike:20.2f}  {words:>43}")
+        lines.append(f"{name:{width}}  {alike:20.2f}  {words:>43}")
     return lines

@@ -8,6 +8,7 @@ import click
 from optogram.cli.console import say
 from optogram.cli.options.attribution import (
     Asked,
+    Run,
     attribution_options,
     warn,
 )
@@ -92,13 +93,16 @@ def explain(
     For each photo, PHOTO-explained.png shows all methods side by side, PHOTO-METHOD.png shows one
     method, and PHOTO-METHOD.npz holds its arrays for optogram.load_result.
     PHOTO-METHOD-overlay.png, PHOTO-METHOD-mask.png and PHOTO-gradcam-steps.png are written on
-    request, numbered if there are several targets. Only files that optogram made are replaced.
+    request, numbered if there are several targets. With several layers, METHOD is followed by the
+    layer, as in PHOTO-gradcam-block5_conv3.png. Only files that optogram made are replaced.
     Photos that cannot be read are skipped and listed on standard error; the exit status is then 1.
     """
     if of == "scores" and asked.methods != ["occlusion"]:
         raise click.UsageError("--of scores needs --method occlusion.")
     if steps and "gradcam" not in asked.methods:
         raise click.UsageError("--steps needs --method gradcam.")
+    if opacity is not None and overlay is None:
+        raise click.UsageError("--opacity needs --overlay.")
     net = open_network(model, **opening)
     from optogram.files import require_place
     from optogram.progress import Meter
@@ -107,28 +111,29 @@ def explain(
 
     given = Photos(photos)
     folder, stems = made_folder(out), list(unique_stems(given.paths))
-    suffixes = _suffixes(asked, overlay, mask, of, steps)
+    runs = asked.runs(net)
     for stem in stems:
         require_place(folder / f"{stem}-explained.png")
-        for name in asked.methods:
-            for ending in (".png", ".npz", *(f"-{suffix}.png" for suffix in suffixes[name])):
-                require_place(folder / f"{stem}-{name}{ending}")
+        for run in runs:
+            suffixes = _suffixes(run, asked.count, overlay, mask, of, steps)
+            for ending in (".png", ".npz", *(f"-{suffix}.png" for suffix in suffixes)):
+                require_place(folder / f"{stem}-{run.stem}{ending}")
     with progress_bar() as progress:
-        meter = Meter(progress, 100 * len(given.paths) * len(asked.methods))
+        meter = Meter(progress, 100 * len(given.paths) * len(runs))
         for path, stem in zip(given.paths, stems, strict=True):
             with given.reading(path):
                 image, told = net.prepare([path], fit), set(net.warnings)
                 results = []
-                for name in asked.methods:
-                    with meter.part(100, f"{stem}: {name}") as within:
-                        result = asked.ask(net, name, image, within)
-                    warn(f"{stem}, {name}", result, told)
-                    write(result.plot(), folder / f"{stem}-{name}.png")
-                    result.save(folder / f"{stem}-{name}.npz")
+                for run in runs:
+                    with meter.part(100, f"{stem}: {run.stem}") as within:
+                        result = asked.ask(net, run, image, within)
+                    warn(f"{stem}, {run.stem}", result, told)
+                    write(result.plot(), folder / f"{stem}-{run.stem}.png")
+                    result.save(folder / f"{stem}-{run.stem}.npz")
                     style = {} if opacity is None else {"opacity": opacity}
                     more = _pictures(result, path, overlay, style, mask, of, steps)
                     for suffix, picture in more:
-                        write(picture, folder / f"{stem}-{name}-{suffix}.png")
+                        write(picture, folder / f"{stem}-{run.stem}-{suffix}.png")
                     results.append(result)
                 sheet = write(side_by_side(results), folder / f"{stem}-explained.png")
                 explained = ", ".join(dict.fromkeys(map(brief, results[0].targets)))
@@ -137,20 +142,17 @@ def explain(
 
 
 def _suffixes(
-    asked: Asked, overlay: str | None, mask: float | None, of: str, steps: bool
-) -> dict[str, list[str]]:
-    """Suffixes of the extra picture files of each method."""
-    numbers = [f"-{index}" for index in range(asked.count)] if asked.count > 1 else [""]
-    found = {}
-    for method in asked.methods:
-        kinds = [
-            *(["heat"] if of == "scores" else []),
-            *(["steps"] if steps and method == "gradcam" else []),
-            *(["overlay"] if overlay is not None else []),
-            *(["mask"] if mask is not None else []),
-        ]
-        found[method] = [f"{kind}{number}" for kind in kinds for number in numbers]
-    return found
+    run: Run, count: int, overlay: str | None, mask: float | None, of: str, steps: bool
+) -> list[str]:
+    """Suffixes of the extra picture files of a run with ``count`` maps per photo."""
+    numbers = [f"-{index}" for index in range(count)] if count > 1 else [""]
+    kinds = [
+        *(["heat"] if of == "scores" else []),
+        *(["steps"] if steps and run.method == "gradcam" else []),
+        *(["overlay"] if overlay is not None else []),
+        *(["mask"] if mask is not None else []),
+    ]
+    return [f"{kind}{number}" for kind in kinds for number in numbers]
 
 
 def _pictures(

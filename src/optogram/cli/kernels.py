@@ -62,6 +62,12 @@ def kernels(
     made_folder(str(path.parent))
     require_place(path)
     found = [optogram.kernels(net, layer) for layer in matching_layers(net, layers)]
+    is_gray = input_channel is not None or not all(result.is_color for result in found)
+    if colors is not None and not is_gray:
+        raise click.UsageError(
+            "--colors is for kernels shown in gray, and these are shown in color: add "
+            "--input-channel, or leave --colors out."
+        )
     pictures = []
     for result in found:
         count = result.values.shape[-1]

@@ -17,7 +17,14 @@ from optogram.cli.options.network import (
     network_options,
     open_network,
 )
-from optogram.cli.options.parsing import class_label, file_stem, numbers, pair, sides
+from optogram.cli.options.parsing import (
+    class_label,
+    file_stem,
+    is_given,
+    numbers,
+    pair,
+    sides,
+)
 from optogram.cli.progress import progress_bar
 from optogram.errors import NoGradientError
 
@@ -161,6 +168,7 @@ def maximize(
         raise click.UsageError(
             'Give a filter or a class to maximize: --layer "NAME", or --target CLASS.'
         )
+    _require_needed(click.get_current_context())
     opening = {name: others.pop(name) for name in NETWORK_OPTIONS}
     rows, columns = sides(sheet)
     if noise is not None:
@@ -219,6 +227,18 @@ def maximize(
         _write_gifs(result, folder, stem, fps)
         seconds = time.monotonic() - begun
         say(f"{stem}: {len(result.values)} images, {seconds:.1f} s: {path}")
+
+
+def _require_needed(context: click.Context) -> None:
+    """Raise a UsageError where an option is given without the one that makes use of it."""
+    for name, needed, flag in (
+        ("filters", "layers", "--layer"),
+        ("border", "layers", "--layer"),
+        ("score", "classes", "--target"),
+        ("fps", "frames", "--frames"),
+    ):
+        if is_given(context, name) and not context.params[needed]:
+            raise click.UsageError(f"--{name} needs {flag}.")
 
 
 def _filter_sheets(

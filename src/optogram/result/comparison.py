@@ -43,7 +43,12 @@ def side_by_side(results: Sequence[Attribution], columns: int = 4) -> "Image":
                 f"{result.method} explains {result.targets}, {first.method} explains "
                 f"{first.targets}: give results for the same images and targets."
             )
-    labels = ["the photo", *(result.method for result in results)]
+    methods = [result.method for result in results]
+    names = [
+        f"{result.method}, {result.layer}" if methods.count(result.method) > 1 else result.method
+        for result in results
+    ]
+    labels = ["the photo", *names]
     blocks = [
         grid(
             [visible(first.images[i]), *(result.picture(i) for result in results)],

@@ -1,21 +1,70 @@
 """Options of attribution methods, and calling a method with them."""
 
 import functools
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from optogram.cli.console import say
-from optogram.cli.options.parsing import box, class_label, number_or_word
+from optogram.cli.options.network import matching_layers
+from optogram.cli.options.parsing import box, class_label, file_stem, is_given, number_or_word
 from optogram.methods import ATTRIBUTIONS
 from optogram.progress import Progress
 
 if TYPE_CHECKING:
     from optogram.network.network import Network
     from optogram.result import Attribution
+
+
+_MAPS = ("gradcam", "gradcam_plus_plus", "layercam", "scorecam", "guided_gradcam")
+TAKEN_BY = {
+    "layer": _MAPS,
+    "rectify": ("gradcam",),
+    "samples": ("smoothgrad",),
+    "noise": ("smoothgrad",),
+    "seed": ("smoothgrad",),
+    "points": ("integrated_gradients",),
+    "spacing": ("integrated_gradients",),
+    "baseline": ("integrated_gradients",),
+    "patch": ("occlusion",),
+    "stride": ("occlusion",),
+    "margin": ("occlusion",),
+    "fill": ("occlusion",),
+    "fill_space": ("occlusion",),
+}
+"""The methods that take each option; those not named here are taken by all.
+
+The methods' own signatures say the same, but reading them would import Keras first.
+"""
+
+OWN_OPTIONS = {"check": ("seed",)}
+"""Options that a command itself uses, whatever the methods take."""
+
+ARGUMENTS = {"samples": "n", "points": "steps"}
+"""Arguments of methods that are not called as the option is: ``--n`` would say too little, and
+``--steps`` means something else in both commands."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One method at one layer.
+
+    Attributes
+    ----------
+    method : str
+        Name of the method.
+    layer : str or None
+        The layer asked for; None: the method's own choice, or it takes none.
+    stem : str
+        How files are named: the method, and the layer where there are several.
+    """
+
+    method: str
+    layer: str | None
+    stem: str
 
 
 @dataclass(frozen=True)
@@ -30,14 +79,17 @@ class Asked:
         None: the highest-scoring class of each photo.
     seed, memory
         As given.
+    layers : tuple of str
+        Names or patterns of layers.
     options : mapping
-        Keyword arguments for the methods that take them.
+        Options for the methods that take them, without the layer.
     """
 
     methods: list[str]
     target: Any
     seed: int
     memory: str | None
+    layers: tuple[str, ...]
     options: dict[str, Any]
 
     @property
@@ -45,14 +97,32 @@ class Asked:
         """Number of maps per method and photo."""
         return 1 if self.target is None else len(self.target)
 
-    def ask(self, net: "Network", method: str, image: Any, progress: Progress) -> "Attribution":
-        """The result of ``method``."""
+    def runs(self, net: "Network") -> list[Run]:
+        """Each method, once per layer where it takes one."""
+        layers = matching_layers(net, self.layers)
+        several, taken, found = len(layers) > 1, set[str](), list[Run]()
+        for method in self.methods:
+            for layer in layers if layers and method in TAKEN_BY["layer"] else [None]:
+                stem = f"{method}-{file_stem(layer)}" if several and layer else method
+                names = chain([stem], (f"{stem}-{number}" for number in count(2)))
+                stem = next(name for name in names if name.casefold() not in taken)
+                taken.add(stem.casefold())
+                found.append(Run(method, layer, stem))
+        return found
+
+    def ask(self, net: "Network", run: Run, image: Any, progress: Progress) -> "Attribution":
+        """The result of ``run``."""
         import optogram
 
-        function = getattr(optogram, method)
-        taken = inspect.signature(function).parameters
-        given = {name: option for name, option in self.options.items() if name in taken}
-        return function(net, image, self.target, progress=progress, **given)
+        given = {
+            ARGUMENTS.get(name, name): option
+            for name, option in self.options.items()
+            if run.method in TAKEN_BY.get(name, self.methods)
+        }
+        if run.layer is not None:
+            given["layer"] = run.layer
+        function = getattr(optogram, run.method)
+        return function(net, image, self.target, memory=self.memory, progress=progress, **given)
 
 
 def attribution_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -65,33 +135,17 @@ def attribution_options(command: Callable[..., Any]) -> Callable[..., Any]:
         targets: tuple[str, ...],
         against: str | None,
         region: str | None,
-        layer: str | None,
-        score: str,
-        rectify: bool,
-        seed: int,
+        layer: tuple[str, ...],
         memory: str | None,
-        patch: int | None,
-        stride: int | None,
-        margin: int,
-        fill: str,
-        fill_space: str,
-        baseline: str,
         **others: Any,
     ) -> Any:
-        options = {
-            "layer": layer,
-            "score": score,
-            "rectify": rectify,
-            "seed": seed,
-            "memory": memory,
-            "patch": patch,
-            "stride": stride,
-            "margin": margin,
-            "fill": number_or_word(fill),
-            "fill_space": fill_space,
-            "baseline": number_or_word(baseline),
-        }
-        asked = Asked(_methods(methods), _targets(targets, against, region), seed, memory, options)
+        options = {name: others.pop(name) for name in (*TAKEN_BY, "score") if name != "layer"}
+        for name in ("fill", "baseline"):
+            options[name] = number_or_word(options[name])
+        chosen = _methods(methods)
+        _require_taken(click.get_current_context(), chosen, options["fill"])
+        target = _targets(targets, against, region)
+        asked = Asked(chosen, target, options["seed"], memory, layer, options)
         return command(asked=asked, **others)
 
     for option in reversed(
@@ -127,8 +181,9 @@ def attribution_options(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option(
                 "--layer",
                 metavar="NAME",
-                help="Layer, for methods that explain one.  [default: the last one with feature "
-                "maps]",
+                multiple=True,
+                help='Layer, for the CAM methods; repeatable, or a pattern such as "block*_conv3": '
+                "one map each.  [default: the last one with feature maps]",
             ),
             click.option(
                 "--score",
@@ -142,6 +197,34 @@ def attribution_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 default=True,
                 show_default=True,
                 help="Whether Grad-CAM sets negative values to zero.",
+            ),
+            click.option(
+                "--samples",
+                metavar="N",
+                default=32,
+                show_default=True,
+                help="Number of noisy copies of the photo for SmoothGrad.",
+            ),
+            click.option(
+                "--noise",
+                metavar="SHARE",
+                default=0.15,
+                show_default=True,
+                help="Standard deviation of SmoothGrad's noise, as a share of the range of the "
+                "preprocessed photo.",
+            ),
+            click.option(
+                "--points",
+                type=int,
+                metavar="N",
+                help="Number of steps of integrated gradients.  [default: 32, and up to 288 where "
+                "the values miss more than 5 % of the change of the score]",
+            ),
+            click.option(
+                "--spacing",
+                type=click.Choice(["cubic", "even"]),
+                help="Position of these steps: denser near the baseline, or evenly spaced.  "
+                "[default: cubic, or even where --points is given]",
             ),
             click.option(
                 "--patch",
@@ -181,12 +264,34 @@ def attribution_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 help='Baseline of integrated gradients: "black", "white", "gray", "mean", '
                 '"blur", a gray level in 0..255, or a photo.',
             ),
-            click.option("--seed", default=0, show_default=True, help="Random seed."),
+            click.option(
+                "--seed",
+                default=0,
+                show_default=True,
+                help="Random seed of SmoothGrad's noise; in check, of the sanity checks too.",
+            ),
             memory_option,
         )
     ):
         gathered = option(gathered)
     return gathered
+
+
+def _require_taken(context: click.Context, methods: list[str], fill: float | str) -> None:
+    """Raise a UsageError where an option is given that no chosen method takes."""
+    given = [name for name in TAKEN_BY if is_given(context, name)]
+    used = OWN_OPTIONS.get(context.command.name or "", ())
+    for name in given:
+        takers = TAKEN_BY[name]
+        if name not in used and not set(takers) & set(methods):
+            flag = f"--{name.replace('_', '-')}"
+            verb = "do not take" if len(methods) > 1 else "does not take"
+            raise click.UsageError(
+                f"{', '.join(methods)} {verb} {flag}: add --method {' or '.join(takers)}, or leave "
+                f"{flag} out."
+            )
+    if "fill_space" in given and isinstance(fill, str):
+        raise click.UsageError(f"--fill-space needs a number as --fill, not {fill!r}.")
 
 
 def memory_option(command: Callable[..., Any]) -> Callable[..., Any]:

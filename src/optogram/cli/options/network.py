@@ -27,9 +27,8 @@ def network_options(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option(
                 "--weights",
                 metavar="imagenet|random|FILE",
-                default="imagenet",
-                show_default=True,
-                help="Weights of a network given by name; random weights are reproducible.",
+                help="Weights of a network given by name; random weights are reproducible.  "
+                "[default: imagenet]",
             ),
             click.option(
                 "--preprocess",
@@ -98,7 +97,7 @@ NETWORK_OPTIONS = ("weights", "preprocess", "labels", "input", "fixed", "output"
 
 def open_network(
     model: str,
-    weights: str,
+    weights: str | None,
     preprocess: str | None,
     labels: str | None,
     input: str | None,
@@ -109,14 +108,21 @@ def open_network(
     """Open the network that the options choose; print its warnings on standard error."""
     start_backend()
     from optogram import load  # raises where there is no backend
+    from optogram.network.opening.load import is_model_file
 
-    if weights == "random":
+    if is_model_file(model):
+        if weights is not None:
+            raise click.UsageError(
+                f"--weights is for models given by name; the file {model!r} has weights of its "
+                "own: leave --weights out."
+            )
+    elif weights == "random":
         import keras
 
         keras.utils.set_random_seed(0)  # the same ones at every call: long work can go on
     net = load(
         model,
-        weights=None if weights == "random" else weights,
+        weights=None if weights == "random" else weights or "imagenet",
         preprocess=preprocess,
         labels=labels,
         input=input,

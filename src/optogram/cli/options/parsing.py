@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from optogram.arguments import shown
 from optogram.errors import InputError
@@ -112,3 +113,9 @@ def number_or_word(text: str) -> float | str:
         return float(text)
     except ValueError:
         return text
+
+
+def is_given(context: click.Context, name: str) -> bool:
+    """Whether the user gave the option called ``name``, be it its default."""
+    source = context.get_parameter_source(name)
+    return source not in (None, ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP)

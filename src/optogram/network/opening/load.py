@@ -10,7 +10,7 @@ import keras
 
 from optogram import backend
 from optogram.arguments import checked
-from optogram.errors import ModelError
+from optogram.errors import InputError, ModelError
 from optogram.files import kind_at, labels_beside
 from optogram.network.labels import Labels, imagenet
 from optogram.network.network import Network
@@ -47,7 +47,7 @@ def load(
         or a classifier of keras.applications, such as "vgg16". Or a ``.keras`` or ``.h5`` file.
     weights : "imagenet", path or None
         For a name: trained weights (embedded, or downloaded and cached by Keras), a weights file,
-        or random weights. A model file has its own weights.
+        or random weights. A model file has its own weights: leave this out.
     preprocess, labels
         See `Network`. None: for a name, those of the named network. For a model file, labels are
         read from a text file next to it, if there is one: ``flowers.labels.txt`` for
@@ -69,13 +69,19 @@ def load(
         If the name is unknown, the file is not a whole model or needs code to load, or the weights
         are not available.
     InputError
-        If the preparation, the labels, or the choice of inputs and output do not fit.
+        If weights are given for a model file, or the preparation, the labels, or the choice of
+        inputs and output do not fit.
     BackendError
         If Keras's backend is missing.
     """
     backend.current()
     part: dict[str, Any] = {"input": input, "fixed": fixed, "output": output}
-    if _looks_like_file(model):
+    if is_model_file(model):
+        if weights != "imagenet":
+            raise InputError(
+                f"weights= is for networks given by name; the file {os.fspath(model)!r} has "
+                "weights of its own: leave weights= out."
+            )
         return _from_file(Path(model), preprocess, labels, trust, part)
     entry = catalogue.find(str(model))
     built = catalogue.build(entry, weights)
@@ -91,7 +97,8 @@ def load(
     )
 
 
-def _looks_like_file(model: str | os.PathLike) -> bool:
+def is_model_file(model: str | os.PathLike) -> bool:
+    """Whether ``model`` is read as the path of a file, not as the name of a network."""
     text = os.fspath(model)
     if not isinstance(model, str) or text.lower().endswith(_ENDINGS) or os.sep in text:
         return True
