@@ -256,7 +256,7 @@ def test_what_does_not_go_through_is_refused_in_one_sentence(size, layer, given)
     with pytest.raises(InputError) as caught:
         measure(graph, (1, *size, 3))
     sentence = str(caught.value)
-    assert f"Images of {size[0]}×{size[1]} pixels" in sentence
+    assert f"does not accept images of {size[0]}×{size[1]} pixels" in sentence
     assert f"'{layer}" in sentence and str(given) in sentence
     assert "\n" not in sentence
 

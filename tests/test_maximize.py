@@ -515,7 +515,7 @@ def test_the_progress_of_another_climb_is_refused_and_kept(resnet, vgg, several,
         (resnet, several, {"frames": None}),
         (resnet, several, {"start": noise(0.25, shape=(1, *SIZE, 3))}),
     ):
-        with pytest.raises(InputError, match="belongs to another run of maximize") as error:
+        with pytest.raises(InputError, match="checkpoint of another run of maximize") as error:
             og.maximize(net, targets, PLAIN, **MOVING | changed, memory=1, checkpoint=path)
         assert "\n" not in str(error.value)
     assert path.read_bytes() == before
@@ -649,8 +649,8 @@ FUSED = {"target": og.Filter("conv1", 0), "recipe": "tutorial"}
         ({"target": og.Filter("conv1", 4)}, "4 channels"),
         ({"target": og.Filter("conv9", 0)}, "'conv9'"),
         ({"target": og.Filter("conv3", 0, border=3)}, "border of 3"),
-        ({"target": og.Filter("conv3", 0), "size": (4, 4)}, "4×4 pixels do not go through"),
-        ({"target": 1, "size": (20, 20)}, "20×20 pixels do not go through"),
+        ({"target": og.Filter("conv3", 0), "size": (4, 4)}, "does not accept images of 4×4 pixels"),
+        ({"target": 1, "size": (20, 20)}, "does not accept images of 20×20 pixels"),
         ({"target": og.Neuron("conv1", (9, 9), 0), "size": (8, 8)}, "outside"),
         ({"target": 1, "as_layer": True}, "makes maps"),
         ({"target": og.Filter("conv1", 0) + og.Filter("conv3", 0), "as_layer": True}, "one layer"),

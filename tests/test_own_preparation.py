@@ -44,11 +44,11 @@ def test_images_are_prepared_once(name, place):
 def test_what_is_prepared_twice_is_said_in_every_result():
     net = og.Network(prepared.build("operations"), "unit")
     (note,) = net.warnings
-    assert "0…255 become -1…1" in note and 'give preprocess="none"' in note
+    assert "0…255 become -1…1" in note and 'use preprocess="none"' in note
     assert note in og.saliency(net, PHOTO, 0).warnings
     assert note in og.maximize(net, og.Filter("conv:pre", 0), "tutorial", steps=2).warnings
     custom = og.Network(prepared.build("tf"), (lambda x: x / 100, lambda x: x * 100))
-    assert "'custom' prepares them before" in custom.warnings[0]
+    assert "'custom' does so before" in custom.warnings[0]
     same = og.Network(prepared.build("tf"), (lambda x: x + 0.0, lambda x: x + 0.0))
     assert same.warnings == ()
 
@@ -76,7 +76,7 @@ def test_one_channel_and_any_size():
     x = layers.Conv2D(2, 3, name="conv")(image / 127.5 - 1)
     model = keras.Model(image, layers.Dense(2)(layers.GlobalAveragePooling2D()(x)))
     assert og.Network(model).preparation.name == "none"
-    assert "prepared twice" in og.Network(model, "unit").warnings[0]
+    assert "preprocessed twice" in og.Network(model, "unit").warnings[0]
 
 
 def test_channels_first():

@@ -1,1 +1,1 @@
-"""What walks the list of steps: each interpreter carries something of its own along."""
+"""Interpreters of the list of steps: forward, gradients, geometry and others."""

@@ -1,4 +1,4 @@
-"""What Linux's control groups leave of the memory: containers are held by them."""
+"""Memory limits of Linux control groups, which containers use."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -6,11 +6,11 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 _UNLIMITED = 1 << 60
-"""Version 1 writes "no limit" as a number about as large as there is."""
+"""Version 1 writes "no limit" as a number about this large."""
 
 
 class _Files(NamedTuple):
-    """The names that one version gives to a group's limit, its use, and what can be let go of."""
+    """File names of a version for limit, usage, and reclaimable cache."""
 
     limit: str
     used: str
@@ -22,17 +22,17 @@ _VERSION_2 = _Files("memory.max", "memory.current", "inactive_file")
 
 
 def free_in_groups(root: Path = Path("/")) -> int | None:
-    """Bytes that the tightest of the groups that this process is in still allows.
+    """Bytes left in the tightest control group of this process.
 
-    Groups are nested, and every one of them counts. None: there is no limit, or no such thing.
-    ``root`` is where ``proc`` lies.
+    Groups are nested, and all of them apply. None: there is no limit, or no control groups.
+    ``root`` is the folder of ``proc``.
     """
     found = [_free(folder, files) for folder, files in _groups(root)]
     return min((one for one in found if one is not None), default=None)
 
 
 def _groups(root: Path) -> Iterator[tuple[Path, _Files]]:
-    """The folder of every group that limits this process, from the innermost outwards."""
+    """The folders of all groups that limit this process, innermost first."""
     with suppress(OSError, ValueError):
         own: dict[str, str] = {}
         for line in (root / "proc/self/cgroup").read_text().splitlines():
@@ -54,20 +54,20 @@ def _groups(root: Path) -> Iterator[tuple[Path, _Files]]:
 
 
 def _upwards(path: str, mounted: str) -> list[str]:
-    """A group and all around it, as paths below the mount, which shows ``mounted`` and below."""
+    """A group and all its parents, as paths below the mount of ``mounted``."""
     inside = PurePosixPath(path)
-    # In a container the group may be named as the machine names it, outside what is mounted.
+    # In a container, the group may have its name on the host, outside the mount.
     if inside.is_relative_to(mounted):
         inside = inside.relative_to(mounted)
     return [str(one).lstrip("/") for one in (inside, *inside.parents)]
 
 
 def _free(folder: Path, files: _Files) -> int | None:
-    """What a group leaves; None where it has no limit or does not exist here."""
+    """Bytes left in a group; None if it has no limit or does not exist."""
     try:
         limit = int((folder / files.limit).read_text())
         used = int((folder / files.used).read_text())
-    except (OSError, ValueError):  # "max" is no number
+    except (OSError, ValueError):  # "max" is not a number
         return None
     if limit >= _UNLIMITED:
         return None

@@ -1,4 +1,4 @@
-"""Running a network: programs compiled once, fed in batches that fit into memory."""
+"""Running a network: programs, compiled once, on batches that fit into memory."""
 
 import copy
 import threading
@@ -23,33 +23,33 @@ from optogram.interpreters.turns import SHORT, turn
 from optogram.progress import Progress, silent
 
 _KEPT = 64
-"""Compiled programs and measured sizes kept, so that nothing grows with the photos explained."""
+"""Number of cached programs and geometries, so that memory does not grow with image sizes."""
 
 
 class Computation:
-    """A graph that can be run. What every method computes with.
+    """A graph that can be run; the base of Network.
 
     Parameters
     ----------
     graph : Graph
-        With one input (N, H, W, C) and one output.
+        The list of steps, with one input (N, H, W, C) and one output.
     name : str
-        What the network is called in errors.
+        Name of the network in error messages.
     variables : sequence of keras.Variable
-        Those of the model.
+        Variables of the model.
 
     Attributes
     ----------
     graph : Graph
-        As handed in, and behind it what scores are read from.
+        The graph, extended by the steps for scores.
     name : str
-        As handed in.
+        Name of the network.
     head : Head
-        How the network ends.
+        How scores and probabilities are read.
     variables : tuple of keras.Variable
-        As handed in, and behind them what else the steps read.
+        Variables of the model, followed by others that the steps read.
     backend : module
-        What computes, under the contract of ``optogram.backend``.
+        The backend, see ``optogram.backend``.
     """
 
     def __init__(self, graph: Graph, name: str, variables: Sequence[keras.Variable]) -> None:
@@ -66,15 +66,15 @@ class Computation:
     def geometry(
         self, size: tuple[int, int], wanted: Sequence[Output] | None = None
     ) -> dict[int, Geometry]:
-        """The geometry of steps for an image of ``size`` (height, width), per example, by index.
+        """Geometry per example of the steps for an image of ``size`` (height, width), by index.
 
-        ``wanted`` limits it to the steps that lead there: up to a convolution, images of sizes go
-        through that the whole network does not take.
+        ``wanted`` limits it to the steps that these outputs depend on. Steps up to a convolution
+        accept sizes that the whole network does not.
 
         Raises
         ------
         InputError
-            If images of that size do not go through a step.
+            If a step does not accept images of that size.
         """
         steps = None if wanted is None else self.graph.ancestors(wanted)
         key = (tuple(size), steps)
@@ -89,16 +89,16 @@ class Computation:
         return found
 
     def shape(self, output: Output, size: tuple[int, int]) -> tuple[int, ...]:
-        """The shape of one example of ``output``, the first output of its step."""
+        """Shape of one example of ``output``, the first output of its step."""
         return tuple(side or 1 for side in self.geometry(size, [output])[output.step].shape[1:])
 
     def bytes_forward(self, size: tuple[int, int], wanted: Sequence[Output]) -> int:
-        """About how many bytes one image takes on the way to ``wanted``.
+        """Approximate number of bytes for one image in a forward pass to ``wanted``.
 
         Raises
         ------
         InputError
-            If it takes more than is free, or does not go through a step.
+            If it is more than the free memory, or a step does not accept the size.
         """
         geometry = self.geometry(size, wanted)
         each = bytes_forward(self.graph, geometry, wanted)
@@ -107,18 +107,18 @@ class Computation:
     def bytes_backward(
         self, size: tuple[int, int], wanted: Sequence[Output], views: int = 1
     ) -> int:
-        """About how many bytes one image takes on the way to ``wanted`` and back again.
+        """Approximate number of bytes for one image in a forward and backward pass.
 
-        Of an image so many ``views`` are fed at a time. Errors are those of `bytes_forward`.
+        So many ``views`` of an image are fed at a time. Raises as `bytes_forward`.
         """
         geometry = self.geometry(size, wanted)
         each = views * bytes_backward(self.graph, geometry, wanted)
         return with_room(each, self.name, self.graph, geometry)
 
     def with_weights(self, arrays: Mapping[int, np.ndarray]) -> Self:
-        """The same network computing with other weights; the model keeps its own.
+        """The same network with other weights; the model keeps its own.
 
-        ``arrays`` stand in for some of `variables`, by their place in that list.
+        ``arrays`` replace some of `variables`, by index.
         """
         other = copy.copy(self)
         other._weights = [
@@ -137,35 +137,35 @@ class Computation:
         progress: Progress = silent,
         beside: int = 0,
     ) -> list[np.ndarray]:
-        """Outputs of steps for prepared images; only the steps that lead there are run.
+        """Outputs of steps for prepared images; only the steps that they depend on are run.
 
         Parameters
         ----------
         x : ndarray of shape (N, H, W, C)
-            In network units.
+            Images in network units.
         wanted : sequence of Output
-            Which outputs.
+            The outputs.
         memory : float or str, optional
             Memory budget, without the arrays returned.
         progress : callable, optional
-            Told of images done.
+            Called with the number of images done.
         beside : int
-            Bytes out of ``memory`` that the caller holds already, such as ``x``.
+            Bytes of ``memory`` already used by the caller, such as for ``x``.
 
         Returns
         -------
         list of ndarray
-            In the order of ``wanted``, each with N examples.
+            Outputs in the order of ``wanted``, each with N examples.
         """
-        x = np.asarray(x)  # batches that remember their photos are fed as mere numbers
+        x = np.asarray(x)  # without the data on photos
         found: list[np.ndarray] = []
         for part, arrays in self.stream(
             lambda part: x[part], len(x), x.shape[1:3], wanted, memory, progress, beside=beside
         ):
-            # Made once and filled: batches put together in the end would be there twice.
+            # Allocated once: concatenating batches at the end would need twice the memory.
             found = found or [np.empty((len(x), *a.shape[1:]), a.dtype) for a in arrays]
             for whole in reversed(found):
-                whole[part] = arrays.pop()  # nothing of a batch is held beside the next one
+                whole[part] = arrays.pop()  # frees a batch before the next one
         return found
 
     def stream(
@@ -179,26 +179,25 @@ class Computation:
         then: Callable[[Any], Any] | None = None,
         beside: int = 0,
     ) -> Iterator[tuple[slice, list[np.ndarray]]]:
-        """`evaluate` for images that are made as they are needed, and results let go as they come.
+        """`evaluate` for images that are made on demand; yields results batch by batch.
 
         Parameters
         ----------
         feed : callable
-            Given a slice of ``range(count)``, returns those images, in network units.
+            Returns the images for a slice of ``range(count)``, in network units.
         count : int
-            How many images there are.
+            Number of images.
         size : (height, width)
-            Of each.
+            Size of each image.
         wanted, memory, progress, beside
             See `evaluate`.
         then : callable, optional
-            Makes less of each output before it leaves the backend: tensor (N, ...) to tensor
-            (N, ...).
+            Reduces each output before it leaves the backend: tensor (N, ...) to tensor (N, ...).
 
         Yields
         ------
         (slice, list of ndarray)
-            Which images, and the outputs for them in the order of ``wanted``.
+            The slice of images, and their outputs in the order of ``wanted``.
         """
         wanted, graph = tuple(wanted), self.graph
 
@@ -230,11 +229,11 @@ class Computation:
         batched: int = 0,
         is_short: bool = False,
     ) -> Any:
-        """Run the program called ``key``, compiled at first use out of what ``build`` returns.
+        """Run the program ``key``, which is compiled from the result of ``build`` on first use.
 
-        Arrays go in, and arrays come out in whatever nesting the program returns. Feed batches of
-        one length, so that it is compiled once. The first ``batched`` arrays are batches. It is
-        compiled at once, and run when it is its turn: see `turn`, also for ``is_short``.
+        Takes and returns arrays, in any nesting that the program returns. Use batches of one
+        length, so that it is compiled once. The first ``batched`` arrays are batches. The program
+        is compiled at once and run in turn: see `turn`, also for ``is_short``.
 
         Raises
         ------
@@ -255,7 +254,7 @@ class Computation:
         tensors: Sequence[Any],
         batched: int,
     ) -> backend.Program:
-        """The program called ``key`` for such ``tensors``: the same in all threads."""
+        """The program ``key`` for ``tensors``, shared by all threads."""
         key = key, self.backend.signature(tensors)
         with self._lock:
             if key not in self._programs:
@@ -266,7 +265,7 @@ class Computation:
             return self._programs[key]
 
     def require_unchanged(self) -> None:
-        """Raise a ModelError if the model is set otherwise than when it was opened."""
+        """Raise a ModelError if the settings of the model have changed since it was opened."""
         change = self._snapshot and self._snapshot.change()
         if change:
             raise ModelError(
@@ -275,22 +274,22 @@ class Computation:
             )
 
     def score_output(self, score: str) -> Output:
-        """Where the scores of classes are read: before ("logit") or after the last activation."""
+        """The outputs with class scores: before ("logit") or after the final activation."""
         if score not in ("logit", "probability"):
             raise InputError(f'score must be "logit" or "probability", not {score!r}.')
         return self.head.logits if score == "logit" else self.head.output
 
     def require_class_scores(self) -> None:
-        """Raise an InputError if the network does not return one score a class."""
+        """Raise an InputError if the network does not return one score per class."""
         if self.head.is_spatial:
             raise InputError(
-                f"{self.name!r} returns an output of shape {self.head.shape}, not one score a "
-                "class: name a target, such as Class(3, region=(top, left, bottom, right)), "
+                f"{self.name!r} returns an output of shape {self.head.shape}, not one score per "
+                "class: give a target, such as Class(3, region=(top, left, bottom, right)), "
                 "Filter(layer, channel) or Neuron(layer, (y, x), channel)."
             )
 
 
 def lengthened(array: np.ndarray, length: int) -> np.ndarray:
-    """``array`` with its last example repeated until there are ``length``."""
+    """``array`` with its last example repeated up to ``length``."""
     missing = length - len(array)
     return np.concatenate([array, np.repeat(array[-1:], missing, axis=0)]) if missing else array

@@ -1,4 +1,4 @@
-"""The forward interpreter: run the steps that are asked for, and no others."""
+"""The forward interpreter: runs only the steps that the wanted outputs depend on."""
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -14,10 +14,10 @@ from optogram.graph.keras_private.copies import own_names
 from optogram.graph.steps import Graph, Output, Step
 
 _LENGTH = 200
-"""How much is quoted of what somebody else's code says."""
+"""Number of characters quoted from the error message of custom code."""
 
 Tensors = Mapping[Output, Any]
-"""Outputs that are there, by their place in the graph."""
+"""Computed outputs, by their place in the graph."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,11 @@ class Turn:
     Attributes
     ----------
     index : int
-        Of the step.
+        Index of the step.
     run : callable
-        Given the tensors that are there, those that the step reads among them, returns a list of
-        its outputs; None for the step that is fed.
+        Returns the list of its outputs, given the available tensors; None for the input step.
     made : tuple of Output
-        The places of those outputs.
+        The outputs of the step.
     unneeded : tuple of Output
         The outputs that no later step reads.
     """
@@ -45,16 +44,16 @@ class Turn:
 
 @dataclass(frozen=True)
 class Schedule:
-    """How a graph is run up to some outputs: made once by `schedule`, run for each batch.
+    """The steps to run for some outputs: made once by `schedule`, run for each batch.
 
     Attributes
     ----------
     graph : Graph
-        With one input.
+        The graph, with one input.
     wanted : tuple of Output
-        What is asked for.
+        The outputs to compute.
     turns : tuple of Turn
-        The steps that they depend on, in order.
+        The necessary steps, in order.
     """
 
     graph: Graph
@@ -70,26 +69,26 @@ class Schedule:
     ) -> list[Any]:
         """The outputs wanted for the input ``x``.
 
-        Tensors are let go as soon as no later step reads them.
+        Tensors are released as soon as no later step reads them.
 
         Parameters
         ----------
         x : tensor of shape (N, H, W, C)
-            What is fed, in network units.
+            The images, in network units.
         add : mapping of int to tensor, optional
-            Added to the first output of the step with that index: the perturbed forward pass. The
-            gradient with respect to such a zero is the gradient at that step, whichever way the
-            output is used afterwards.
+            Added to the first output of the step with that index (perturbed forward pass). The
+            gradient with respect to an added zero is the gradient at that step, however the output
+            is used afterwards.
         replace : mapping of int to callable
-            What to put in the place of the output of the step with that index, given what the step
-            read and what it made: the guided forward pass.
+            Replaces the output of the step with that index, given its inputs and its output
+            (guided forward pass).
         known : mapping of Output to tensor
-            The outputs that the schedule was made to start from.
+            The known outputs that the schedule starts from.
 
         Returns
         -------
         list of tensor
-            In the order of ``wanted``.
+            Outputs in the order of ``wanted``.
         """
         add, replace = add or {}, replace or {}
         tensors: dict[Output, Any] = dict(known or {})
@@ -108,10 +107,9 @@ class Schedule:
 
 
 def schedule(graph: Graph, wanted: Sequence[Output], known: Collection[Output] = ()) -> Schedule:
-    """How the outputs ``wanted`` are computed from the image, or from outputs that are ``known``.
+    """A schedule for the outputs ``wanted``, from the image or from outputs that are ``known``.
 
-    Steps that none of ``wanted`` depends on, or that lead only to what is known, are not run. Each
-    step is run by what the backend runs fastest.
+    It contains only the necessary steps, each in its fastest form for the backend.
     """
     indices = sorted(graph.ancestors(wanted, known))
     unneeded = graph.last_uses(indices, keep=wanted)
@@ -132,18 +130,18 @@ def run(
     replace: Mapping[int, Callable[[Any, Any], Any]] | None = None,
     known: Tensors | None = None,
 ) -> list[Any]:
-    """The outputs ``wanted`` for ``x``, for once: a `schedule` made and run."""
+    """The outputs ``wanted`` for ``x``, with a temporary `schedule`."""
     return schedule(graph, wanted, known or ()).run(x, add, replace, known)
 
 
 def fastest(operation: Callable[..., Any]) -> Callable[..., Any]:
-    """What computes the same as ``operation`` and runs fastest on the backend."""
+    """The fastest equivalent of ``operation`` on the backend."""
     faster = backend.current().faster(operation)
     return operation if faster is None else outside_training(faster)
 
 
 def outside_training(run: Callable[[Any], Any]) -> Callable[..., Any]:
-    """``run`` called as a layer is: told whether it trains, which it never does."""
+    """``run``, called as a layer, in inference mode."""
     return partial(_called_as_layer, run)
 
 
@@ -152,14 +150,14 @@ def _called_as_layer(run: Callable[[Any], Any], x: Any, training: bool | None = 
 
 
 def _fed(step: Step, x: Any) -> Any:
-    """What the model makes of ``x`` before its first layer."""
+    """The output of the conversions of ``x`` before the first layer of a model."""
     return keras.ops.cast(x, step.dtypes[0])
 
 
 def runner(step: Step, run: Callable[..., Any] | None = None) -> Callable[[Tensors], list[Any]]:
-    """A function of the tensors that ``step`` reads that returns a list of what it makes.
+    """A function from the tensors that ``step`` reads to the list of its outputs.
 
-    ``run`` stands in for what the step runs.
+    ``run`` replaces the operation of the step.
     """
     if step.passes_on:
         (source,) = step.inputs
@@ -175,11 +173,11 @@ def runner(step: Step, run: Callable[..., Any] | None = None) -> Callable[[Tenso
             made = function(*given, **named)
         except Exception as error:
             if not isinstance(step.operation, keras.Model):
-                raise  # as it is: whoever wrote the layer knows it by that
+                raise  # unchanged, so that the author of the layer recognizes it
             raise ModelError(
-                f"The model {step.name!r} ({step.kind}) has a call() that failed when optogram ran "
-                f"it ({_reason(error)}): write it with layers and keras.ops, on which gradients "
-                "can be had."
+                f"The model {step.name!r} ({step.kind}) has a call() that failed when optogram "
+                f"ran it ({_reason(error)}): write it with layers and keras.ops, which have "
+                "gradients."
             ) from error
         return keras.tree.flatten(made)
 
@@ -187,7 +185,7 @@ def runner(step: Step, run: Callable[..., Any] | None = None) -> Callable[[Tenso
 
 
 def _argument(given: Any) -> Callable[[Tensors], Any]:
-    """A function of tensors that returns an argument of a call, each `Output` in it replaced."""
+    """A function from tensors to an argument of a call, with each `Output` in it replaced."""
     if isinstance(given, Output):
         return lambda tensors: tensors[given]
     if not keras.tree.is_nested(given):
@@ -201,18 +199,18 @@ def _argument(given: Any) -> Callable[[Tensors], Any]:
 
 
 def run_step(step: Step, tensors: Tensors) -> list[Any]:
-    """What ``step`` makes of ``tensors``, those that it reads among them, for once."""
+    """The outputs of ``step`` for ``tensors``, which contain its inputs."""
     return runner(step)(tensors)
 
 
 def passed_on(step: Step, tensor: Any) -> Any:
-    """``tensor`` in the type of what ``step`` makes, which changes nothing else."""
+    """``tensor`` in the dtype of the step output."""
     is_same = keras.backend.standardize_dtype(tensor.dtype) == step.dtypes[0]
     return tensor if is_same else keras.ops.cast(tensor, step.dtypes[0])
 
 
 def _reason(error: Exception) -> str:
-    """What went wrong, in a line: Keras prints it in bold, among the arguments of the call."""
+    """The first meaningful line of an error message of Keras."""
     bold = re.search(r"\x1b\[1m(.*?)\x1b\[0m", str(error), re.DOTALL)
     words = " ".join((bold[1] if bold else str(error)).split())
     return words[:_LENGTH].rstrip(".") or type(error).__name__

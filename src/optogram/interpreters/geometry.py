@@ -1,4 +1,4 @@
-"""The geometry interpreter: shape, receptive field, work and memory of every step."""
+"""The geometry interpreter: shape, receptive field, FLOPs and memory of every step."""
 
 import math
 from collections.abc import Collection, Iterable, Mapping
@@ -16,27 +16,26 @@ from optogram.interpreters import forward
 from optogram.interpreters.receptive_field import ReceptiveField, receptive_field
 
 _MOST_TRIED = 1 << 28
-"""Bytes beyond which a layer is not tried on a shape."""
+"""Layers are not tested on shapes with more bytes than this."""
 
 _BITS_IN_NAME = {"8": 1, "16": 2, "32": 4, "64": 8}
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """What one step makes of one example.
+    """Geometry of a step for one example.
 
     Attributes
     ----------
     shape : tuple
-        Of its first output, batch first; None where it depends on what is fed.
+        Shape of the first output, batch first; None for sizes that depend on the input.
     receptive_field : ReceptiveField
-        Of an element of that output.
+        Receptive field of an element of that output.
     flops : int
-        Floating-point operations, a multiplication and an addition counted as two. What depends
-        on a size that is not known is counted as for one pixel.
+        Floating-point operations; a multiplication and an addition count as two. Unknown sizes
+        count as one pixel.
     memory : int
-        Bytes of its outputs, under the same rule, and of what each token of an attention gives to
-        each other.
+        Bytes of the outputs and of attention scores; unknown sizes count as one pixel.
     """
 
     shape: Shape
@@ -48,21 +47,21 @@ class Geometry:
 def shapes(
     graph: Graph, input_shape: Shape, steps: Collection[int] | None = None
 ) -> dict[int, tuple[Shape, ...]]:
-    """The shape of every output when ``input_shape`` (N, H, W, C) is fed, by the step's index.
+    """The output shapes of every step for ``input_shape`` (N, H, W, C), by index.
 
     Parameters
     ----------
     graph : Graph
-        With one input.
+        The graph, with one input.
     input_shape : tuple
-        Of the images. It need not be the one that the model was built for.
+        Shape of the images, also another one than the model was built for.
     steps : collection of int, optional
-        Which steps, together with all that they depend on; None: every one.
+        Steps to include, with all steps that they depend on. None: all.
 
     Raises
     ------
     InputError
-        If images of that shape do not go through a step.
+        If a step does not accept images of that shape.
     """
     run = range(len(graph.steps)) if steps is None else sorted(steps)
     is_own = input_shape[1:] == graph.steps[graph.inputs[0].step].shape[1:]
@@ -98,16 +97,16 @@ def shapes(
 
 
 def sized(graph: Graph) -> Graph:
-    """The graph with the shapes of all its steps, also where a nested model has left them open.
+    """The graph with known shapes of all steps, also where a nested model left them open.
 
-    A base of keras.applications that takes any size does so inside a network of one input size.
+    For example, a base of keras.applications for any size inside a network with a fixed size.
     """
     sides = graph.steps[graph.inputs[0].step].shape[1:]
     if None in sides or all(None not in shape[1:] for step in graph.steps for shape in step.shapes):
         return graph
     try:
         known = shapes(graph, (None, *sides))
-    except InputError:  # a step that cannot tell shapes beforehand
+    except InputError:  # a step without shape inference
         return graph
     steps = (replace(step, shapes=known[step.index]) for step in graph.steps)
     return replace(graph, steps=tuple(steps))
@@ -118,7 +117,7 @@ def measure(
 ) -> dict[int, Geometry]:
     """The geometry of steps for an input of ``input_shape`` (N, H, W, C), by index, per example.
 
-    Parameters and errors are those of `shapes`.
+    Parameters and errors as in `shapes`.
     """
     all_shapes = shapes(graph, input_shape, steps)
     measured: dict[int, Geometry] = {}
@@ -140,7 +139,7 @@ def measure(
 
 
 def _attention_bytes(step: Step, read: list[Shape]) -> int:
-    """Bytes of the scores between tokens inside a layer; 0 where it has none."""
+    """Bytes of the attention scores inside a layer; 0 for other layers."""
     layer = step.operation
     match layer:
         case keras.layers.MultiHeadAttention():
@@ -156,7 +155,7 @@ def _attention_bytes(step: Step, read: list[Shape]) -> int:
 
 
 def peak_memory(graph: Graph, geometry: Mapping[int, Geometry], wanted: Iterable[Output]) -> int:
-    """Bytes alive at once, at most, in a forward pass of one example up to ``wanted``."""
+    """Peak number of bytes of a forward pass of one example up to ``wanted``."""
     wanted = list(wanted)
     indices = sorted(graph.ancestors(wanted))
     unneeded = graph.last_uses(indices, keep=wanted)
@@ -169,7 +168,7 @@ def peak_memory(graph: Graph, geometry: Mapping[int, Geometry], wanted: Iterable
 
 
 def total_memory(graph: Graph, geometry: Mapping[int, Geometry], wanted: Iterable[Output]) -> int:
-    """Bytes of all that one example makes on the way to ``wanted``, which the way back reads."""
+    """Bytes of all outputs for one example up to ``wanted``, which the backward pass reads."""
     return sum(geometry[index].memory for index in graph.ancestors(wanted))
 
 
@@ -179,7 +178,7 @@ def _specs(
     input_shape: Shape,
     own: Mapping[Output, Shape],
 ) -> list[keras.KerasTensor]:
-    """The symbolic outputs of ``step``; asking for them leaves no trace in the user's graph."""
+    """The symbolic outputs of ``step``, without traces on the user's graph."""
     if step.kind == "InputLayer":
         return [keras.KerasTensor(input_shape, step.dtypes[0])]
     if step.kind == "Constant":
@@ -198,10 +197,10 @@ def _specs(
         kwargs = nodes.shape_arguments(step.shaping, kwargs)
         specs = getattr(step.shaping, "compute_output_spec", step.run)(*args, **kwargs)
         made = keras.tree.flatten(specs)
-        # Older releases of Keras give convolutions nothing to work on, and fail when they run.
+        # Older releases of Keras allow empty inputs of convolutions, which fail when run.
         if any(side is not None and side < 1 for spec in made for side in spec.shape[1:]):
             raise ValueError("nothing is left")
-    # What a layer says of a shape that it cannot take is of any type.
+    # Layers raise exceptions of any type for shapes that they do not accept.
     except Exception as error:
         raise _misfit(step, read, input_shape, own) from error
     _require_fit(step, read, made, input_shape, own)
@@ -209,7 +208,7 @@ def _specs(
 
 
 def _are_declared_wrong(graph: Graph, run: Iterable[int]) -> bool:
-    """Whether Keras declares another shape for what a step passes on, as for random crops."""
+    """Whether Keras declares a wrong shape for an identity step, as for random crops."""
     return any(
         step.passes_on and step.shape != graph.steps[output.step].shapes[output.index]
         for step in map(graph.steps.__getitem__, run)
@@ -220,20 +219,20 @@ def _are_declared_wrong(graph: Graph, run: Iterable[int]) -> bool:
 def _require_fit(
     step: Step, read: list[Any], made: list[Any], input_shape: Shape, own: Mapping[Output, Shape]
 ) -> None:
-    """Raise an InputError where a layer gives a shape to what it fails on when it is run.
+    """Raise an InputError if a layer computes a shape for an input that it fails on when run.
 
-    So do layers that hold numbers for every place of a map.
+    This also covers layers with weights for every position of a map.
     """
     operation = step.operation
     if step.half == "activation":
         operation = nodes.fused_activation(operation)
     is_sure = step.passes_on or isinstance(operation, layer_types.CHECKING_THEIR_INPUT_SHAPE)
-    # Layers that are built when they are first run take their size then.
+    # Layers that are built on their first run get their size then.
     if is_sure or not isinstance(operation, keras.Layer) or not operation.built:
         return
     known = all(None not in tensor.shape[1:] for tensor in read)
     size = sum(_elements(tensor.shape) * dtype_bytes(tensor.dtype) for tensor in (*read, *made))
-    # PyTorch may run it on numbers.
+    # PyTorch may run it on values.
     if not known or size > _MOST_TRIED:
         return
 
@@ -242,7 +241,7 @@ def _require_fit(
 
     try:
         nodes.tried(function, read)
-    # What a layer says of a shape that it cannot take is of any type.
+    # Layers raise exceptions of any type for shapes that they do not accept.
     except Exception as error:
         raise _misfit(step, read, input_shape, own, is_fixed=True) from error
 
@@ -254,28 +253,27 @@ def _misfit(
     own: Mapping[Output, Shape],
     is_fixed: bool = False,
 ) -> InputError:
-    """What to say where ``read`` does not go through ``step``, which may be made for one size."""
+    """The error if ``step`` does not accept ``read``; it may be made for one size."""
     sides, given, takes = (
         "×".join(str(side or "any") for side in input_shape[1:3]),
         tuple(read[0].shape[1:]),
         tuple(own[step.inputs[0]][1:]),
     )
     words = (
-        f"Images of {sides} pixels do not go through the layer {step.name!r}, which would be given "
-        f"{given}"
+        f"The layer {step.name!r} does not accept images of {sides} pixels, it would get {given}"
     )
     is_smaller = any(side < want for side, want in zip(given, takes, strict=True) if side and want)
     if None in takes or (is_smaller and not is_fixed):
-        return InputError(f"{words}: give another size, as a rule a larger one.")
+        return InputError(f"{words}: use another size, usually a larger one.")
     return InputError(
-        f"{words} and takes {takes} alone: give the size that the network was made for."
+        f"{words} and takes only {takes}: use the size that the network was made for."
     )
 
 
 def _check_axes(step: Step, read: list[Any]) -> None:
-    """Raise a ValueError where a layer takes another length along an axis than it would be given.
+    """Raise a ValueError if a layer needs another length along an axis.
 
-    A dense layer computes a shape for any input, and fails when it is run.
+    A dense layer computes a shape for any input, but fails when it is run.
     """
     specs = keras.tree.flatten(getattr(step.shaping, "input_spec", None))
     if len(specs) != len(read):
@@ -291,12 +289,12 @@ def _elements(shape: Shape) -> int:
 
 
 def dtype_bytes(dtype: str) -> int:
-    """Bytes that one number takes, from the name of its type."""
+    """Bytes per number of a dtype."""
     return next((size for bits, size in _BITS_IN_NAME.items() if dtype.endswith(bits)), 1)
 
 
 def _flops(step: Step, read: list[Shape], made: Shape) -> int:
-    """Floating-point operations for one example; 0 for what only moves numbers around."""
+    """Floating-point operations for one example; 0 for steps that only move numbers."""
     layer, out = step.operation, _elements(made)
     if not read or step.kind in ("Cast", "Constant", "Reshape") or isinstance(layer, Returned):
         return 0

@@ -1,4 +1,4 @@
-"""How scores change with an image or with a layer: one forward pass for all scores of an image."""
+"""Gradients of scores with respect to an image or a layer; one forward pass for all scores."""
 
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -20,7 +20,7 @@ from optogram.progress import Progress, silent
 _SMALLEST = np.finfo(np.float32).tiny
 
 Weights = Mapping[Output, np.ndarray]
-"""For each output that scores depend on, an array (T, N, ...) or (T, 1, ...).
+"""An array (T, N, ...) or (T, 1, ...) for each output that scores depend on.
 
 Score t of image n is Σ output[n] · weights[t, n] over all outputs and their elements; the rest of
 the array broadcasts to one example of the output.
@@ -29,21 +29,20 @@ the array broadcasts to one example of the output.
 
 @dataclass(frozen=True)
 class Gradients:
-    """T scores of N images and how they change.
+    """T scores of N images, with their gradients.
 
     Attributes
     ----------
     gradient : ndarray of shape (T, N, H, W, C) or (T, N, h, w, channels)
-        ∂score/∂x, or ∂score/∂(output of the step asked for); or what `then` made of it.
+        ∂score/∂x, or ∂score/∂(output of the step), or their reduction by `then`.
     vanished : bool ndarray of shape (T, N)
-        Where ∂score is zero everywhere.
+        Whether the gradient is zero everywhere.
     maps : ndarray of shape (N, ...)
-        What the gradient is taken at: x itself, or that step's output; none are kept where `then`
-        has made something of them.
+        Where the gradient is taken: x, or the output of the step; empty if `then` is given.
     scores : ndarray of shape (T, N)
-        What was explained.
+        The scores.
     outputs : ndarray of shape (N, outputs), or None
-        The logits or probabilities of all classes, where each image's own answer was explained.
+        Logits or probabilities of all classes, if the highest-scoring class was explained.
     """
 
     gradient: np.ndarray
@@ -64,28 +63,28 @@ def gradients(
     progress: Progress = silent,
     then: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
 ) -> Gradients:
-    """The gradients of scores at the image, or at the output of a step.
+    """The gradients of scores with respect to the image, or the output of a step.
 
     Parameters
     ----------
     net : Computation
-        What is run.
+        The network.
     x : ndarray of shape (N, H, W, C)
-        In network units.
+        Images in network units.
     weights : mapping, or None
-        The scores, as `Weights`. None: each image's own highest-scoring class (T is 1); a single
-        sigmoid output counts negative where it says no. The network must have a score a class.
+        The scores, as `Weights`. None: the highest-scoring class of each image (T is 1); a single
+        sigmoid output counts negative below 0.5. Needs a network with one score per class.
     at : Output, optional
-        The step whose output is perturbed, first output only; None: the image.
+        First output of a step. None: the image.
     score : {"logit", "probability"}
-        What each image's own answer is chosen and scored by.
+        Score of the highest-scoring class.
     rectifiers : collection of int
-        The indices of steps that become guided.
+        Indices of the steps that are guided.
     memory, progress
         See `Computation.evaluate`.
     then : callable, optional
-        Makes less of the gradients (t, n, ...) at a step and its maps (n, ...) as they come:
-        (t, n, ...). All of them together may be far more than ``memory``.
+        Reduces gradients (t, n, ...) at a step and its maps (n, ...), batch by batch, to
+        (t, n, ...), because all gradients together may exceed ``memory``.
 
     Returns
     -------
@@ -96,7 +95,7 @@ def gradients(
     layouts = tuple(map(layout_of, given))
     wanted = scored if at is None else (*scored, at)
 
-    # Programs are kept: they shall hold no more than these.
+    # Programs are cached and must not hold more than these.
     graph, head, gradient = net.graph, net.head, net.backend.gradient
     replace = dict.fromkeys(rectifiers, partial(guided, net.backend.pass_positive))
 
@@ -117,7 +116,7 @@ def gradients(
         return gradient(function)
 
     size = x.shape[1:3]
-    net.bytes_backward(size, wanted)  # raises where there is no room, before any is taken
+    net.bytes_backward(size, wanted)  # raises if there is not enough memory
     shape = x.shape[1:] if at is None else net.shape(at, size)
     rows = len(given[0]) if given else 1
     found: np.ndarray | None = None
@@ -159,9 +158,9 @@ def gradients(
 
 
 def _is_nothing(gradient: np.ndarray) -> bool:
-    """Whether a gradient is zero everywhere, as far as float32 can tell."""
+    """Whether a gradient is zero everywhere, within float32."""
     low, high = gradient.min(), gradient.max()
-    return bool(max(-low, high) < _SMALLEST)  # False where one of them is NaN
+    return bool(max(-low, high) < _SMALLEST)  # False for NaN
 
 
 def summed_gradient(
@@ -173,19 +172,19 @@ def summed_gradient(
     memory: float | str | None = None,
     progress: Progress = silent,
 ) -> np.ndarray:
-    """Σₙ shareₙ · ∂S/∂x at x + offsetₙ: gradients at many copies of one image, none of them kept.
+    """Σₙ shareₙ · ∂S/∂x at x + offsetₙ: a weighted sum of gradients at altered copies of an image.
 
     Parameters
     ----------
     net : Computation
-        What is run.
+        The network.
     x : ndarray of shape (1, H, W, C)
-        In network units.
+        Images in network units.
     offsets : callable
-        Given a slice of ``range(len(shares))``, returns what is added to the image, (n, H, W, C).
-        Slices come in order, from the start again for each group of scores.
+        Returns the offsets (n, H, W, C) for a slice of ``range(len(shares))``. Slices are in
+        order, and start again for each group of scores.
     shares : ndarray of shape (copies,)
-        How much each copy counts.
+        Weight of each copy.
     weights : mapping
         The scores, arrays (T, 1, ...) as in `Weights`.
     memory, progress
@@ -213,7 +212,7 @@ def summed_gradient(
     key = ("summed gradient", scored, layouts, rows == 1)
     total = 0
     for some, part, length in _chunks(rows, count, size, net, scored, memory):
-        # Copies that only fill up the batch count nothing.
+        # Copies that pad the batch have weight 0.
         counted = np.zeros(length[1], np.float32)
         counted[: part.stop - part.start] = shares[part]
         fed = [x, lengthened(offsets(part), length[1]), counted]
@@ -231,7 +230,7 @@ _OWN: Layout = (True, ())
 
 
 def layout_of(weights: np.ndarray) -> Layout:
-    """Whether each image has weights of its own, and which axes of an output share one weight."""
+    """Whether each image has its own weights, and the axes of an output that share one weight."""
     return weights.shape[1] > 1, tuple(
         axis - 1 for axis in range(2, weights.ndim) if weights.shape[axis] == 1
     )
@@ -246,7 +245,7 @@ def weighted(tensor: Any, weights: Any, layout: Layout) -> Any:
     if is_own:
         products = tensor[None] * weights
         return keras.ops.sum(products, axis=tuple(range(2, len(products.shape))))
-    # As matrices: the products of every score with every element would fill the memory.
+    # As matrices: all products of scores and elements would fill the memory.
     tensor, weights = (keras.ops.reshape(a, (keras.ops.shape(a)[0], -1)) for a in (tensor, weights))
     return keras.ops.matmul(weights, keras.ops.transpose(tensor))
 
@@ -259,12 +258,12 @@ def _chunks(
     wanted: Sequence[Output],
     memory: float | str | None,
 ) -> Iterator[tuple[slice, slice, tuple[int, int]]]:
-    """Which scores and which images go together, and how many of both every batch is filled up to.
+    """Slices of scores and of images, and the batch sizes for padding.
 
-    As many scores as fit beside one image, then as many images as fit with those.
+    As many scores as fit with one image, then as many images as fit with these.
     """
     each = net.bytes_backward(size, wanted)
-    # On the way back a score holds what is alive at once; the maps of the way there are shared.
+    # In the backward pass, each score needs its own memory; forward maps are shared.
     row = net.bytes_forward(size, wanted)
     fit = min(LARGEST_BATCH, 1 + max(0, allowance(memory) - each) // max(1, row))
     together = math.ceil(rows / math.ceil(rows / fit))
@@ -278,7 +277,7 @@ def _chunks(
 
 
 def _cut(weights: np.ndarray, some: slice, part: slice, length: tuple[int, int]) -> np.ndarray:
-    """The weights of one batch, filled up."""
+    """The weights of one batch, padded."""
     chosen = lengthened(weights[some], length[0])
     if weights.shape[1] == 1:
         return chosen

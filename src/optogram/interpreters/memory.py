@@ -1,4 +1,4 @@
-"""How much memory a call may take, and how many examples it may hold at a time."""
+"""Memory budgets, and batches that fit into them."""
 
 import math
 import re
@@ -16,11 +16,11 @@ from optogram.interpreters.cgroups import free_in_groups
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 LARGEST_BATCH = 32
-"""Beyond this no backend gains speed on a processor."""
+"""Larger batches are not faster on any backend on a CPU."""
 
 
 class _Ledger:
-    """What the calls that run in this process have taken for themselves."""
+    """Memory reserved by the calls that run in this process."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -29,7 +29,7 @@ class _Ledger:
 
     @contextmanager
     def taking(self, amount: int) -> Iterator[None]:
-        """Run the block with so many bytes taken."""
+        """Reserve so many bytes during the block."""
         with self._lock:
             number = next(self._numbers)
             self._taken[number] = threading.get_ident(), amount
@@ -40,7 +40,7 @@ class _Ledger:
                 del self._taken[number]
 
     def of_others(self) -> int:
-        """Bytes that other threads have taken."""
+        """Bytes reserved by other threads."""
         me = threading.get_ident()
         with self._lock:
             return sum(amount for thread, amount in self._taken.values() if thread != me)
@@ -51,9 +51,9 @@ taking = _LEDGER.taking
 
 
 def free() -> int:
-    """Bytes that can be had now, on the machine and where the backend computes.
+    """Free bytes, on the machine and on the device of the backend.
 
-    As much as the limits of the control groups that the process is in leave of it.
+    Limits of control groups are taken into account.
     """
     places = (
         psutil.virtual_memory().available,
@@ -64,13 +64,13 @@ def free() -> int:
 
 
 def allowance(memory: int | float | str | None) -> int:
-    """``memory`` in bytes.
+    """A memory budget in bytes.
 
     Parameters
     ----------
     memory : int, float, str or None
-        Bytes, or a text like ``"2GB"`` or ``"500 MB"``; None: a quarter of what is free now, less
-        what calls in other threads have taken, so that all of them share one quarter.
+        Bytes, or a text such as ``"2GB"`` or ``"500 MB"``. None: a quarter of the free memory,
+        minus the memory reserved by other threads, so that all threads share this quarter.
 
     Raises
     ------
@@ -85,12 +85,12 @@ def allowance(memory: int | float | str | None) -> int:
     else:
         amount = as_float(memory) or 0.0
     if not (math.isfinite(amount) and amount >= 1):
-        raise InputError(f'memory must be bytes or a text like "2GB", not {memory!r}.')
+        raise InputError(f'memory must be in bytes, or a text such as "2GB", not {memory!r}.')
     return int(amount)
 
 
 def in_words(amount: int) -> str:
-    """Bytes as a person reads them: "36.9 GB"."""
+    """Bytes as text: "36.9 GB"."""
     unit, size = next(
         (u, s)
         for u, s in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
@@ -102,11 +102,11 @@ def in_words(amount: int) -> str:
 def batches(
     count: int, bytes_each: int, memory: int | float | str | None, beside: int = 0
 ) -> Iterator[slice]:
-    """Slices that cover ``count`` examples, all of one length but for the last.
+    """Slices that cover ``count`` examples, all of one length except the last.
 
-    As many at a time as fit into ``memory`` beside what is there already, at least one; the work is
-    spread evenly, so that a last batch filled up to the common length wastes little. What a batch
-    takes is held until the last one is done.
+    As many at a time as fit into ``memory`` besides existing arrays, at least one. Lengths are
+    nearly equal, so that padding the last batch wastes little. The memory of a batch stays reserved
+    until the last batch is done.
     """
     room = allowance(memory) - beside
     fit = max(1, min(LARGEST_BATCH, room // max(1, bytes_each)))

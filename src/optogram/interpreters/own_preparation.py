@@ -1,8 +1,8 @@
-"""How a network prepares its images itself, before its first weights: told by what that does.
+"""Detects preprocessing inside a network, before its first weights, by running it.
 
-Whatever stands there is run on plain pictures: layers, operations on symbolic tensors, somebody
-else's code, in nested models too. Steps that hand pixels on as they are, or only move them
-(augmentation, which does nothing outside training, resizing, padding), are no preparation.
+The steps before the first weights are run on test images: layers, operations on symbolic tensors,
+custom code, also in nested models. Steps that pass pixels on or only move them (augmentation, which
+is inactive outside training, resizing, padding) are not preprocessing.
 """
 
 from collections.abc import Sequence
@@ -21,35 +21,35 @@ from optogram.pictures.preparation import Preparation
 _SIDE = 64
 _GRAYS = (0.0, 64.0, 128.0, 255.0)
 _UNNOTICED = 2.0
-"""Gray levels that arithmetic on pixels of 0…255 may be off and still change no units."""
+"""Rounding errors in gray levels 0…255 that do not count as a change of units."""
 _SMALL, _SAME = 0.2, 1.2
-"""What a gray level becomes at most, where 0…255 are brought to small numbers or are kept."""
+"""Largest result for pixels 0…255 that are converted to small numbers."""
 _MEAN = 16.0
-"""Of a mean of pixels in 0…255, which is subtracted from them."""
+"""Smallest mean that counts as subtracted from pixels 0…255."""
 _APART = 1e-3
-"""How far grays stay from each other at least, as a share of the largest distance."""
+"""Least distance between gray levels, as a fraction of the largest distance."""
 _LISTED = 3
 _COLORS, _RANK_OF_IMAGES = 3, 4
 
 
 @dataclass(frozen=True)
 class OwnPreparation:
-    """What a network does to its images before its first weights.
+    """Preprocessing inside a network, before its first weights.
 
     Attributes
     ----------
     steps : frozenset of int
-        The indices of all steps up to there.
+        Indices of all steps of the preprocessing.
     names : tuple of str
-        Those of them that change something.
+        Names of the steps that change something.
     changes_units : bool
-        Whether numbers change, and not only the order of channels.
+        Whether values change, not only the order of channels.
     is_reversed : bool
-        Whether channels are put in reverse order.
+        Whether the order of channels is reversed.
     black, white : float
-        What becomes of 0 and of 255.
+        Results for 0 and for 255.
     is_any : bool
-        Whether the same comes out for an image in 0…1 as for one in 0…255.
+        Whether the result is the same for an image in 0…1 and in 0…255.
     """
 
     steps: frozenset[int]
@@ -62,58 +62,58 @@ class OwnPreparation:
 
     @property
     def takes_pixels(self) -> bool:
-        """Whether it is made for 0…255: it makes numbers small, or subtracts a mean of pixels."""
+        """Whether it is made for 0…255: the results are small, or a mean is subtracted."""
         gain = abs(self.white - self.black) / 255
         return self.changes_units and not gain > (_SAME if abs(self.black) >= _MEAN else _SMALL)
 
     @property
     def default(self) -> str:
-        """The name of the preparation that goes before it, as far as can be told."""
+        """The preprocessing to use before it, if it can be determined."""
         is_for_unit = self.changes_units and not self.takes_pixels and not self.is_any
         return "unit" if is_for_unit else "none"
 
     @property
     def notice(self) -> str | None:
-        """What to know where no preparation was given, and this tells which to take."""
+        """A warning if no preprocessing was given and the default is a guess."""
         if not self.changes_units:
             return (
                 f"The network reverses the channels of its images itself ({self._where}), and no "
-                "preparation was given: pixels are handed to it as they are, 0…255. If it was "
-                "trained on other units, say which with preprocess=…, otherwise predictions will "
-                "be wrong."
+                "preprocessing was given: pixels are passed unchanged, in 0…255. If the network "
+                "was trained on other units, choose them with preprocess=…; otherwise "
+                "predictions will be wrong."
             )
         if self.default == "none":
             return None
         return (
-            f"The network changes the units of its images itself ({self._where}), as fits images "
-            f"in 0…1: 0 and 1 become {self._of(0)} and {self._of(1)}, so pixels are scaled to 0…1 "
-            '("unit"). If it was trained on other units, say which with preprocess=…, otherwise '
-            "predictions will be wrong."
+            f"The network changes the units of its images itself ({self._where}), as for images "
+            f"in 0…1: 0 and 1 become {self._of(0)} and {self._of(1)}, so pixels are scaled to "
+            '0…1 ("unit"). If the network was trained on other units, choose them with '
+            "preprocess=…; otherwise predictions will be wrong."
         )
 
     def mismatch(self, given: Preparation, channels: int) -> str | None:
-        """What is wrong with preparing images as ``given`` before; None: nothing."""
+        """A warning if preprocessing with ``given`` does not fit; None otherwise."""
         black, white = _gray(given, channels, 0), _gray(given, channels, 255)
         is_changed = abs(black) > _UNNOTICED or abs(white - 255) > _UNNOTICED
         if self.takes_pixels and not self.is_any and is_changed:
             return (
-                f"The network prepares its images itself ({self._where}: 0…255 become "
-                f"{self.black:.4g}…{self.white:.4g}), and preprocess={given.name!r} prepares them "
-                "before: prepared twice, predictions are likely wrong; give "
+                f"The network preprocesses its images itself ({self._where}: 0…255 become "
+                f"{self.black:.4g}…{self.white:.4g}), and preprocess={given.name!r} does so "
+                "before: preprocessed twice, predictions are likely wrong; use "
                 'preprocess="none".'
             )
         if self.default == "unit" and max(abs(black), abs(white)) > _MEAN:
             return (
-                f"The network changes the units of its images itself ({self._where}), as fits "
+                f"The network changes the units of its images itself ({self._where}), as for "
                 f"images in 0…1: 0 and 1 become {self._of(0)} and {self._of(1)}. "
-                f"preprocess={given.name!r} hands it {black:.4g}…{white:.4g}: predictions are "
-                'likely wrong; give preprocess="unit".'
+                f"preprocess={given.name!r} gives it {black:.4g}…{white:.4g}: predictions are "
+                'likely wrong; use preprocess="unit".'
             )
         if self.is_reversed and given.is_reversed:
             return (
                 f"The network reverses the channels of its images itself ({self._where}), and "
-                f"preprocess={given.name!r} reverses them before: predictions are likely wrong; "
-                "give a preparation that does not."
+                f"preprocess={given.name!r} also reverses them: predictions are likely wrong; "
+                "choose preprocessing that does not."
             )
         return None
 
@@ -128,9 +128,9 @@ class OwnPreparation:
 
 @no_updates()  # it runs parts of the network
 def own_preparation(graph: Graph) -> OwnPreparation | None:
-    """What the network does to its images before its first weights; None: it takes them as given.
+    """The preprocessing inside the network before its first weights; None if there is none.
 
-    Where some weights read other numbers than others, all must read changed ones.
+    If different weights read different numbers, all must read preprocessed ones.
     """
     image, before = graph.inputs[0], _before_weights(graph)
     ends = {
@@ -164,7 +164,7 @@ def own_preparation(graph: Graph) -> OwnPreparation | None:
 
 
 def _before_weights(graph: Graph) -> frozenset[int]:
-    """The steps that the image goes through before any weights, itself among them."""
+    """The steps before any weights, starting with the input."""
     found = {graph.inputs[0].step}
     for step in graph.steps:
         is_statistics = isinstance(step.operation, keras.layers.Normalization)
@@ -177,7 +177,7 @@ def _before_weights(graph: Graph) -> frozenset[int]:
 
 @dataclass(frozen=True)
 class _Effect:
-    """What plain pictures have become somewhere: the median of each gray, the order of colors."""
+    """Results for test images at an output: the median of each gray, the order of colors."""
 
     levels: tuple[float, ...]
     is_reversed: bool
@@ -185,9 +185,9 @@ class _Effect:
 
     @property
     def changes_units(self) -> bool:
-        """Whether grays are no longer what they were, or no number at all.
+        """Whether gray levels have changed, or are not finite.
 
-        Where some have become one number they were cut, as activations do and no preparation.
+        If several became equal, they were clipped, which activations do, not preprocessing.
         """
         if np.allclose(self.levels, _GRAYS, rtol=0, atol=_UNNOTICED):
             return False
@@ -196,7 +196,7 @@ class _Effect:
 
 
 def _effects(graph: Graph, wanted: Sequence[Output]) -> dict[Output, _Effect]:
-    """What becomes of test pictures at each output in ``wanted``, where it can be run."""
+    """The results for test images at each output in ``wanted`` that can be run."""
     sides = graph.steps[graph.inputs[0].step].shape[1:]
     height, width, channels = (side or _SIDE for side in sides)
     noise = np.random.default_rng(0).uniform(0, 255, (height, width, channels))
@@ -206,8 +206,8 @@ def _effects(graph: Graph, wanted: Sequence[Output]) -> dict[Output, _Effect]:
     if not has_room(graph, graph.ancestors(wanted), len(images), _SIDE):
         return {}
     fed = keras.ops.convert_to_tensor(np.stack(images).astype(np.float32))
-    # Somebody else's code can fail in any way on images that are not its own. What it writes to
-    # variables is let go.
+    # Custom code can raise any exception for test images. Its writes to variables are
+    # discarded.
     try:
         with keras.StatelessScope():
             made = [as_array(tensor) for tensor in forward.run(graph, fed, wanted)]
@@ -218,7 +218,7 @@ def _effects(graph: Graph, wanted: Sequence[Output]) -> dict[Output, _Effect]:
 
 
 def _effect(made: np.ndarray) -> _Effect:
-    """What ``made`` (N, ...) shows that became of the test pictures."""
+    """The results for the test images from ``made`` (N, ...)."""
     grays, colors, (noise, small) = made[: len(_GRAYS)], made[len(_GRAYS) : -2], made[-2:]
     levels = tuple(float(np.median(gray)) for gray in grays)
     is_map = made.ndim == _RANK_OF_IMAGES and made.shape[-1] == len(colors) == _COLORS
@@ -228,5 +228,5 @@ def _effect(made: np.ndarray) -> _Effect:
 
 
 def _gray(given: Preparation, channels: int, level: float) -> float:
-    """What ``given`` makes of a gray, on average over channels."""
+    """The result of ``given`` for a gray level, averaged over channels."""
     return float(given.to_network(np.full((1, 1, channels), level, np.float32)).mean())

@@ -1,4 +1,4 @@
-"""Which elements of the map that it reads each element of a step's map depends on, axis by axis."""
+"""Input elements that each output element of a step depends on, for each axis."""
 
 import math
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from optogram.graph.steps import Returned, Shape, Step
 
 @dataclass(frozen=True)
 class Reach:
-    """What a step's output sees of its input along one axis.
+    """Input window of each output element of a step along one axis.
 
     Output element i reads the input elements j with ``i * stride + first <= j * factor`` and
     ``j * factor <= i * stride + last``. Elements beyond the border are padding.
@@ -21,11 +21,11 @@ class Reach:
     Attributes
     ----------
     first, last : int
-        Where the window of output 0 begins and ends.
+        First and last element of the window of output 0.
     stride : int
-        How far it moves from one output to the next.
+        Step of the window from one output to the next.
     factor : int
-        How many times finer the output is than the input; 1 but for what enlarges.
+        Upsampling factor of the output; 1 for most steps.
     """
 
     first: int = 0
@@ -35,20 +35,20 @@ class Reach:
 
 
 POINT = (Reach(), Reach())
-"""Each element is made of those at its own place."""
+"""Each element depends on the element at the same position."""
 
 
 def reach(step: Step, read: Sequence[Shape], made: Shape) -> tuple[Reach, Reach] | None:
-    """How ``step`` reads its inputs along rows and along columns, all of them alike.
+    """How ``step`` reads its inputs along rows and along columns.
 
-    None where no rule is known: then an element may depend on anything.
+    None if unknown: then an element may depend on anything.
 
     Parameters
     ----------
     step : Step
-        What is done.
+        The step.
     read, made : shapes
-        Of the step's inputs and of its first output, batch first; None where not known.
+        Shapes of the inputs and of the first output, batch first; None if unknown.
     """
     layer = step.operation
     if not read or len(made) != 4 or any(len(shape) != 4 for shape in read):
@@ -80,7 +80,7 @@ def reach(step: Step, read: Sequence[Shape], made: Shape) -> tuple[Reach, Reach]
 def _sliding(
     spans: Sequence[int], strides: Sequence[int], padding: str, read: Shape
 ) -> tuple[Reach, Reach]:
-    """Windows of ``span + 1``; "same" padding puts the smaller half before, as TensorFlow does."""
+    """Windows of ``span + 1``; "same" padding adds the smaller half before, as in TensorFlow."""
 
     def along(axis: int) -> Reach:
         span, stride, size = spans[axis], strides[axis], read[1 + axis]
@@ -96,7 +96,7 @@ def _sliding(
 def _transposed(
     layer: keras.layers.Conv2DTranspose, read: Shape, made: Shape
 ) -> tuple[Reach, Reach]:
-    """Output i takes input j where ``i + cut - j * stride`` falls inside the kernel."""
+    """Output i reads input j if ``i + cut - j * stride`` is inside the kernel."""
     dilations = pair(layer.dilation_rate)
 
     def along(axis: int) -> Reach:
@@ -122,5 +122,5 @@ def _is_pointwise(step: Step) -> bool:
 
 
 def pair(value: int | Sequence[int]) -> Sequence[int]:
-    """(rows, columns) of what Keras keeps as one number or two."""
+    """(rows, columns) of a setting that Keras keeps as one number or two."""
     return (value, value) if isinstance(value, int) else value

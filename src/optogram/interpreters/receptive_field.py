@@ -1,4 +1,4 @@
-"""Which window of the input an element of a feature map can depend on, step by step."""
+"""Receptive fields: the input window that an element of a feature map can depend on."""
 
 import math
 from collections.abc import Sequence
@@ -10,17 +10,17 @@ from optogram.interpreters.reach import Reach, reach
 
 @dataclass(frozen=True)
 class ReceptiveField:
-    """The window of the input that the elements of one feature map see.
+    """The input window that elements of a feature map can depend on.
 
     Element (i, j) sees input rows ``start[0] + i * stride[0]`` to ``end[0] + i * stride[0]``,
-    both included, and columns likewise; what lies beyond the border is padding.
+    both included, and columns likewise; pixels outside the border are padding.
 
     Attributes
     ----------
     start, end : tuple of float
-        First and last (row, column) that element (0, 0) sees, in pixels.
+        First and last (row, column) of the window of element (0, 0), in pixels.
     stride : tuple of float
-        How far the window moves from one element to the next, in pixels.
+        Step of the window from one element to the next, in pixels.
     """
 
     start: tuple[float, float]
@@ -34,12 +34,12 @@ class ReceptiveField:
 
     @property
     def size(self) -> tuple[float, float]:
-        """(height, width) of the window in pixels; ``inf`` where it is the whole input."""
+        """(height, width) of the window in pixels; ``inf`` for the whole input."""
         return (self.end[0] - self.start[0] + 1, self.end[1] - self.start[1] + 1)
 
     @property
     def offset(self) -> tuple[float, float]:
-        """(y, x) of the window's center for element (0, 0), in pixels; 0 for the whole input."""
+        """(y, x) of the center of the window of element (0, 0), in pixels; 0 if whole."""
         if self.is_whole:
             return (0.0, 0.0)
         return ((self.start[0] + self.end[0]) / 2, (self.start[1] + self.end[1]) / 2)
@@ -52,23 +52,23 @@ PIXEL = ReceptiveField((0.0, 0.0), (0.0, 0.0), (1.0, 1.0))
 def receptive_field(
     step: Step, seen: Sequence[ReceptiveField], read: Sequence[Shape], made: Shape
 ) -> ReceptiveField:
-    """The receptive field of what ``step`` makes.
+    """The receptive field of the output of ``step``.
 
-    Where no rule is known for the step the answer is the whole input: never less than the truth.
+    For steps without a rule, it is the whole input, which is never too small.
 
     Parameters
     ----------
     step : Step
-        What is done.
+        The step.
     seen : sequence of ReceptiveField
-        Of the step's inputs.
+        Receptive fields of the inputs.
     read, made : shapes
-        Of the step's inputs and of its output, batch first; None where not known.
+        Shapes of the inputs and of the output, batch first; None if unknown.
     """
     if step.kind == "InputLayer":
         return PIXEL
     reaches = reach(step, read, made)
-    # Inputs that were sampled unlike each other have no window in common that one stride moves.
+    # Inputs with different strides have no common window with one stride.
     if (
         reaches is None
         or any(field.is_whole for field in seen)

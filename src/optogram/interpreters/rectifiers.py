@@ -1,4 +1,4 @@
-"""Rectifiers: which steps guided backpropagation reaches, and what it makes of them."""
+"""Rectifiers, and their gradients in guided backpropagation."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ import numpy as np
 
 from optogram.graph.steps import Graph, Output, Step
 
-# By name, underscores and case aside: one rectifier may be written as a function, a layer, or an
-# operation without public class.
+# By name, ignoring underscores and case: a rectifier can be a function, a layer, or an operation
+# without public class.
 _RECTIFIERS = frozenset(("relu", "relu6", "leakyrelu", "prelu", "threshold", "thresholdedrelu"))
 _SMOOTH_OPERATIONS = frozenset(
     (
@@ -43,15 +43,15 @@ _SMOOTH_OPERATIONS = frozenset(
 
 @dataclass(frozen=True)
 class Rectifiers:
-    """The activations on the way to a score.
+    """The activations that a score depends on.
 
     Attributes
     ----------
     treated : tuple of Step
-        Rectifiers: ReLU, ReLU6, leaky, parametric and thresholded ones, fused into a layer, layers
-        of their own, or operations.
+        Rectifiers: ReLU, ReLU6, leaky, parametric and thresholded, fused into a layer, separate
+        layers, or operations.
     left_alone : tuple of Step
-        Other activations, and layers of other people's making, whose inside is not known.
+        Other activations, and opaque custom layers.
     """
 
     treated: tuple[Step, ...]
@@ -75,7 +75,7 @@ def find_rectifiers(graph: Graph, scored: Iterable[Output]) -> Rectifiers:
 def guided(pass_positive: Callable[[Any], Any], x: Any, rectified: Any) -> Any:
     """``rectified``, computed from ``x``, with the gradient of guided backpropagation.
 
-    It comes back where it is positive and ``x`` is, times the rectifier's own slope there.
+    The gradient passes where it is positive and ``x`` is, times the slope of the rectifier.
     ``pass_positive`` is the backend's.
     """
     kept = keras.ops.where(x > 0, rectified, keras.ops.stop_gradient(rectified))
@@ -85,8 +85,8 @@ def guided(pass_positive: Callable[[Any], Any], x: Any, rectified: Any) -> Any:
 def redirected(share: Any, x: Any, rectified: Any) -> Any:
     """``rectified``, computed from ``x``, with a ``share`` of the gradient where ``x`` is negative.
 
-    Its values stay as they are. After the redirected rectifiers of Lucid (Olah et al. 2017): a unit
-    that is shut finds its way up.
+    Its values are unchanged. As the redirected rectifiers of Lucid (Olah et al. 2017): a unit that
+    is off still gets a gradient.
     """
     ops = keras.ops
     through = ops.where(x < 0, x - ops.stop_gradient(x), ops.zeros_like(x))
@@ -110,7 +110,7 @@ def _is_other_activation(step: Step) -> bool:
 
 
 def _activation_name(step: Step) -> str | None:
-    """What the activation that ``step`` is made of is called; None where it is something else."""
+    """The name of the activation that ``step`` is; None for other steps."""
     operation = step.operation
     if step.half == "pre":
         return None
@@ -126,7 +126,7 @@ def _plain(activation: Any) -> str:
 
 
 def _is_zero(given: Any) -> bool:
-    """Whether an argument is the number zero, or an array of nothing else."""
+    """Whether an argument is 0, or an array of zeros."""
     if given is None or isinstance(given, Output):
         return False
     try:

@@ -1,4 +1,4 @@
-"""What one image takes on its way through a network, and whether there is room for it."""
+"""Memory for one image in a network, and whether it is available."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,26 +9,26 @@ from optogram.interpreters.geometry import Geometry, peak_memory, total_memory
 from optogram.interpreters.memory import free, in_words
 
 WORKSPACE = 3
-"""Backends take about this many times the bytes of the maps alive: copies, padding, workspace."""
+"""Backends need about this multiple of the live maps: copies, padding, workspace."""
 
 _BYTES_TRIED = 16
-"""What is tried out is there as float32, once or twice, and as float64."""
+"""Test tensors exist once or twice as float32, and as float64."""
 
 
 def bytes_forward(graph: Graph, geometry: Mapping[int, Geometry], wanted: Sequence[Output]) -> int:
-    """About how many bytes one image takes on the way to ``wanted``."""
+    """Approximate number of bytes for one image in a forward pass to ``wanted``."""
     return WORKSPACE * peak_memory(graph, geometry, wanted)
 
 
 def bytes_backward(graph: Graph, geometry: Mapping[int, Geometry], wanted: Sequence[Output]) -> int:
-    """About how many bytes one image takes on the way to ``wanted`` and back again."""
+    """Approximate number of bytes for one image in a forward and backward pass."""
     return WORKSPACE * total_memory(graph, geometry, wanted)
 
 
 def has_room(graph: Graph, steps: Iterable[int], examples: int, side: int) -> bool:
-    """Whether so many examples of all that ``steps`` make can be tried out as a network is opened.
+    """Whether there is memory to test so many examples of the outputs of ``steps`` on opening.
 
-    By what the graph declares; ``side`` stands for what it leaves open.
+    Uses the declared shapes; ``side`` replaces unknown sizes.
     """
     numbers = sum(
         math.prod(length or side for length in shape[1:])
@@ -39,14 +39,14 @@ def has_room(graph: Graph, steps: Iterable[int], examples: int, side: int) -> bo
 
 
 def with_room(each: int, name: str, graph: Graph, geometry: Mapping[int, Geometry]) -> int:
-    """``each``, what one image takes in the network called ``name``, where there is as much.
+    """``each``, the bytes for one image in the network ``name``, if so much memory is free.
 
-    At least one image is fed at a time, however little ``memory`` a call may take.
+    At least one image is fed at a time, however small the memory budget is.
 
     Raises
     ------
     InputError
-        If it is more than is free; the sentence names the step that makes most.
+        If it is more than the free memory; the message names the largest step.
     """
     left = free()
     if each <= left:

@@ -1,4 +1,4 @@
-"""Whether a network gives an image one answer: always the same, whatever shares its batch."""
+"""Checks whether outputs for an image are deterministic and independent of the batch."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -16,7 +16,7 @@ from optogram.interpreters import forward
 _NOMINAL_SIDE = 64
 _ROUNDING = 1e-3
 _ROUNDING_OF_HALVES = 3e-2
-"""How far answers to one image may be apart, of the largest number among them."""
+"""Largest difference between outputs for one image, relative to the largest value."""
 
 _RANDOM = (
     "The model's answers are random: one image has another answer each time, and maps of it show "
@@ -32,24 +32,24 @@ _OF_THE_BATCH = (
 def warnings_about_answers(
     graph: Graph, answer: Output, model: keras.Model, variables: Sequence[keras.Variable]
 ) -> tuple[str, ...]:
-    """What the user should know of a network that gives one image several answers.
+    """Warnings about a network whose output for an image varies.
 
-    Where the steps do not prove that it does not, three small batches of noise are run.
+    Unless the steps prove that it does not, three small batches of noise are run.
 
     Parameters
     ----------
     graph : Graph
-        With one input.
+        The graph, with one input.
     answer : Output
-        What is compared.
+        The output to compare.
     model : keras.Model
-        Whose random numbers are drawn anew.
+        The model, for its random generators.
     variables : sequence of keras.Variable
-        All that the steps read.
+        All variables that the steps read.
     """
     if all(_is_steady(graph.steps[index]) for index in graph.ancestors([answer])):
         return ()
-    # Somebody else's code can fail in any way; it will when it is asked for an answer.
+    # Custom code can raise any exception; it will raise it again when it is used.
     with suppress(Exception), layer_modes.seed_states(model) as seeds:
         return _found(graph, answer, seeds, variables)
     return ()
@@ -86,14 +86,14 @@ def _found(
 
     if differ(first, answers([one, one, other], drawn_anew)):
         return (_RANDOM,)
-    # Means, smallest and largest numbers of the batch are all others in this one.
+    # This batch has another mean, minimum and maximum.
     mixed = answers([one, 4 * third - 2, 4 * third - 2], held)
     depends = differ(first[0], first[1]) or differ(first[0], mixed[0])
     return (_OF_THE_BATCH,) if depends else ()
 
 
 def _is_steady(step: Step) -> bool:
-    """Whether the step is known to treat each image by itself, and alike each time."""
+    """Whether the step is known to treat each image separately and deterministically."""
     if not isinstance(step.operation, keras.Operation) or isinstance(step.run, Alone):
         return True  # ours
     if not isinstance(step.operation, keras.Layer):

@@ -1,7 +1,7 @@
-"""Whose program runs: those of many threads take turns between batches, short ones first.
+"""Scheduling of programs of many threads: they take turns between batches, short ones first.
 
-A program fills the processor, or the device, by itself: several at once would only take the memory
-of several, and keep each other waiting.
+A single program uses the whole CPU or device: running several at once would only need more memory
+and make each slower.
 """
 
 import threading

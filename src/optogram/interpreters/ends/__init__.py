@@ -1,1 +1,1 @@
-"""How a network ends: where its scores are read."""
+"""The end of a network: logits, probabilities and classes."""

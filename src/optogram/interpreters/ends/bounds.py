@@ -1,4 +1,4 @@
-"""Which numbers inside a network are without bounds, as far as the graph proves it."""
+"""Proves from the graph which outputs of steps are unbounded."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import keras
 from optogram.graph import layer_types
 from optogram.graph.steps import Graph, Output, Step
 
-# Keras's own steps, by the name of their class or function without underscores.
+# Keras steps, by the name of their class or function, without underscores.
 MOVES = frozenset(
     [
         "flatten",
@@ -53,7 +53,7 @@ _KEEPS_BOUNDS = MOVES.union(
         "zeropadding2d",
     ]
 )
-"""Their result is as large, or as small, as the largest or smallest thing that they read."""
+"""Their output is as large, or as small, as their largest or smallest input."""
 _LARGE_OF_LARGE = frozenset(
     [
         "celu",
@@ -73,12 +73,12 @@ _LARGE_OF_ANY = frozenset(["absolute", "square"])
 _SCALES = frozenset(
     ["batchnormalization", "divide", "multiply", "negative", "rescaling", "subtract", "truedivide"]
 )
-"""Their result is a multiple of what they read, by a number that may be negative."""
+"""Their output is a multiple of their input, with a factor that may be negative."""
 _BOTH = frozenset({"large", "small"})
 
 
 def unbounded(graph: Graph, output: Output) -> frozenset[str]:
-    """Whether ``output`` can be "large" and "small" beyond all bounds, as the graph proves."""
+    """Whether ``output`` can be unbounded above ("large") and below ("small")."""
     step = graph.steps[output.step]
     name = name_of(step)
     if output in graph.inputs or (name == "linear" and _is_weighted_sum(step)):
@@ -97,13 +97,13 @@ def unbounded(graph: Graph, output: Output) -> frozenset[str]:
 
 
 def _is_weighted_sum(step: Step) -> bool:
-    """Whether the step is a dense layer or a convolution, without its activation."""
+    """Whether the step is a dense layer or a convolution, without activation."""
     layer = step.operation
     return isinstance(layer, layer_types.DENSE) or "Conv" in type(layer).__name__
 
 
 def name_of(step: Step) -> str:
-    """What the step does, in Keras's word; "" where it is not Keras's own."""
+    """The Keras name of the step's operation; "" for operations outside Keras."""
     does: Any = step.operation
     if step.half == "pre" or (step.half == "" and _is_weighted_sum(step)):
         return "linear" if type(does).__module__.startswith("keras.") else ""

@@ -1,4 +1,4 @@
-"""How a network ends: where its logits and probabilities are, and how many classes it names."""
+"""The head of a network: its logits, probabilities and number of classes."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -15,28 +15,28 @@ from optogram.interpreters.ends.proof import Ending, proven, sigmoid, softmax
 
 _RANK_OF_SCORES = 2
 _LEAST = 1e-30
-"""Probabilities below it are taken for it: the logarithm of 0 is infinite."""
+"""Smaller probabilities are replaced by this one, because log 0 is infinite."""
 LEAST_LOGIT = float(np.log(_LEAST))
-"""The logarithm that stands for that of a probability of 0."""
+"""The logarithm that replaces log 0."""
 
 
 @dataclass(frozen=True)
 class Head:
-    """The end of a network.
+    """The head of a network.
 
     Attributes
     ----------
     kind : {"softmax", "sigmoid", "linear"}
-        The activation that the network ends with.
+        The final activation.
     logits : Output
-        What goes into that activation; the output itself for a linear head.
+        The input of that activation; the output itself for a linear head.
     output : Output
-        What the network returns.
+        The output of the network.
     shape : tuple
-        Of the output, batch first.
+        Shape of the output, batch first.
     is_hidden : bool
-        Whether no softmax or sigmoid can be looked through, and logits are logarithms of the
-        probabilities (log-odds where each is of its own).
+        Whether no softmax or sigmoid was found, so that logits are logarithms of probabilities
+        (log-odds for independent classes).
     """
 
     kind: str
@@ -47,12 +47,12 @@ class Head:
 
     @property
     def is_spatial(self) -> bool:
-        """Whether the output is a map and not one vector an image, as in segmentation."""
+        """Whether the output is a map, not one vector per image, as in segmentation."""
         return len(self.shape) != 2
 
     @property
     def outputs(self) -> int:
-        """The length of the output vector (or its number of channels)."""
+        """Length of the output vector, or number of output channels."""
         return self.shape[-1] or 0
 
     @property
@@ -62,13 +62,13 @@ class Head:
 
     @property
     def classes(self) -> int:
-        """How many classes the network tells apart."""
+        """Number of classes."""
         return 2 if self.is_binary else self.outputs
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
         """The probability of each class, (..., classes), from logits (..., outputs).
 
-        Several linear outputs are taken for logits of a softmax; a single one is returned as it is.
+        Several linear outputs are treated as logits of a softmax; a single one is returned as is.
         """
         logits = logits.astype(np.float64)
         if self.kind == "sigmoid":
@@ -79,10 +79,10 @@ class Head:
         return logits if self.kind == "linear" and self.outputs == 1 else softmax(logits)
 
     def winning_weights(self, outputs: np.ndarray, score: str = "logit") -> np.ndarray:
-        """For each row of ``outputs``, the weights (N, outputs) that pick its own answer.
+        """Weights (N, outputs) that select the predicted class of each row of ``outputs``.
 
-        ``score`` says whether the outputs are logits or probabilities. A single sigmoid output
-        counts negative where it says no.
+        ``score``: whether the outputs are logits or probabilities. A single sigmoid output counts
+        negative below 0.5.
         """
         if self.outputs > 1:
             return np.eye(self.outputs, dtype=np.float32)[outputs.argmax(axis=1)]
@@ -102,12 +102,12 @@ class Head:
 
 @no_updates()  # it runs parts of the network
 def find_head(graph: Graph, variables: Sequence[keras.Variable]) -> tuple[Graph, Head]:
-    """The head of a network with one output, and the graph with all that its scores are read from.
+    """The head of a network with one output, and the graph extended by steps for scores.
 
-    What the graph proves is taken (`proven`); of other ends the outputs on test images tell what
-    they are (`kind_of_outputs`). Where those are probabilities a step takes their logarithms:
-    logits but for a number that is the same for all classes of an image. Class scores on maps of
-    1×1 get a step that drops those axes.
+    If the graph proves what the end is, that is used (`proven`); otherwise the outputs on test
+    images decide (`kind_of_outputs`). For probabilities without logits, a step computes their
+    logarithms, which equal logits up to a constant per image. For class scores on 1×1 maps, a step
+    drops these axes.
     """
     graph, output = _flat(graph, graph.outputs[0])
     shape = graph.steps[output.step].shapes[output.index]
@@ -124,19 +124,19 @@ def find_head(graph: Graph, variables: Sequence[keras.Variable]) -> tuple[Graph,
 
 
 def logits_warning(head: Head) -> str:
-    """What the user should know of a head that `is_hidden`."""
+    """A warning about a head that `is_hidden`."""
     sums, explained = " and add up to 1", "the logarithm of the probability"
     if head.kind == "sigmoid":
         sums, explained = "", "the log-odds of the probability, log p − log(1 − p)"
     return (
-        f"The network's outputs lie in 0…1{sums}, so they are taken for probabilities; no softmax "
-        "or sigmoid was found that makes them out of logits. In place of a logit, "
-        f'score="logit" explains {explained}.'
+        f"Outputs of the network are in 0…1{sums}, so they are treated as probabilities; no "
+        'softmax or sigmoid was found that computes them from logits. score="logit" explains '
+        f"{explained} instead of a logit."
     )
 
 
 def _flat(graph: Graph, output: Output) -> tuple[Graph, Output]:
-    """The graph with scores (N, 1, 1, C) as (N, C), where they are that: one axis is not 1."""
+    """The graph with scores (N, 1, 1, C) as (N, C), if they have that shape: one axis is not 1."""
     sides = graph.steps[output.step].shapes[output.index][1:]
     ones = [axis for axis, side in enumerate(sides, 1) if side == 1]
     if len(sides) < _RANK_OF_SCORES or None in sides or len(ones) < len(sides) - 1:
@@ -146,7 +146,7 @@ def _flat(graph: Graph, output: Output) -> tuple[Graph, Output]:
 
 
 def _moved(graph: Graph, ending: Ending) -> tuple[Graph, Output]:
-    """The graph with logits taken through the steps that move elements behind the activation."""
+    """The graph with logits passed through the steps that move elements after the activation."""
     steps, logits = list(graph.steps), ending.logits
     for step in ending.moves:
         taken = _reading(step, logits)
@@ -157,7 +157,7 @@ def _moved(graph: Graph, ending: Ending) -> tuple[Graph, Output]:
 
 
 def _reading(step: Step, output: Output) -> Step:
-    """The step reading ``output`` in place of the one tensor that it reads."""
+    """The step, reading ``output`` instead of its only input."""
     args, kwargs = keras.tree.map_structure(
         lambda leaf: output if isinstance(leaf, Output) else leaf, (step.args, dict(step.kwargs))
     )
@@ -167,7 +167,7 @@ def _reading(step: Step, output: Output) -> Step:
 def _appended(
     graph: Graph, output: Output, what: str, run: Callable[[Any], Any]
 ) -> tuple[Graph, Output]:
-    """The graph with one more step, ``run`` on ``output``, and what that makes."""
+    """The graph with one more step, ``run`` on ``output``, and the output of that step."""
     read = graph.steps[output.step]
     with own_names():
         made = run(keras.KerasTensor(read.shapes[output.index], read.dtypes[output.index]))
@@ -195,5 +195,5 @@ def _log_odds(probabilities: Any) -> Any:
 
 
 def _threshold(score: str) -> float:
-    """Where a sigmoid output turns from no to yes."""
+    """The threshold of a sigmoid output between no and yes."""
     return 0.0 if score == "logit" else 0.5

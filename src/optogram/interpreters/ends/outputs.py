@@ -1,7 +1,7 @@
-"""What the numbers that a network returns are, told by those that it returns.
+"""Classifies the outputs of a network by their values on test images.
 
-For ends of which the graph proves nothing: averages of softmaxes, activations with bounds of their
-own, somebody else's code.
+For ends that the graph does not prove: averages of softmaxes, custom bounded activations, custom
+code.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,25 +22,24 @@ from optogram.interpreters.memory import free
 from optogram.interpreters.room import bytes_forward
 
 _SIDES = (64, 224, 331)
-"""What images of a network that takes any size are made; the first that goes through it."""
+"""Sizes of test images for a network of any size; the first accepted one is used."""
 _BEYOND = {"float16": 1e-3, "bfloat16": 1e-2}
-"""How far rounding lets a probability be outside 0…1."""
+"""Tolerance of probabilities outside 0…1."""
 _ROUNDING = {"float16": 1e-2, "bfloat16": 5e-2}
-"""How far it lets those of an image be from adding up to 1."""
+"""Tolerance of the sum of probabilities."""
 _PAIR = 2
-"""How many test images are fed at a time."""
+"""Number of test images per batch."""
 _LARGE, _FAR = 1000, 0.2
-"""Both, for images of larger numbers than 1000, whose sums are rounded more."""
+"""Both tolerances for images with values over 1000, whose sums have larger rounding errors."""
 
 
 def kind_of_outputs(graph: Graph, output: Output, variables: Sequence[keras.Variable]) -> str:
-    """What ``output`` (N, ..., C) is: "softmax", "sigmoid" or "linear".
+    """Kind of ``output`` (N, ..., C): "softmax", "sigmoid" or "linear".
 
-    Probabilities are within 0…1 whatever the network is fed; those of one softmax also add up to 1.
-    Asked first is what is behind the last weights, with random numbers in place of what those make.
-    Where that is somebody else's code too, the network is run on test images: noise, plain and
-    smooth pictures in 0…1 and in 0…255, and noise of both signs up to 50,000. A number without
-    bounds leaves 0…1 for some of these, however small it is for photos.
+    Probabilities are in 0…1 for any input; those of a softmax also add up to 1. First, the steps
+    after the last weights are run on random numbers. If they include custom code, the network is
+    run on test images: noise, plain and smooth images in 0…1 and in 0…255, and signed noise up to
+    50,000. Unbounded outputs leave 0…1 for some of these, however small they are for photos.
     """
     step = graph.steps[output.step]
     seen = _Seen(step.dtypes[output.index], step.shapes[output.index][-1])
@@ -60,15 +59,15 @@ def kind_of_outputs(graph: Graph, output: Output, variables: Sequence[keras.Vari
 
 
 def _made_of(graph: Graph, output: Output, given: Mapping[Output, Any]) -> np.ndarray | None:
-    """What ``output`` is with other tensors in the place of some; None where that fails."""
-    # As code can in any way on numbers that are not the network's own. What it writes is let go.
+    """Kind of ``output`` when some tensors are replaced; None if that fails."""
+    # Custom code can raise any exception for test numbers. Its writes are discarded.
     with suppress(Exception), keras.StatelessScope():
         return as_array(forward.run(graph, None, [output], known=given)[0])
     return None
 
 
 def _weighted(graph: Graph, output: Output) -> list[Output]:
-    """What the last weights make, of which the steps behind them make ``output``."""
+    """The outputs of the last weights, from which later steps compute ``output``."""
     found, waiting = set[Output](), {output}
     while waiting:
         output = waiting.pop()
@@ -81,7 +80,7 @@ def _weighted(graph: Graph, output: Output) -> list[Output]:
 
 
 class _Seen:
-    """What is known of outputs, of those that were seen."""
+    """Properties of the outputs seen so far."""
 
     def __init__(self, dtype: str, classes: int | None) -> None:
         self.dtype, self.classes = dtype, classes
@@ -89,7 +88,7 @@ class _Seen:
         self._lowest, self._highest = np.inf, -np.inf
 
     def add(self, answers: np.ndarray, is_large: bool = False) -> None:
-        """Take in outputs (N, ..., C), those for images of large numbers with some allowance."""
+        """Add outputs (N, ..., C), with larger tolerances for images with large values."""
         answers = answers[np.isfinite(answers).reshape(len(answers), -1).all(axis=1)]
         if not answers.size:
             return
@@ -102,7 +101,7 @@ class _Seen:
 
     @property
     def kind(self) -> str:
-        """What they are. A single number that is always the same tells nothing."""
+        """The kind of the outputs. A single constant number gives no information."""
         is_constant = self.classes == 1 and self._lowest == self._highest
         if not self.is_within or is_constant or self._lowest > self._highest:
             return "linear"
@@ -112,13 +111,13 @@ class _Seen:
 def _answers(
     graph: Graph, output: Output, variables: Sequence[keras.Variable]
 ) -> Iterator[tuple[bool, np.ndarray]]:
-    """Whether test images are large numbers, and what the network returns for them."""
+    """Whether test images have large values, and the outputs of the network for them."""
     computing, size = backend.current(), _size(graph)
     if size is None:
         return
     geometry = measure(graph, (_PAIR, *size))
     if _PAIR * bytes_forward(graph, geometry, [output]) > free():
-        return  # nothing is known of them; every call will say that there is no room
+        return  # unknown; every call will raise for lack of memory
 
     program = computing.compile(forward.schedule(graph, [output]).run, variables)
     for first, second in _test_images(size):
@@ -128,7 +127,7 @@ def _answers(
 
 
 def _size(graph: Graph) -> tuple[int, ...] | None:
-    """The (height, width, channels) of images that go through the network."""
+    """The (height, width, channels) of images that the network accepts."""
     shape: Shape = graph.steps[graph.inputs[0].step].shape
     for side in _SIDES:
         sides = tuple(length or side for length in shape[1:])
@@ -141,7 +140,7 @@ def _size(graph: Graph) -> tuple[int, ...] | None:
 
 
 def _test_images(size: tuple[int, ...]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Pairs of images, those of small numbers first."""
+    """Pairs of images, those with small values first."""
     rng = np.random.default_rng(0)
     for reach in (1, 255):
         yield rng.uniform(0, reach, size), _smooth(rng, size) * reach
@@ -151,7 +150,7 @@ def _test_images(size: tuple[int, ...]) -> Iterator[tuple[np.ndarray, np.ndarray
 
 
 def _smooth(rng: np.random.Generator, size: tuple[int, ...]) -> np.ndarray:
-    """A picture in 0…1 of a few long waves, as photos are."""
+    """An image in 0…1 of a few long waves, similar to a photo."""
     y, x = np.mgrid[0 : size[0], 0 : size[1]] / max(size[:2])
     waves = [
         np.sin(2 * np.pi * (y * down + x * along) + at)

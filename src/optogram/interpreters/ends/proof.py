@@ -1,7 +1,7 @@
-"""What the graph proves of how a network ends: in a softmax, a sigmoid, or numbers without bounds.
+"""Proves from the graph that a network ends in a softmax, a sigmoid, or unbounded numbers.
 
-A claim is checked on numbers before it is made: the steps from a tensor to the output are run on
-random numbers, and must return the softmax, or the sigmoid, of that tensor.
+A claim is also tested: the steps from a tensor to the output are run on random numbers, and must
+return the softmax, or the sigmoid, of that tensor.
 """
 
 import math
@@ -18,28 +18,28 @@ from optogram.interpreters.ends.bounds import MOVES, name_of, unbounded
 from optogram.interpreters.room import has_room
 
 _LONGEST = 24
-"""Steps behind the last weights, at most, among which an activation is looked for."""
+"""Largest number of steps after the last weights that are searched for an activation."""
 _EXAMPLES, _NUMBERS = 16, 20_000
-"""How many examples the steps are run on, fewer where they would be more numbers than that."""
+"""Number of test examples; fewer if they have too many values."""
 _UNKNOWN_SIDE = 4
 _TOLERANCE = {"bfloat16": 2e-2, "float16": 2e-3}
 _EXACT = 1e-5
 _REACH, _REACH_OF_HALVES = 20.0, 5.0
-"""How large the random numbers are, at most; a softmax in halves overflows sooner."""
+"""Largest random numbers; a softmax in float16 overflows sooner."""
 
 
 @dataclass(frozen=True)
 class Ending:
-    """How a network ends.
+    """The end of a network.
 
     Attributes
     ----------
     kind : {"softmax", "sigmoid", "linear"}
         The activation, over the last axis of the output.
     logits : Output
-        What goes into it; the output itself where it is linear.
+        The input of the activation; the output itself for a linear end.
     moves : tuple of Step
-        The steps behind it that move elements: logits are taken through these.
+        Later steps that move elements; logits are passed through them.
     """
 
     kind: str
@@ -48,10 +48,10 @@ class Ending:
 
 
 def proven(graph: Graph, output: Output) -> Ending | None:
-    """How ``output`` is made, where the graph proves it.
+    """The end of the network at ``output``, if the graph proves it.
 
-    Looked through are all steps behind the activation that leave it a softmax over the last axis,
-    or a sigmoid: casts, clips to 0…1, products with 1, reshapes, pooling over maps of 1×1.
+    Steps after the activation are passed if they keep a softmax over the last axis, or a sigmoid:
+    casts, clips to 0…1, products with 1, reshapes, pooling over 1×1 maps.
     """
     graph, output = without_returned(graph, output)
     found = _looked_through(graph, output)
@@ -61,7 +61,7 @@ def proven(graph: Graph, output: Output) -> Ending | None:
 
 
 def without_returned(graph: Graph, output: Output) -> tuple[Graph, Output]:
-    """The graph with each step reading what is behind those that stand for inlined layers."""
+    """The graph with steps that stand for inlined layers replaced by their inputs."""
     if not any(isinstance(step.operation, Returned) for step in graph.steps):
         return graph, output
 
@@ -101,9 +101,9 @@ def _looked_through(graph: Graph, output: Output) -> Ending | None:
 
 
 def _before(graph: Graph, tensor: Output) -> tuple[Output | None, list[Step]]:
-    """The nearest tensor that all of ``tensor`` is made of, and the steps between.
+    """The nearest tensor that determines ``tensor``, and the steps between.
 
-    None where the steps between have weights, or are many.
+    None if the steps between have weights, or are too many.
     """
     waiting, steps = {tensor}, list[Step]()
     while len(steps) < _LONGEST:
@@ -120,7 +120,7 @@ def _before(graph: Graph, tensor: Output) -> tuple[Output | None, list[Step]]:
 
 
 def has_weights(step: Step) -> bool:
-    """Whether what the step makes depends on weights."""
+    """Whether the output of the step depends on weights."""
     is_layer = isinstance(step.operation, keras.Layer) and step.half != "activation"
     return is_layer and bool(step.operation.weights)
 
@@ -128,12 +128,12 @@ def has_weights(step: Step) -> bool:
 def _activation(
     graph: Graph, read: Output, moves: Sequence[Step], output: Output, tolerance: float
 ) -> str | None:
-    """Whether ``output`` is the softmax or the sigmoid of ``read``, taken through ``moves``."""
+    """Whether ``output`` is the softmax or the sigmoid of ``read``, passed through ``moves``."""
     if not can_be_tried(graph, output, [read]):
         return None
     given = random_numbers(graph, [read])[read]
     logits = given
-    # What somebody else's code does with numbers that are not the network's can fail in any way.
+    # Custom code can raise any exception for test numbers.
     try:
         (answers,) = forward.run(graph, None, [output], known={read: given})
         for step in moves:
@@ -150,20 +150,20 @@ def _activation(
 
 
 def can_be_tried(graph: Graph, output: Output, known: Sequence[Output]) -> bool:
-    """Whether there is room for what becomes of `random_numbers` for ``known`` up to ``output``."""
+    """Whether there is memory for the steps from ``known`` to ``output`` on `random_numbers`."""
     steps = graph.ancestors([output], known) | {tensor.step for tensor in known}
     _, count = _examples(graph, known)
     return has_room(graph, steps, count, _UNKNOWN_SIDE)
 
 
 def _examples(graph: Graph, wanted: Sequence[Output]) -> tuple[list[list[int]], int]:
-    """The shapes of ``wanted``, open sides made up, and how many examples of all are tried."""
+    """Shapes of ``wanted`` with invented open sides, and the number of test examples."""
     shapes = [[side or _UNKNOWN_SIDE for side in _shape(graph, tensor)[1:]] for tensor in wanted]
     return shapes, int(np.clip(_NUMBERS // max(1, *map(math.prod, shapes)), 2, _EXAMPLES))
 
 
 def random_numbers(graph: Graph, wanted: Sequence[Output]) -> dict[Output, Any]:
-    """Tensors for ``wanted``, from numbers that saturate nothing to some that saturate all."""
+    """Tensors for ``wanted``, from unsaturated to saturated values."""
     rng = np.random.default_rng(0)
     shapes, count = _examples(graph, wanted)
     found = {}
@@ -176,13 +176,13 @@ def random_numbers(graph: Graph, wanted: Sequence[Output]) -> dict[Output, Any]:
 
 
 def as_array(tensor: Any) -> np.ndarray:
-    """A tensor of any type as float64."""
+    """A tensor of any dtype as float64."""
     array = keras.ops.convert_to_numpy(keras.ops.cast(tensor, "float32"))
     return np.asarray(array, np.float64)
 
 
 def _tolerance(graph: Graph, read: Output, between: Sequence[Step]) -> float:
-    """How far rounding lets probabilities be off behind the steps ``between``."""
+    """Tolerance of probabilities after rounding in the steps ``between``."""
     types = [kind for step in (graph.steps[read.step], *between) for kind in step.dtypes]
     return max(_TOLERANCE.get(kind, _EXACT) for kind in types)
 
