@@ -652,7 +652,7 @@ FUSED = {"target": og.Filter("conv1", 0), "recipe": "tutorial"}
         ({"target": og.Filter("conv3", 0), "size": (4, 4)}, "does not accept images of 4×4 pixels"),
         ({"target": 1, "size": (20, 20)}, "does not accept images of 20×20 pixels"),
         ({"target": og.Neuron("conv1", (9, 9), 0), "size": (8, 8)}, "outside"),
-        ({"target": 1, "as_layer": True}, "makes maps"),
+        ({"target": 1, "as_layer": True}, "with feature maps"),
         ({"target": og.Filter("conv1", 0) + og.Filter("conv3", 0), "as_layer": True}, "one layer"),
         ({"recipe": "tutorail"}, "'tutorial'"),
         ({"recipe": 3}, "or a Recipe, not 3"),

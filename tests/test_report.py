@@ -235,7 +235,7 @@ def test_one_sigmoid_has_two_classes(tmp_path):
     net = tiny(outputs=1, activation="sigmoid", labels=["no", "yes"])
     page = Page(og.report(net, GRAY, out=tmp_path))
     assert "100% over all 2 classes" in page.text
-    assert "Both classes are read from one output" in page.text
+    assert "Both classes share one output" in page.text
     assert len(page.images) == 2 + 6 + 4 + 1
 
 
@@ -267,7 +267,7 @@ def test_other_numbers_of_channels(tmp_path, channels):
 def test_what_the_network_did_not_see_is_not_explained(tmp_path, fit):
     photo = og.datasets.sample_photo("rocket")
     page = Page(og.report(tiny(), photo, out=tmp_path, top=1, fit=fit))
-    assert "The maps lie over the photo, where the network looked" in page.text
+    assert "The maps are drawn over the part of the photo that the network saw" in page.text
 
 
 def test_a_network_of_any_size_sees_the_photo_as_it_is(tmp_path):
@@ -281,7 +281,7 @@ def test_a_network_without_classes_still_shows_its_blocks(tmp_path):
     x = keras.layers.Conv2D(70, 3, strides=2, activation="relu")(image)
     net = og.Network(keras.Model(image, keras.layers.Conv2D(5, 3)(x)))
     page = Page(og.report(net, GRAY, out=tmp_path))
-    assert "names no classes: it returns an output of shape any×any×5" in page.text
+    assert "has no class per image: it returns an output of shape any×any×5" in page.text
     assert "The 64 strongest of 70 maps" in page.text
     assert "Grad-CAM for" not in page.html
     assert net.warnings[0] in page.text
@@ -291,7 +291,7 @@ def test_a_network_without_maps_is_explained_without_them(tmp_path):
     image = keras.Input((8, 8, 3))
     x = keras.layers.Dense(3, activation="softmax")(keras.layers.Flatten()(image))
     page = Page(og.report(og.Network(keras.Model(image, x)), GRAY, out=tmp_path))
-    assert "Grad-CAM is missing" in page.text
-    assert "there is none to show" in page.text
-    assert "there are no kernels to show" in page.text
+    assert "There is no Grad-CAM" in page.text
+    assert "No layer of this network has feature maps larger than 1×1" in page.text
+    assert "so no kernels are shown" in page.text
     assert len(page.images) == 2 + 6
