@@ -1,46 +1,46 @@
-"""The three libraries that compute for Keras, behind one contract.
+"""The three backends of Keras, behind one contract.
 
-Each of ``tensorflow.py``, ``jax.py`` and ``torch.py`` in this room offers the same names; tensors
-are the backend's own, and every function is called under Keras's current backend.
+Each of ``tensorflow.py``, ``jax.py`` and ``torch.py`` has the same names. Tensors are those of the
+backend, and every function is called with this backend as Keras's current one.
 
 ``NAME``
-    The backend's name, as Keras writes it.
+    The name of the backend in Keras.
 ``to_tensor(array)``
-    A NumPy array as a tensor of the same type; JAX keeps 32 of 64 bits.
+    A NumPy array as a tensor of the same dtype; JAX converts 64 bits to 32.
 ``to_array(tensor)``
     A tensor as a NumPy array; half-precision floats become float32.
 ``compile(function, variables, batched=0)``
-    ``function`` (tensors -> tensors, in any nesting of lists and tuples) made as fast as the
-    backend can: a `Program`. It may read the Keras ``variables``, whose current values it sees at
-    every call, and can write to none. The first ``batched`` tensors are batches: what is computed
-    of one image is the same, bit for bit, whatever lengths it was called with before.
+    ``function`` (tensors -> tensors, in any nesting of lists and tuples), compiled if the backend
+    compiles: a `Program`. It may read the current values of the Keras ``variables``, but not write
+    to them. The first ``batched`` tensors are batches: results for one image are the same, bit for
+    bit, whatever batch sizes were used before.
 ``signature(tensors)``
-    Programs are kept one for each signature of their arguments: their shapes and types where the
-    backend compiles each anew, the same for all where one compilation serves any.
+    The key under which programs are cached: shapes and dtypes if the backend compiles for each,
+    the same for all arguments if one compilation is enough.
 ``gradient(function)``
     For ``function(at, *others) -> (scores, extras)`` with scores of shape (T, N): a function of
     the same arguments that returns ``(gradients, extras)``, where ``gradients[t]`` is
-    ``d sum(scores[t]) / d at``. The function is run once, whatever T is; the way back goes from
-    the scores to ``at`` and nowhere else; where there is no path, the gradient is zero. To be
-    used inside ``compile``.
+    ``d sum(scores[t]) / d at``. The function is run once, whatever T is; the backward pass
+    goes only from the scores to ``at``; without a path, the gradient is 0. Used inside
+    ``compile``.
 ``inverse_fft2(real, imaginary, size)``
     The real arrays (..., height, width) of ``size`` whose spectra, as of ``numpy.fft.rfft2``, are
     ``real + 1j * imaginary``, both (..., height, width // 2 + 1).
 ``free_memory()``
-    Bytes free on the device that computes; None where it computes in the machine's own memory.
+    Free bytes on the device; None if the backend uses main memory.
 ``longest_loop()``
-    How many rounds of a loop one compiled program shall hold, at most.
+    Maximum number of loop iterations in one compiled program.
 ``most_shapes()``
-    For how many shapes of its arguments it pays to have one program compiled.
+    Number of argument shapes for which compiling one program is worthwhile.
 ``gather(table, places)``
-    The rows ``table[places]`` of a tensor (rows, C), for int32 places (...), all within it.
+    The rows ``table[places]`` of a tensor (rows, C), for valid int32 indices (...).
 ``pass_positive(tensor)``
-    The same tensor, through which only the positive part of a gradient comes back.
+    The identity; its backward pass keeps only the positive part of the gradient.
 ``faster(layer)``
-    A callable that computes what the Keras ``layer`` does, where the backend's own way is slow on
-    the machine at hand; None where it is not. It reads the layer's variables when it is called.
+    A faster equivalent of the Keras ``layer``, if the backend is slow on this machine; otherwise
+    None. It reads the variables of the layer when it is called.
 ``unpadded(layer)``
-    As ``faster``, for a ``layer`` that pads nothing and is run forwards only.
+    As ``faster``, for a ``layer`` without padding, in forward passes only.
 """
 
 import importlib
@@ -60,7 +60,7 @@ _TITLES = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 
 
 class Program:
-    """A function that a backend has compiled, or will at its first call; for any thread.
+    """A function compiled by a backend, or to be compiled on its first call; thread-safe.
 
     Parameters
     ----------
@@ -72,31 +72,31 @@ class Program:
         self._ready = ready
 
     def ready(self, *tensors: Any, weights: Sequence[Any] | None = None) -> Callable[[], Any]:
-        """Trace and compile what is still to be compiled for ``tensors``; what returns computes.
+        """Trace and compile for ``tensors``, if necessary; return a function that computes.
 
-        ``weights``, tensors in the order of the program's variables, stand in for what the
-        variables hold; None leaves them as they are.
+        ``weights``, tensors in the order of the program's variables, replace the values of the
+        variables. None: their current values.
         """
         ready: Callable[[], Any] = self._ready(tensors, weights)
         return ready
 
     def __call__(self, *tensors: Any, weights: Sequence[Any] | None = None) -> Any:
-        """What the function makes of ``tensors``."""
+        """The result of the function for ``tensors``."""
         return self.ready(*tensors, weights=weights)()
 
 
 def title(name: str) -> str:
-    """How the backend called ``name`` by Keras is written in prose."""
+    """The proper name of the backend that Keras calls ``name``."""
     return _TITLES.get(name, name)
 
 
 def is_installed(name: str) -> bool:
-    """Whether the backend called ``name`` can be imported (it is not imported)."""
+    """Whether the backend ``name`` can be imported, without importing it."""
     return importlib.util.find_spec(name) is not None
 
 
 def configured() -> str:
-    """The backend that Keras has taken or would take: KERAS_BACKEND, keras.json, TensorFlow."""
+    """The backend of Keras, present or future: KERAS_BACKEND, keras.json, TensorFlow."""
     if "keras" in sys.modules:
         return sys.modules["keras"].config.backend()
     if os.environ.get("KERAS_BACKEND"):
@@ -110,14 +110,14 @@ def configured() -> str:
 
 
 def fall_back() -> str | None:
-    """Make Keras take an installed backend where the configured one is missing.
+    """Select an installed backend if the configured one is missing.
 
-    For programs that own their process, before Keras is imported: it sets KERAS_BACKEND.
+    For applications, before Keras is imported: it sets KERAS_BACKEND.
 
     Returns
     -------
     str or None
-        A sentence that says what was taken instead; None where nothing had to change.
+        A sentence about the selected backend; None if nothing was changed.
     """
     wanted = configured()
     if "keras" in sys.modules or wanted not in NAMES or is_installed(wanted):
@@ -125,12 +125,12 @@ def fall_back() -> str | None:
     for name in NAMES:
         if is_installed(name):
             os.environ["KERAS_BACKEND"] = name
-            return f"{title(wanted)} is not installed: computing with {title(name)} instead."
+            return f"{title(wanted)} is not installed: using {title(name)} instead."
     return None
 
 
 def current() -> ModuleType:
-    """The module of this room that serves Keras's backend.
+    """The module for the current backend of Keras.
 
     Raises
     ------
@@ -140,7 +140,7 @@ def current() -> ModuleType:
     name = configured()
     if name not in NAMES:
         raise BackendError(
-            f"Keras is set to the backend {name!r}, which computes no gradients: "
+            f"Keras is set to the backend {name!r}, which cannot compute gradients: "
             f"set KERAS_BACKEND to one of {', '.join(NAMES)}."
         )
     if not is_installed(name):

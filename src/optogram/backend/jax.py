@@ -1,4 +1,4 @@
-"""JAX behind the contract that ``optogram.backend`` states."""
+"""JAX, by the contract in ``optogram.backend``."""
 
 import functools
 import threading
@@ -29,12 +29,12 @@ def to_array(tensor: Any) -> np.ndarray:
 def compile(
     function: Callable[..., Any], variables: Iterable[keras.Variable], batched: int = 0
 ) -> Program:
-    """See the contract. Every shape is compiled by itself."""
+    """See the contract. Each shape is compiled separately."""
     variables = list(variables)
     compiled: dict[Any, Any] = {}
     lock = threading.Lock()
 
-    # Values are arguments: as constants they would be copied into every compiled program.
+    # Values are arguments, because constants would be copied into every compiled program.
     @jax.jit
     def traced(weights: Sequence[Any], tensors: Sequence[Any]) -> Any:
         with keras.StatelessScope(state_mapping=zip(variables, weights, strict=True)):
@@ -44,7 +44,7 @@ def compile(
         held = [variable.value for variable in variables] if weights is None else list(weights)
         fed, shapes = list(tensors), signature(tensors)
         if shapes not in compiled:
-            with lock:  # in two threads at once it would be compiled twice
+            with lock:  # otherwise two threads could compile it twice
                 if shapes not in compiled:
                     compiled[shapes] = traced.lower(held, fed).compile()
         return functools.partial(compiled[shapes], held, fed)
@@ -80,7 +80,7 @@ def inverse_fft2(real: Any, imaginary: Any, size: tuple[int, int]) -> Any:
 
 
 def free_memory() -> int | None:
-    """See the contract. Where JAX takes most of a GPU at once, of that."""
+    """See the contract. If JAX preallocates GPU memory, this is the free part of it."""
     known = _device().memory_stats() or {}
     if "bytes_limit" not in known:
         return None
@@ -88,13 +88,13 @@ def free_memory() -> int | None:
 
 
 def _device() -> Any:
-    """The device that computes."""
+    """The default device."""
     (device,) = jax.numpy.zeros(()).devices()
     return device
 
 
 def longest_loop() -> int:
-    """See the contract. XLA runs convolutions inside loops on one thread of a processor."""
+    """See the contract. On a CPU, XLA runs convolutions inside loops on one thread."""
     return 1 if jax.default_backend() == "cpu" else 64
 
 
@@ -118,7 +118,7 @@ pass_positive.defvjp(lambda tensor: (tensor, None), lambda _, back: (jax.numpy.m
 
 
 def faster(layer: keras.Layer) -> Callable[..., Any] | None:
-    """See the contract. XLA walks through depthwise convolutions on a processor one by one."""
+    """See the contract. On a CPU, XLA runs depthwise convolutions channel by channel."""
     is_depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
     if not is_depthwise or type(layer).call is not keras.layers.DepthwiseConv2D.call:
         return None
@@ -128,7 +128,7 @@ def faster(layer: keras.Layer) -> Callable[..., Any] | None:
 
 
 def unpadded(layer: keras.Layer) -> Callable[..., Any] | None:
-    """See the contract. XLA is slow on a processor where nothing is padded, and at 1×1 kernels."""
+    """See the contract. On a CPU, XLA is slow without padding, and for 1×1 kernels."""
     if type(layer) is keras.layers.DepthwiseConv2D:
         return faster(layer)
     is_plain = type(layer) is keras.layers.Conv2D and layer.groups == 1
@@ -151,7 +151,7 @@ def _convolution(layer: keras.layers.Conv2D, x: Any) -> Any:
                 x.shape[1:3], layer.kernel_size, layer.dilation_rate, layer.strides, strict=True
             )
         ]
-        # One row and one column too many are padded, and cut off: two to three times as fast.
+        # Padding one extra row and column, cut off again, is two to three times as fast.
         made = jax.lax.conv_general_dilated(
             x,
             kernel,
@@ -164,7 +164,7 @@ def _convolution(layer: keras.layers.Conv2D, x: Any) -> Any:
 
 
 def _depthwise(layer: keras.layers.DepthwiseConv2D, x: Any) -> Any:
-    """A depthwise convolution without its activation: a sum over the places of the kernel."""
+    """A depthwise convolution without its activation: a sum over kernel positions."""
     kernel = jax.numpy.asarray(layer.kernel.value, layer.compute_dtype)  # (kh, kw, C, multiplier)
     x = x.astype(layer.compute_dtype)
     margins, counts = [(0, 0)], []

@@ -1,4 +1,4 @@
-"""TensorFlow behind the contract that ``optogram.backend`` states."""
+"""TensorFlow, by the contract in ``optogram.backend``."""
 
 import contextlib
 import functools
@@ -30,12 +30,12 @@ def to_array(tensor: Any) -> np.ndarray:
 def compile(
     function: Callable[..., Any], variables: Iterable[keras.Variable], batched: int = 0
 ) -> Program:
-    """See the contract. Variables are read where they stand, unless other weights are given."""
+    """See the contract. Variables are read directly, unless other weights are given."""
     variables = list(variables)
     known: dict[Any, Callable[..., Any]] = {}
 
-    # Photos of many sizes would otherwise leave one trace each behind. As in Keras, Python is not
-    # rewritten: what is raised inside keeps its type.
+    # Otherwise photos of many sizes would leave one trace each. As in Keras, without AutoGraph:
+    # exceptions keep their types.
     @tf.function(reduce_retracing=True, autograph=False)
     def traced(weights: list[Any], tensors: list[Any]) -> Any:
         given = zip(variables, weights, strict=True) if weights else None
@@ -46,8 +46,8 @@ def compile(
         # Asked for by hand: a direct call counts the first traces of all programs as retracing of
         # one and warns of it.
         batches = [tf.TensorSpec([None, *one.shape[1:]], one.dtype) for one in tensors[:batched]]
-        # For one length and for any, TensorFlow rounds differently. Somebody else's code may need
-        # to know it.
+        # TensorFlow rounds differently for fixed and for unknown lengths. Custom code may need a
+        # known length.
         with contextlib.suppress(Exception):
             return traced.get_concrete_function(weights, batches + tensors[batched:])
         return traced.get_concrete_function(weights, tensors)
@@ -68,7 +68,7 @@ def compile(
 
 
 def signature(tensors: Sequence[Any]) -> Hashable:
-    """See the contract. Its second shape makes a trace serve all."""
+    """See the contract. After the second shape, one trace serves all."""
     return ()
 
 
@@ -83,7 +83,7 @@ def gradient(function: Callable[..., Any]) -> Callable[..., Any]:
         zero = tf.UnconnectedGradients.ZERO
         if sums.shape[0] == 1:
             return tape.gradient(sums, at, unconnected_gradients=zero)[None], extras
-        # Row after row: all at once would hold every map once a row.
+        # Row by row: all at once would need every map once per row.
         found = tape.jacobian(
             sums,
             at,
@@ -102,7 +102,7 @@ def inverse_fft2(real: Any, imaginary: Any, size: tuple[int, int]) -> Any:
 
 
 def free_memory() -> int | None:
-    """See the contract. TensorFlow takes most of a GPU at once, and is asked for its share."""
+    """See the contract. TensorFlow preallocates GPU memory; this is the free part of it."""
     place = _place()
     if not place.startswith("GPU"):
         return None
@@ -110,13 +110,13 @@ def free_memory() -> int | None:
 
 
 def _place() -> str:
-    """The device that computes, such as CPU:0."""
+    """The default device, such as CPU:0."""
     return str(tf.zeros(()).device.rpartition("/device:")[2])
 
 
 @functools.cache
 def _limits() -> dict[str, int]:
-    """How many bytes TensorFlow may take on each device, by names such as GPU:0."""
+    """Memory limit of TensorFlow in bytes for each device, by names such as GPU:0."""
     return {
         device.name.rpartition("/device:")[2]: device.memory_limit
         for device in device_lib.list_local_devices()
@@ -129,7 +129,7 @@ def longest_loop() -> int:
 
 
 def most_shapes() -> int:
-    """See the contract. A second shape makes the trace serve all."""
+    """See the contract. After a second shape, one trace serves all."""
     return 64
 
 

@@ -1,4 +1,4 @@
-"""PyTorch behind the contract that ``optogram.backend`` states."""
+"""PyTorch, by the contract in ``optogram.backend``."""
 
 import functools
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -28,11 +28,11 @@ def to_array(tensor: Any) -> np.ndarray:
 def compile(
     function: Callable[..., Any], variables: Iterable[keras.Variable], batched: int = 0
 ) -> Program:
-    """See the contract. PyTorch runs eagerly: its compiler wants a C++ compiler at run time."""
+    """See the contract. PyTorch runs eagerly: its compiler needs a C++ compiler at run time."""
     variables = list(variables)
 
     def run(tensors: Sequence[Any], weights: Sequence[Any] | None) -> Any:
-        # Detached weights leave nothing behind for weight gradients that nobody asked for.
+        # Detached weights, because gradients of weights are not needed.
         held = [variable.value.detach() for variable in variables] if weights is None else weights
         mapping = zip(variables, held, strict=True)
         with torch.no_grad(), keras.StatelessScope(state_mapping=mapping):
@@ -73,7 +73,7 @@ def inverse_fft2(real: Any, imaginary: Any, size: tuple[int, int]) -> Any:
 
 
 def free_memory() -> int | None:
-    """See the contract. What PyTorch has taken from a GPU and does not use is free too."""
+    """See the contract. Cached GPU memory of PyTorch counts as free."""
     device = _device()
     if device.type != "cuda":
         return None
@@ -82,7 +82,7 @@ def free_memory() -> int | None:
 
 
 def _device() -> Any:
-    """The device that computes."""
+    """The default device."""
     return keras.ops.zeros(()).device
 
 

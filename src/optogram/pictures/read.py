@@ -234,7 +234,7 @@ def _from_image(image: Image.Image, channels: int, name: str) -> np.ndarray:
     if not image.width or not image.height:
         raise PhotoError(f"{name} has no pixels, its size is {image.width}×{image.height}.")
     image.load()
-    # Modes "I", "I;16…" and "F" hold numbers, which Pillow would clip on the way to RGB.
+    # Modes "I", "I;16…" and "F" hold numbers, which Pillow would clip in the conversion to RGB.
     if image.mode[0] in "IF":
         pixels = _change_channels(_numbers(image, name), channels)
     else:

@@ -1,1 +1,1 @@
-"""The windowed forward: of each map, only the window that a change can reach."""
+"""The windowed forward pass: of each map, only the window that a change can reach."""

@@ -1,4 +1,4 @@
-"""What the windowed forward runs on windows, decided by what it is expected to cost."""
+"""Plans of the windowed forward pass: which steps run on windows, by estimated cost."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -16,61 +16,61 @@ from optogram.interpreters.windowed.rules import is_channels_last, rule
 from optogram.interpreters.windowed.spans import Spans, grouped, windows
 
 _BYTE = 30.0
-"""Floating-point operations of a convolution in the time in which one byte is moved."""
+"""Floating-point operations of a convolution in the time of moving one byte."""
 _CALL = 1e7
-"""The same, for starting one step on one batch."""
+"""Floating-point operations in the time of starting one step on one batch."""
 _MOVE = 8
-"""How many steps it takes to bring elements together."""
+"""Number of steps to gather elements."""
 _SLACK = 1.15
-"""How much more an element of a small window costs than one of a whole map."""
+"""Cost of an element of a small window, relative to one of a whole map."""
 TOGETHER = 64
-"""Changes computed at a time, at most: beyond this no backend gains speed on a processor."""
+"""Largest batch of changes: larger ones are not faster on any backend on a CPU."""
 _USUAL_GROUPS = 4
-"""How many groups of columns there will be, before they are known."""
+"""Estimated number of groups of columns, before they are known."""
 _LITTLE = 1 / 3
-"""Of a map; where more of it changes its mean is better taken anew."""
+"""Share of a map; if more of it changes, its mean is computed anew."""
 
 
 class WindowPlan:
-    """What is computed on windows, what on whole maps, and which changes are computed together.
+    """Which steps run on windows, which on whole maps, and which changes form a group.
 
     Parameters
     ----------
     net : Computation
-        What is run.
+        The network.
     size : (height, width)
-        Of the image.
+        Size of the image.
     wanted : sequence of Output
-        Which outputs are wanted.
+        The outputs to compute.
     rows, columns : int ndarrays of shape (P, 2)
-        The first row of each change and the one after its last; the same of columns. Any rows go
-        with any columns.
+        First row of each change and its last row plus one; the same for columns. Any rows can be
+        combined with any columns.
     count : int
-        About how many changes there will be.
+        Approximate number of changes.
     one_at_a_time : bool
-        Whether each change is asked for alone: all windows of a map then have one size, so that
+        Whether changes are requested one by one: then all windows of a map have one size, so that
         nothing is compiled again, and no map is copied.
 
     Attributes
     ----------
     net, wanted, graph
-        As handed in; ``graph`` is that of the network.
+        The arguments; ``graph`` is that of the network.
     image : int
-        The step that is fed.
+        Index of the input step.
     geometry : mapping of int to Geometry
-        Of the steps that lead to these outputs, for the whole image.
+        Geometry of the necessary steps, for the whole image.
     rules : mapping of int to Rule
-        How steps can be run on windows.
+        Rules for running steps on windows.
     windows : mapping of int to Window
-        What changes of their maps.
+        Changed windows of their maps.
     steps : list of int
-        Those that are run on windows.
+        Steps that are run on windows.
     program : Program
-        What is computed of a batch of changes.
+        The program for a batch of changes.
     groups : list of ndarray
-        For rows and for columns, the group of each change: windows of one group are as large.
+        Group of each change, for rows and for columns: windows of a group have one size.
     cost : float
-        What all changes are expected to cost, as a share of as many whole forward passes.
+        Estimated cost of all changes, relative to as many whole forward passes.
     """
 
     def __init__(
@@ -107,11 +107,11 @@ class WindowPlan:
         self.cost = (costs.each * count + calls + costs.whole) / (costs.whole * count)
 
     def _key(self, index: int) -> Any:
-        """Equal for maps whose windows are the same."""
+        """Equal for maps with equal windows."""
         return tuple(spans.key for spans in self.windows[index])
 
     def moves(self, index: int) -> list[Move | None]:
-        """What a step on windows brings together for each of its inputs; None: nothing."""
+        """The elements that a step on windows gathers for each of its inputs; None: nothing."""
         step, rule = self.graph.steps[index], self.rules[index]
         return [
             None
@@ -121,7 +121,7 @@ class WindowPlan:
         ]
 
     def _ratio(self, index: int, move: Move | None = None) -> float:
-        """How much of a map is in its window, or is brought for one by ``move``, on average."""
+        """Mean share of a map in its window, or gathered for a window by ``move``."""
         ratio = 1.0
         for axis, spans in enumerate(self.windows[index]):
             length, side = spans.lengths.mean(), spans.side
@@ -135,7 +135,7 @@ class WindowPlan:
         return index in self.windows or self._is_mean(index)
 
     def _is_mean(self, index: int) -> bool:
-        """Whether the step takes the mean of a map of which little changes."""
+        """Whether the step takes the mean of a map that changes only in a small part."""
         step = self.graph.steps[index]
         return (
             isinstance(step.operation, keras.layers.GlobalAveragePooling2D)
@@ -145,9 +145,9 @@ class WindowPlan:
         )
 
     def _costs(self, ancestors: Sequence[int], together: int) -> "_Costs":
-        """What steps cost on windows, and from which one on whole maps are cheaper.
+        """Cost of steps on windows, and the step from which whole maps are cheaper.
 
-        ``together`` changes are computed at a time.
+        ``together`` is the batch size.
         """
         count = len(ancestors)
         place = {index: place for place, index in enumerate(ancestors)}
@@ -181,12 +181,12 @@ class WindowPlan:
                 windowed[here] = whole[here]
         for output in self.wanted:
             ends[place[output.step]] = count
-        # Cut k runs those of the first k steps on windows that can be; what others read of them is
-        # put together whole.
+        # Cut k runs the first k steps on windows where possible; whole maps are assembled for the
+        # steps that read their outputs.
         crosses = np.zeros(count + 2)
         np.add.at(crosses, np.arange(count) + 1, put)
         np.add.at(crosses, ends + 1, -put)
-        before = np.concatenate([[np.inf], np.cumsum(windowed)])  # the image is always changed
+        before = np.concatenate([[np.inf], np.cumsum(windowed)])  # the image always has a window
         after = np.concatenate([np.cumsum(whole[::-1])[::-1], [0.0]])
         total = before + after + np.cumsum(crosses)[: count + 1]
         cut = int(total.argmin())
@@ -199,7 +199,7 @@ class WindowPlan:
         )
 
     def _programmed(self, crossing: Sequence[int], copies_nothing: bool) -> Program:
-        """What is compiled."""
+        """The program to compile."""
         numbers: dict[Move, int] = {}
         moves: list[Move] = []
 
@@ -234,7 +234,7 @@ class WindowPlan:
     def _grouped(
         self, work: Mapping[int, float], count: int, most: int
     ) -> tuple[list[np.ndarray], float]:
-        """The group of each change, for rows and for columns, and what starting them costs."""
+        """The group of each change, for rows and for columns, and the cost of starting groups."""
         weights = sum(_weight_bytes(self.graph.steps[index]) for index in self.steps)
         call = _CALL * len(self.steps) + 4 * _BYTE * weights
         found = [np.zeros(len(spans.start), int) for spans in self.windows[self.image]]
@@ -259,16 +259,16 @@ class WindowPlan:
 
 @dataclass(frozen=True)
 class _Costs:
-    """What changes are expected to cost, in operations.
+    """Estimated cost of changes, in floating-point operations.
 
     Attributes
     ----------
     work : mapping of int to float
-        Of each step that is run on windows, for one change.
+        Cost of each step on windows, for one change.
     crossing : list of int
-        Those of them whose maps are put together whole.
+        Steps on windows whose whole maps are assembled.
     each, whole : float
-        Of one change, and of a whole forward pass.
+        Cost of one change, and of a whole forward pass.
     """
 
     work: Mapping[int, float]
@@ -278,6 +278,6 @@ class _Costs:
 
 
 def _weight_bytes(step: Step) -> int:
-    """Bytes of the weights of a step, which each batch has to read."""
+    """Bytes of the weights of a step, which each batch reads."""
     weights = step.operation.weights if isinstance(step.operation, keras.Layer) else ()
     return sum(4 * math.prod(weight.shape) for weight in weights)

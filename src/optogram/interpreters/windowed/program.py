@@ -1,4 +1,4 @@
-"""What is computed of a batch of changes, on windows of maps: kept compiled, so without arrays."""
+"""The program for a batch of changes on windows of maps; it is cached, so it has no arrays."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,22 +16,22 @@ from optogram.interpreters.windowed.rules import Rule
 
 @dataclass(frozen=True)
 class Move:
-    """Elements of a map brought together, from what changed of it and from the map as it is.
+    """Elements of a map, gathered from its changed window and from the original map.
 
     Attributes
     ----------
     source : int
-        The step whose map it is.
+        Index of the step with the map.
     made : int, or None
-        The step for whose window they are needed; None: the whole map.
+        Index of the step that needs them for its window. None: the whole map.
     reach : pair of Reach
-        Which elements that window sees.
+        Elements that the window depends on.
     spreads : bool
-        Whether all that it sees is brought, or one element for each of its own.
+        Whether all of these are gathered, or only one per element.
     fill : float
-        What stands beyond the border.
+        Value outside the border.
     is_old : bool
-        Whether all come from the map as it is.
+        Whether all come from the original map.
     """
 
     source: int
@@ -42,14 +42,14 @@ class Move:
     is_old: bool = False
 
     def length(self, axis: int, length: float) -> float:
-        """How many elements are brought for a window of ``length``."""
+        """Number of elements gathered for a window of ``length``."""
         along = self.reach[axis]
         if not self.spreads:
             return length
         return (length - 1) * along.stride + along.last - along.first + 1
 
     def elements(self, axis: int, begin: np.ndarray, length: int) -> np.ndarray:
-        """(N, elements): which are brought for windows that begin at ``begin`` (N,)."""
+        """(N, elements): indices of elements for windows that begin at ``begin`` (N,)."""
         along = self.reach[axis]
         if self.spreads:
             count = int(self.length(axis, length))
@@ -60,30 +60,29 @@ class Move:
 
 @dataclass(frozen=True)
 class Program:
-    """What is computed of a batch of changes; kept compiled, so it holds no arrays.
+    """The program for a batch of changes; it is cached, so it has no arrays.
 
     Attributes
     ----------
     graph : Graph
-        Whose steps.
+        The list of steps.
     image : int
-        The step that is fed.
+        Index of the input step.
     rules : mapping of int to Rule
-        How steps are run on windows, in running order.
+        Rules of the steps on windows, in running order.
     means : mapping of int to int
-        The steps that take the mean of a whole map, and which move brings what their windows hide.
+        Steps that take the mean of a whole map, with the move for their old windows.
     moves : tuple of Move
-        What is brought together.
+        Elements to gather.
     reads : mapping of int to tuple
-        For each step the number of the move that makes each of its inputs; None: it is read as it
-        comes.
+        For each step, the number of the move for each of its inputs; None: it is read directly.
     puts : mapping of int to int, or None
-        The steps whose output leaves, and which move makes a whole map of it; None: it is no map.
+        Steps whose output is returned, with the move for the whole map; None: it is not a map.
     copies_nothing : bool
-        Whether maps as they are stay apart from windows when elements are brought together:
-        better for one change, where they are much larger, and worse for many.
+        Whether original maps are not copied to one table with windows: faster for one change, for
+        which maps are much larger than windows, slower for many.
     gather : callable
-        The backend's.
+        Function ``gather`` of the backend.
     """
 
     graph: Graph
@@ -98,13 +97,13 @@ class Program:
 
     @property
     def key(self) -> Any:
-        """Equal for programs that compute the same of one graph."""
+        """Equal for programs with the same computation on one graph."""
         structure = self.moves, tuple(self.reads.items()), tuple(self.puts.items())
         return *structure, self.copies_nothing
 
     @property
     def bases(self) -> list[int]:
-        """The steps whose outputs are needed as they are."""
+        """The steps whose original outputs are needed."""
         return sorted({move.source for move in self.moves} - {self.image} | set(self.means))
 
     @property
@@ -113,17 +112,17 @@ class Program:
         return [index for index, rule in self.rules.items() if rule.divides]
 
     def __call__(self, x: Any, paint: Any, places: Any, *arrays: Any) -> list[Any]:
-        """What leaves, for N changes, (N, ...) each.
+        """The returned outputs (N, ...) for N changes.
 
         Parameters
         ----------
         x, paint : tensors of shape (1, H, W, C)
-            The image, and what changes it.
+            The image, and the fill of changed windows.
         places : int tensor (N, h, w)
-            Which elements of x, or of paint behind it, make the changed window of the image.
+            Indices into x, followed by paint, of the changed window of the image.
         arrays : tensors
-            The outputs of `bases`; the indices of `moves`; for `divided`, what to multiply means
-            by, (N, h, w, 1).
+            The outputs of `bases`; the indices of `moves`; for `divided`, the factors of means,
+            (N, h, w, 1).
         """
         given, graph = iter(arrays), self.graph
         dtype = graph.steps[self.image].dtypes[0]
@@ -176,7 +175,7 @@ class Program:
         return forward.runner(step, run)(read)[0]
 
     def _chosen(self, old: Any, new: Any, fill: float, places: Any) -> Any:
-        """The rows of old, of the border and of new behind one another, without a copy of them."""
+        """Rows of old, the border and new, as one table, without a copy."""
         count = keras.ops.shape(old)[0]
         from_old = self.gather(old, keras.ops.minimum(places, count - 1))
         from_new = self.gather(new, keras.ops.maximum(places - count - 1, 0))

@@ -1,4 +1,4 @@
-"""How each kind of step is run on windows of maps instead of whole ones."""
+"""Rules for running steps on windows instead of whole maps."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,18 +17,18 @@ from optogram.interpreters.reach import POINT, Reach, reach
 
 @dataclass(frozen=True)
 class Rule:
-    """How a step is run on windows.
+    """A rule for running a step on windows.
 
     Attributes
     ----------
     reach : pair of Reach
-        Which elements its output sees, along rows and columns.
+        Elements that its output depends on, along rows and columns.
     run : callable, or None
-        What is run on the windows that it reads, already padded; None: it only moves elements.
+        Run on padded input windows. None: the step only moves elements.
     fill : float
-        What stands beyond the border.
+        Value outside the border.
     divides : bool
-        Whether it takes means, to which elements beyond the border do not count.
+        Whether it takes means, without elements outside the border.
     """
 
     reach: tuple[Reach, Reach]
@@ -38,7 +38,7 @@ class Rule:
 
 
 def rule(step: Step, read: Sequence[Shape], made: Shape) -> Rule | None:
-    """How ``step`` is run on windows; None where it has to be run on whole maps."""
+    """The rule for ``step``; None if it has to be run on whole maps."""
     reaches = reach(step, read, made) if len(step.shapes) == 1 else None
     if reaches is None:
         return None
@@ -61,19 +61,19 @@ def rule(step: Step, read: Sequence[Shape], made: Shape) -> Rule | None:
     if isinstance(layer, keras.layers.MaxPooling2D):
         return Rule(reaches, run, fill=-np.inf)
     if isinstance(layer, keras.layers.AveragePooling2D) and layer.padding == "same":
-        # Backends do not agree on what stands beyond the border where one side has more of it.
+        # Backends differ in asymmetric padding.
         is_even = all(along.first == -along.last for along in reaches)
         return Rule(reaches, run, divides=True) if is_even else None
     return Rule(reaches, run)
 
 
 def _is_somebody_elses(step: Step) -> bool:
-    """Whether the class of what it applies is not Keras's: parts of its code may be its own."""
+    """Whether the operation has a custom class, which may override parts of Keras."""
     return not all(str(op.__module__).startswith("keras.") for op in step.applied)
 
 
 def is_channels_last(step: Step) -> bool:
-    """Whether the step works on channels last, by itself or by what stands in for its layer."""
+    """Whether the step runs on channels-last tensors."""
     if isinstance(step.run, keras.Layer):
         return getattr(step.run, "data_format", None) == "channels_last"
     return getattr(step.operation, "data_format", None) == "channels_last"

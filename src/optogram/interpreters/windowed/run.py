@@ -1,11 +1,11 @@
 """The windowed forward interpreter: of each map, only the window that a change can reach.
 
-An image is changed in many places, one at a time. The maps of the image as it is are computed
-once; for each change a step is run on what the changed window of its output sees, put together
-from what changed and from the maps as they are. After Nakandala, Kumar and Papakonstantinou,
+An image is changed at many positions, one at a time. The maps of the original image are computed
+once; for each change, a step is run on the inputs of the changed window of its output, gathered
+from changed windows and original maps. After Nakandala, Kumar and Papakonstantinou,
 "Incremental and approximate inference for faster occlusion-based deep CNN explanations" (2019),
-section 3; here windows end at the border, changes whose windows are as large are computed
-together, and whole maps take over where they are cheaper.
+section 3; here windows end at the border, changes with windows of one size are computed together,
+and whole maps are used where they are cheaper.
 """
 
 import math
@@ -29,19 +29,19 @@ from optogram.progress import Progress, silent
 
 
 class Windowed:
-    """How to run a network on an image that is changed in one window after the other.
+    """Runs a network on an image that is changed in one window at a time.
 
     Parameters
     ----------
     plan : WindowPlan
-        What is computed on windows, and which changes together.
+        The plan.
 
     Attributes
     ----------
     cost : float
-        What all changes are expected to cost, as a share of as many whole forward passes.
+        Estimated cost of all changes, relative to as many whole forward passes.
     steps : tuple of str
-        The names of the steps that are run on windows.
+        Names of the steps that are run on windows.
     """
 
     def __init__(self, plan: WindowPlan) -> None:
@@ -52,7 +52,7 @@ class Windowed:
         self._sizes: dict[tuple[int, int], int] = {}
 
     def fits(self, memory: float | str | None) -> bool:
-        """Whether one change at a time goes into ``memory``."""
+        """Whether one change at a time fits into ``memory``."""
         largest = max(
             self._bytes_each(rows, columns)
             for rows in np.unique(self._plan.groups[0])
@@ -61,7 +61,7 @@ class Windowed:
         return self._held + largest + self._tail_bytes <= allowance(memory)
 
     def base(self, x: np.ndarray, memory: float | str | None = None) -> list[Any]:
-        """What is needed of the image (1, H, W, C) as it is, as tensors, for `stream`."""
+        """The original maps of the image (1, H, W, C), as tensors, for `stream`."""
         wanted = [Output(index) for index in self._plan.program.bases]
         found = self._plan.net.evaluate(x, wanted, memory) if wanted else []
         return [self._plan.net.backend.to_tensor(array) for array in (x, *found)]
@@ -74,25 +74,25 @@ class Windowed:
         memory: float | str | None = None,
         progress: Progress = silent,
     ) -> Iterator[tuple[np.ndarray, list[np.ndarray]]]:
-        """The outputs asked for, for one change after the other, those alike together.
+        """Yield the wanted outputs for all changes, group by group.
 
         Parameters
         ----------
         base : list of tensor
-            What `base` made of the image.
+            Result of `base` for the image.
         paint : ndarray of shape (1, H, W, C)
-            What stands in the window that is changed.
+            Fill of the changed windows.
         places : int ndarray of shape (P, 2)
-            For each change, which of the rows and which of the columns.
+            Index of rows and index of columns of each change.
         memory : float or str, optional
             Memory budget, without the arrays returned.
         progress : callable, optional
-            Told of changes done.
+            Called with the number of changes done.
 
         Yields
         ------
         (int ndarray, list of ndarray)
-            Which of the places, and the outputs for them in the order of ``wanted``.
+            Indices of the places, and their outputs in the order of ``wanted``.
         """
         free = max(0, allowance(memory) - self._held)
         together = min(LARGEST_BATCH, len(places), max(1, free // 2 // self._tail_bytes))
@@ -112,7 +112,7 @@ class Windowed:
                 progress(done, len(places), "positions")
 
     def _batches(self, places: np.ndarray, free: int) -> Iterator[tuple[np.ndarray, int]]:
-        """Which places are computed together, and how many each batch is filled up to."""
+        """Groups of places, and the padded batch sizes."""
         labels = [group[places[:, axis]] for axis, group in enumerate(self._plan.groups)]
         blocks = np.stack(labels, axis=1)
         for block in np.unique(blocks, axis=0):
@@ -126,7 +126,7 @@ class Windowed:
     def _finished(
         self, crossing: Sequence[np.ndarray], together: int, count: int, is_short: bool
     ) -> list[np.ndarray]:
-        """The outputs asked for, out of what left the windows."""
+        """The wanted outputs, from the outputs of the program."""
         graph, wanted = self._plan.graph, self._plan.wanted
         known = [Output(index) for index in self._plan.program.puts]
         if set(wanted) <= set(known):
@@ -141,13 +141,13 @@ class Windowed:
         return [array[:count] for array in made]
 
     def _arrays(self, places: np.ndarray) -> list[np.ndarray]:
-        """What the program is fed for changes (N, 2), apart from images and maps."""
+        """Inputs of the program for changes (N, 2), apart from images and maps."""
         shares = [self._shares(index, places) for index in self._plan.program.divided]
         indices = [self._indices(move, places) for move in self._plan.program.moves]
         return [self._painted(places), *indices, *shares]
 
     def _window(self, index: int, axis: int, changes: np.ndarray) -> tuple[np.ndarray, int]:
-        """Where the windows of changes of one group begin, (N,), and how long they all are."""
+        """Starts (N,) and common length of the windows of changes of one group."""
         spans, labels = self._plan.windows[index][axis], self._plan.groups[axis]
         key = (axis, spans.key)
         if key not in self._layouts:
@@ -159,7 +159,7 @@ class Windowed:
         return starts[changes], int(longest[labels[changes[0]]])
 
     def _indices(self, move: Move, places: np.ndarray) -> np.ndarray:
-        """int32 (N, h, w): which rows ``move`` takes of the map, the border and the windows."""
+        """int32 (N, h, w): rows that ``move`` takes from the map, the border and the windows."""
         inside, new, old_place, new_place = [], [], [], []
         for axis in (0, 1):
             changes, side = places[:, axis], self._plan.windows[move.source][axis].side
@@ -184,7 +184,7 @@ class Windowed:
         return np.where(_both(new), first + _on_grid(new_place, lengths[1]), found).astype(np.int32)
 
     def _painted(self, places: np.ndarray) -> np.ndarray:
-        """int32 (N, h, w): which pixels of the image, or of the paint behind it, are fed."""
+        """int32 (N, h, w): pixels of the image, followed by the paint, that are fed."""
         pixels, painted = [], []
         for axis, spans in enumerate(self._plan.windows[self._plan.image]):
             changes = places[:, axis]
@@ -198,7 +198,7 @@ class Windowed:
         return (_on_grid(pixels, sides[1]) + math.prod(sides) * _both(painted)).astype(np.int32)
 
     def _shares(self, index: int, places: np.ndarray) -> np.ndarray:
-        """float32 (N, h, w, 1): elements of a pooling window over those of them in the map."""
+        """float32 (N, h, w, 1): elements of a pooling window divided by those inside the map."""
         share = []
         for axis in (0, 1):
             along = self._plan.rules[index].reach[axis]
@@ -214,16 +214,16 @@ class Windowed:
 
     @cached_property
     def _held(self) -> int:
-        """Bytes of the maps as they are, and of the tables that they are copied into."""
+        """Bytes of the original maps, and of the tables that they are copied to."""
         return 2 * sum(self._plan.geometry[index].memory for index in self._plan.program.bases)
 
     @cached_property
     def _tail_bytes(self) -> int:
-        """Bytes that a change takes behind the windows, at most."""
+        """Maximum bytes of a change after the windows."""
         return bytes_forward(self._plan.graph, self._plan.geometry, self._plan.wanted)
 
     def _bytes_each(self, rows: int, columns: int) -> int:
-        """Bytes that a change of a group of rows and a group of columns takes on windows."""
+        """Bytes of a change of a group of rows and a group of columns on windows."""
         block = (rows, columns)
         if block not in self._sizes:
             self._sizes[block] = self._measured(block)
@@ -260,7 +260,7 @@ class Windowed:
 
 
 class _Waiting:
-    """What left the windows of changes, until there is enough of it for the next program."""
+    """Outputs of windows, collected until they fill a batch of the next program."""
 
     def __init__(self, together: int) -> None:
         self._together = together
@@ -268,12 +268,12 @@ class _Waiting:
         self._arrays: list[list[np.ndarray]] = []
 
     def add(self, which: np.ndarray, arrays: Sequence[np.ndarray]) -> None:
-        """Take in the changes ``which``; arrays may be longer, by copies that only fill them up."""
+        """Add the changes ``which``; arrays may be longer because of padding."""
         self._which = np.concatenate([self._which, which])
         self._arrays.append([array[: len(which)] for array in arrays])
 
     def taken(self, is_last: bool) -> Iterator[tuple[np.ndarray, list[np.ndarray]]]:
-        """Changes and their arrays, as many as go together; fewer only in the end."""
+        """The next batch of changes and their arrays; only the last batch is shorter."""
         if len(self._which) < self._together and not is_last:
             return
         arrays = [np.concatenate(column) for column in zip(*self._arrays, strict=True)]

@@ -1,4 +1,4 @@
-"""Which window of each map a change in a window of the image can reach: plain arithmetic."""
+"""Windows of maps that a change in a window of the image can reach."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from optogram.interpreters.reach import Reach, reach
 
 @dataclass(frozen=True, eq=False)
 class Spans:
-    """For each of P changes, the elements of a map, along one axis, that it can reach.
+    """The elements of a map, along one axis, that each of P changes can reach.
 
     Attributes
     ----------
     start, stop : int ndarrays of shape (P,)
-        The first, and the one after the last; equal where a change reaches none.
+        First element, and last element plus one; equal if a change reaches none.
     side : int
-        How many elements the map has.
+        Number of elements of the map.
     """
 
     start: np.ndarray
@@ -33,11 +33,11 @@ class Spans:
 
     @property
     def lengths(self) -> np.ndarray:
-        """(P,): how many elements each change reaches; 1 where none, so that there is a window."""
+        """(P,): number of elements that each change reaches, at least 1."""
         return np.maximum(self.stop - self.start, 1)
 
     def through(self, reach: Reach, side: int) -> "Spans":
-        """What is reached of a map of ``side`` elements that sees this one through ``reach``."""
+        """The spans in a map of ``side`` elements that depends on this one through ``reach``."""
         start = -((reach.last - self.start * reach.factor) // reach.stride)
         stop = ((self.stop - 1) * reach.factor - reach.first) // reach.stride + 1
         start = np.clip(start, 0, side)
@@ -45,7 +45,7 @@ class Spans:
         return Spans(start, np.where(is_none, start, np.clip(stop, start, side)), side)
 
     def united(self, others: Iterable["Spans"]) -> "Spans":
-        """The smallest spans that hold these and ``others``, all of one map."""
+        """The smallest spans that contain these and ``others``, of one map."""
         start, stop = self.start, self.stop
         for other in others:
             is_none, is_new = other.start == other.stop, start == stop
@@ -56,27 +56,27 @@ class Spans:
 
 
 Window = tuple[Spans, Spans]
-"""What changes of a map, along rows and along columns."""
+"""Changed elements of a map, along rows and along columns."""
 
 
 def windows(
     graph: Graph, shapes: Mapping[int, Shape], image: Window, followed: Collection[int]
 ) -> dict[int, Window]:
-    """Which window of each step's map changes with windows of the image, by the step's index.
+    """The changed window of the map of each step, by index.
 
-    Steps are left out that are not ``followed``, or read what has no window: their maps may change
-    everywhere.
+    Steps are omitted if they are not ``followed``, or read a step without window: their maps may
+    change everywhere.
 
     Parameters
     ----------
     graph : Graph
-        With one input.
+        The graph, with one input.
     shapes : mapping of int to shape
-        Of the first output of each step, (1, H, W, C), and of all that it reads.
+        Shapes of the first output of each step, (1, H, W, C), and of its inputs.
     image : Window
-        What changes of the image.
+        Changed window of the image.
     followed : collection of int
-        The steps with one output whose reading of their inputs is known.
+        Steps with one output and known reach.
     """
     found: dict[int, Window] = {graph.inputs[0].step: image}
     for index in sorted(followed):
@@ -98,27 +98,27 @@ def windows(
 
 
 def grouped(lengths: np.ndarray, work: np.ndarray, overhead: float, most: int) -> np.ndarray:
-    """Which changes share windows of one length: a number (P,) for each, from 0.
+    """Groups (P,) of changes that share one window length, numbered from 0.
 
-    The groups cost least together: each change what windows cost that are as long as the longest
-    of its group, and each group ``overhead``.
+    The groups minimize the total cost: each change costs as much as the longest window of its
+    group, and each group costs ``overhead``.
 
     Parameters
     ----------
     lengths : ndarray of shape (S, P)
-        How long the window of each of P changes is, in each of S maps.
+        Length of the window of each of P changes, in each of S maps.
     work : ndarray of shape (S,)
-        What an element of each map costs.
+        Cost of an element of each map.
     overhead : float
-        What a group costs.
+        Cost of a group.
     most : int
-        How many groups there may be.
+        Maximum number of groups.
     """
     order = np.argsort(work @ lengths, kind="stable")
     ordered, count = lengths[:, order], lengths.shape[1]
     best, cuts = np.full((most + 1, count + 1), np.inf), np.zeros((most + 1, count + 1), int)
     best[:, 0] = 0.0
-    # costs[start, stop]: of one group of the changes from start to stop, in order of their work.
+    # costs[start, stop]: cost of one group of the changes start to stop, ordered by work.
     costs = np.full((count, count + 1), np.inf)
     for start in range(count):
         longest = np.maximum.accumulate(ordered[:, start:], axis=1)
