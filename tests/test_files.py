@@ -110,7 +110,7 @@ def test_links_twins_and_folders(tmp_path):
     for name, words in {
         "link.png": "did not make it",
         "hard.png": "did not make it",
-        "nowhere.png": "leads nowhere",
+        "nowhere.png": "broken link",
         "folder.png": "is a folder",
         "pipe.png": "pipe or device",
         "gone/a.png": "is not a folder",

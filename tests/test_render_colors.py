@@ -130,7 +130,7 @@ def test_a_callable_makes_colors_as_those_of_matplotlib_do():
         (RAINBOW[:, :2], r"\(colors, 3\)"),
         ([(0, 0, 0), (1, 1)], r"\(colors, 3\)"),
         (lambda places: places, r"\(colors, 3\)"),
-        (lambda places: places.no, "fails on"),
+        (lambda places: places.no, "fails for"),
     ],
 )
 def test_numbers_that_make_no_colors(cmap, words):

@@ -81,7 +81,7 @@ def test_tiles_of_several_shapes_share_a_list():
 def test_labels_need_room_below():
     maps = np.ones((4, 4, 3))
     assert mosaic(maps, labels=list("abc")).height > mosaic(maps).height
-    with pytest.raises(InputError, match="got 2 for 3 pictures"):
+    with pytest.raises(InputError, match="got 2 labels for 3 pictures"):
         mosaic(maps, labels=["a", "b"])
 
 

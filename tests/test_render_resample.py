@@ -65,7 +65,7 @@ def test_photos_come_in_several_shapes():
     "photo", [np.zeros((4, 4)), np.zeros((4, 4, 2), np.uint8), np.zeros((0, 4), np.uint8)]
 )
 def test_what_is_no_photo_is_refused(photo):
-    with pytest.raises(InputError, match="A photo is"):
+    with pytest.raises(InputError, match="A photo must be"):
         as_image(photo)
 
 

@@ -108,7 +108,7 @@ FIXED = {"age": [0.2, 0.4], "place": 3}
     ("options", "words"),
     [
         ({}, ["3 outputs", "'box'", "output="]),
-        ({"output": "box"}, ["4 inputs", "2 of them take pictures", "'photo'", "input="]),
+        ({"output": "box"}, ["4 inputs", "2 of them take images", "'photo'", "input="]),
         ({"output": "boxes", "input": "photo"}, ["no output 'boxes'", "'box'"]),
         ({"output": "box", "input": "foto"}, ["no input 'foto'", "'photo'"]),
         ({"output": "box", "input": "age"}, ["does not depend on", "'age'", "'photo'"]),
