@@ -405,7 +405,7 @@ def test_a_layer_that_fixes_the_size_is_found_before_anything_runs(what):
     graph = flatten(keras.Model(image, FIXING[what]()(layers.Conv2D(4, 1)(image))))
     assert measure(graph, (1, 8, 8, 3))
     for size in ((12, 8), (8, 12), (12, 12)) if what == "a slope for each place" else ((12, 12),):
-        with pytest.raises(InputError, match=r"'it'.*takes \(8, 8, 4\) alone"):
+        with pytest.raises(InputError, match=r"'it'.*takes only \(8, 8, 4\)"):
             measure(graph, (1, *size, 3))
 
 

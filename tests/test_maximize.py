@@ -636,7 +636,7 @@ def test_weights_that_are_not_numbers_are_named():
     kernel = model.get_layer("conv1").kernel
     kernel.assign(kernel * np.nan)
     # Before the rectifier: TensorFlow's makes 0 of what is not a number.
-    with pytest.raises(InputError, match="filter 2 is not a number any more"):
+    with pytest.raises(InputError, match="filter 2 is NaN or infinite"):
         og.maximize(og.Network(model, "unit"), og.Filter("conv1:pre", 2), PLAIN, size=(16, 16))
 
 
@@ -656,7 +656,7 @@ FUSED = {"target": og.Filter("conv1", 0), "recipe": "tutorial"}
         ({"target": og.Filter("conv1", 0) + og.Filter("conv3", 0), "as_layer": True}, "one layer"),
         ({"recipe": "tutorail"}, "'tutorial'"),
         ({"recipe": 3}, "or a Recipe, not 3"),
-        ({"stepps": 3}, "no 'stepps'"),
+        ({"stepps": 3}, "no field 'stepps'"),
         ({"steps": 0}, "steps"),
         ({"steps": 2.5}, "steps"),
         ({"learning_rate": 0}, "rate"),
@@ -670,11 +670,14 @@ FUSED = {"target": og.Filter("conv1", 0), "recipe": "tutorial"}
         ({"frames": 0}, "frames"),
         ({"frames": 1.5}, "frames"),
         ({"size": (0, 16)}, "size"),
-        ({"size": (16, 16), "crop": 8}, "Nothing is left of 16×16"),
+        ({"size": (16, 16), "crop": 8}, "leaves nothing of 16×16"),
         ({"size": (16, 16), "start": np.zeros((1, 16, 17, 3))}, r"(N, 16, 16, 3)"),
         ({"size": (16, 16), "start": np.full((1, 16, 16, 3), np.nan)}, "finite"),
-        ({"size": (16, 16), "start": np.zeros((2, 16, 16, 3))}, "2 starts for 1 targets"),
-        ({"recipe": "fast", "size": (16, 16), "start": np.zeros((1, 16, 16, 3))}, "by fourier"),
+        ({"size": (16, 16), "start": np.zeros((2, 16, 16, 3))}, "2 start images for 1 targets"),
+        (
+            {"recipe": "fast", "size": (16, 16), "start": np.zeros((1, 16, 16, 3))},
+            "optimizes fourier",
+        ),
         ({"start": "nowhere.png"}, "does not exist"),
         ({"score": "loss"}, "probability"),
         ({"checkpoint": "climb.txt"}, ".npz"),
@@ -722,7 +725,7 @@ def test_where_a_layer_fixes_the_size_pictures_are_as_large(fixed):
 
 
 def test_another_size_than_a_layer_fixes_is_refused_in_its_name(fixed):
-    with pytest.raises(InputError, match=r"'slopes'.*takes \(20, 24, 4\) alone"):
+    with pytest.raises(InputError, match=r"'slopes'.*takes only \(20, 24, 4\)"):
         og.maximize(fixed, og.Filter("last", 0), "tutorial", steps=1, size=(24, 24))
     photo = np.zeros((30, 30, 3), np.uint8)
     with pytest.raises(InputError, match="'slopes'"):

@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 @click.option(
     "--overlay",
     type=click.Choice(["even", "alpha", "added"]),
-    help="Also draw each map over the photo at full size. alpha: stronger values are more "
-    "opaque; even: viridis with uniform opacity, over white; added: OpenCV's JET colors added "
-    "to the photo.",
+    help="Also draw each map over the photo at full size. even: opacity grows with the value; "
+    "alpha: viridis in 20 steps of opacity, over white; added: OpenCV's JET colors added to the "
+    "photo.",
 )
 @click.option(
     "--opacity",

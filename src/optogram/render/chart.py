@@ -137,7 +137,7 @@ def picture_on(ax: "Axes", picture: Image.Image) -> "Axes":
     Raises
     ------
     InputError
-        If ``ax`` is nothing that a picture can be drawn into.
+        If ``ax`` is not an Axes of matplotlib.
     """
     require_axes(ax)
     ax.imshow(np.asarray(picture))

@@ -135,13 +135,13 @@ class Result:
         Parameters
         ----------
         ax : matplotlib.axes.Axes, optional
-            Axes of a figure of your own: they show the picture (``imshow``, without ticks) and are
+            Axes to draw into: they show the picture (``imshow``, without ticks) and are
             returned in its place.
 
         Raises
         ------
         InputError
-            If ``ax`` is nothing that a picture can be drawn into.
+            If ``ax`` is not an Axes of matplotlib.
         """
         raise NotImplementedError
 

@@ -171,7 +171,7 @@ class Check(Result):
             The rank correlation at each stage of scrambling, or the score during deletion or
             insertion.
         ax : matplotlib.axes.Axes, optional
-            Axes of a figure of your own: the lines are drawn into them, and they are returned.
+            Axes to draw into, which are then returned.
 
         Raises
         ------

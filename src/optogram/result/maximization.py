@@ -102,7 +102,7 @@ class Maximization(Result):
         indices : sequence of int, optional
             Indices of images. None: the first three.
         ax : matplotlib.axes.Axes, optional
-            Axes of a figure of your own: the lines are drawn into them, and they are returned.
+            Axes to draw into, which are then returned.
 
         Raises
         ------
