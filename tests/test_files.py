@@ -19,7 +19,7 @@ import optogram as og
 from optogram.cli import main
 from optogram.errors import OptogramError, OutputError
 from optogram.files import is_own, one_run, read_array, reading, replacing, write_table
-from optogram.methods.request.checkpoint import Ledger
+from optogram.methods.request.checkpoint import Checkpoint
 from optogram.network.opening.efficientnet_lite0 import load_weights_file
 from optogram.render import write, write_gif
 from optogram.training import Trained
@@ -49,7 +49,7 @@ def writers(net):
         "a.webp": lambda path: write(picture(), path),
         "a.gif": lambda path: write_gif([picture(), picture()], path),
         "a.npz": lambda path: result.save(path),
-        "b.npz": lambda path: Ledger(path, "run", "a test").write({"x": drawn.random(3)}, {}),
+        "b.npz": lambda path: Checkpoint(path, "run", "a test").write({"x": drawn.random(3)}, {}),
         "a.csv": lambda path: write_table(drawn.random((3, 4)), path),
         "a.keras": lambda path: trained.save(path),
         "a.h5": lambda path: trained.save(path),

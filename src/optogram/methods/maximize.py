@@ -11,10 +11,10 @@ import numpy as np
 from optogram.arguments import checked
 from optogram.errors import InputError, NoGradientError
 from optogram.interpreters.memory import batches
-from optogram.methods.ascent.asked import Asked, read
 from optogram.methods.ascent.climb import Climb, Plan, begin, climb, pictures, scores
 from optogram.methods.ascent.recipe import Recipe, recipe_of
-from optogram.methods.request.checkpoint import Ledger, fingerprint
+from optogram.methods.ascent.task import Task, read
+from optogram.methods.request.checkpoint import Checkpoint, fingerprint
 from optogram.methods.request.request import provenance_of
 from optogram.network.network import Network
 from optogram.progress import Progress, silent
@@ -97,100 +97,100 @@ def maximize(
         If the gradients of all targets are zero. If only some are, the result has a warning.
     """
     chosen = recipe_of(recipe, changes)
-    asked = read(net, target, chosen, start, size, as_layer, score, seed, frames)
-    provenance, ledger = provenance_of(net, (*asked.canvas, net.channels)), None
+    task = read(net, target, chosen, start, size, as_layer, score, seed, frames)
+    provenance, saved = provenance_of(net, (*task.canvas, net.channels)), None
     if checkpoint is not None:
-        ledger = _ledger(asked, Path(checkpoint))
-        provenance["run"] = ledger.mark
-        finished = _finished(ledger)
+        saved = _checkpoint(task, Path(checkpoint))
+        provenance["run"] = saved.mark
+        finished = _finished(saved)
         if finished is not None:
             return finished
-    work = _Work.begin(asked)
-    _climb_all(asked, work, ledger, memory, progress)
+    work = _Work.begin(task)
+    _climb_all(task, work, saved, memory, progress)
     result = Maximization(
         values=work.values,
         method="maximize",
-        parameters=asked.parameters,
+        parameters=task.parameters,
         provenance=provenance,
-        warnings=(*net.warnings, *_warnings_about_gradients(work.dead, asked.names)),
+        warnings=(*net.warnings, *_warnings_about_gradients(work.dead, task.names)),
         images=_shown(net, chosen, work.values),
-        targets=asked.names,
+        targets=task.names,
         history=work.history,
         score=work.score,
         frames=work.frames,
     )
-    if ledger:
-        result.save(ledger.path)
+    if saved:
+        result.save(saved.path)
     return result
 
 
-def _ledger(asked: Asked, path: Path) -> Ledger:
+def _checkpoint(task: Task, path: Path) -> Checkpoint:
     """The checkpoint of this run."""
     if path.suffix != ".npz":
         raise InputError(f"checkpoint must be an .npz file, not {path.name!r}.")
-    scored = [value for plan, _ in asked.plans for value in plan.scored]
-    wanted = (asked.targets, asked.recipe, asked.parameters, asked.photo)
-    mark = fingerprint(asked.net, scored, asked.canvas, *wanted)
-    return Ledger(path, mark, "maximize")
+    scored = [value for plan, _ in task.plans for value in plan.scored]
+    wanted = (task.targets, task.recipe, task.parameters, task.photo)
+    mark = fingerprint(task.net, scored, task.canvas, *wanted)
+    return Checkpoint(path, mark, "maximize")
 
 
-def _finished(ledger: Ledger) -> Maximization | None:
+def _finished(saved: Checkpoint) -> Maximization | None:
     """The result of a run that was already finished; None otherwise."""
-    if not is_result(ledger.path):
+    if not is_result(saved.path):
         return None
-    result = load_result(ledger.path)
-    if isinstance(result, Maximization) and result.provenance.get("run") == ledger.mark:
+    result = load_result(saved.path)
+    if isinstance(result, Maximization) and result.provenance.get("run") == saved.mark:
         return result
-    raise ledger.other_run()
+    raise saved.other_run()
 
 
 def _climb_all(
-    asked: Asked,
+    task: Task,
     work: "_Work",
-    ledger: Ledger | None,
+    saved: Checkpoint | None,
     memory: float | str | None,
     progress: Progress,
 ) -> None:
     """Maximize every target; a batch from a checkpoint comes first in its group."""
-    half_way = work.read(ledger) if ledger else None
-    for own, members in asked.plans:
-        if ledger and half_way and half_way[0][0] in members:
+    half_way = work.read(saved) if saved else None
+    for own, members in task.plans:
+        if saved and half_way and half_way[0][0] in members:
             batch, state = half_way
             if not set(batch) <= set(members):
-                raise ledger.damaged()
-            if not state.is_like(begin(own, len(batch), asked.start_of(batch))):
-                raise ledger.damaged()
-            _climb_batch(asked, own, work, batch, state, ledger, progress)
+                raise saved.damaged()
+            if not state.is_like(begin(own, len(batch), task.start_of(batch))):
+                raise saved.damaged()
+            _climb_batch(task, own, work, batch, state, saved, progress)
         left = np.array([i for i in members if not work.finished[i]], int)
         for part in batches(len(left), own.memory_each(), memory):
             batch = left[part]
-            state = begin(own, len(batch), asked.start_of(batch))
-            _climb_batch(asked, own, work, batch, state, ledger, progress)
-    progress(asked.steps, asked.steps, "steps")
+            state = begin(own, len(batch), task.start_of(batch))
+            _climb_batch(task, own, work, batch, state, saved, progress)
+    progress(task.steps, task.steps, "steps")
 
 
 def _climb_batch(
-    asked: Asked,
+    task: Task,
     plan: Plan,
     work: "_Work",
     batch: np.ndarray,
     state: Climb,
-    ledger: Ledger | None,
+    saved: Checkpoint | None,
     progress: Progress,
 ) -> None:
     """Maximize the targets with the indices ``batch``."""
-    targets, every = tuple(asked.targets[i] for i in batch), asked.every
-    before = int(work.finished.sum()) * asked.recipe.steps
+    targets, every = tuple(task.targets[i] for i in batch), task.every
+    before = int(work.finished.sum()) * task.recipe.steps
     for _ in climb(plan, state, targets, every):
         if every and state.done % every == 0:
-            state.frames.append(_shown(asked.net, asked.recipe, pictures(plan, state)))
-        progress(before + state.done * len(batch), asked.steps, "steps")
-        if ledger and ledger.is_due:
-            work.write(ledger, batch, state)
+            state.frames.append(_shown(task.net, task.recipe, pictures(plan, state)))
+        progress(before + state.done * len(batch), task.steps, "steps")
+        if saved and saved.is_due:
+            work.write(saved, batch, state)
     found = pictures(plan, state)
     if not np.isfinite(found).all():
         raise InputError("An image has NaN or infinite values: use a smaller learning_rate.")
-    work.add(batch, found, scores(plan, found, targets), state, state.is_dead(asked.recipe))
+    work.add(batch, found, scores(plan, found, targets), state, state.is_dead(task.recipe))
 
 
 @dataclass
@@ -219,16 +219,16 @@ class _Work:
     dead: np.ndarray
 
     @classmethod
-    def begin(cls, asked: Asked) -> "_Work":
+    def begin(cls, task: Task) -> "_Work":
         """The state before the first step."""
-        count, recipe = len(asked.targets), asked.recipe
-        shown = [side - 2 * recipe.crop for side in asked.canvas]
-        frames = recipe.steps // asked.every if asked.every else 0
+        count, recipe = len(task.targets), task.recipe
+        shown = [side - 2 * recipe.crop for side in task.canvas]
+        frames = recipe.steps // task.every if task.every else 0
         return cls(
-            values=np.zeros((count, *asked.canvas, asked.net.channels), np.float32),
+            values=np.zeros((count, *task.canvas, task.net.channels), np.float32),
             history=np.full((count, recipe.steps), np.nan, np.float32),
             score=np.full(count, np.nan, np.float32),
-            frames=np.zeros((count, frames, *shown, asked.net.channels), np.uint8),
+            frames=np.zeros((count, frames, *shown, task.net.channels), np.uint8),
             finished=np.zeros(count, bool),
             dead=np.zeros(count, bool),
         )
@@ -248,17 +248,17 @@ class _Work:
             self.frames[batch, number] = frame
         self.finished[batch] = True
 
-    def write(self, ledger: Ledger, batch: np.ndarray, state: Climb) -> None:
+    def write(self, saved: Checkpoint, batch: np.ndarray, state: Climb) -> None:
         """Write a checkpoint, with the unfinished ``batch``."""
         fields = dataclasses.fields(self)
         arrays = {field.name: getattr(self, field.name)[self.finished] for field in fields}
         arrays |= {"finished": self.finished, "batch": batch}
         arrays |= {f"half way {name}": array for name, array in state.arrays().items()}
-        ledger.write(arrays, {"done": state.done})
+        saved.write(arrays, {"done": state.done})
 
-    def read(self, ledger: Ledger) -> tuple[np.ndarray, Climb] | None:
+    def read(self, saved: Checkpoint) -> tuple[np.ndarray, Climb] | None:
         """Load a checkpoint and return its unfinished batch, if there is one."""
-        kept = ledger.read()
+        kept = saved.read()
         if kept is None:
             return None
         arrays, texts = kept
@@ -275,13 +275,13 @@ class _Work:
             state = Climb.of(half_way, texts["done"])
         # In a modified file anything may be missing or have another shape.
         except (KeyError, IndexError, TypeError, ValueError) as error:
-            raise ledger.damaged() from error
+            raise saved.damaged() from error
         left, frame = np.flatnonzero(~self.finished), (len(batch), *self.frames.shape[2:])
         is_whole = batch.ndim == 1 and len(batch) and batch.dtype.kind in "iu"
         if not is_whole or not np.isin(batch, left).all():
-            raise ledger.damaged()
+            raise saved.damaged()
         if any(array.shape != frame for array in state.frames):
-            raise ledger.damaged()
+            raise saved.damaged()
         return batch, state
 
 

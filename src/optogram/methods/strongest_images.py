@@ -12,7 +12,7 @@ import numpy as np
 from optogram.arguments import checked, whole
 from optogram.errors import InputError, PhotoError
 from optogram.graph.steps import Output
-from optogram.methods.request.checkpoint import Ledger, fingerprint, photo_mark
+from optogram.methods.request.checkpoint import Checkpoint, fingerprint, photo_mark
 from optogram.methods.request.request import provenance_of
 from optogram.network.network import Network
 from optogram.pictures.read import pictures_in
@@ -94,11 +94,11 @@ def strongest_images(
     height, width = size or (_SIDE, _SIDE)
     fitted = (net.size[0] or int(height), net.size[1] or int(width))
     output = Output(step.index)
-    strongest, ledger = _Strongest.begin(len(chosen), top), None
+    strongest, saved = _Strongest.begin(len(chosen), top), None
     if checkpoint is not None:
         mark = fingerprint(net, [output], fitted, layer, top, chosen, fit)
-        ledger = Ledger(Path(checkpoint), mark, "strongest_images")
-        strongest = strongest.read(ledger, dict(zip(names, sources, strict=True)))
+        saved = Checkpoint(Path(checkpoint), mark, "strongest_images")
+        strongest = strongest.read(saved, dict(zip(names, sources, strict=True)))
     left = [i for i, name in enumerate(names) if name not in strongest.done]
     places = {name: i for i, name in enumerate(names)}
     unread: dict[int, str] = {}
@@ -122,15 +122,15 @@ def strongest_images(
             batch = [left[part][row] for row in read]
             strongest.add(peaks[read][:, chosen], [names[i] for i in batch])
             strongest.done |= {
-                names[i]: photo_mark(sources[i]) if ledger else "" for i in left[part]
+                names[i]: photo_mark(sources[i]) if saved else "" for i in left[part]
             }
             strongest.unread.update({names[i]: unread[i] for i in left[part] if i in unread})
-            if ledger and ledger.is_due:
-                strongest.write(ledger)
+            if saved and saved.is_due:
+                strongest.write(saved)
             progress(len(names) - len(left) + part.stop, len(names), "photos")
     finally:
-        if ledger:
-            strongest.write(ledger)
+        if saved:
+            strongest.write(saved)
     if len(strongest.unread) == len(names):
         first = next(iter(strongest.unread.values()))
         raise InputError(f"None of the {len(names)} photos can be read: {first}")
@@ -194,19 +194,19 @@ class _Strongest:
             np.take_along_axis(array, order, axis=1) for array in (values, places, photos)
         )
 
-    def write(self, ledger: Ledger) -> None:
+    def write(self, saved: Checkpoint) -> None:
         """Write a checkpoint."""
-        ledger.write(
+        saved.write(
             {"values": self.values, "places": self.places, "photos": self.photos.astype(str)},
             {"done": self.done, "unread": self.unread},
         )
 
-    def read(self, ledger: Ledger, sources: Mapping[str, Any]) -> "_Strongest":
+    def read(self, saved: Checkpoint, sources: Mapping[str, Any]) -> "_Strongest":
         """The state in the checkpoint, or this state if there is no checkpoint.
 
         ``sources`` are the photos by name. An unreadable photo that has changed is tried again.
         """
-        kept = ledger.read()
+        kept = saved.read()
         if kept is None:
             return self
         arrays, texts = kept
@@ -215,17 +215,17 @@ class _Strongest:
             found.photos = found.photos.astype(str).astype(object)
         # In a modified file anything may be missing or have another shape.
         except (KeyError, TypeError, ValueError) as error:
-            raise ledger.damaged() from error
+            raise saved.damaged() from error
         pairs = ((found.values, "f"), (found.places, "i"), (found.photos, "O"))
         if any(a.shape != self.values.shape or a.dtype.kind != kind for a, kind in pairs):
-            raise ledger.damaged()
+            raise saved.damaged()
         changed = {
             name
             for name, mark in found.done.items()
             if name not in sources or photo_mark(sources[name]) != mark
         }
         if changed - (found.unread.keys() & sources.keys()):
-            raise ledger.other_run()
+            raise saved.other_run()
         for name in changed:
             del found.done[name], found.unread[name]
         return found

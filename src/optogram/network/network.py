@@ -13,7 +13,7 @@ from optogram.graph.channels_last import channels_last
 from optogram.graph.selection import select
 from optogram.graph.snapshot import Snapshot
 from optogram.graph.steps import Graph, Returned, Step
-from optogram.interpreters import steadiness
+from optogram.interpreters import determinism
 from optogram.interpreters.ends.head import logits_warning
 from optogram.interpreters.engine import Computation
 from optogram.interpreters.geometry import sized
@@ -137,7 +137,7 @@ class Network(Computation):
         self.warnings = (*warnings, *part.graph.trained.warnings())
         if self.head.is_hidden:
             self.warnings += (logits_warning(self.head),)
-        self.warnings += steadiness.warnings_about_answers(
+        self.warnings += determinism.warnings_about_answers(
             self.graph, self.head.logits, model, self.variables
         )
         self._own = own_preparation(self.graph)

@@ -24,7 +24,7 @@ _SHARE = 0.02
 
 
 @dataclass
-class Ledger:
+class Checkpoint:
     """The checkpoint of a run. Writing is atomic.
 
     Attributes

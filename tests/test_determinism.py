@@ -8,7 +8,7 @@ from keras import layers, ops
 import networks
 import optogram as og
 from model_state import assert_same, state
-from optogram.interpreters import steadiness
+from optogram.interpreters import determinism
 
 SIDE = networks.SIDE
 
@@ -102,7 +102,7 @@ def test_operations_in_place_of_layers_are_tried_too():
 
 @pytest.mark.parametrize("name", ["skips", "in_training"])
 def test_a_network_of_layers_of_keras_alone_is_not_run(name, monkeypatch):
-    monkeypatch.setattr(steadiness, "_found", lambda *arguments: pytest.fail("it was run"))
+    monkeypatch.setattr(determinism, "_found", lambda *arguments: pytest.fail("it was run"))
     og.Network(networks.build(name), "none")
 
 

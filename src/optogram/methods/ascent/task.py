@@ -22,7 +22,7 @@ _GRAY = 127.5
 
 
 @dataclass(frozen=True)
-class Asked:
+class Task:
     """The validated arguments of `maximize`.
 
     Attributes
@@ -80,7 +80,7 @@ def read(
     score: str,
     seed: int,
     frames: int | None,
-) -> Asked:
+) -> Task:
     """The validated arguments of `maximize`; InputError if they cannot be used."""
     seed = whole("seed", seed, 0, MOST_SEED)
     frames = None if frames is None else whole("frames", frames, 1)
@@ -122,7 +122,7 @@ def read(
         "frames": frames,
     }
     every = parameters["frames"]
-    return Asked(net, targets, recipe, canvas, plans, photo, every, parameters)
+    return Task(net, targets, recipe, canvas, plans, photo, every, parameters)
 
 
 def _are_means(net: Network, targets: tuple[Target, ...], score: str) -> bool:
