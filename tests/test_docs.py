@@ -115,3 +115,20 @@ def test_the_example_of_the_readme_runs(make, tmp_path, capsys):
         exec(compile(make.readme_example(), "README.md", "exec"), {})
     assert all((tmp_path / name).stat().st_size > 1000 for name in make.PICTURES)
     assert "Egyptian cat" in capsys.readouterr().out
+
+
+UNUSED_WORDS = re.compile(
+    r"somebody else|of everything that is drawn|be believed|white paper|no way up|honest file"
+    r"|may add to the process|tutorial row|colour|centre\b",
+    re.IGNORECASE,
+)
+
+
+def test_the_words_are_those_of_the_field():
+    """Phrases that were replaced by terms of the field, and other spellings."""
+    files = [ROOT / "README.md", *(ROOT / "src").rglob("*.py"), *(ROOT / "src").rglob("*.j2")]
+    files += [path for path in (ROOT / "docs").rglob("*") if path.suffix in (".md", ".py")]
+    generated = {ROOT / "docs" / "api.md", ROOT / "docs" / "cli.md"}
+    found = {path.name: UNUSED_WORDS.findall(path.read_text()) for path in {*files} - generated}
+    # Saved results of earlier versions are read in the words that they had.
+    assert {name for name, words in found.items() if words} <= {"base.py"}
