@@ -128,7 +128,7 @@ def _checkpoint(task: Task, path: Path) -> Checkpoint:
     """The checkpoint of this run."""
     if path.suffix != ".npz":
         raise InputError(f"checkpoint must be an .npz file, not {path.name!r}.")
-    scored = [value for plan, _ in task.plans for value in plan.scored]
+    scored = [output for plan, _ in task.plans for output in plan.scored]
     wanted = (task.targets, task.recipe, task.parameters, task.photo)
     mark = fingerprint(task.net, scored, task.canvas, *wanted)
     return Checkpoint(path, mark, "maximize")

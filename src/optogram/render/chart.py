@@ -1,6 +1,6 @@
-"""Charts of lines, drawn by Matplotlib: into a picture, or into axes of the reader's own figure.
+"""Line charts, drawn by Matplotlib: as a picture, or into given axes.
 
-Matplotlib's objects are used directly, never pyplot: no global state is read for long or changed.
+Uses the object API of Matplotlib, never pyplot, so that global state is not changed.
 """
 
 import textwrap
@@ -21,21 +21,21 @@ from optogram.words import brief
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Okabe and Ito's colors, which the color-blind can tell apart too.
+# Okabe and Ito's colors, suitable for color-blind readers.
 _COLORS = ("#0072b2", "#d55e00", "#787878", "#009e73", "#cc79a7")
 _STYLES = ("solid", "dashed", "dotted", "dashdot")
-"""Of the first five lines, the next five, and so on."""
+"""Line styles of the first five lines, the next five, and so on."""
 _DPI = 100
 _FONT = 13
 """Font size in pixels."""
 _INK, _FRAME, _GRID = "#26282c", "#bec0c4", "#e4e5e8"
 _CHARACTER = 0.6
-"""Width of a character, as a share of the font size."""
+"""Width of a character, as a fraction of the font size."""
 _WIDER_FONTS = ("Noto Sans CJK JP", "Arial Unicode MS", "Microsoft YaHei")
-"""Fonts for the characters that Matplotlib's own font lacks, where the system has one of them."""
+"""System fonts for characters that the default font of Matplotlib does not have."""
 
 _DRAWING = threading.Lock()
-"""Held while Matplotlib draws: it is not safe for threads, not even on figures of their own."""
+"""Held while Matplotlib draws, which is not thread-safe even for separate figures."""
 
 
 @checked
@@ -47,19 +47,19 @@ def chart(
     y_range: tuple[float, float] | None = None,
     size: tuple[int, int] = (240, 380),
 ) -> Image.Image:
-    """Draw lines into a picture, with a legend below the frame that holds whole names.
+    """Draw a line chart with a legend below the frame.
 
     Parameters
     ----------
     lines : mapping of str to (xs, ys)
-        The first one is drawn on top of the others; places that are not finite are gaps.
+        The first line is drawn on top; values that are not finite are gaps.
     title : str, optional
-        Words above the frame.
+        Title above the frame.
     x_label : str, optional
-        Words below the axis.
+        Label of the x axis.
     y_range : (float, float), optional
-        What the frame's bottom and top mean. Default: from 0, or the lowest value if that is
-        negative, to the highest.
+        Values at the bottom and the top of the frame. Default: from 0, or the minimum if it is
+        negative, to the maximum.
     size : (int, int)
         Height and width of the frame in pixels.
 
@@ -71,7 +71,7 @@ def chart(
     Raises
     ------
     InputError
-        If there is no line, or one does not have one y for each x.
+        If there is no line, or the lengths of its xs and ys differ.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -111,14 +111,14 @@ def chart_on(
     x_label: str | None = None,
     y_range: tuple[float, float] | None = None,
 ) -> "Axes":
-    """Draw lines into axes of the reader's own figure, in its style; returns ``ax``.
+    """Draw a line chart into ``ax``, in the style of its figure; return ``ax``.
 
-    The legend stands where it covers least, with names broken into lines that fit. See `chart`.
+    The legend is at the best position, with wrapped names. See `chart`.
 
     Raises
     ------
     InputError
-        If ``ax`` is nothing that lines can be drawn into, or as in `chart`.
+        If ``ax`` is not an Axes of matplotlib, or as in `chart`.
     """
     require_axes(ax)
     with _DRAWING:
@@ -132,7 +132,7 @@ def chart_on(
 
 
 def picture_on(ax: "Axes", picture: Image.Image) -> "Axes":
-    """Show a picture in axes of the reader's own figure, without ticks; returns ``ax``.
+    """Show a picture in ``ax``, without ticks; return ``ax``.
 
     Raises
     ------
@@ -146,7 +146,7 @@ def picture_on(ax: "Axes", picture: Image.Image) -> "Axes":
 
 
 def require_axes(ax: Any) -> None:
-    """Raise an InputError unless ``ax`` are rectangular axes of a Matplotlib figure."""
+    """Raise an InputError unless ``ax`` is a rectangular Axes of Matplotlib."""
     from matplotlib.axes import Axes
 
     if not isinstance(ax, Axes):
@@ -155,7 +155,7 @@ def require_axes(ax: Any) -> None:
             f"them, not {shown(ax)}."
         )
     if ax.name != "rectilinear":
-        raise InputError(f"ax must be axes for pictures and charts, not of the kind {ax.name!r}.")
+        raise InputError(f"ax must be rectangular axes, not of the kind {ax.name!r}.")
 
 
 def _draw(

@@ -235,7 +235,7 @@ def climb(
     """
     recipe, net = plan.recipe, plan.net
     weights = stacked_weights(targets, net, plan.fed, plan.score)
-    given = [weights[value][None] for value in plan.scored]
+    given = [weights[output][None] for output in plan.scored]
     layouts = [layout_of(array) for array in given]
     _, matrices = views(
         recipe.transforms, plan.size, plan.fed, recipe.steps * recipe.views, plan.seed
@@ -299,7 +299,7 @@ def scores(plan: Plan, found: np.ndarray, targets: tuple[Target, ...]) -> np.nda
     except InputError:
         size = plan.fed
     weights = stacked_weights(targets, plan.net, size, plan.score)
-    given = [weights[value][None] for value in plan.scored]
+    given = [weights[output][None] for output in plan.scored]
     layouts = [layout_of(array) for array in given]
     graph, scored, own = plan.net.graph, plan.scored, plan.size
     _, matrices = views((), own, size, 1, 0)
@@ -326,7 +326,7 @@ def _loop(plan: Plan, layouts: list[Layout]) -> Callable[..., Any]:
     scored, fed, recipe = plan.scored, plan.fed, plan.recipe
     graph = plan.net.graph
     schedule = forward.schedule(graph, scored)
-    own = {value.step for value in scored} if recipe.redirected else set()
+    own = {output.step for output in scored} if recipe.redirected else set()
     rectifiers = [
         step.index for step in find_rectifiers(graph, scored).treated if step.index in own
     ]

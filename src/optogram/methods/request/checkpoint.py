@@ -95,8 +95,8 @@ class Checkpoint:
         )
 
 
-def fingerprint(net: Network, values: Sequence[Output], size: tuple[int, int], *asked: Any) -> str:
-    """Identifies a run: the network up to ``values``, and the arguments.
+def fingerprint(net: Network, outputs: Sequence[Output], size: tuple[int, int], *asked: Any) -> str:
+    """Identifies a run: the network up to ``outputs``, and the arguments.
 
     The preprocessing is identified by its effect on noise of ``size`` (height, width), in both
     directions.
@@ -106,7 +106,7 @@ def fingerprint(net: Network, values: Sequence[Output], size: tuple[int, int], *
     shown = net.preparation.to_display(prepared)
     told = [
         __version__,
-        identity(net.graph, values),
+        identity(net.graph, outputs),
         [content(array) for array in (prepared, shown)],
         Teller().tell(list(asked)),
     ]

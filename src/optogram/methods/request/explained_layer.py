@@ -39,7 +39,7 @@ def explained_layer(request: Request, layer: str | None) -> tuple[str, Output, t
 def _another(request: Request) -> str:
     """A suggestion for another layer."""
     net, scored = request.net, request.scored()
-    on_the_way = net.graph.ancestors(scored) - {value.step for value in scored}
+    on_the_way = net.graph.ancestors(scored) - {output.step for output in scored}
     known = [name for name in net.map_layers(request.size) if net.step(name).index in on_the_way]
     if known:
         return f"choose a layer between the image and the score, such as {known[-1]!r}"

@@ -70,7 +70,7 @@ class Request:
         """
         stacked = stacked_weights(self.targets or (), self.net, self.size, self.score)
         axis = 1 if len(self.x) == 1 else 0
-        return {value: np.expand_dims(array, axis) for value, array in stacked.items()}
+        return {output: np.expand_dims(array, axis) for output, array in stacked.items()}
 
     def scored(self) -> list[Output]:
         """The outputs that the scores are computed from."""
