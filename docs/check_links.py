@@ -1,7 +1,6 @@
-"""Says which links and pictures of a built site lead nowhere: ``python docs/check_links.py DIR``.
+"""Checks the links and pictures of a built site: ``python docs/check_links.py DIR``.
 
-Looked at is what every page refers to inside the site: files, and places within pages. Addresses
-on the internet are not asked.
+Only references inside the site are checked: files, and anchors in pages.
 """
 
 import sys
@@ -11,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 
 class Page(HTMLParser):
-    """What a page refers to, and the places in it that can be referred to."""
+    """The references of a page, and its anchors."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -20,7 +19,7 @@ class Page(HTMLParser):
         self.feed(text)
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        """Take what refers and what can be referred to."""
+        """Collect references and anchors."""
         for name, value in attributes:
             if name in ("href", "src") and value:
                 self.links.add(value)
@@ -29,7 +28,7 @@ class Page(HTMLParser):
 
 
 def broken(site: Path) -> tuple[int, list[str]]:
-    """How many links inside ``site`` were looked at, and those that lead nowhere."""
+    """Number of links inside ``site``, and the broken ones."""
     found = {path: Page(path.read_text(encoding="utf-8")) for path in site.rglob("*.html")}
     pages = {path.resolve(): page for path, page in found.items()}
     seen, lost = 0, []

@@ -1,7 +1,7 @@
-"""How Sphinx makes the site: ``nox -s docs``, or ``nox -s docs -- --full`` for full counts.
+"""Sphinx configuration: ``nox -s docs``, or ``nox -s docs -- --full`` for the full gallery.
 
-Every page is executed as it is built: the scripts of the gallery, the code in the pages, the
-notebook. A page that raises, warns or leads nowhere stops the build.
+Every page is executed when it is built: gallery scripts, code in pages, the notebook. Exceptions,
+warnings and broken links stop the build.
 """
 
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 DOCS = Path(__file__).parent
 VERSION = DOCS.parent / "src" / "optogram" / "version.py"
 
-# What the kernels that run the pages find around them.
+# Environment of the kernels that execute the pages.
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 helpers = [str(DOCS / "gallery"), str(DOCS), os.environ.get("PYTHONPATH", "")]
@@ -37,5 +37,5 @@ nb_execution_mode = "force"
 nb_execution_in_temp = True
 nb_execution_raise_on_error = True
 nb_execution_timeout = 3600
-nb_output_stderr = "remove"  # what backends log as they start
+nb_output_stderr = "remove"  # log messages of backends
 nb_merge_streams = True

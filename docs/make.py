@@ -1,7 +1,7 @@
-"""Write what the documentation takes from the code: ``python docs/make.py``.
+"""Generates parts of the documentation from the code: ``python docs/make.py``.
 
-api.md comes from docstrings, cli.md from the command line. The pictures in images/ are made by the
-README's example, which the page readme.md runs as it stands there.
+api.md comes from docstrings, cli.md from the command line. The pictures in images/ come from the
+README's example, which the page readme.md runs.
 """
 
 import inspect
@@ -37,7 +37,7 @@ def api_page() -> str:
 
 
 def _entry(name: str, item: Any) -> list[str]:
-    """One name; of a class its public members too, of a module its functions and classes."""
+    """One name; for a class with its public members, for a module with functions and classes."""
     if isinstance(item, Mapping):
         listed = [f"{key}: {value}" for key, value in item.items()]
         return [f"## {name}", "", "```text", *listed, "```", ""]
@@ -56,7 +56,7 @@ def _entry(name: str, item: Any) -> list[str]:
 
 
 def _parameters(item: Any) -> str:
-    """The signature of a function or class without its types, which the docstring tells."""
+    """The signature of a function or class without types, which are in the docstring."""
     is_class = inspect.isclass(item) and not issubclass(item, Exception)
     if not (is_class or inspect.isfunction(item)):
         return ""
@@ -90,7 +90,7 @@ def cli_page() -> str:
 
 
 def readme_example() -> str:
-    """The Python that the README shows."""
+    """The Python code in the README."""
     return re.search(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)[1]
 
 
