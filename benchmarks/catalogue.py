@@ -226,17 +226,17 @@ def page(lines: dict[str, dict[str, Any]]) -> str:
     missing = [name for name in catalogue.names() if name not in lines]
     return "\n".join(
         [
-            "# The networks that open by name",
+            "# Networks that open by name",
             "",
-            f"Made by `benchmarks/catalogue.py` on {os.cpu_count()} cores without a GPU, with "
+            f"Output of `benchmarks/catalogue.py` on {os.cpu_count()} cores without a GPU, with "
             f"{title(made_with['backend'])}, Keras {made_with['keras']} and random weights, batch "
-            "normalizations set to the photo. Each network is opened in a process of its own; then "
-            "come its geometry, Grad-CAM at its default layer, saliency and guided backpropagation "
-            f"of the photo, and {PATTERN_STEPS} steps towards the pattern of a filter of that "
-            "layer. Seconds are the processor's, all cores counted, of a first call, in which the "
-            "backend compiles; they hardly depend on what else the machine does. The peak is the "
-            "resident memory of the whole process. The replay of the steps is what the model "
-            "answers, and every map is finite and not zero, unless a remark says otherwise.",
+            "normalization statistics taken from the photo. Each network is opened in its own "
+            "process, followed by its geometry, Grad-CAM at its default layer, saliency and guided "
+            f"backpropagation of the photo, and {PATTERN_STEPS} steps of activation maximization "
+            "for a filter of that layer. Times are CPU seconds over all cores, for a first call "
+            "including compilation. The peak is the resident memory of the process. The steps "
+            "reproduce the output of the model, and every map is finite and not zero, unless a "
+            "remark says otherwise.",
             "",
             *table(lines),
             *(["", f"Not run yet: {', '.join(missing)}."] if missing else []),
