@@ -1006,6 +1006,14 @@ def test_kernels_in_color_take_no_colors(run, model_file):
     assert run(*asked, "--colors", "viridis", "--input-channel", 0)[0] == 0
 
 
+@pytest.mark.parametrize("given", [("--noise", "100,3"), ("--units", "display")])
+def test_settings_of_pixels_are_refused_where_pixels_are_not_optimized(run, model_file, given):
+    asked = ["maximize", "--model", model_file, "--preprocess", "unit", "--layer", "conv"]
+    sentence = refused(run(*asked, "--recipe", "fast", *given))
+    assert "recipes that optimize pixels" in sentence
+    assert run(*asked, "--recipe", "tutorial", "--steps", 2, *given)[0] == 0
+
+
 def test_check_takes_the_seed_whatever_the_method(run, model_file, photos):
     asked = ["check", photos / "cat.png", "--model", model_file, "--preprocess", "unit"]
     assert run(*asked, "--seed", 5, "--steps", 2)[0] == 0

@@ -11,6 +11,8 @@ from optogram.methods.ascent.optimizers import OPTIMIZERS
 from optogram.methods.ascent.transforms import Crop, Jitter, Pad, Rotate, Scale, Transform
 
 PARAMETRIZATIONS = ("pixels", "fourier", "phase")
+_OF_PIXELS = ("center", "spread", "units")
+"""Fields that only ``parametrization="pixels"`` uses."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,7 +163,7 @@ def recipe_of(recipe: str | Recipe, changes: Mapping[str, Any]) -> Recipe:
     Raises
     ------
     InputError
-        If there is no such recipe or field, or a value cannot be used.
+        If there is no such recipe or field, or a value cannot be used, or would not be.
     """
     if isinstance(recipe, str):
         if recipe not in RECIPES:
@@ -178,4 +180,11 @@ def recipe_of(recipe: str | Recipe, changes: Mapping[str, Any]) -> Recipe:
     unknown = [name for name in changes if name not in known]
     if unknown:
         raise InputError(f"A recipe has no field {unknown[0]!r}; it has {', '.join(known)}.")
-    return replace(recipe, **changes)
+    changed = replace(recipe, **changes)
+    unused = [name for name in _OF_PIXELS if name in changes]
+    if unused and changed.parametrization != "pixels":
+        raise InputError(
+            f"{', '.join(unused)} (of noise and steps) apply to recipes that optimize pixels, such "
+            f'as "tutorial"; this one optimizes {changed.parametrization}: leave them out.'
+        )
+    return changed
