@@ -126,10 +126,10 @@ def test_a_probe_says_what_the_network_says_of_the_covered_image(name):
 
 
 def test_a_probe_on_windows(monkeypatch):
-    from optogram.interpreters.windowed import plan
+    from optogram.interpreters.windowed import costs
 
     for name in ("_BYTE", "_CALL", "_SLACK"):
-        monkeypatch.setattr(plan, name, 0.0)
+        monkeypatch.setattr(costs, name, 0.0)
     test_a_probe_says_what_the_network_says_of_the_covered_image("everything")
 
 

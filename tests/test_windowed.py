@@ -1,5 +1,8 @@
 """The windowed forward: what it computes of changed images is what whole forward passes compute."""
 
+import gc
+import weakref
+
 import keras
 import numpy as np
 import pytest
@@ -15,7 +18,7 @@ from networks import fill
 from optogram.graph.steps import Output, flatten
 from optogram.interpreters.engine import Computation
 from optogram.interpreters.reach import Reach
-from optogram.interpreters.windowed.plan import WindowPlan
+from optogram.interpreters.windowed.plan import WindowPlan, planned
 from optogram.interpreters.windowed.run import Windowed
 from optogram.interpreters.windowed.spans import Spans, grouped
 from random_graphs import build, descriptions, images
@@ -232,6 +235,84 @@ def test_windows_that_would_be_slower_are_not_used(monkeypatch):
 def test_windows_that_do_not_fit_into_memory_are_not_used(always):
     net = network_with(KINDS["sum"], "flat")
     rows, columns = spans_within(14, (3,)), spans_within(11, (3,))
-    plan = Windowed(WindowPlan(net, (14, 11), [net.head.logits], rows, columns, 9))
-    assert plan.fits("1GB")
-    assert not plan.fits(1000)
+    windowed = Windowed(net, WindowPlan(net, (14, 11), [net.head.logits], rows, columns, 9))
+    assert windowed.fits("1GB")
+    assert not windowed.fits(1000)
+
+
+# -- what is kept between calls --------------------------------------------------------------------
+
+
+@pytest.fixture
+def plans_made(monkeypatch):
+    """Where each plan that is made is counted."""
+    made, make = [], WindowPlan.__init__
+
+    def counted(self, *arguments):
+        made.append(arguments)
+        make(self, *arguments)
+
+    monkeypatch.setattr(WindowPlan, "__init__", counted)
+    return made
+
+
+def test_a_plan_is_made_once_for_a_grid(always, plans_made):
+    net = network_with(KINDS["sum"], "flat")
+    x = images((14, 11), 3, 1)
+    first = og.occlusion(net, x, 1, patch=3, stride=2)
+    again = og.occlusion(net, x, 1, patch=3, stride=2)
+    np.testing.assert_array_equal(first.values, again.values)
+    assert len(plans_made) == 1
+    og.occlusion(net, x, 1, patch=3, stride=3)
+    og.occlusion(net, x, 1, patch=3, stride=2, margin=1)
+    assert len(plans_made) == 3
+    for _ in range(2):
+        og.occlusion_probe(net, x, patch=3)
+    assert len(plans_made) == 4
+
+
+def test_a_plan_serves_other_weights(always, plans_made):
+    net = network_with(KINDS["sum"], "flat")
+    x = images((14, 11), 3, 1)
+    one = og.occlusion(net, x, 1, patch=3, stride=4)
+    shifted = net.with_weights({i: v.numpy() * 1.5 for i, v in enumerate(net.variables)})
+    ours = og.occlusion(shifted, x, 1, patch=3, stride=4)
+    plain = og.occlusion(shifted, x, 1, patch=3, stride=4, incremental=False)
+    assert len(plans_made) == 1
+    assert np.abs(ours.scores - plain.scores).max() <= TOLERANCE * np.ptp(plain.values)
+    assert np.abs(ours.scores - one.scores).max() > TOLERANCE * np.ptp(plain.values)
+
+
+def test_a_plan_holds_no_network(always):
+    net = network_with(KINDS["sum"], "flat")
+    rows, columns = spans_within(14, (3,)), spans_within(11, (3,))
+    planned(net, (14, 11), [net.head.logits], rows, columns, 9)
+    alive = weakref.ref(net)
+    gc.collect()
+    gc.disable()
+    try:
+        del net
+        assert alive() is None
+    finally:
+        gc.enable()
+
+
+def test_maps_stay_tensors_between_programs(always, monkeypatch):
+    net = network_with(NO_RULE["squeeze and excite"], "mean")
+    fed = {}
+    run = net.run
+
+    def noted(key, build, arrays, *more, **named):
+        fed[key[0]] = list(arrays)
+        return run(key, build, arrays, *more, **named)
+
+    x = images((14, 11), 3, 1)
+    rows, columns = spans_within(14, (3,)), spans_within(11, (3,))
+    plan = WindowPlan(net, (14, 11), [net.head.logits], rows, columns, 9, True)
+    windowed = Windowed(net, plan)
+    monkeypatch.setattr(net, "run", noted)
+    base = windowed.base(x)
+    (_, found), *_ = windowed.stream(base, x + 1, np.array([[1, 1]]))
+    assert len(base) > 1 and all(map(keras.ops.is_tensor, base))
+    assert fed["behind windows"] and all(map(keras.ops.is_tensor, fed["behind windows"]))
+    assert all(isinstance(array, np.ndarray) for array in found)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from optogram.interpreters.windowed import plan
+from optogram.interpreters.windowed import costs, plan
 from optogram.interpreters.windowed.run import Windowed
 
 TOLERANCE = 1e-4
@@ -12,7 +12,7 @@ TOLERANCE = 1e-4
 def always(monkeypatch):
     """Windows wherever there is a rule for them: what they cost counts nothing."""
     for name, value in {"_BYTE": 0.0, "_CALL": 0.0, "_SLACK": 0.0}.items():
-        monkeypatch.setattr(plan, name, value)
+        monkeypatch.setattr(costs, name, value)
 
 
 def whole(net, x, paint, rows, columns, places, values):
@@ -25,9 +25,8 @@ def whole(net, x, paint, rows, columns, places, values):
 
 def by_windows(net, x, paint, rows, columns, places, values, memory=None, one_at_a_time=False):
     """The outputs, and the names of the steps that ran on windows."""
-    windowed = Windowed(
-        plan.WindowPlan(net, x.shape[1:3], values, rows, columns, len(places), one_at_a_time)
-    )
+    made = plan.WindowPlan(net, x.shape[1:3], values, rows, columns, len(places), one_at_a_time)
+    windowed = Windowed(net, made)
     found = [np.full((len(places), *net.shape(value, x.shape[1:3])), np.nan) for value in values]
     seen = np.zeros(len(places), int)
     for which, outputs in windowed.stream(windowed.base(x), paint, places, memory):
@@ -35,7 +34,7 @@ def by_windows(net, x, paint, rows, columns, places, values, memory=None, one_at
         for array, output in zip(found, outputs, strict=True):
             array[which] = output
     np.testing.assert_array_equal(seen, 1)
-    return found, windowed.steps
+    return found, made.steps
 
 
 def spans_within(side, lengths):

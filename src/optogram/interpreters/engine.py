@@ -17,6 +17,7 @@ from optogram.graph.variables import all_variables
 from optogram.interpreters import forward
 from optogram.interpreters.ends.head import find_head
 from optogram.interpreters.geometry import Geometry, measure
+from optogram.interpreters.kept import Kept
 from optogram.interpreters.memory import batches
 from optogram.interpreters.room import bytes_backward, bytes_forward, with_room
 from optogram.interpreters.turns import SHORT, turn
@@ -50,6 +51,8 @@ class Computation:
         Variables of the model, followed by others that the steps read.
     backend : module
         The backend, see ``optogram.backend``.
+    plans : Kept
+        Plans made of the graph for repeated questions; they hold no weights.
     """
 
     def __init__(self, graph: Graph, name: str, variables: Sequence[keras.Variable]) -> None:
@@ -62,6 +65,7 @@ class Computation:
         self._lock = threading.RLock()
         self._measured: OrderedDict[Hashable, dict[int, Geometry]] = OrderedDict()
         self._programs: OrderedDict[Hashable, backend.Program] = OrderedDict()
+        self.plans: Kept[Any] = Kept(_KEPT)
 
     def geometry(
         self, size: tuple[int, int], wanted: Sequence[Output] | None = None
@@ -225,15 +229,17 @@ class Computation:
         self,
         key: Hashable,
         build: Callable[[], Callable[..., Any]],
-        arrays: Sequence[np.ndarray],
+        arrays: Sequence[Any],
         batched: int = 0,
         is_short: bool = False,
+        as_tensors: bool = False,
     ) -> Any:
         """Run the program ``key``, which is compiled from the result of ``build`` on first use.
 
-        Takes and returns arrays, in any nesting that the program returns. Use batches of one
-        length, so that it is compiled once. The first ``batched`` arrays are batches. The program
-        is compiled at once and run in turn: see `turn`, also for ``is_short``.
+        Takes arrays or tensors and returns arrays, in any nesting that the program returns; with
+        ``as_tensors`` it returns tensors, which stay on the device. Use batches of one length, so
+        that it is compiled once. The first ``batched`` arrays are batches. The program is compiled
+        at once and run in turn: see `turn`, also for ``is_short``.
 
         Raises
         ------
@@ -245,7 +251,8 @@ class Computation:
         program = self._program(key, build, tensors, batched)
         compute = program.ready(*tensors, weights=self._weights)
         with turn(is_short):
-            return keras.tree.map_structure(self.backend.to_array, compute())
+            made = compute()
+            return made if as_tensors else keras.tree.map_structure(self.backend.to_array, made)
 
     def _program(
         self,

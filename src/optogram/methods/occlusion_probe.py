@@ -44,7 +44,7 @@ class OcclusionProbe:
         self._windowed = windows_for(
             net, values, self.size, self._spans, 1000, memory, one_at_a_time=True
         )
-        self._base = self._windowed.base(x, memory) if self._windowed else []
+        self._base = self._windowed.base(x) if self._windowed else []
         (logits,) = net.evaluate(x, values, memory)
         self.probabilities = net.head.probabilities(logits)[0]
         self(0, 0)  # compiles

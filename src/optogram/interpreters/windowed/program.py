@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import keras
@@ -95,21 +96,41 @@ class Program:
     copies_nothing: bool
     gather: Callable[[Any, Any], Any]
 
-    @property
+    @cached_property
     def key(self) -> Any:
         """Equal for programs with the same computation on one graph."""
         structure = self.moves, tuple(self.reads.items()), tuple(self.puts.items())
         return *structure, self.copies_nothing
 
-    @property
-    def bases(self) -> list[int]:
-        """The steps whose original outputs are needed."""
-        return sorted({move.source for move in self.moves} - {self.image} | set(self.means))
+    @cached_property
+    def bases(self) -> tuple[Output, ...]:
+        """The outputs whose original maps are needed."""
+        indices = {move.source for move in self.moves} - {self.image} | set(self.means)
+        return tuple(map(Output, sorted(indices)))
 
     @property
+    def outputs(self) -> tuple[Output, ...]:
+        """The outputs that the program returns."""
+        return tuple(map(Output, self.puts))
+
+    @cached_property
     def divided(self) -> list[int]:
         """The steps whose means are corrected at the border."""
         return [index for index, rule in self.rules.items() if rule.divides]
+
+    @cached_property
+    def _turns(self) -> list[tuple[Step, Callable[..., list[Any]], list[Output]]]:
+        """Each step in order, its function on windows, and the outputs that no later step reads."""
+        indices = sorted([*self.rules, *self.means])
+        unneeded = self.graph.last_uses([*self.rules, *self.means], self.outputs)
+        steps = [self.graph.steps[index] for index in indices]
+        return [(step, self._runner(step), unneeded.get(step.index, [])) for step in steps]
+
+    def _runner(self, step: Step) -> Callable[[forward.Tensors], list[Any]]:
+        run = self.rules[step.index].run if step.index in self.rules else None
+        if run is None:
+            return lambda read: [forward.passed_on(step, read[step.inputs[0]])]
+        return forward.runner(step, run)
 
     def __call__(self, x: Any, paint: Any, places: Any, *arrays: Any) -> list[Any]:
         """The returned outputs (N, ...) for N changes.
@@ -127,12 +148,11 @@ class Program:
         given, graph = iter(arrays), self.graph
         dtype = graph.steps[self.image].dtypes[0]
         x, paint = keras.ops.cast(x, dtype), keras.ops.cast(paint, dtype)
-        old = {index: next(given) for index in self.bases} | {self.image: x}
+        old = {output.step: next(given) for output in self.bases} | {self.image: x}
         indices = [next(given) for _ in self.moves]
         shares = {index: next(given) for index in self.divided}
         both = keras.ops.concatenate([_flat(x), _flat(paint)], axis=0)
         tensors = {Output(self.image): self.gather(both, places)}
-        let_go = graph.last_uses([*self.rules, *self.means], [Output(i) for i in self.puts])
 
         def moved(number: int) -> Any:
             move = self.moves[number]
@@ -147,32 +167,27 @@ class Program:
             return self.gather(table, places)
 
         with own_names():
-            for index in sorted([*self.rules, *self.means]):
-                step = graph.steps[index]
+            for step, run, unneeded in self._turns:
+                index = step.index
                 if index in self.means:
                     change = _sum(tensors[step.inputs[0]]) - _sum(moved(self.means[index]))
                     made = _averaged(old[index], change, old[step.inputs[0].step])
                 else:
-                    made = self._run(step, tensors, moved)
+                    numbers = zip(step.inputs, self.reads[index], strict=True)
+                    read = {
+                        output: tensors[output] if number is None else moved(number)
+                        for output, number in numbers
+                    }
+                    made = run(read)[0]
                 if index in shares:
                     made = made * keras.ops.cast(shares[index], made.dtype)
                 tensors[Output(index)] = made
-                for output in let_go.get(index, ()):
+                for output in unneeded:
                     tensors.pop(output, None)
         return [
             tensors[Output(index)] if number is None else moved(number)
             for index, number in self.puts.items()
         ]
-
-    def _run(self, step: Step, tensors: Mapping[Output, Any], moved: Callable[[int], Any]) -> Any:
-        read = {
-            output: tensors[output] if number is None else moved(number)
-            for output, number in zip(step.inputs, self.reads[step.index], strict=True)
-        }
-        run = self.rules[step.index].run
-        if run is None:
-            return forward.passed_on(step, read[step.inputs[0]])
-        return forward.runner(step, run)(read)[0]
 
     def _chosen(self, old: Any, new: Any, fill: float, places: Any) -> Any:
         """Rows of old, the border and new, as one table, without a copy."""
@@ -198,4 +213,5 @@ def _averaged(old: Any, change: Any, maps: Any) -> Any:
     """A mean (1, C) or (1, 1, 1, C) of ``maps`` after sums changed by ``change`` (N, C)."""
     _, height, width, _ = keras.ops.shape(maps)
     change = change / keras.ops.cast(height * width, "float32")
+    old = keras.ops.cast(old, keras.backend.result_type(old.dtype, "float32"))
     return old + keras.ops.cast(keras.ops.reshape(change, (-1, *old.shape[1:])), old.dtype)

@@ -9,22 +9,17 @@ and whole maps are used where they are cheaper.
 """
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from functools import cached_property
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from optogram.graph.steps import Output
 from optogram.interpreters import forward
-from optogram.interpreters.engine import lengthened
-from optogram.interpreters.geometry import peak_memory
+from optogram.interpreters.engine import Computation, lengthened
 from optogram.interpreters.memory import LARGEST_BATCH, allowance, taking
-from optogram.interpreters.room import WORKSPACE, bytes_forward
 from optogram.interpreters.turns import SHORT
-from optogram.interpreters.windowed.plan import TOGETHER, WindowPlan
-from optogram.interpreters.windowed.program import Move
+from optogram.interpreters.windowed.costs import TOGETHER
+from optogram.interpreters.windowed.plan import WindowPlan
 from optogram.progress import Progress, silent
 
 
@@ -33,38 +28,35 @@ class Windowed:
 
     Parameters
     ----------
+    net : Computation
+        The network.
     plan : WindowPlan
         The plan.
-
-    Attributes
-    ----------
-    cost : float
-        Estimated cost of all changes, relative to as many whole forward passes.
-    steps : tuple of str
-        Names of the steps that are run on windows.
     """
 
-    def __init__(self, plan: WindowPlan) -> None:
-        self._plan = plan
-        self.cost = plan.cost
-        self.steps = tuple(plan.graph.steps[index].name for index in plan.steps)
-        self._layouts: dict[Any, tuple[np.ndarray, np.ndarray]] = {}
-        self._sizes: dict[tuple[int, int], int] = {}
+    def __init__(self, net: Computation, plan: WindowPlan) -> None:
+        self._net, self._plan = net, plan
 
     def fits(self, memory: float | str | None) -> bool:
         """Whether one change at a time fits into ``memory``."""
-        largest = max(
-            self._bytes_each(rows, columns)
-            for rows in np.unique(self._plan.groups[0])
-            for columns in np.unique(self._plan.groups[1])
-        )
-        return self._held + largest + self._tail_bytes <= allowance(memory)
+        return self._plan.footprint.least <= allowance(memory)
 
-    def base(self, x: np.ndarray, memory: float | str | None = None) -> list[Any]:
+    def base(self, x: np.ndarray) -> list[Any]:
         """The original maps of the image (1, H, W, C), as tensors, for `stream`."""
-        wanted = [Output(index) for index in self._plan.program.bases]
-        found = self._plan.net.evaluate(x, wanted, memory) if wanted else []
-        return [self._plan.net.backend.to_tensor(array) for array in (x, *found)]
+        net, bases = self._net, self._plan.program.bases
+        image = net.backend.to_tensor(np.asarray(x))
+        if not bases:
+            return [image]
+        graph = net.graph
+
+        def build() -> Callable[[Any], list[Any]]:
+            return forward.schedule(graph, bases).run
+
+        with taking(net.bytes_forward(x.shape[1:3], bases)):
+            return [
+                image,
+                *net.run(("base", bases), build, [image], is_short=True, as_tensors=True),
+            ]
 
     def stream(
         self,
@@ -94,169 +86,62 @@ class Windowed:
         (int ndarray, list of ndarray)
             Indices of the places, and their outputs in the order of ``wanted``.
         """
-        free = max(0, allowance(memory) - self._held)
-        together = min(LARGEST_BATCH, len(places), max(1, free // 2 // self._tail_bytes))
-        painted = self._plan.net.backend.to_tensor(paint)
+        net, plan = self._net, self._plan
+        program, footprint = plan.program, plan.footprint
+        free = max(0, allowance(memory) - footprint.held)
+        together = min(LARGEST_BATCH, len(places), max(1, free // 2 // footprint.behind))
+        painted = net.backend.to_tensor(paint)
         waiting = _Waiting(together)
-        net, program = self._plan.net, self._plan.program
         done, is_short = 0, len(places) <= SHORT
-        with taking(self._held + together * self._tail_bytes):
+        with taking(footprint.held + together * footprint.behind):
             for which, length in self._batches(places, free // 2):
-                image, *others = self._arrays(lengthened(places[which], length))
+                image, *others = plan.layout.arrays(lengthened(places[which], length))
                 fed = [base[0], painted, image, *base[1:], *others]
-                made = net.run(("windowed", program.key), lambda: program, fed, is_short=is_short)
-                waiting.add(which, made)
-                for some, arrays in waiting.taken(is_last=done + len(which) == len(places)):
-                    yield some, self._finished(arrays, together, len(some), is_short)
+                # A batch that fits the next program stays on the device.
+                is_direct = len(which) == length == together and waiting.is_empty
+                is_direct = is_direct and plan.behind is not None
+                made = net.run(
+                    ("windowed", program.key),
+                    lambda: program,
+                    fed,
+                    is_short=is_short,
+                    as_tensors=is_direct,
+                )
                 done += len(which)
+                if is_direct:
+                    yield which, self._finished(made, together, together, is_short)
+                else:
+                    waiting.add(which, made)
+                for some, arrays in waiting.taken(is_last=done == len(places)):
+                    yield some, self._finished(arrays, together, len(some), is_short)
                 progress(done, len(places), "positions")
 
     def _batches(self, places: np.ndarray, free: int) -> Iterator[tuple[np.ndarray, int]]:
         """Groups of places, and the padded batch sizes."""
-        labels = [group[places[:, axis]] for axis, group in enumerate(self._plan.groups)]
-        blocks = np.stack(labels, axis=1)
-        for block in np.unique(blocks, axis=0):
-            members = np.flatnonzero((blocks == block).all(axis=1))
-            fit = max(1, min(TOGETHER, free // self._bytes_each(*block)))
+        blocks = self._plan.layout.blocks_of(places)
+        for rows, columns in np.unique(blocks, axis=0).tolist():
+            members = np.flatnonzero((blocks == (rows, columns)).all(axis=1))
+            fit = max(1, min(TOGETHER, free // self._plan.footprint.each((rows, columns))))
             parts = math.ceil(len(members) / fit)
             length = math.ceil(len(members) / parts)
             for part in np.array_split(members, parts):
                 yield part, length
 
     def _finished(
-        self, crossing: Sequence[np.ndarray], together: int, count: int, is_short: bool
+        self, crossing: Sequence[Any], together: int, count: int, is_short: bool
     ) -> list[np.ndarray]:
         """The wanted outputs, from the outputs of the program."""
-        graph, wanted = self._plan.graph, self._plan.wanted
-        known = [Output(index) for index in self._plan.program.puts]
-        if set(wanted) <= set(known):
+        wanted, known = self._plan.wanted, self._plan.program.outputs
+        behind = self._plan.behind
+        if behind is None:
             return [crossing[known.index(output)] for output in wanted]
 
-        def function(*tensors: Any) -> list[Any]:
-            return forward.run(graph, None, wanted, known=dict(zip(known, tensors, strict=True)))
+        def build() -> Callable[..., list[Any]]:
+            return lambda *tensors: behind.run(None, known=dict(zip(known, tensors, strict=True)))
 
-        key = ("behind windows", wanted, tuple(known))
-        fed = [lengthened(array, together) for array in crossing]
-        made = self._plan.net.run(key, lambda: function, fed, is_short=is_short)
+        fed = [lengthened(one, together) for one in crossing]
+        made = self._net.run(("behind windows", wanted, known), build, fed, is_short=is_short)
         return [array[:count] for array in made]
-
-    def _arrays(self, places: np.ndarray) -> list[np.ndarray]:
-        """Inputs of the program for changes (N, 2), apart from images and maps."""
-        shares = [self._shares(index, places) for index in self._plan.program.divided]
-        indices = [self._indices(move, places) for move in self._plan.program.moves]
-        return [self._painted(places), *indices, *shares]
-
-    def _window(self, index: int, axis: int, changes: np.ndarray) -> tuple[np.ndarray, int]:
-        """Starts (N,) and common length of the windows of changes of one group."""
-        spans, labels = self._plan.windows[index][axis], self._plan.groups[axis]
-        key = (axis, spans.key)
-        if key not in self._layouts:
-            longest = np.array(
-                [spans.lengths[labels == label].max() for label in range(labels.max() + 1)]
-            )
-            self._layouts[key] = longest, np.clip(spans.start, 0, spans.side - longest[labels])
-        longest, starts = self._layouts[key]
-        return starts[changes], int(longest[labels[changes[0]]])
-
-    def _indices(self, move: Move, places: np.ndarray) -> np.ndarray:
-        """int32 (N, h, w): rows that ``move`` takes from the map, the border and the windows."""
-        inside, new, old_place, new_place = [], [], [], []
-        for axis in (0, 1):
-            changes, side = places[:, axis], self._plan.windows[move.source][axis].side
-            begin, length = self._window(move.source, axis, changes)
-            if move.made is None:
-                elements = np.broadcast_to(np.arange(side), (len(places), side))
-            else:
-                elements = move.elements(axis, *self._window(move.made, axis, changes))
-            inside.append((elements >= 0) & (elements < side))
-            within = elements - begin[:, None]
-            new.append((within >= 0) & (within < length))
-            old_place.append(elements)
-            new_place.append(within)
-        sides = [spans.side for spans in self._plan.windows[move.source]]
-        lengths = [self._window(move.source, axis, places[:, axis])[1] for axis in (0, 1)]
-        old = _on_grid(old_place, sides[1])
-        if move.is_old:
-            return old.astype(np.int32)
-        beyond = math.prod(sides)
-        first = beyond + 1 + np.arange(len(places))[:, None, None] * math.prod(lengths)
-        found = np.where(_both(inside), old, beyond)
-        return np.where(_both(new), first + _on_grid(new_place, lengths[1]), found).astype(np.int32)
-
-    def _painted(self, places: np.ndarray) -> np.ndarray:
-        """int32 (N, h, w): pixels of the image, followed by the paint, that are fed."""
-        pixels, painted = [], []
-        for axis, spans in enumerate(self._plan.windows[self._plan.image]):
-            changes = places[:, axis]
-            begin, length = self._window(self._plan.image, axis, changes)
-            pixels.append(begin[:, None] + np.arange(length))
-            painted.append(
-                (pixels[-1] >= spans.start[changes, None])
-                & (pixels[-1] < spans.stop[changes, None])
-            )
-        sides = [spans.side for spans in self._plan.windows[self._plan.image]]
-        return (_on_grid(pixels, sides[1]) + math.prod(sides) * _both(painted)).astype(np.int32)
-
-    def _shares(self, index: int, places: np.ndarray) -> np.ndarray:
-        """float32 (N, h, w, 1): elements of a pooling window divided by those inside the map."""
-        share = []
-        for axis in (0, 1):
-            along = self._plan.rules[index].reach[axis]
-            read = self._plan.windows[self._plan.graph.steps[index].inputs[0].step][axis].side
-            begin, length = self._window(index, axis, places[:, axis])
-            first = (begin[:, None] + np.arange(length)) * along.stride + along.first
-            size = along.last - along.first + 1
-            counted = np.minimum(first + size, read) - np.maximum(first, 0)
-            share.append((size / counted).astype(np.float32))
-        return (share[0][:, :, None] * share[1][:, None, :])[..., None]
-
-    # -- memory ------------------------------------------------------------------------------------
-
-    @cached_property
-    def _held(self) -> int:
-        """Bytes of the original maps, and of the tables that they are copied to."""
-        return 2 * sum(self._plan.geometry[index].memory for index in self._plan.program.bases)
-
-    @cached_property
-    def _tail_bytes(self) -> int:
-        """Maximum bytes of a change after the windows."""
-        return bytes_forward(self._plan.graph, self._plan.geometry, self._plan.wanted)
-
-    def _bytes_each(self, rows: int, columns: int) -> int:
-        """Bytes of a change of a group of rows and a group of columns on windows."""
-        block = (rows, columns)
-        if block not in self._sizes:
-            self._sizes[block] = self._measured(block)
-        return self._sizes[block]
-
-    def _measured(self, block: tuple[int, int]) -> int:
-        first = [
-            int(np.flatnonzero(labels == label)[0])
-            for labels, label in zip(self._plan.groups, block, strict=True)
-        ]
-
-        def share(index: int, move: Move | None = None) -> float:
-            ratio = 1.0
-            for axis, change in enumerate(first):
-                _, length = self._window(index, axis, np.array([change]))
-                side = self._plan.windows[move.source if move else index][axis].side
-                ratio *= (move.length(axis, length) if move else length) / side
-            return ratio
-
-        geometry = dict(self._plan.geometry)
-        for index in self._plan.steps:
-            if index in self._plan.windows:
-                size = geometry[index].memory * share(index)
-                if index in self._plan.rules:
-                    size += sum(
-                        self._plan.geometry[m.source].memory * share(index, m)
-                        for m in self._plan.moves(index)
-                        if m
-                    )
-                geometry[index] = replace(geometry[index], memory=int(size))
-        puts = [Output(index) for index in self._plan.program.puts]
-        whole = sum(self._plan.geometry[index].memory for index in self._plan.program.puts)
-        return WORKSPACE * (peak_memory(self._plan.graph, geometry, puts) + whole)
 
 
 class _Waiting:
@@ -266,6 +151,11 @@ class _Waiting:
         self._together = together
         self._which = np.empty(0, int)
         self._arrays: list[list[np.ndarray]] = []
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing waits."""
+        return not len(self._which)
 
     def add(self, which: np.ndarray, arrays: Sequence[np.ndarray]) -> None:
         """Add the changes ``which``; arrays may be longer because of padding."""
@@ -283,15 +173,3 @@ class _Waiting:
             yield self._which[part], [array[part] for array in arrays]
             start = part.stop
         self._which, self._arrays = self._which[start:], [[array[start:] for array in arrays]]
-
-
-def _on_grid(places: Sequence[np.ndarray], width: int) -> np.ndarray:
-    """Row numbers (N, h) and column numbers (N, w) as numbers of elements, (N, h, w)."""
-    rows, columns = places
-    return rows[:, :, None] * width + columns[:, None, :]
-
-
-def _both(rows_and_columns: Sequence[np.ndarray]) -> np.ndarray:
-    """Where both rows (N, h) and columns (N, w) are true, (N, h, w)."""
-    rows, columns = rows_and_columns
-    return rows[:, :, None] & columns[:, None, :]

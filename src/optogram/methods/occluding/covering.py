@@ -8,7 +8,7 @@ import numpy as np
 from optogram.arguments import whole
 from optogram.errors import InputError
 from optogram.graph.steps import Output
-from optogram.interpreters.windowed.plan import WindowPlan
+from optogram.interpreters.windowed.plan import planned
 from optogram.interpreters.windowed.run import Windowed
 from optogram.methods.request.painting import paint_for
 from optogram.methods.request.request import ask, weighted_sums
@@ -92,8 +92,9 @@ def windows_for(
     ``patches`` are the rows and columns that each patch covers; for the others see `WindowPlan`.
     """
     rows, columns = patches
-    found = Windowed(WindowPlan(net, size, wanted, rows, columns, count, one_at_a_time))
-    return found if _GAIN * found.cost < 1 and found.fits(memory) else None
+    plan = planned(net, size, wanted, rows, columns, count, one_at_a_time)
+    found = Windowed(net, plan)
+    return found if _GAIN * plan.cost < 1 and found.fits(memory) else None
 
 
 class Covering:
@@ -181,7 +182,7 @@ class Covering:
             # Cached for one image, which may be requested again.
             if self._base is None or self._base[0] != image:
                 self._base = None
-                self._base = image, self._windowed.base(x, self._memory)
+                self._base = image, self._windowed.base(x)
             found = self._windowed.stream(self._base[1], paint, places, self._memory, progress)
         for which, outputs in found:
             scores[:, which] = weighted_sums(outputs, weights)
