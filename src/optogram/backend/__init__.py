@@ -65,7 +65,7 @@ class Program:
     Parameters
     ----------
     ready : callable
-        What `ready` is.
+        The implementation of `ready`.
     """
 
     def __init__(self, ready: Callable[[Sequence[Any], Sequence[Any] | None], Any]) -> None:

@@ -82,7 +82,7 @@ def guided_gradient(
 
 
 def treatment(rectifiers: Rectifiers) -> dict[str, Any]:
-    """What a `GuidedAttribution` says of the activations, with a warning where one was missed."""
+    """Fields of a `GuidedAttribution` on the activations, with warnings about others."""
     treated = tuple(step.name for step in rectifiers.treated)
     left_alone = tuple(step.name for step in rectifiers.left_alone)
     warnings = []
@@ -93,8 +93,8 @@ def treatment(rectifiers: Rectifiers) -> dict[str, Any]:
         )
     if left_alone:
         warnings.append(
-            f"Guided backpropagation treats rectifiers ({len(treated)} here) and left "
-            f"{_counted(left_alone)} alone: through those the gradient came back as it was."
+            f"Guided backpropagation applies to rectifiers ({len(treated)} here) and left "
+            f"{_counted(left_alone)} alone: the plain gradient passes through these."
         )
     return {"treated": treated, "left_alone": left_alone, "warnings": warnings}
 

@@ -125,7 +125,7 @@ def integrated_gradients(
 
 
 class _Line:
-    """The way from baselines to images, and what gradients add up to along it."""
+    """The lines from baselines to images, and integrals of gradients along them."""
 
     def __init__(
         self,
@@ -142,9 +142,9 @@ class _Line:
     def integrals(
         self, steps: np.ndarray | None, progress: Progress
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The values (N, H, W, C), and how many points each took: ``steps``, or as many as needed.
+        """The values (N, H, W, C), and the number of points of each: ``steps``, or as needed.
 
-        Each explanation goes on by itself, so that others in the call do not change it.
+        Explanations are independent, so that others in the call do not change a result.
         """
         request = self._answer.request
         weights, way = request.weights(), request.x - self._start
@@ -184,23 +184,25 @@ class _Line:
         return values, used
 
     def gaps(self, values: np.ndarray, which: Any) -> np.ndarray:
-        """What the values of explanations ``which`` add up to, minus what they should."""
+        """Completeness gaps of the explanations ``which``."""
         return values[which].sum(axis=(1, 2, 3), dtype=np.float64) - self.change[which]
 
     def unfinished(self, gaps: np.ndarray, share: float, which: Any = slice(None)) -> np.ndarray:
-        """Places of the ``gaps`` beyond a ``share`` of the change, and beyond rounding."""
+        """Indices of ``gaps`` beyond a ``share`` of the change, and beyond rounding."""
         scores = np.abs(self._answer.scores[which])
         allowed = share * np.abs(self.change[which]) + _ROUNDING * scores
         return np.flatnonzero(np.abs(gaps) > allowed)
 
     def _points(self, known: int, begun: int) -> tuple[float, int, np.ndarray, np.ndarray]:
-        """The next points when ``known`` are: the share that these keep, how many there are then,
-        and places in 0…1 and shares of the new ones.
+        """The next points after ``known`` ones.
+
+        Returns the weight that the known points keep, the new total number of points, and the
+        positions in 0…1 and weights of the new points.
         """
         count = known * _TIMES or begun
         midpoints = (np.arange(count) + 0.5) / count
         density = self._power * midpoints ** (self._power - 1)
-        # The midpoints of thirds hold those of the whole.
+        # The midpoints of thirds contain those of the whole.
         is_new = np.ones(count, bool)
         if known:
             is_new[1::_TIMES] = False
@@ -210,5 +212,5 @@ class _Line:
 
 
 def _offsets(places: np.ndarray, way: np.ndarray) -> Any:
-    """What is added to an image to get to ``places`` of its ``way`` from the baseline."""
+    """Offsets from the image to ``places`` on its ``way`` from the baseline."""
     return lambda part: (places[part, None, None, None] - 1) * way

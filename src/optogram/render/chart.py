@@ -238,7 +238,7 @@ def _wrapped(text: str, width: float, size: float) -> str:
 
 
 def _installed() -> list[str]:
-    """Those of the wider fonts that the system has."""
+    """The wider fonts that are installed."""
     from matplotlib.font_manager import fontManager
 
     known = {font.name for font in fontManager.ttflist}

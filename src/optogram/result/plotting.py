@@ -1,4 +1,4 @@
-"""Where plots go: into a picture, or into axes of the reader's own figure."""
+"""Plots as pictures, or into given axes."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def placed(picture: "Image", ax: "Axes | None") -> "Image | Axes":
-    """``picture`` itself; where ``ax`` is given, ``ax``, which shows it."""
+    """``picture``; if ``ax`` is given, draw it into ``ax`` and return ``ax``."""
     if ax is None:
         return picture
     from optogram.render import picture_on
@@ -22,7 +22,7 @@ def placed(picture: "Image", ax: "Axes | None") -> "Image | Axes":
 def placed_chart(
     ax: "Axes | None", lines: Mapping[str, tuple[np.ndarray, np.ndarray]], **words: Any
 ) -> "Image | Axes":
-    """A picture of ``lines``; where ``ax`` is given, ``ax``, which they are drawn into.
+    """A chart of ``lines`` as a picture; if ``ax`` is given, draw into ``ax`` and return it.
 
     See `optogram.render.chart` for the ``words``.
     """

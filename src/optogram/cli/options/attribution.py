@@ -57,9 +57,9 @@ class Run:
     method : str
         Name of the method.
     layer : str or None
-        The layer asked for; None: the method's own choice, or it takes none.
+        The layer. None: the default layer, or none for methods without a layer.
     stem : str
-        How files are named: the method, and the layer where there are several.
+        Stem of file names: the method, and the layer if there are several.
     """
 
     method: str
