@@ -232,7 +232,7 @@ def test_every_activation_on_the_way_is_named(name):
     found = og.guided_backprop(og.Network(model, "none"), networks.images_for(model))
     assert sorted(found.treated) == sorted(treated)
     assert sorted(found.left_alone) == sorted(left_alone)
-    about_activations = [text for text in found.warnings if "treats rectifiers" in text]
+    about_activations = [text for text in found.warnings if "applies to rectifiers" in text]
     assert len(about_activations) == (1 if left_alone else 0)
     for text in about_activations:
         assert f"({len(treated)} here)" in text
