@@ -1,23 +1,48 @@
 """Every check of the project, each in an environment of its own: ``nox`` runs them all."""
 
+import os
 from pathlib import Path
 
 import nox
 
-nox.options.default_venv_backend = "venv"
+# uv makes an environment in seconds where pip takes a minute.
+nox.options.default_venv_backend = "uv|venv"
 nox.options.sessions = ["lint", "tests", "oldest", "docs"]
 
 OLDEST_KERAS = "3.12.0"
 # Pinned: an open range would take whatever GPU build of PyTorch was released last.
 BACKENDS = {"tensorflow": [], "jax": [], "torch": ["torch==2.13.0"]}
-# Two at a time: a test keeps about one core busy.
-PYTEST = ["pytest", "--numprocesses", "2", "--dist", "worksteal"]
+# Two at a time: a test keeps about one core busy. Each takes whole files, whose networks are then
+# opened and compiled once.
+PYTEST = ["pytest", "--numprocesses", "2", "--dist", "loadfile"]
+COVERAGE = ["--cov", "optogram", "--cov-branch", "--cov-append", "--cov-report", ""]
+
+
+def install(session: nox.Session, *packages: str) -> None:
+    """Install ``packages``; uv looks where pip is told to, too."""
+    env = {"UV_FIND_LINKS": os.environ["PIP_FIND_LINKS"]} if "PIP_FIND_LINKS" in os.environ else {}
+    session.install(*packages, env=env)
+
+
+def run_tests(session: nox.Session, backend: str, *options: str) -> None:
+    """Run the tests that ``options`` choose, on ``backend``."""
+    session.run(*PYTEST, *options, *session.posargs, env={"KERAS_BACKEND": backend})
+
+
+def of_backend(backend: str) -> list[str]:
+    """What is installed for the tests on the newest Keras and ``backend``."""
+    return [*BACKENDS[backend], f".[{backend},demo,test]"]
+
+
+def chosen(backend: str) -> list[str]:
+    """Options that choose what depends on the backend; TensorFlow alone runs the rest."""
+    return [] if backend == "tensorflow" else ["-m", "not once or each_backend"]
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
     """Style, types and import rules."""
-    session.install("ruff==0.17.6", "mypy==2.4.1", "import-linter==2.16", ".[tensorflow]")
+    install(session, "ruff==0.17.6", "mypy==2.4.1", "import-linter==2.16", ".[tensorflow]")
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("mypy")
@@ -28,21 +53,44 @@ def lint(session: nox.Session) -> None:
 @nox.parametrize("backend", list(BACKENDS), ids=list(BACKENDS))
 def tests(session: nox.Session, backend: str) -> None:
     """The tests on the newest Keras, with one backend installed."""
-    session.install(*BACKENDS[backend], f".[{backend},demo,test]")
-    session.run(*PYTEST, *session.posargs, env={"KERAS_BACKEND": backend})
+    install(session, *of_backend(backend))
+    run_tests(session, backend, *chosen(backend))
 
 
 @nox.session
 def oldest(session: nox.Session) -> None:
-    """The tests on the oldest Keras that is supported."""
-    session.install(f"keras=={OLDEST_KERAS}", ".[tensorflow,demo,test]")
-    session.run(*PYTEST, *session.posargs, env={"KERAS_BACKEND": "tensorflow"})
+    """What touches the inside of Keras, on the oldest Keras that is supported."""
+    install(session, f"keras=={OLDEST_KERAS}", ".[tensorflow,demo,test]")
+    run_tests(session, "tensorflow", "-m", "keras_inside")
+
+
+@nox.session
+@nox.parametrize("backend", [*BACKENDS, "oldest"], ids=[*BACKENDS, "oldest"])
+def full(session: nox.Session, backend: str) -> None:
+    """Every test on every backend and on the oldest Keras: hours; run before a release."""
+    if backend == "oldest":
+        install(session, f"keras=={OLDEST_KERAS}", ".[tensorflow,demo,test]")
+        backend = "tensorflow"
+    else:
+        install(session, *of_backend(backend))
+    run_tests(session, backend, "--full")
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Lines and branches that the tests reach, per room, over all three backends together."""
+    install(session, *BACKENDS["torch"], ".[tensorflow,jax,torch,demo,test]", "pytest-cov>=5.0")
+    session.run("coverage", "erase")
+    for backend in BACKENDS:
+        run_tests(session, backend, *COVERAGE, *chosen(backend))
+    session.run("coverage", "json", "-o", "build/coverage.json")
+    session.run("python", "tests/coverage_by_room.py", "build/coverage.json")
 
 
 @nox.session
 def kerashub(session: nox.Session) -> None:
     """KerasHub's image models. Not run by default: keras-hub brings all of TensorFlow."""
-    session.install("keras-hub==0.32.0", ".[demo]")
+    install(session, "keras-hub==0.32.0", ".[demo]")
     session.run(
         "python",
         "benchmarks/kerashub.py",
@@ -57,7 +105,7 @@ def docs(session: nox.Session) -> None:
 
     ``nox -s docs -- --full`` does so with the full counts, and renews the README's pictures.
     """
-    session.install(".[tensorflow,demo,docs]")
+    install(session, ".[tensorflow,demo,docs]")
     env = {"KERAS_BACKEND": "tensorflow", "OPTOGRAM_GALLERY": "quick"}
     if "--full" in session.posargs:
         pictures = Path(__file__).parent / "docs" / "images"

@@ -1,7 +1,66 @@
-"""What several test files use."""
+"""Which tests run, in which order, and what several test files use.
 
+By default the tests marked ``full`` are left out: the cross products, of which the default set runs
+one test of each distinct compiled program. ``--full`` runs them all.
+"""
+
+import os
+
+# Tiny networks run once or twice: on JAX, optimizing their programs takes longer than it saves.
+# Set before JAX is imported; a value from outside wins.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+
+import hypothesis
 import numpy as np
 import pytest
+
+# A worker takes whole files (--dist loadfile), so that what a file opens is opened once. These take
+# longest: begun first, none is left over when the other worker has nothing more to do.
+SLOWEST_FIRST = (
+    "test_kinds.py",
+    "test_hostile.py",
+    "test_methods.py",
+    "test_cli.py",
+    "test_windowed.py",
+    "test_following.py",
+    "test_rectifiers.py",
+    "test_catalogue_methods.py",
+    "test_training.py",
+    "test_head.py",
+    "test_check.py",
+    "test_report.py",
+    "test_diagnosis.py",
+    "test_load.py",
+    "test_maximize.py",
+    "test_steps.py",
+    "test_training_mode.py",
+    "test_efficientnet_lite0.py",
+    "test_unchanged.py",
+)
+
+# Tests take their numbers of examples from thoroughness.py, by the profile.
+hypothesis.settings.register_profile("quick")
+hypothesis.settings.register_profile("full")
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--full", action="store_true", help="run the tests marked full, too: the cross products"
+    )
+
+
+def pytest_configure(config):
+    hypothesis.settings.load_profile("full" if config.getoption("--full") else "quick")
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--full"):
+        left_out = [item for item in items if item.get_closest_marker("full")]
+        if left_out:
+            config.hook.pytest_deselected(items=left_out)
+            items[:] = [item for item in items if not item.get_closest_marker("full")]
+    rank = {name: place for place, name in enumerate(SLOWEST_FIRST)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,8 @@ from optogram import render
 from optogram.arguments import number, whole
 from optogram.methods import ATTRIBUTIONS
 
+pytestmark = pytest.mark.once
+
 PHOTO = np.random.default_rng(0).integers(0, 255, (16, 16, 3), np.uint8)
 NET = og.Network(build("fused"), preprocess="unit")
 CAM = og.gradcam(NET, PHOTO, 1)

@@ -15,6 +15,8 @@ import networks
 import optogram
 from optogram import backend
 
+pytestmark = pytest.mark.keras_inside
+
 FOLDER = Path(backend.__file__).parent
 CURRENT = backend.current()
 FOREIGN_ENVIRONMENT = ("KERAS_BACKEND", "KERAS_HOME", "PYTHONPATH")

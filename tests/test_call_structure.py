@@ -11,6 +11,8 @@ import optogram as og
 from optogram.errors import InputError, ModelError
 from optogram.interpreters import forward
 
+pytestmark = [pytest.mark.once, pytest.mark.keras_inside]
+
 SIDE = 8
 PHOTO = np.random.default_rng(0).uniform(0, 1, (1, SIDE, SIDE, 3)).astype("float32")
 AGE = np.array([[0.3, 0.5]], "float32")

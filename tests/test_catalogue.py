@@ -12,6 +12,8 @@ from keras.src.applications import imagenet_utils
 from optogram.errors import ModelError
 from optogram.network.opening import catalogue
 
+pytestmark = [pytest.mark.once, pytest.mark.keras_inside]
+
 ENTRIES = [catalogue.find(name) for name in catalogue.names()]
 KERAS_ENTRIES = [entry for entry in ENTRIES if entry.preprocess != "lite"]
 

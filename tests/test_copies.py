@@ -11,6 +11,8 @@ from keras import layers, ops
 from model_state import assert_same, state
 from optogram.graph.keras_private.copies import Copies, original, own_names
 
+pytestmark = pytest.mark.keras_inside
+
 Pair = namedtuple("Pair", "first second")
 
 

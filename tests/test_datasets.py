@@ -11,6 +11,8 @@ import fashion
 from optogram import datasets
 from optogram.errors import InputError
 
+pytestmark = pytest.mark.once
+
 IMAGES, LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
 
 

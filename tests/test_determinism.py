@@ -10,6 +10,8 @@ import optogram as og
 from model_state import assert_same, state
 from optogram.interpreters import determinism
 
+pytestmark = pytest.mark.keras_inside
+
 SIDE = networks.SIDE
 
 

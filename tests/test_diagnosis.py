@@ -9,6 +9,8 @@ import networks
 import optogram as og
 from optogram.errors import InputError
 
+pytestmark = pytest.mark.once
+
 PHOTOS = ("chelsea", "coffee", "astronaut", "rocket")
 PREPARATIONS = ("caffe", "tf", "torch", "unit", "lite")
 CAMS = [og.gradcam, og.gradcam_plus_plus, og.layercam, og.scorecam, og.guided_gradcam]
@@ -64,6 +66,7 @@ def test_a_map_that_is_the_same_everywhere_tells_no_place_from_another(method):
     assert len(texts(found, "is constant")) == 1
 
 
+@pytest.mark.each_backend
 @pytest.mark.parametrize("method", [og.saliency, og.gradcam, og.guided_backprop, og.scorecam])
 def test_a_map_that_is_not_finite_counts_its_bad_values(method):
     net = with_maps([1e30, 1e30], [[1e20], [-1e20]], activation=None)
@@ -94,6 +97,7 @@ def test_nothing_is_said_of_a_map_that_is_in_order(method):
 # -- gradients -------------------------------------------------------------------------------------
 
 
+@pytest.mark.each_backend
 @pytest.mark.parametrize("method", [og.saliency, og.guided_backprop, og.gradcam, og.layercam])
 def test_a_gradient_that_vanished_is_named(method):
     """Of two maps the first is off: class 0 hears only of that one."""
@@ -116,6 +120,7 @@ def test_a_gradient_that_vanished_is_named(method):
 # -- scores ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.each_backend
 @pytest.mark.parametrize("method", [og.saliency, og.gradcam, og.guided_backprop, og.smoothgrad])
 def test_a_saturated_softmax_is_named(method):
     net = with_maps([1, 2], [[500, 1, 2], [500, 3, -1]], end="softmax")

@@ -13,6 +13,8 @@ import pytest
 import optogram
 from optogram.cli import main
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).parent.parent
 PUBLIC_FUNCTIONS = [
     name for name in optogram.__all__ if inspect.isfunction(getattr(optogram, name))
@@ -110,6 +112,7 @@ def test_the_ci_runs_the_line_of_the_readme():
     assert line in read(".ci/run").splitlines()
 
 
+@pytest.mark.full  # the documentation runs it, too
 def test_the_example_of_the_readme_runs(make, tmp_path, capsys):
     with contextlib.chdir(tmp_path):
         exec(compile(make.readme_example(), "README.md", "exec"), {})

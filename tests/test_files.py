@@ -24,6 +24,8 @@ from optogram.network.opening.efficientnet_lite0 import load_weights_file
 from optogram.render import write, write_gif
 from optogram.training import Trained
 
+pytestmark = pytest.mark.once
+
 PICTURE = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
 
 

@@ -15,6 +15,8 @@ import optogram as og
 from optogram.graph.steps import Output
 from optogram.methods.request.checkpoint import fingerprint
 
+pytestmark = [pytest.mark.once, pytest.mark.keras_inside]
+
 CASES = 8
 SIDE, CHANNELS = 8, 8
 FACTOR = 1.0
@@ -220,6 +222,7 @@ def compare(seed):
     return first, second, marks, differ
 
 
+@pytest.mark.each_backend
 def test_networks_that_answer_otherwise_have_other_marks():
     told = 0
     for seed in range(CASES):

@@ -11,6 +11,8 @@ from optogram.errors import InputError
 from optogram.pictures.fit import FITS, fit_picture, seen_region
 from optogram.pictures.read import read_picture
 
+pytestmark = pytest.mark.once
+
 RED, WHITE = (255, 0, 0), (255, 255, 255)
 
 

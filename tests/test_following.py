@@ -11,6 +11,8 @@ from keras import layers, ops
 import optogram as og
 from optogram.errors import ModelError
 
+pytestmark = [pytest.mark.once, pytest.mark.keras_inside]
+
 SIDE = 8
 
 
@@ -123,7 +125,16 @@ def opened(model, whole):
     return [step.name for step in net.graph.steps], values
 
 
-@pytest.mark.parametrize("kind", KINDS)
+ON_EACH_BACKEND = ("functional", "reaching a global, and failing")
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, marks=pytest.mark.each_backend if kind in ON_EACH_BACKEND else ())
+        for kind in KINDS
+    ],
+)
 def test_openings_in_threads_are_alike_and_leave_nothing_behind(kind):
     model, symbol, is_whole = (
         called(KINDS[kind]),
@@ -170,6 +181,7 @@ def test_openings_in_threads_are_alike_and_leave_nothing_behind(kind):
         keras.Model(symbol, model(symbol))  # its graph is in order
 
 
+@pytest.mark.each_backend
 def test_losses_of_the_last_call_stay_while_a_network_is_opened_and_asked():
     model = called(Subclassed)
     model(np.ones((1, SIDE, SIDE, 3), "float32"))
@@ -220,6 +232,7 @@ class Counting(OfCode):
         return (super() if self.is_opaque else super(OfCode, self)).call(x)
 
 
+@pytest.mark.each_backend
 @pytest.mark.parametrize("is_opaque", [False, True])
 def test_variables_keep_their_values(is_opaque):
     model = called(lambda: Counting(is_opaque))

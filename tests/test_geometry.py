@@ -16,6 +16,8 @@ from optogram.interpreters import forward
 from optogram.interpreters.geometry import measure, peak_memory, shapes
 from optogram.interpreters.receptive_field import PIXEL
 
+pytestmark = pytest.mark.once
+
 CURRENT = backend.current()
 
 # -- receptive fields ------------------------------------------------------------------------------
@@ -40,6 +42,7 @@ def test_receptive_fields_are_what_has_influence(name):
     compare(make_additive(networks.build(name)), exact=True)
 
 
+@pytest.mark.each_backend
 @pytest.mark.parametrize("name", ["pooled", "transposed", "operations"])
 def test_receptive_fields_hold_what_has_influence(name):
     # Maps finer than their input, or split by channels: windows may be wider than the truth.

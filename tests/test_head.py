@@ -8,6 +8,8 @@ from keras import layers, ops
 import endings
 import optogram as og
 
+pytestmark = [pytest.mark.once, pytest.mark.keras_inside]
+
 # Rounding of the types of numbers that some endings go through.
 TOLERANCE = {
     "cast": 3e-3,
@@ -73,6 +75,7 @@ def test_an_average_of_two_softmaxes_is_not_put_through_another():
     assert net.warnings[0] in og.saliency(net, pictures()[:1], 0).warnings
 
 
+@pytest.mark.each_backend
 @pytest.mark.parametrize(("kind", "name"), [("softmax", "average of two"), ("sigmoid", "product")])
 def test_gradients_are_those_of_what_is_explained(kind, name):
     """By differences, of the logarithm of the probability or of its log-odds."""
@@ -165,6 +168,7 @@ MAPS = {
 }
 
 
+@pytest.mark.each_backend
 @pytest.mark.parametrize("name", MAPS)
 def test_scores_of_maps_are_those_of_their_classes(name):
     kind, is_hidden, end = MAPS[name]

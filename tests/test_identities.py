@@ -12,6 +12,8 @@ from model_state import assert_same, state
 from networks import fill
 from optogram.graph.identities import is_identity
 
+pytestmark = [pytest.mark.once, pytest.mark.keras_inside]
+
 DRAWN = 1 if keras.config.backend() == "jax" else 6
 ALSO_OUTSIDE_TRAINING = {
     "AutoContrast",
@@ -58,6 +60,7 @@ CASES = [("RandomFlip", "in a Pipeline"), ("RandomCrop", "first"), ("RandomZoom"
 CASES = CASES[: 2 if keras.config.backend() == "jax" else None]
 
 
+@pytest.mark.each_backend
 @pytest.mark.parametrize("case", [*CASES, *relatives.augmented_cases(DRAWN, seed=1)], ids=", ".join)
 def test_nothing_differs_from_the_network_without(case, monkeypatch):
     windowing.always(monkeypatch)

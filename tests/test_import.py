@@ -3,6 +3,10 @@
 import subprocess
 import sys
 
+import pytest
+
+pytestmark = [pytest.mark.once, pytest.mark.keras_inside]
+
 HEAVY = (
     *("keras", "tensorflow", "jax", "torch", "numpy", "PIL", "rich", "jinja2"),
     *("matplotlib", "scipy"),

@@ -7,14 +7,22 @@ import pytest
 import kinds
 import optogram as og
 
+pytestmark = pytest.mark.keras_inside
+
 BACKEND = keras.config.backend()
 
-# JAX compiles each program for seconds: there, one method at the image and one inside.
-METHODS = [
-    method
-    for method in kinds.METHODS
-    if BACKEND != "jax" or method in ("guided_backprop", "gradcam")
-]
+# One method of each kind of program: forward passes, gradients at the image, with other rectifiers,
+# and inside, windows. The others are made of these, and are tried on a few kinds, or with --full.
+OF_EACH_PROGRAM = ("predict", "feature_maps", "saliency", "guided_backprop", "gradcam", "occlusion")
+ON_JAX = ("guided_backprop", "gradcam")  # JAX compiles each program for seconds
+WITH_EVERY_METHOD = (
+    "transfer learning: `base(x, training=False)`",
+    "several inputs",
+    "one channel",
+    "mixed float16",
+    "segmentation",
+    "subclassed, of other code",
+)
 NOT_FOR = {
     "segmentation": ({"predict"}, "net.scores(photo)"),
     "subclassed, of other code": (
@@ -35,14 +43,32 @@ NOT_FOR = {
 }
 
 
-@pytest.fixture(scope="module", params=kinds.KINDS, ids=lambda kind: kind.title)
-def opened(request):
-    return request.param, request.param.open()
+@pytest.fixture(scope="module")
+def opened():
+    """Opens each kind once; the tests of one kind follow each other."""
+    last = []
+
+    def of(kind):
+        if not last or last[0] is not kind:
+            last[:] = [kind, kind.open()]
+        return last[1]
+
+    return of
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_every_method_works_or_says_in_one_sentence_why_not(method, opened):
-    kind, net = opened
+def tried():
+    """Each kind under each method, the less distinct ones marked ``full``."""
+    for kind in kinds.KINDS:
+        for method in kinds.METHODS:
+            is_distinct = method in (ON_JAX if BACKEND == "jax" else OF_EACH_PROGRAM)
+            is_default = is_distinct or (BACKEND != "jax" and kind.title in WITH_EVERY_METHOD)
+            marks = () if is_default else pytest.mark.full
+            yield pytest.param(kind, method, marks=marks, id=f"{kind.title}-{method}")
+
+
+@pytest.mark.parametrize(("kind", "method"), tried())
+def test_every_method_works_or_says_in_one_sentence_why_not(kind, method, opened):
+    net = opened(kind)
     methods, words = NOT_FOR.get(kind.title, ((), ""))
     found = kinds.try_method(method, kind, net)
     if method not in methods:

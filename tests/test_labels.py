@@ -7,6 +7,8 @@ import pytest
 from optogram.errors import InputError
 from optogram.network.labels import Labels, imagenet, numbered, read_labels
 
+pytestmark = pytest.mark.once
+
 # Known from elsewhere: the order in which every ImageNet network numbers its classes.
 SPOT_CHECKS = {
     0: ("n01440764", "tench"),

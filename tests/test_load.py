@@ -16,6 +16,8 @@ import networks
 import optogram as og
 from optogram.errors import InputError, ModelError
 
+pytestmark = [pytest.mark.once, pytest.mark.keras_inside]
+
 
 @pytest.fixture(scope="module")
 def model():
@@ -383,6 +385,7 @@ def test_trust_is_asked_for_by_keras_too(tmp_path, monkeypatch):
     assert not proof.exists()
 
 
+@pytest.mark.each_backend
 @pytest.mark.parametrize("backend", [keras.config.backend(), "torch", "jax"])
 def test_a_trained_model_opens_whatever_optimizer_it_names(backend, tmp_path):
     """On PyTorch the module of Adam is one of Keras's own for PyTorch."""

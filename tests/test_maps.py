@@ -6,6 +6,8 @@ import pytest
 from optogram.errors import InputError
 from optogram.result import FeatureMaps, Kernels
 
+pytestmark = pytest.mark.once
+
 GRAY = np.arange(24, dtype=np.float32).reshape(2, 1, 1, 12) - 6  # twelve kernels of 2×1
 
 

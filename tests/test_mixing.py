@@ -12,6 +12,8 @@ import windowing
 from networks import fill
 from optogram.graph.steps import flatten
 
+pytestmark = [pytest.mark.once, pytest.mark.keras_inside]
+
 KERAS_BACKEND = keras.config.backend()
 # JAX compiles every network twice.
 DRAWN = 1 if KERAS_BACKEND == "jax" else 8
@@ -37,6 +39,7 @@ ON_JAX = {*WRONG_ONCE[:1], *WRONG_ONCE[3:4], *FAILED_ONCE[:1]}
 CASES = [case for case in WRONG_ONCE + FAILED_ONCE if KERAS_BACKEND != "jax" or case in ON_JAX]
 
 
+@pytest.mark.each_backend
 @pytest.mark.parametrize("case", [*CASES, *relatives.activated_cases(DRAWN)], ids=", ".join)
 def test_activations_mix_what_they_mix_by_themselves(case, monkeypatch):
     windowing.always(monkeypatch)

@@ -8,6 +8,8 @@ from keras import layers
 import optogram as og
 import prepared
 
+pytestmark = [pytest.mark.once, pytest.mark.keras_inside]
+
 PHOTO = np.random.default_rng(0).integers(0, 256, (prepared.SIDE, prepared.SIDE, 3)).astype("uint8")
 NAMES = ("unit", "tf", "caffe", "torch", "lite", "none")
 PLACES = np.random.default_rng(1).choice(list(prepared.PLACES), len(prepared.PREPARATIONS))
@@ -36,6 +38,7 @@ def check(name, place):
         assert doubted == {"none", "caffe"}
 
 
+@pytest.mark.each_backend
 @pytest.mark.parametrize(("name", "place"), list(zip(prepared.PREPARATIONS, PLACES, strict=True)))
 def test_images_are_prepared_once(name, place):
     check(name, place)

@@ -9,6 +9,8 @@ import pytest
 from optogram.errors import InputError
 from optogram.pictures.preparation import NAMED, Preparation, as_affine, preparation
 
+pytestmark = pytest.mark.once
+
 GRAYS = np.arange(256, dtype=np.uint8)
 
 

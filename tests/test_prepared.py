@@ -10,6 +10,8 @@ import networks
 import optogram as og
 from optogram.pictures.prepared import PreparedPhotos
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture(scope="module")
 def net():

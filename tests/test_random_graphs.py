@@ -5,6 +5,7 @@ A failure prints the smallest network that shows it; ``build`` makes the model o
 
 import keras
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,9 +18,13 @@ from optogram.interpreters import forward
 from optogram.interpreters.geometry import measure, shapes
 from random_graphs import build, descriptions, images
 from replay import KERAS_BACKEND, answer, assert_equal, is_bit_for_bit
+from thoroughness import examples
+
+pytestmark = pytest.mark.keras_inside
 
 # JAX compiles every operation of every network.
-REPLAYS, FIELDS, SHAPES = (5, 4, 3) if KERAS_BACKEND == "jax" else (20, 20, 12)
+EXAMPLES = ((5, 20), (4, 20), (3, 12)) if KERAS_BACKEND == "jax" else ((10, 20), (10, 20), (6, 12))
+REPLAYS, FIELDS, SHAPES = (examples(*numbers) for numbers in EXAMPLES)
 
 
 def on_networks(count, *more):

@@ -16,6 +16,8 @@ from optogram.errors import InputError
 from optogram.pictures import read
 from optogram.pictures.read import PIXEL_LIMIT, read_picture
 
+pytestmark = pytest.mark.once
+
 RED, WHITE = (255, 0, 0), (255, 255, 255)
 SHADES = np.array([[0, 1, 257], [1000, 40000, 65535]], np.uint16)
 

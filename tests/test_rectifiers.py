@@ -10,6 +10,8 @@ import networks
 import optogram as og
 from optogram.interpreters.rectifiers import redirected
 
+pytestmark = pytest.mark.keras_inside
+
 GRADIENTS = 1e-5
 """Largest difference ÷ range: float32 sums in another order."""
 

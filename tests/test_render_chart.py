@@ -13,6 +13,8 @@ from PIL import Image
 from optogram.errors import InputError
 from optogram.render import chart, chart_on, picture_on
 
+pytestmark = pytest.mark.once
+
 
 def rows_of(picture, color):
     """The mean row of pixels near ``color``."""

@@ -6,6 +6,8 @@ import pytest
 from optogram.errors import InputError
 from optogram.render import DIVERGING, GRAY, SEQUENTIAL, Scale, colorize, overlay
 
+pytestmark = pytest.mark.once
+
 
 def chroma(color):
     return int(color.max()) - int(color.min())

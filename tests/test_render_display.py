@@ -6,6 +6,8 @@ import pytest
 from optogram.errors import InputError
 from optogram.render import Scale, scale_of, standardized, to_picture, to_unit
 
+pytestmark = pytest.mark.once
+
 RAMP = np.array([[0.0, 1.0], [2.0, 4.0]])
 
 

@@ -11,6 +11,8 @@ from PIL import Image
 from optogram.errors import InputError, OutputError
 from optogram.render import data_uri, to_bytes, write, write_gif
 
+pytestmark = pytest.mark.once
+
 PHOTO = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
 
 

@@ -7,6 +7,8 @@ from PIL import Image
 from optogram.errors import InputError
 from optogram.render import grid
 
+pytestmark = pytest.mark.once
+
 
 def test_pictures_keep_their_own_colors_and_order():
     colors = np.random.default_rng(0).integers(0, 255, (7, 3, 3, 3), np.uint8)

@@ -6,6 +6,8 @@ import pytest
 from optogram.errors import InputError
 from optogram.render import Scale, colorize, heatmap
 
+pytestmark = pytest.mark.once
+
 
 def pixels(image):
     return np.asarray(image).astype(int)

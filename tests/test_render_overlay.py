@@ -6,6 +6,8 @@ import pytest
 from optogram.errors import InputError
 from optogram.render import Scale, colorize, overlay, through_mask
 
+pytestmark = pytest.mark.once
+
 GRAY = np.full((240, 320, 3), 90, np.uint8)
 NOISE = np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
 

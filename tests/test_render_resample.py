@@ -8,6 +8,8 @@ from optogram.errors import InputError
 from optogram.render import as_image
 from optogram.render.resample import enlarged, resize_map, resized
 
+pytestmark = pytest.mark.once
+
 
 def at(cells, shape=(2, 3)):
     unit = np.zeros(shape, np.float32)

@@ -7,6 +7,8 @@ from PIL import Image
 from optogram.errors import InputError
 from optogram.render import sheet
 
+pytestmark = pytest.mark.once
+
 
 def test_a_row_has_one_height_and_proportions_are_kept():
     low, high = Image.new("RGB", (40, 20), "red"), Image.new("RGB", (30, 60), "blue")

@@ -7,6 +7,8 @@ from PIL import ImageFont
 from optogram.render import compact
 from optogram.render.text import label
 
+pytestmark = pytest.mark.once
+
 
 @pytest.mark.parametrize(
     "number, text",

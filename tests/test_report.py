@@ -14,6 +14,8 @@ import optogram as og
 from optogram.errors import InputError, OutputError
 from optogram.files import MARK
 
+pytestmark = pytest.mark.once
+
 EVIL = "<script>alert(1)</script>"
 GRAY = np.random.default_rng(0).integers(0, 256, (28, 28), np.uint8)
 
@@ -231,6 +233,7 @@ def test_a_damaged_photo_among_several_is_found_before_the_work(tmp_path):
     assert not told
 
 
+@pytest.mark.each_backend
 def test_one_sigmoid_has_two_classes(tmp_path):
     net = tiny(outputs=1, activation="sigmoid", labels=["no", "yes"])
     page = Page(og.report(net, GRAY, out=tmp_path))

@@ -19,6 +19,8 @@ import optogram as og
 from optogram.errors import InputError, OutputError
 from optogram.result import Attribution, FeatureMaps, GradCAM, Kernels, Occlusion, load_result
 
+pytestmark = pytest.mark.once
+
 PROVENANCE = {"network": "tiny", "origin": "a test", "backend": "none"}
 
 

@@ -13,6 +13,8 @@ from optogram.graph.steps import flatten
 from optogram.interpreters import forward
 from replay import answer, assert_equal
 
+pytestmark = [pytest.mark.once, pytest.mark.keras_inside]
+
 SIDE = 12
 
 
@@ -264,6 +266,7 @@ def test_code_that_cannot_be_followed_is_one_step_and_its_answers_are_the_models
     np.testing.assert_allclose(probability, expected, atol=1e-5)
 
 
+@pytest.mark.each_backend
 def test_gradients_of_opaque_code_are_those_of_the_same_code_followed():
     """Logits differ by a number that is the same for all classes: differences of classes do not."""
     target, x = og.Class(0) - og.Class(1), pictures()

@@ -7,6 +7,8 @@ import pytest
 
 from optogram import methods
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).parent.parent
 
 

@@ -13,6 +13,8 @@ import optogram as og
 from replay import answer
 from test_training_mode import Block
 
+pytestmark = [pytest.mark.once, pytest.mark.keras_inside]
+
 SIDE, CLASSES = networks.SIDE, networks.CLASSES
 
 
@@ -266,6 +268,7 @@ OF_MODELS = {
 }
 
 
+@pytest.mark.each_backend
 @pytest.mark.parametrize("name", OF_MODELS)
 def test_a_change_of_the_model_is_noticed(name):
     build, change = OF_MODELS[name]
@@ -334,6 +337,7 @@ USED = {
 }
 
 
+@pytest.mark.each_backend
 @pytest.mark.parametrize("name", USED)
 def test_a_model_that_is_used_and_trained_is_let_be(name, tmp_path):
     keras.utils.set_random_seed(0)

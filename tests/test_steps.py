@@ -15,6 +15,8 @@ from optogram.graph.steps import Output, flatten
 from optogram.interpreters import forward
 from replay import answer, assert_equal, is_bit_for_bit
 
+pytestmark = pytest.mark.keras_inside
+
 
 def names(model):
     return [step.name for step in flatten(model).steps]

@@ -13,6 +13,8 @@ import pytest
 from optogram.errors import ModelError
 from optogram.network.opening.torch_pickle import read_tensors
 
+pytestmark = pytest.mark.once
+
 MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 SYSTEM = {"protocol_version": 1001, "little_endian": True, "type_sizes": {"long": 4}}
 

@@ -13,6 +13,8 @@ from optogram.cli import main
 from optogram.errors import InputError, OutputError
 from optogram.files import MARK
 
+pytestmark = pytest.mark.once
+
 MADE = fashion.made(train=256, test=64)
 
 
@@ -57,6 +59,7 @@ def test_it_is_the_network_of_the_tutorial():
     assert model.get_layer("dropout").rate == 0.4
 
 
+@pytest.mark.each_backend
 def test_it_learns(trained):
     assert trained.losses.shape == (3,)
     assert trained.losses[-1] < trained.losses[0]
@@ -99,6 +102,7 @@ def test_training_draws_from_no_generator_of_others():
     np.testing.assert_array_equal(np.random.get_state()[1], before)
 
 
+@pytest.mark.each_backend
 @pytest.mark.parametrize("ending", [".keras", ".h5"])
 def test_what_is_saved_opens_with_its_labels_and_its_preparation(ending, trained, tmp_path):
     path = trained.save(str(tmp_path / f"clothes{ending}"))

@@ -11,6 +11,8 @@ from kinds import called
 from model_state import assert_same, state
 from optogram.graph.steps import Output
 
+pytestmark = pytest.mark.keras_inside
+
 SIDE, CLASSES = networks.SIDE, networks.CLASSES
 
 

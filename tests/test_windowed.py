@@ -22,10 +22,11 @@ from optogram.interpreters.windowed.plan import WindowPlan, planned
 from optogram.interpreters.windowed.run import Windowed
 from optogram.interpreters.windowed.spans import Spans, grouped
 from random_graphs import build, descriptions, images
+from thoroughness import examples
 from windowing import TOLERANCE, assert_windows_equal_whole, spans_within
 
 KERAS_BACKEND = keras.config.backend()
-EXAMPLES = 4 if KERAS_BACKEND == "jax" else 25
+EXAMPLES = examples(4 if KERAS_BACKEND == "jax" else 10, 25)
 
 
 @pytest.fixture
