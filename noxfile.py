@@ -13,8 +13,8 @@ OLDEST_KERAS = "3.12.0"
 # Pinned: an open range would take whatever GPU build of PyTorch was released last.
 BACKENDS = {"tensorflow": [], "jax": [], "torch": ["torch==2.13.0"]}
 # Two at a time: a test keeps about one core busy. Each takes whole files, whose networks are then
-# opened and compiled once.
-PYTEST = ["pytest", "--numprocesses", "2", "--dist", "loadfile"]
+# opened and compiled once, in the order of tests/conftest.py.
+PYTEST = ["pytest", "--numprocesses", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
 COVERAGE = ["--cov", "optogram", "--cov-branch", "--cov-append", "--cov-report", ""]
 
 
