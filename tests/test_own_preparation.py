@@ -38,7 +38,6 @@ def check(name, place):
         assert doubted == {"none", "caffe"}
 
 
-@pytest.mark.each_backend
 @pytest.mark.parametrize(("name", "place"), list(zip(prepared.PREPARATIONS, PLACES, strict=True)))
 def test_images_are_prepared_once(name, place):
     check(name, place)

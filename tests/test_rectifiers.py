@@ -10,7 +10,7 @@ import networks
 import optogram as og
 from optogram.interpreters.rectifiers import redirected
 
-pytestmark = pytest.mark.keras_inside
+pytestmark = [pytest.mark.once, pytest.mark.keras_inside]
 
 GRADIENTS = 1e-5
 """Largest difference ÷ range: float32 sums in another order."""
@@ -94,6 +94,7 @@ RECTIFIERS = {
 }
 
 
+@pytest.mark.each_backend
 @pytest.mark.parametrize("name", RECTIFIERS)
 def test_a_rectifier_passes_what_is_positive_where_it_is_on(name):
     rectify, slope = RECTIFIERS[name]
@@ -241,6 +242,7 @@ def test_every_activation_on_the_way_is_named(name):
         assert all(repr(each) in text for each in left_alone)
 
 
+@pytest.mark.each_backend
 @pytest.mark.parametrize("name", [name for name in networks.BUILDERS if name != "segmentation"])
 def test_gradients_are_finite_and_of_the_shape_of_the_image(name):
     model = networks.build(name)
@@ -324,6 +326,7 @@ def shared_model_flat(model):
     return keras.Model(image, x)
 
 
+@pytest.mark.each_backend
 @pytest.mark.parametrize(
     ("name", "flat"),
     [
@@ -371,6 +374,7 @@ def test_guided_gradcam_inside_a_nested_model_guides_all_rectifiers():
     assert_close(found.values, guided.values * large[..., None])
 
 
+@pytest.mark.each_backend
 def test_half_precision_networks_are_guided():
     keras.utils.set_random_seed(0)
     policy = "mixed_bfloat16"
@@ -401,6 +405,7 @@ class OutOfOrderError(Exception):
     pass
 
 
+@pytest.mark.each_backend
 @pytest.mark.parametrize("how", ["fused", "layer", "inside a layer"])
 def test_an_activation_that_raises_raises_its_own_error(how):
     switch = {"broken": False}
@@ -466,6 +471,7 @@ def test_a_layer_that_holds_other_peoples_work_is_named(layer):
     assert found.left_alone == ("holder",)
 
 
+@pytest.mark.each_backend
 @pytest.mark.parametrize("kind", ["float16", "bfloat16", "float64"])
 def test_redirected_rectifiers_keep_the_type_of_their_map(kind):
     share = keras.ops.convert_to_tensor(np.float32(1))

@@ -15,7 +15,7 @@ from optogram.graph.steps import Output, flatten
 from optogram.interpreters import forward
 from replay import answer, assert_equal, is_bit_for_bit
 
-pytestmark = pytest.mark.keras_inside
+pytestmark = [pytest.mark.once, pytest.mark.keras_inside]
 
 
 def names(model):
@@ -32,6 +32,7 @@ def node_counts(model):
 # -- the replay ------------------------------------------------------------------------------------
 
 
+@pytest.mark.each_backend
 @pytest.mark.parametrize("name", networks.BUILDERS)
 def test_replay_equals_the_model(name):
     model = networks.build(name)
@@ -41,6 +42,7 @@ def test_replay_equals_the_model(name):
     assert_equal(found, answer(partial(model, training=False), x), is_bit_for_bit(graph))
 
 
+@pytest.mark.each_backend
 @pytest.mark.parametrize("name", ["separate", "branches", "strided", "skips"])
 def test_every_layer_of_the_replay_equals_keras(name):
     model = networks.build(name)
@@ -54,6 +56,7 @@ def test_every_layer_of_the_replay_equals_keras(name):
         assert_equal(ours, theirs)
 
 
+@pytest.mark.each_backend
 @pytest.mark.parametrize("outer", [None, False, True])
 @pytest.mark.parametrize("inner", [None, False, True])
 def test_training_mode_of_nested_models_is_overruled_as_in_predict(outer, inner):
@@ -159,6 +162,7 @@ def test_what_is_added_to_a_step_reaches_all_its_readers():
     assert_equal(found[1], answer(rest, plain + shift))
 
 
+@pytest.mark.each_backend
 def test_tensors_are_let_go_when_no_step_needs_them_any_more():
     graph = flatten(networks.build("skips"))
     indices = sorted(graph.ancestors(graph.outputs))
@@ -194,6 +198,7 @@ class Looking(layers.Layer):
         return x
 
 
+@pytest.mark.each_backend
 def test_memory_of_maps_is_given_back_while_later_steps_run():
     image = keras.Input((8, 8, 3))
     x = layers.ReLU()(Remembering(name="remembering")(image))
@@ -236,6 +241,7 @@ def test_equal_names_are_told_apart_by_as_little_of_their_path_as_needed():
     assert [name for name in found if name.endswith("relu")] == ["inner/relu", "outer/relu"]
 
 
+@pytest.mark.each_backend
 def test_a_name_that_a_backend_cannot_take_is_kept_and_run_all_the_same():
     image = keras.Input((8, 8, 3))
     x = layers.Conv2D(2, 3, activation="relu", name="my conv <1>")(image)
@@ -361,6 +367,7 @@ def test_nothing_of_the_model_changes(name):
         np.testing.assert_array_equal(old, new)
 
 
+@pytest.mark.each_backend
 def test_new_weights_are_seen_by_both_halves_of_a_layer():
     model = networks.build("fused")
     graph = flatten(model)

@@ -11,7 +11,7 @@ from kinds import called
 from model_state import assert_same, state
 from optogram.graph.steps import Output
 
-pytestmark = pytest.mark.keras_inside
+pytestmark = [pytest.mark.once, pytest.mark.keras_inside]
 
 SIDE, CLASSES = networks.SIDE, networks.CLASSES
 
@@ -165,6 +165,7 @@ def check_at_random(seed):
     check(place, [str(kind) for kind in kinds], training, seed)
 
 
+@pytest.mark.each_backend
 @pytest.mark.parametrize("place", PLACES)
 def test_an_image_is_answered_as_model_predict_answers_it_alone(place):
     check(place, ("norm", "dropout"), True)
@@ -175,6 +176,7 @@ def test_layers_in_training_mode_at_random_places(seed):
     check_at_random(seed)
 
 
+@pytest.mark.each_backend
 def test_vectors_and_channels_first_are_normalized_one_by_one_too():
     keras.utils.set_random_seed(0)
     image = keras.Input((3, SIDE, SIDE))
