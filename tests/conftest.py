@@ -4,12 +4,6 @@ By default the tests marked ``full`` are left out: the cross products, of which 
 one test of each distinct compiled program. ``--full`` runs them all.
 """
 
-import os
-
-# Tiny networks run once or twice: on JAX, optimizing their programs takes longer than it saves.
-# Set before JAX is imported; a value from outside wins.
-os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
-
 import hypothesis
 import numpy as np
 import pytest
@@ -17,9 +11,9 @@ import pytest
 # A worker takes whole files (--dist loadfile), so that what a file opens is opened once. These take
 # longest: begun first, none is left over when the other worker has nothing more to do.
 SLOWEST_FIRST = (
+    "test_methods.py",
     "test_kinds.py",
     "test_hostile.py",
-    "test_methods.py",
     "test_cli.py",
     "test_windowed.py",
     "test_following.py",
