@@ -46,15 +46,28 @@ def main(now: str, earlier: str | None = None) -> None:
         lines, statements, branches, exits = rooms[name]
         print(f"{name:28} {share(lines, statements)} {share(branches, exits)}")
     if earlier is not None:
-        then = {PurePosixPath(path).name: numbers for path, numbers in read(earlier).items()}
-        for path, (lines, statements, branches, exits) in sorted(files.items()):
-            before = then.get(PurePosixPath(path).name)
-            if before is None:
-                continue
-            missed = statements - lines, exits - branches
-            missed_before = before[1] - before[0], before[3] - before[2]
-            if missed > missed_before:
-                print(f"{path}: missed lines, branches {missed_before} before, {missed} now")
+        say_what_is_missed_now(files, read(earlier))
+
+
+def say_what_is_missed_now(files: dict[str, list[int]], then: dict[str, list[int]]) -> None:
+    """Name the files of which more is missed than ``then``."""
+    of_name = defaultdict(list)
+    for path in then:
+        of_name[PurePosixPath(path).name].append(path)
+    for path, numbers in sorted(files.items()):
+        candidates = [path] if path in then else of_name[PurePosixPath(path).name]
+        if len(candidates) != 1:
+            print(f"{path}: no one file of that name then")
+            continue
+        before, after = missed(then[candidates[0]]), missed(numbers)
+        if any(a > b for a, b in zip(after, before, strict=True)):
+            print(f"{path}: missed lines, branches {before} before, {after} now")
+
+
+def missed(numbers: list[int]) -> tuple[int, int]:
+    """How many lines and branches were not reached."""
+    lines, statements, branches, exits = numbers
+    return statements - lines, exits - branches
 
 
 if __name__ == "__main__":
