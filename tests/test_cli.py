@@ -23,6 +23,7 @@ from optogram.cli import main
 from optogram.cli.options.attribution import ARGUMENTS, TAKEN_BY
 from optogram.methods import ATTRIBUTIONS
 from optogram.network.opening import efficientnet_lite0
+from optogram.pictures import prepared, read
 
 pytestmark = pytest.mark.once
 
@@ -335,6 +336,42 @@ def test_explain_writes_every_method_as_picture_and_as_numbers(run, model_file, 
     net = og.load(model_file, preprocess="unit")
     expected = og.smoothgrad(net, [photos / "b" / "dog.png"], [1, 2], seed=7)
     np.testing.assert_allclose(result.values, expected.values, atol=1e-6)
+
+
+@pytest.fixture
+def work(monkeypatch):
+    """Counts the files decoded, by name, and the photos prepared."""
+    decoded, prepared_to = [], []
+    open_, fit = read._open, prepared.fit_picture
+    monkeypatch.setattr(read, "_open", lambda path, name: decoded.append(path) or open_(path, name))
+    monkeypatch.setattr(
+        prepared,
+        "fit_picture",
+        lambda photo, size, how: prepared_to.append(size) or fit(photo, size, how),
+    )
+    return decoded, prepared_to
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("explain", "--method", "all", "--overlay", "even", "--mask", 0.5, "--steps"),
+        ("check", "--method", "saliency", "--method", "gradcam", "--steps", 2),
+        ("maps", "--over-photo", "--strongest", 2),
+        ("report", "--top", 2),
+        ("predict",),
+    ],
+    ids=lambda command: command[0],
+)
+def test_each_photo_is_decoded_once_and_prepared_once(command, run, model_file, photos, work):
+    name, *options = command
+    status, _, err = run(name, photos, "--model", model_file, "--preprocess", "unit", *options)
+    assert (status, err) == (0, "")
+    decoded, prepared_to = work
+    assert sorted(map(str, decoded)) == sorted(
+        str(photos / photo) for photo in ("cat.png", "cat.jpg", "b/dog.png")
+    )
+    assert prepared_to == [(32, 32)] * 3
 
 
 def test_explain_against_another_class_and_at_a_layer(run, model_file, photos):

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from PIL import Image
 
 import networks
 import optogram as og
@@ -196,6 +197,23 @@ def test_photos_are_not_doubted(net, photo):
     assert not about_images(og.saliency(net, [photo], 1))
     assert not about_images(og.saliency(net, net.prepare([photo]), 1))
     assert not about_images(og.saliency(net, photo.astype("float64"), 1))
+
+
+def test_files_of_little_contrast_are_not_doubted(net, tmp_path):
+    flat = np.random.default_rng(0).integers(100, 110, (40, 30, 3), np.uint8)
+    path = tmp_path / "flat.png"
+    Image.fromarray(flat).save(path)
+    for image in (path, [Image.open(path)], flat, net.prepare(path), net.prepare([flat])[:1]):
+        assert not about_images(og.saliency(net, image, 1))
+        assert not about_images(og.feature_maps(net, image, "conv1")["conv1"])
+    (warning,) = about_images(og.saliency(net, [path, flat.astype(np.float32)], 1))
+    assert warning.startswith("Image 1 spans only ")
+
+
+def test_batches_of_another_network_are_doubted():
+    model = networks.build("fused")
+    x = og.Network(model, "none").prepare(og.datasets.sample_photo("chelsea"))
+    assert about_images(og.saliency(og.Network(model, "unit"), x, 1))
 
 
 def test_images_prepared_twice_are_doubted(net, photo):

@@ -1,6 +1,5 @@
 """`optogram check`: sanity checks for attribution maps."""
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -8,7 +7,6 @@ import click
 from optogram.cli.console import say
 from optogram.cli.options.attribution import (
     Asked,
-    Run,
     attribution_options,
     warn,
 )
@@ -23,7 +21,7 @@ from optogram.cli.photos import Photos
 from optogram.cli.progress import progress_bar
 
 if TYPE_CHECKING:
-    from optogram.result import Attribution, Check
+    from optogram.result import Check
 
 
 @click.command()
@@ -67,6 +65,7 @@ def check(
     from optogram.files import require_place
     from optogram.progress import Meter
     from optogram.render import write
+    from optogram.result import Check
 
     given = Photos(photos)
     folder = made_folder(out)
@@ -74,27 +73,31 @@ def check(
     for run in runs:
         for ending in ("png", "npz"):
             require_place(folder / f"{run.stem}.{ending}")
-    checks: list[Check] = []
+    parts: dict[str, list[Check]] = {run.stem: [] for run in runs}
+    told = {run.stem: set(net.warnings) for run in runs}
     with progress_bar() as progress:
         meter = Meter(progress, 100 * len(given.paths) * len(runs))
-        for run in runs:
-            told = set(net.warnings)
-
-            def results(run: Run = run, told: set[str] = told) -> Iterator["Attribution"]:
-                for path in given.paths:
-                    with given.reading(path), meter.part(100, f"{run.stem}: {path}") as within:
-                        image = net.prepare([path], fit)
+        for path in given.paths:
+            with given.reading(path):
+                image = net.prepare([path], fit)
+                for run in runs:
+                    with meter.part(100, f"{run.stem}: {path}") as within:
                         result = asked.ask(net, run, image, within)
-                        warn(f"{path}, {run.stem}", result, told)
-                        yield result
-                given.require_some()
-
-            found = optogram.check(results(), steps=steps, seed=asked.seed, memory=asked.memory)
-            write(found.plot(), folder / f"{run.stem}.png")
-            found.save(folder / f"{run.stem}.npz")
-            checks.append(found)
-            table = found.table().split("\n")
-            say("", f"{run.stem}, {len(found.targets)} maps", "", *table, "", found.sentence)
+                        warn(f"{path}, {run.stem}", result, told[run.stem])
+                        found = optogram.check(
+                            result, steps=steps, seed=asked.seed, memory=asked.memory
+                        )
+                    first = parts[run.stem][:1]
+                    parts[run.stem].append(found.with_pictures_of(*first) if first else found)
+    given.require_some()
+    checks = []
+    for stem, of_run in parts.items():
+        found = Check.joined(of_run)
+        write(found.plot(), folder / f"{stem}.png")
+        found.save(folder / f"{stem}.npz")
+        checks.append(found)
+        table = found.table().split("\n")
+        say("", f"{stem}, {len(found.targets)} maps", "", *table, "", found.sentence)
     if len(checks) > 1:
         say("", *_overview([run.stem for run in runs], checks))
     say("", f"Pictures and results are in {folder}.")

@@ -166,7 +166,7 @@ def _pictures(
 ) -> "Iterator[tuple[str, Image]]":
     """The requested extra pictures, each with the suffix of its file name.
 
-    ``photo`` is the photo below overlays.
+    Overlays are drawn over the photo at full size; ``photo`` is its path, for warnings.
     """
     from optogram.result import GradCAM, Occlusion
 
@@ -182,7 +182,7 @@ def _pictures(
         if overlay is not None:
             yield (
                 f"overlay{number}",
-                result.overlay(index, photo, style=overlay, **style, **shown),
+                result.overlay(index, photo=True, style=overlay, **style, **shown),
             )
         if mask is not None:
             if not result.mask(mask, **shown)[index].any():
@@ -191,4 +191,4 @@ def _pictures(
                     f"nowhere reaches {mask:g} of its maximum, so the masked photo is black.",
                     err=True,
                 )
-            yield f"mask{number}", result.through_mask(mask, index, photo, **shown)
+            yield f"mask{number}", result.through_mask(mask, index, photo=True, **shown)

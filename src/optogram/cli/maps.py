@@ -137,9 +137,8 @@ def maps(
     for path, stem in zip(given.paths, unique_stems(given.paths), strict=True):
         begun = time.monotonic()
         with given.reading(path), progress_bar() as progress:
-            found = optogram.feature_maps(
-                net, [path], names, fit=fit, size=fed, memory=memory, progress=progress
-            )
+            image = net.prepare([path], fit, fed)
+            found = optogram.feature_maps(net, image, names, memory=memory, progress=progress)
             folder = made_folder(str(Path(out) / stem))
             say(f"{path}: {len(found)} layers, {time.monotonic() - begun:.1f} s")
             meter = Meter(progress, sum(result.values.shape[-1] for result in found.values()))
@@ -153,7 +152,7 @@ def maps(
                 warn(f"{stem}, {layer}", result, told)
                 start = starts[layer]
                 with meter.part(count, f"{stem}: {layer}") as within:
-                    strongest = asked.write(result, start, path, within)
+                    strongest = asked.write(result, start, within)
                 say(
                     f"{number:3} {layer}: {height}×{width}×{count}, strongest "
                     f"{', '.join(map(str, strongest))}, {time.monotonic() - begun:.2f} s: "
@@ -183,17 +182,15 @@ class _Asked:
     over_photo: bool
     numbers: bool
 
-    def write(
-        self, result: "FeatureMaps", start: Path, photo: str, progress: "Progress"
-    ) -> list[int]:
+    def write(self, result: "FeatureMaps", start: Path, progress: "Progress") -> list[int]:
         """Write the files of a layer, whose paths begin with ``start``.
 
-        ``photo`` is the photo below overlays. Returns the channels of the strongest maps.
+        Returns the channels of the strongest maps.
         """
         from optogram.files import write_table
         from optogram.render import write
 
-        for path, draw in self._pictures(result, start, photo):
+        for path, draw in self._pictures(result, start):
             write(draw(), path)
         if self.each:
             result.write_each(
@@ -211,11 +208,11 @@ class _Asked:
         """Check that `write` will replace no file that optogram did not make."""
         from optogram.files import require_place
 
-        for path, _ in (*self._pictures(result, start, None), *self._tables(result, start)):
+        for path, _ in (*self._pictures(result, start), *self._tables(result, start)):
             require_place(path)
 
     def _pictures(
-        self, result: "FeatureMaps", start: Path, photo: str | None
+        self, result: "FeatureMaps", start: Path
     ) -> "Iterator[tuple[Path, Callable[[], Image]]]":
         """The pictures of a layer: path and drawing function."""
         shown, ranked = self._shown(result), self._strongest(result)
@@ -241,7 +238,7 @@ class _Asked:
         for channel in ranked if self.over_photo else ():
             yield (
                 start.with_name(f"{start.name}_over_{channel}.png"),
-                partial(result.overlay, channel, photo=photo, cmap=self.colors),
+                partial(result.overlay, channel, photo=True, cmap=self.colors),
             )
 
     def _tables(self, result: "FeatureMaps", start: Path) -> list[tuple[Path, int]]:

@@ -1,6 +1,7 @@
 """`optogram report`: an HTML report on photos."""
 
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -9,6 +10,9 @@ from optogram.cli.options.attribution import memory_option
 from optogram.cli.options.network import fit_option, model_option, network_options, open_network
 from optogram.cli.photos import Photos
 from optogram.cli.progress import progress_bar
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @click.command()
@@ -41,18 +45,16 @@ def report(
     """
     net = open_network(model, **opening)
     import optogram
-    from optogram.pictures.read import read_picture
 
     given = Photos(photos or [str(optogram.datasets.sample_photo())])
-    readable = []
-    for path in given.paths:
-        with given.reading(path):
-            read_picture(path, net.channels)
-            readable.append(path)
-    given.require_some()
+
+    def prepared() -> Iterator["np.ndarray"]:
+        for path in given.paths:
+            with given.reading(path):
+                yield net.prepare([path], fit)
+        given.require_some()
+
     with progress_bar() as progress:
-        page = optogram.report(
-            net, readable, out=out, top=top, fit=fit, memory=memory, progress=progress
-        )
+        page = optogram.report(net, prepared(), out=out, top=top, memory=memory, progress=progress)
     say(f"Open {page} in a browser.")
     given.finish()

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -90,11 +89,10 @@ def check(
                 "check one method at a time."
             )
         part = _checked(one, one.question, steps, seed, memory, progress)
-        # Pictures are kept of the first photo alone: a folder may hold many.
-        parts.append(part if not parts else replace(part, **parts[0].pictures))
+        parts.append(part.with_pictures_of(parts[0]) if parts else part)
     if not parts:
         raise InputError("Expected at least one result to check, got none.")
-    return _joined(parts)
+    return Check.joined(parts)
 
 
 def _checked(
@@ -179,14 +177,3 @@ def _as_coarse(values: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
     height, width = size
     image = Image.fromarray(values.astype(np.float32))
     return np.asarray(image.resize((width, height), Image.Resampling.BOX))
-
-
-def _joined(parts: list[Check]) -> Check:
-    """Several checks as one; pictures are those of the first."""
-    arrays = ("values", "deletion", "insertion", "edge_similarity")
-    joined: dict[str, Any] = {
-        name: np.concatenate([getattr(part, name) for part in parts]) for name in arrays
-    }
-    warnings = dict.fromkeys(warning for part in parts for warning in part.warnings)
-    targets = tuple(target for part in parts for target in part.targets)
-    return replace(parts[0], **joined, targets=targets, warnings=tuple(warnings))

@@ -12,6 +12,7 @@ from optogram.graph.steps import Output, Step
 from optogram.methods.request.diagnosis import warnings_about_images, warnings_about_maps
 from optogram.methods.request.request import photos_of, provenance_of
 from optogram.network.network import Network, made_bytes
+from optogram.pictures.prepared import PreparedPhotos
 from optogram.progress import Progress, silent
 from optogram.result import FeatureMaps
 
@@ -24,7 +25,7 @@ def feature_maps(
     image: Any,
     layers: str | Sequence[str] | None = None,
     *,
-    fit: str = "stretch",
+    fit: str | None = None,
     size: tuple[int | None, int | None] | None = None,
     memory: float | str | None = None,
     progress: Progress = silent,
@@ -42,7 +43,7 @@ def feature_maps(
     layers : str or sequence of str, optional
         Names of layers with feature maps. None: all convolution and pooling layers, or, where
         there are none, all steps with feature maps.
-    fit : {"stretch", "crop", "pad"}
+    fit : {"stretch", "crop", "pad"}, optional
         See `Network.prepare`.
     size : (height, width), optional
         Input size in pixels. With None for one side, such as (None, 400), the photo keeps its
@@ -76,11 +77,12 @@ def feature_maps(
                 f"{name!r} has no feature maps, its output has the shape {net.step(name).shape}: "
                 "choose layers before the maps are flattened or averaged."
             )
-    x = net.prepare(image, fit) if size is None else _prepared(net, image, fit, size)
-    known, x = photos_of(x), np.asarray(x)
+    x = net.fed(image, fit, size, is_any_size=True)
+    photos = x.photos if isinstance(x, PreparedPhotos) else None
+    x, known = np.asarray(x), photos_of(photos, range(len(x)))
     values = [Output(net.step(name).index) for name in names]
     found = net.evaluate(x, values, memory, progress, made_bytes(x, image))
-    warnings = (*net.warnings, *warnings_about_images(net, image, x))
+    warnings = (*net.warnings, *warnings_about_images(net, x, photos))
     pictures, provenance = net.display(x), provenance_of(net, x.shape[1:])
     return {
         name: FeatureMaps(
@@ -98,24 +100,6 @@ def feature_maps(
         )
         for name, maps in zip(names, found, strict=True)
     }
-
-
-def _prepared(
-    net: Network, image: Any, fit: str, size: tuple[int | None, int | None]
-) -> np.ndarray:
-    """Images (N, H, W, C) in network units, of another size than the network's own."""
-    is_batch = isinstance(image, np.ndarray) and image.ndim == 4
-    if is_batch and image.dtype.kind == "f":
-        raise InputError("The images are prepared already, so give no size with them.")
-    pictures = list(image) if is_batch or isinstance(image, list | tuple) else [image]
-    if not pictures:
-        raise InputError("Expected at least one image, got an empty list.")
-    return net.fitted(
-        pictures,
-        size,
-        fit,
-        "Expected images of one size: give size=(height, width), or one image at a time.",
-    )
 
 
 def _is_listed(step: Step) -> bool:

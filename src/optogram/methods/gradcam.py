@@ -21,6 +21,7 @@ def gradcam(
     *,
     rectify: bool = True,
     score: str = "logit",
+    fit: str | None = None,
     memory: float | str | None = None,
     progress: Progress = silent,
 ) -> GradCAM:
@@ -44,6 +45,8 @@ def gradcam(
         False: omit the ReLU; negative values lower the score.
     score : {"logit", "probability"}
         Score of a class: before or after the final softmax or sigmoid.
+    fit : {"stretch", "crop", "pad"}, optional
+        How photos are brought to the input size; see `Network.prepare`.
     memory : float or str, optional
         Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free memory.
     progress : callable, optional
@@ -60,7 +63,7 @@ def gradcam(
     InputError
         If image, target or layer cannot be used, or the score does not depend on the layer.
     """
-    request = ask(net, image, target, score)
+    request = ask(net, image, target, score, fit)
     layer, at, warnings = explained_layer(request, layer)
     answer = request.gradients(at, memory=memory, progress=progress)
     values = weighted_maps(answer.gradient, answer.maps)

@@ -20,6 +20,7 @@ def gradcam_plus_plus(
     layer: str | None = None,
     *,
     score: str = "logit",
+    fit: str | None = None,
     memory: float | str | None = None,
     progress: Progress = silent,
 ) -> Attribution:
@@ -43,6 +44,8 @@ def gradcam_plus_plus(
         Layer to explain. None: `Network.default_layer`.
     score : {"logit", "probability"}
         Score of a class: before or after the final softmax or sigmoid.
+    fit : {"stretch", "crop", "pad"}, optional
+        How photos are brought to the input size; see `Network.prepare`.
     memory : float or str, optional
         Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free memory.
     progress : callable, optional
@@ -58,7 +61,7 @@ def gradcam_plus_plus(
     InputError
         If image, target or layer cannot be used, or the score does not depend on the layer.
     """
-    request = ask(net, image, target, score)
+    request = ask(net, image, target, score, fit)
     layer, at, warnings = explained_layer(request, layer)
     answer = request.gradients(at, memory=memory, progress=progress, then=_combined)
     return answer.attribution(

@@ -18,6 +18,7 @@ def guided_backprop(
     target: Any = None,
     *,
     score: str = "logit",
+    fit: str | None = None,
     memory: float | str | None = None,
     progress: Progress = silent,
 ) -> GuidedAttribution:
@@ -43,6 +44,8 @@ def guided_backprop(
         the highest-scoring class of each image.
     score : {"logit", "probability"}
         Score of a class: before or after the final softmax or sigmoid.
+    fit : {"stretch", "crop", "pad"}, optional
+        How photos are brought to the input size; see `Network.prepare`.
     memory : float or str, optional
         Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free memory.
     progress : callable, optional
@@ -60,7 +63,7 @@ def guided_backprop(
         If image or target cannot be used, or the network is a single opaque step.
     """
     net.require_layers()
-    request = ask(net, image, target, score)
+    request = ask(net, image, target, score, fit)
     rectifiers = find_rectifiers(net.graph, request.scored())
     answer = guided_gradient(request, rectifiers, memory, progress)
     return answer.attribution(

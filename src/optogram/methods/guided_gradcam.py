@@ -24,6 +24,7 @@ def guided_gradcam(
     layer: str | None = None,
     *,
     score: str = "logit",
+    fit: str | None = None,
     memory: float | str | None = None,
     progress: Progress = silent,
 ) -> GuidedAttribution:
@@ -45,6 +46,8 @@ def guided_gradcam(
         Layer to explain. None: `Network.default_layer`.
     score : {"logit", "probability"}
         Score of a class: before or after the final softmax or sigmoid.
+    fit : {"stretch", "crop", "pad"}, optional
+        How photos are brought to the input size; see `Network.prepare`.
     memory : float or str, optional
         Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free memory.
     progress : callable, optional
@@ -61,7 +64,7 @@ def guided_gradcam(
     InputError
         If image, target or layer cannot be used, or the score does not depend on the layer.
     """
-    request = ask(net, image, target, score)
+    request = ask(net, image, target, score, fit)
     layer, at, warnings = explained_layer(request, layer)
     rectifiers = find_rectifiers(net.graph, request.scored())
     count = 2 * len(request.which)

@@ -39,6 +39,7 @@ def integrated_gradients(
     spacing: str | None = None,
     baseline: Any = "black",
     score: str = "logit",
+    fit: str | None = None,
     memory: float | str | None = None,
     progress: Progress = silent,
 ) -> IntegratedGradients:
@@ -70,6 +71,8 @@ def integrated_gradients(
         path, a PIL image, an array (H, W, C) in 0..255, or one per image.
     score : {"logit", "probability"}
         Score of a class: before or after the final softmax or sigmoid.
+    fit : {"stretch", "crop", "pad"}, optional
+        How photos are brought to the input size; see `Network.prepare`.
     memory : float or str, optional
         Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free memory.
     progress : callable, optional
@@ -89,7 +92,7 @@ def integrated_gradients(
     given = [] if steps is None else wholes("steps", np.atleast_1d(np.asarray(steps)), 1)
     if spacing not in (None, *_POWERS):
         raise InputError(f'spacing must be "cubic" or "even", not {spacing!r}.')
-    answer = ask(net, image, target, score).answer(memory)
+    answer = ask(net, image, target, score, fit).answer(memory)
     request, count = answer.request, len(answer.scores)
     if len(given) not in (0, 1, count):
         raise InputError(f"Got {len(given)} numbers of steps for {count} explanations.")

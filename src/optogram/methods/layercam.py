@@ -20,6 +20,7 @@ def layercam(
     layer: str | None = None,
     *,
     score: str = "logit",
+    fit: str | None = None,
     memory: float | str | None = None,
     progress: Progress = silent,
 ) -> Attribution:
@@ -41,6 +42,8 @@ def layercam(
         Layer to explain. None: `Network.default_layer`.
     score : {"logit", "probability"}
         Score of a class: before or after the final softmax or sigmoid.
+    fit : {"stretch", "crop", "pad"}, optional
+        How photos are brought to the input size; see `Network.prepare`.
     memory : float or str, optional
         Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free memory.
     progress : callable, optional
@@ -56,7 +59,7 @@ def layercam(
     InputError
         If image, target or layer cannot be used, or the score does not depend on the layer.
     """
-    request = ask(net, image, target, score)
+    request = ask(net, image, target, score, fit)
     layer, at, warnings = explained_layer(request, layer)
     answer = request.gradients(at, memory=memory, progress=progress, then=_combined)
     return answer.attribution(

@@ -24,6 +24,7 @@ def occlusion(
     margin: int = 0,
     score: str = "logit",
     incremental: bool = True,
+    fit: str | None = None,
     memory: float | str | None = None,
     progress: Progress = silent,
 ) -> Occlusion:
@@ -57,6 +58,8 @@ def occlusion(
         Score of a class: before or after the final softmax or sigmoid.
     incremental : bool
         False: compute a whole forward pass for every position.
+    fit : {"stretch", "crop", "pad"}, optional
+        How photos are brought to the input size; see `Network.prepare`.
     memory : float or str, optional
         Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free memory.
     progress : callable, optional
@@ -84,6 +87,7 @@ def occlusion(
         margin=margin,
         score=score,
         incremental=incremental,
+        fit=fit,
         memory=memory,
     )
     request, places = covering.answer.request, covering.patches.places

@@ -91,6 +91,7 @@ def occlusion_probe(
     fill: float | str = 127.5,
     fill_space: str = "display",
     margin: int = 0,
+    fit: str | None = None,
     memory: float | str | None = None,
 ) -> OcclusionProbe:
     """Class probabilities with one patch on an image: ``occlusion_probe(net, image)(y, x)``.
@@ -104,7 +105,7 @@ def occlusion_probe(
         A classifier with one output vector per image.
     image
         One image, as for `Network.prepare`.
-    patch, fill, fill_space, margin
+    patch, fill, fill_space, margin, fit
         See `occlusion`.
     memory : float or str, optional
         Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free memory.
@@ -121,7 +122,7 @@ def occlusion_probe(
         If there are several images, the patch does not fit, or the network is not a classifier.
     """
     net.require_class_scores()
-    x = net.prepare(image)
+    x = np.asarray(net.fed(image, fit))
     if len(x) > 1:
         raise InputError(f"Expected one image, got {len(x)}: create one probe for each.")
     patches = Patches((x.shape[1], x.shape[2]), patch, None, margin)

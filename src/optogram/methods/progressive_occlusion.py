@@ -27,6 +27,7 @@ def progressive_occlusion(
     margin: int = 0,
     score: str = "logit",
     incremental: bool = True,
+    fit: str | None = None,
     memory: float | str | None = None,
     progress: Progress = silent,
 ) -> Iterator[Occlusion]:
@@ -44,7 +45,7 @@ def progressive_occlusion(
         One image, as for `Network.prepare`.
     target : Target, int, str or a list of these, optional
         Target of the score; several get one map each. None: the highest-scoring class.
-    patch, stride, fill, fill_space, margin, score, incremental
+    patch, stride, fill, fill_space, margin, score, incremental, fit
         See `occlusion`. Most useful with a small stride.
     memory : float or str, optional
         Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free memory.
@@ -72,6 +73,7 @@ def progressive_occlusion(
         margin=margin,
         score=score,
         incremental=incremental,
+        fit=fit,
         memory=memory,
         together=_TOGETHER,
     )

@@ -16,6 +16,7 @@ def saliency(
     target: Any = None,
     *,
     score: str = "logit",
+    fit: str | None = None,
     memory: float | str | None = None,
     progress: Progress = silent,
 ) -> Attribution:
@@ -34,6 +35,8 @@ def saliency(
         the highest-scoring class of each image.
     score : {"logit", "probability"}
         Score of a class: before or after the final softmax or sigmoid.
+    fit : {"stretch", "crop", "pad"}, optional
+        How photos are brought to the input size; see `Network.prepare`.
     memory : float or str, optional
         Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free memory.
     progress : callable, optional
@@ -50,5 +53,5 @@ def saliency(
     InputError
         If image or target cannot be used.
     """
-    answer = ask(net, image, target, score).gradients(memory=memory, progress=progress)
+    answer = ask(net, image, target, score, fit).gradients(memory=memory, progress=progress)
     return answer.attribution("saliency", answer.gradient, {"score": score})

@@ -21,6 +21,7 @@ def scorecam(
     layer: str | None = None,
     *,
     score: str = "logit",
+    fit: str | None = None,
     memory: float | str | None = None,
     progress: Progress = silent,
 ) -> Attribution:
@@ -44,6 +45,8 @@ def scorecam(
         Layer to explain. None: `Network.default_layer`.
     score : {"logit", "probability"}
         Score of a class: before or after the final softmax or sigmoid.
+    fit : {"stretch", "crop", "pad"}, optional
+        How photos are brought to the input size; see `Network.prepare`.
     memory : float or str, optional
         Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free memory.
     progress : callable, optional
@@ -59,7 +62,7 @@ def scorecam(
     InputError
         If image, target or layer cannot be used, or the score does not depend on the layer.
     """
-    request = ask(net, image, target, score)
+    request = ask(net, image, target, score, fit)
     layer, at, warnings = explained_layer(request, layer)
     answer = request.answer(memory)
     request = answer.request

@@ -22,6 +22,7 @@ def smoothgrad(
     noise: float = 0.15,
     seed: int = 0,
     score: str = "logit",
+    fit: str | None = None,
     memory: float | str | None = None,
     progress: Progress = silent,
 ) -> Attribution:
@@ -48,6 +49,8 @@ def smoothgrad(
         the batch size.
     score : {"logit", "probability"}
         Score of a class: before or after the final softmax or sigmoid.
+    fit : {"stretch", "crop", "pad"}, optional
+        How photos are brought to the input size; see `Network.prepare`.
     memory : float or str, optional
         Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free memory.
     progress : callable, optional
@@ -65,7 +68,7 @@ def smoothgrad(
         If image or target cannot be used, n is not positive or noise is negative.
     """
     n, noise, seed = whole("n", n, 1), number("noise", noise, 0), whole("seed", seed, 0, MOST_SEED)
-    answer = ask(net, image, target, score).answer(memory)
+    answer = ask(net, image, target, score, fit).answer(memory)
     generator = np.random.default_rng(seed)
 
     def offsets(x: np.ndarray, part: slice) -> np.ndarray:

@@ -19,9 +19,6 @@ from optogram.pictures.read import pictures_in
 from optogram.progress import Progress, silent
 from optogram.result import StrongestImages
 
-_SIDE = 224
-"""Side of the photos in pixels, for networks that take any."""
-
 
 @checked
 def strongest_images(
@@ -57,7 +54,8 @@ def strongest_images(
     fit : {"stretch", "crop", "pad"}
         How photos are brought to the input size; see `Network.prepare`.
     size : (height, width), optional
-        Input size, for networks that take any size. None: 224×224 for these.
+        Input size in pixels; it may differ from the network's own, since convolutions and poolings
+        take any size. None: the network's size, 224×224 if it takes any size.
     checkpoint : path, optional
         A file for intermediate results: an interrupted run continues from it. If photos were
         added to the folder, only these are processed. Photos are identified by content: a photo
@@ -91,8 +89,8 @@ def strongest_images(
     names, sources = _listed(photos)
     is_folder = isinstance(photos, str | os.PathLike)
     chosen = _filters(filters, step.shape[-1] or 0, layer)
-    height, width = size or (_SIDE, _SIDE)
-    fitted = (net.size[0] or int(height), net.size[1] or int(width))
+    height, width = size or net.nominal_size
+    fitted = (whole("size, height,", height, 1), whole("size, width,", width, 1))
     output = Output(step.index)
     strongest, saved = _Strongest.begin(len(chosen), top), None
     if checkpoint is not None:
@@ -107,7 +105,7 @@ def strongest_images(
         pictures = np.zeros((part.stop - part.start, *fitted, net.channels), np.float32)
         for row, i in enumerate(left[part]):
             try:
-                (pictures[row],) = net.prepare([sources[i]], fit, fitted)
+                (pictures[row],) = net.fed([sources[i]], fit, fitted)
             except PhotoError as error:
                 if not is_folder:
                     raise

@@ -20,10 +20,8 @@ from optogram.interpreters.geometry import sized
 from optogram.interpreters.own_preparation import own_preparation
 from optogram.network.labels import numbered, read_labels
 from optogram.network.layer import Layer, describe, summary
-from optogram.pictures.fit import fit_picture
 from optogram.pictures.preparation import preparation
-from optogram.pictures.prepared import PreparedPhotos, prepared_from, remembering
-from optogram.pictures.read import read_picture
+from optogram.pictures.prepared import PreparedPhotos, is_prepared, prepared, remembering
 
 _NOMINAL_SIDE = 224
 
@@ -241,7 +239,10 @@ class Network(Computation):
 
     @checked
     def prepare(
-        self, image: Any, fit: str = "stretch", size: tuple[int | None, int | None] | None = None
+        self,
+        image: Any,
+        fit: str | None = None,
+        size: tuple[int | None, int | None] | None = None,
     ) -> np.ndarray:
         """Read and preprocess images: a batch in network units.
 
@@ -250,64 +251,65 @@ class Network(Computation):
         image : path, PIL image, array of shape (H, W, C) or (H, W) in 0..255, or a list of these
             A uint8 batch (N, H, W, C) is a list of images. A float batch is already prepared,
             and is only checked.
-        fit : {"stretch", "crop", "pad"}
-            How a photo is brought to the input size, by Lanczos resampling. "stretch": resize
-            both sides (the whole photo, as in Keras). "crop": cut out the center. "pad": add gray.
+        fit : {"stretch", "crop", "pad"}, optional
+            How a photo is brought to the input size, by Lanczos resampling. "stretch", the
+            default: resize both sides (the whole photo, as in Keras). "crop": cut out the center.
+            "pad": add gray.
         size : (height, width), optional
-            Input size, for networks that take any size; None for one side keeps the photo's
-            proportions. By default, photos keep their size.
+            Size of the batch; None for one side keeps the photo's proportions. By default the
+            input size of the network, or the photo's own size if the network takes any. If it
+            differs from the network's, use the batch with `feature_maps`.
 
         Returns
         -------
         ndarray of shape (N, H, W, C), float32
-            The batch, in network units. For photos, ``seen`` is the part of each photo that the
-            network sees; results draw their maps there (`PreparedPhotos`).
+            The batch, in network units. Its ``photos`` are the file, the fit and the visible part
+            of each photo, where results draw their maps (`PreparedPhotos`). The decoded photos are
+            kept as long as the batch exists, so that overlays do not read the files again.
 
         Raises
         ------
         InputError
-            If an image cannot be read, has NaN or the wrong number of channels, or if the images
-            of one batch differ in size.
+            If an image cannot be read, has NaN or the wrong number of channels, if the images of
+            one batch differ in size, or if ``fit`` or ``size`` is given for a prepared batch.
         """
-        if isinstance(image, np.ndarray) and image.ndim == 4 and image.dtype.kind == "f":
-            return self._checked(image)
+        return self.fed(image, fit, size, keep=True)
+
+    def fed(
+        self,
+        image: Any,
+        fit: str | None = None,
+        size: tuple[int | None, int | None] | None = None,
+        *,
+        keep: bool = False,
+        is_any_size: bool = False,
+    ) -> np.ndarray:
+        """`prepare` for the use of one call: ``keep`` says whether decoded pictures are kept.
+
+        ``is_any_size`` takes prepared batches of other sizes than the network's, too.
+        """
+        if is_prepared(image):
+            for name, given in (("fit", fit), ("size", size)):
+                if given is not None:
+                    raise InputError(
+                        f"The images are prepared already: give {name} to net.prepare, with the "
+                        "photos, and not here."
+                    )
+            return self._checked(image, is_any_size)
         is_many = isinstance(image, list | tuple) or (
             isinstance(image, np.ndarray) and image.ndim == 4
         )
         pictures = list(image) if is_many else [image]
         if not pictures:
             raise InputError("Expected at least one image, got an empty list.")
-        target = size if None in self.size else self.size
-        return self.fitted(
+        return prepared(
             pictures,
-            target,
-            fit,
-            "The images differ in size and the network takes any: give size=(height, width), "
-            "or explain them one at a time.",
+            self.channels,
+            self.size if size is None else size,
+            "stretch" if fit is None else fit,
+            self.preparation,
+            keep,
         )
-
-    def fitted(
-        self,
-        pictures: Sequence[Any],
-        size: tuple[int | None, int | None] | None,
-        fit: str,
-        otherwise: str,
-    ) -> PreparedPhotos:
-        """`prepare` of at least one image for a given ``size``.
-
-        ``otherwise`` is the text of the InputError if the sizes of the prepared images differ.
-        """
-        x, sizes = np.empty((0, 0, 0, self.channels), np.float32), []
-        for number, picture in enumerate(pictures):
-            photo = read_picture(picture, self.channels, number if len(pictures) > 1 else None)
-            sizes.append(photo.shape[:2])
-            fitted = fit_picture(photo, size, fit)
-            if not number:  # filled one by one: stacked in the end they would be there twice
-                x = np.empty((len(pictures), *fitted.shape), np.float32)
-            if fitted.shape != x.shape[1:]:
-                raise InputError(otherwise)
-            x[number] = self.preparation.to_network(fitted[None])[0]
-        return prepared_from(x, sizes, size, fit)
 
     @checked
     def display(self, x: np.ndarray) -> np.ndarray:
@@ -315,16 +317,33 @@ class Network(Computation):
         return self.preparation.display(np.asarray(x))
 
     @checked
-    def scores(self, image: Any, memory: float | str | None = None) -> np.ndarray:
+    def scores(
+        self, image: Any, memory: float | str | None = None, *, fit: str | None = None
+    ) -> np.ndarray:
         """The logits (N, outputs) for images, as for `prepare`.
 
         (N, h, w, classes) if the network scores classes at every position.
+
+        Parameters
+        ----------
+        image, fit
+            As for `prepare`.
+        memory : float or str, optional
+            Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free
+            memory.
         """
-        x = self.prepare(image)
+        x = self.fed(image, fit)
         return self.evaluate(x, [self.head.logits], memory, beside=made_bytes(x, image))[0]
 
     @checked
-    def predict(self, image: Any, top: int = 5, fit: str = "stretch") -> list[list[Prediction]]:
+    def predict(
+        self,
+        image: Any,
+        top: int = 5,
+        fit: str | None = None,
+        *,
+        memory: float | str | None = None,
+    ) -> list[list[Prediction]]:
         """The most probable classes of each image.
 
         A softmax is applied to the logits of networks without one. One sigmoid output stands for
@@ -336,8 +355,11 @@ class Network(Computation):
             Image or images, as for `prepare`.
         top : int
             Number of classes, at least 1.
-        fit : {"stretch", "crop", "pad"}
+        fit : {"stretch", "crop", "pad"}, optional
             See `prepare`.
+        memory : float or str, optional
+            Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free
+            memory.
 
         Returns
         -------
@@ -350,10 +372,7 @@ class Network(Computation):
                 f"{self.name!r} has no class per image, it scores classes at every position "
                 f"{self.head.shape}: use net.scores(photo)."
             )
-        x = self.prepare(image, fit)
-        return self.ranked(
-            self.evaluate(x, [self.head.logits], beside=made_bytes(x, image))[0], top
-        )
+        return self.ranked(self.scores(image, memory, fit=fit), top)
 
     def ranked(self, logits: np.ndarray, top: int) -> list[list[Prediction]]:
         """The ``top`` most probable classes of each row of ``logits`` (N, outputs)."""
@@ -423,8 +442,9 @@ class Network(Computation):
             return len(self.graph.steps[read.step].shapes[read.index]) == len(step.shape)
         return step.passes_on or isinstance(operation, (*layer_types.NOT_EXPLAINED_AT, Returned))
 
-    def _checked(self, x: np.ndarray) -> np.ndarray:
-        expected = (*self.size, self.channels)
+    def _checked(self, x: np.ndarray, is_any_size: bool = False) -> np.ndarray:
+        """A prepared batch, as ``float32``; InputError where it does not fit the network."""
+        expected = (*((None, None) if is_any_size else self.size), self.channels)
         fits = all(want in (None, got) for want, got in zip(expected, x.shape[1:], strict=True))
         if not fits or 0 in x.shape:
             sides = ", ".join(str(side or "any") for side in expected)
@@ -439,7 +459,7 @@ class Network(Computation):
             )
         found = np.ascontiguousarray(x, np.float32)
         if isinstance(x, PreparedPhotos):
-            return remembering(found, x.seen, x.photo_size, x.fit)
+            return remembering(found, x.photos)
         return found
 
 

@@ -1,37 +1,148 @@
-"""Prepared batches that know the part of each photo that the network sees."""
+"""Prepared photos: batches in network units that know the photos they were made from."""
 
-from collections.abc import Iterator, Sequence
+import dataclasses
+import os
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+from PIL import Image
 
-from optogram.pictures.fit import seen_region
+from optogram.errors import InputError
+from optogram.pictures.fit import fit_picture, seen_region
+from optogram.pictures.preparation import Preparation
+from optogram.pictures.read import PIXEL_LIMIT, read_picture
+
+_KEPT_BYTES = 3 * PIXEL_LIMIT
+"""Most decoded pictures that a batch keeps: any one photo, or ten of 12 megapixels."""
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedPhoto:
+    """What is known of one photo that was prepared.
+
+    Attributes
+    ----------
+    name : str
+        The name of its file; "" where it has none.
+    path : str or None
+        Its file, as an absolute path; None for a photo given as an array or a Pillow image.
+    size : (int, int)
+        Height and width in pixels.
+    fit : str
+        How it became as large as the network takes; see `fit_picture`.
+    seen : (float, float, float, float)
+        What the network sees of it: top, left, bottom, right as shares of its height and width.
+        All of it is 0, 0, 1, 1; around a padded photo it reaches beyond that.
+    preparation : str
+        What turned its pixels into network units, by name.
+    is_float : bool
+        Whether it was given as an array of floats, which may have been changed before.
+    """
+
+    name: str
+    path: str | None
+    size: tuple[int, int]
+    fit: str
+    seen: tuple[float, float, float, float]
+    preparation: str
+    is_float: bool
+    _stamp: tuple[int, int] | None = field(default=None, repr=False)
+    _picture: Callable[[], np.ndarray | None] = field(default=lambda: None, repr=False)
+
+    @property
+    def kept(self) -> np.ndarray | None:
+        """The decoded picture, (H, W, C) uint8, while the batch that keeps it lives; else None."""
+        return self._picture()
+
+    def keeping(self, picture: np.ndarray) -> "PreparedPhoto":
+        """The same, which finds its ``picture`` (H, W, C) uint8 as long as a batch keeps it."""
+        return dataclasses.replace(self, _picture=weakref.ref(picture))
+
+    def picture(self) -> np.ndarray:
+        """The photo, upright, (H, W, 3 or as many channels as it has) uint8.
+
+        It is decoded again only where it is no longer kept, and its file is still the same.
+
+        Raises
+        ------
+        InputError
+            If it is not kept, and has no file or that has changed.
+        """
+        kept = self.kept
+        if kept is not None:
+            return kept
+        if self.path is None:
+            raise InputError(
+                "The photo is no longer in memory: give the photo itself, or keep the batch that "
+                "net.prepare(photo) made of it."
+            )
+        if _stamp_of(self.path) != self._stamp:
+            raise InputError(
+                f"{self.path!r} has changed since it was prepared: prepare it again, or give the "
+                "photo that was explained."
+            )
+        return as_shown(read_picture(self.path))
+
+    def is_at(self, source: Any) -> bool:
+        """Whether ``source`` is the path of this photo's file."""
+        if self.path is None or not isinstance(source, str | os.PathLike):
+            return False
+        return _absolute(source) == self.path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For pickle: all but the picture."""
+        fields = dataclasses.fields(self)[:-1]
+        return type(self), tuple(getattr(self, item.name) for item in fields)
 
 
 class PreparedPhotos(np.ndarray):
     """A batch (N, H, W, C) in network units that remembers the photos that it was made of.
 
     Slices along the batch and copies remember too; arithmetic, and whatever else moves or changes
-    pixels, gives arrays that do not.
+    pixels, gives arrays that do not. Decoded pictures are kept as long as the batch lives, so that
+    maps are laid over photos without reading their files again; pickle leaves them out.
 
     Attributes
     ----------
-    seen : ndarray of shape (N, 4), or None
-        What the network sees of each photo: top, left, bottom, right as shares of its height and
-        width. All of it is 0, 0, 1, 1; around a padded photo it reaches beyond that.
-    photo_size : ndarray of shape (N, 2), or None
-        Height and width of each photo in pixels.
-    fit : str or None
-        How the photos became as large as the network takes; see `fit_picture`.
+    photos : tuple of PreparedPhoto, or None
+        One an image.
     """
 
-    seen: np.ndarray | None
-    photo_size: np.ndarray | None
-    fit: str | None
+    photos: tuple[PreparedPhoto, ...] | None
+    _kept: tuple[np.ndarray | None, ...]
+
+    @property
+    def fit(self) -> str | None:
+        """How the photos became as large as the network takes; see `fit_picture`."""
+        return self.photos[0].fit if self.photos else None
+
+    @property
+    def seen(self) -> np.ndarray | None:
+        """(N, 4): what the network sees of each photo; see `PreparedPhoto`."""
+        if self.photos is None:
+            return None
+        return np.array([photo.seen for photo in self.photos], np.float32).reshape(-1, 4)
+
+    @property
+    def photo_size(self) -> np.ndarray | None:
+        """(N, 2): height and width of each photo in pixels."""
+        if self.photos is None:
+            return None
+        return np.array([photo.size for photo in self.photos], int).reshape(-1, 2)
+
+    def without_pictures(self) -> Self:
+        """The same batch, not copied, that keeps no decoded pictures."""
+        found = np.asarray(self).view(type(self))  # which does not hold on to this object
+        found.photos = self.photos
+        return found
 
     def __array_finalize__(self, other: Any) -> None:
         """Whatever NumPy makes of the batch remembers nothing by itself."""
-        self.seen = self.photo_size = self.fit = None
+        self.photos, self._kept = None, ()
 
     def __array_wrap__(self, array: np.ndarray, *_: Any) -> Any:
         """What arithmetic gives: a plain array, or number."""
@@ -42,9 +153,9 @@ class PreparedPhotos(np.ndarray):
         """A part: of the batch with what is known of its photos, else as a plain array."""
         part = self.view(np.ndarray)[key]
         is_along_batch = isinstance(key, slice | list | np.ndarray) and part.ndim == self.ndim
-        if self.seen is None or self.photo_size is None or not is_along_batch:
+        if self.photos is None or not is_along_batch:
             return part
-        return remembering(part, self.seen[key], self.photo_size[key], self.fit)
+        return remembering(part, tuple(self.photos[i] for i in np.arange(len(self.photos))[key]))
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """The images, as plain arrays."""
@@ -52,7 +163,9 @@ class PreparedPhotos(np.ndarray):
 
     def copy(self, order: Any = "C") -> Self:
         """A copy that remembers the same."""
-        return self._like(super().copy(order))
+        found = super().copy(order)
+        found.photos, found._kept = self.photos, self._kept
+        return found
 
     def __copy__(self) -> Self:
         return self.copy()
@@ -63,35 +176,132 @@ class PreparedPhotos(np.ndarray):
     def __reduce__(self) -> tuple[Any, ...]:
         """For pickle: the array, and what it remembers."""
         build, arguments, state = tuple(super().__reduce__())
-        return build, arguments, (state, self.seen, self.photo_size, self.fit)
+        return build, arguments, (state, self.photos)
 
     def __setstate__(self, state: Any) -> None:
         """See `__reduce__`."""
-        array, self.seen, self.photo_size, self.fit = state
+        array, self.photos = state
         super().__setstate__(array)
 
-    def _like(self, other: Any) -> Self:
-        other.seen, other.photo_size, other.fit = self.seen, self.photo_size, self.fit
-        return other
+
+def is_prepared(image: Any) -> bool:
+    """Whether an image, as `Network.prepare` takes it, is a batch that is already prepared."""
+    return isinstance(image, np.ndarray) and image.ndim == 4 and image.dtype.kind == "f"
 
 
-def remembering(
-    x: np.ndarray, seen: np.ndarray | None, photo_size: np.ndarray | None, fit: str | None
-) -> PreparedPhotos:
-    """``x`` (N, H, W, C), not copied, as a batch that remembers."""
+def remembering(x: np.ndarray, photos: tuple[PreparedPhoto, ...] | None) -> PreparedPhotos:
+    """``x`` (N, H, W, C), not copied, as a batch of ``photos`` that keeps their pictures."""
     batch = x.view(PreparedPhotos)
-    batch.seen, batch.photo_size, batch.fit = seen, photo_size, fit
+    batch.photos, batch._kept = photos, tuple(photo.kept for photo in photos or ())
     return batch
 
 
-def prepared_from(
-    x: np.ndarray,
-    photo_sizes: Sequence[tuple[int, int]],
+def prepared(
+    sources: Sequence[Any],
+    channels: int,
     size: tuple[int | None, int | None] | None,
     fit: str,
+    preparation: Preparation,
+    keep: bool,
 ) -> PreparedPhotos:
-    """``x`` as a batch that remembers what ``fit_picture(photo, size, fit)`` took of each photo."""
-    sides = np.array(photo_sizes)
-    edges = np.array([seen_region((int(height), int(width)), size, fit) for height, width in sides])
-    seen = (edges / np.tile(sides, 2)).astype(np.float32)
-    return remembering(x, seen, sides, fit)
+    """Read, fit and prepare photos, at least one, each once and one after the other.
+
+    Parameters
+    ----------
+    sources
+        As `read_picture` takes them.
+    channels
+        How many the network takes.
+    size, fit
+        As `fit_picture` takes them.
+    preparation
+        What turns pixels into network units.
+    keep
+        Whether the batch keeps the decoded pictures, as far as they take 360 MB together.
+
+    Raises
+    ------
+    InputError
+        If one cannot be read, or they come out in several sizes.
+    """
+    x = np.empty((0, 0, 0, channels), np.float32)
+    photos: list[PreparedPhoto] = []
+    kept: list[np.ndarray] = []
+    for number, source in enumerate(sources):
+        stamp = _stamp_of(source) if isinstance(source, str | os.PathLike) else None
+        picture, shown = _read(source, channels, number if len(sources) > 1 else None)
+        fitted = fit_picture(picture, size, fit)
+        if not number:  # filled one by one: stacked in the end they would be there twice
+            x = np.empty((len(sources), *fitted.shape), np.float32)
+        if fitted.shape != x.shape[1:]:
+            raise InputError(
+                "Expected images of one size, but they come out in several: give "
+                "size=(height, width), or one image at a time."
+            )
+        x[number] = preparation.to_network(fitted[None])[0]
+        seen = seen_region((picture.shape[0], picture.shape[1]), size, fit)
+        photo = _described(source, picture.shape, seen, fit, preparation.name, stamp)
+        if keep and sum(one.nbytes for one in kept) + shown.size <= _KEPT_BYTES:
+            kept.append(as_shown(shown))
+            photo = photo.keeping(kept[-1])
+        photos.append(photo)
+    return remembering(x, tuple(photos))
+
+
+def as_shown(picture: np.ndarray) -> np.ndarray:
+    """A picture in 0..255 as ``uint8``."""
+    return picture if picture.dtype == np.uint8 else np.rint(picture).astype(np.uint8)
+
+
+def _read(source: Any, channels: int, number: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """A photo as the network takes it, and as a person sees it: in color also where that is gray.
+
+    A file is decoded once.
+    """
+    if channels != 1:
+        picture = read_picture(source, channels, number)
+        return picture, picture
+    shown = read_picture(source, 3, number)
+    if shown.dtype == np.uint8:
+        return read_picture(shown, 1), shown
+    if isinstance(source, str | os.PathLike | Image.Image):
+        return shown[..., :1], shown  # more than 8 bits: such files are gray
+    return read_picture(source, 1, number), shown
+
+
+def _described(
+    source: Any,
+    shape: tuple[int, ...],
+    seen: tuple[float, float, float, float],
+    fit: str,
+    preparation: str,
+    stamp: tuple[int, int] | None,
+) -> PreparedPhoto:
+    """What is known of a photo of ``shape`` (H, W, C), ``seen`` in pixels, out of ``source``."""
+    height, width, _ = shape
+    top, left, bottom, right = seen
+    has_file = isinstance(source, str | os.PathLike)
+    file = getattr(source, "filename", "") if isinstance(source, Image.Image) else source
+    return PreparedPhoto(
+        name=Path(os.fsdecode(file)).name if isinstance(file, str | os.PathLike) else "",
+        path=_absolute(source) if has_file else None,
+        size=(height, width),
+        fit=fit,
+        seen=(top / height, left / width, bottom / height, right / width),
+        preparation=preparation,
+        is_float=isinstance(source, np.ndarray) and source.dtype.kind == "f",
+        _stamp=stamp,
+    )
+
+
+def _absolute(path: str | os.PathLike) -> str:
+    return str(Path(os.fsdecode(path)).absolute())
+
+
+def _stamp_of(path: str | os.PathLike) -> tuple[int, int] | None:
+    """What tells whether a file was changed; None where there is none."""
+    try:
+        status = Path(os.fsdecode(path)).stat()
+    except (OSError, ValueError):
+        return None
+    return status.st_mtime_ns, status.st_size

@@ -1,7 +1,6 @@
 """Photos of a report: read and prepared once, kept no larger than the page needs."""
 
-import os
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,9 @@ import numpy as np
 from PIL import Image
 
 from optogram.errors import InputError
+from optogram.files import reading
 from optogram.network.network import Network
+from optogram.pictures.prepared import PreparedPhotos, as_shown
 from optogram.pictures.read import read_picture
 from optogram.render import visible
 
@@ -36,6 +37,8 @@ class Photo:
         The part that the network sees.
     x : ndarray of shape (1, H, W, C)
         The same in network units, with the part of the photo that it covers.
+    fit : str
+        How the photo was brought to the input size.
     """
 
     name: str
@@ -44,10 +47,11 @@ class Photo:
     below: Image.Image
     seen: Image.Image
     x: np.ndarray
+    fit: str
 
 
-def as_list(images: Any) -> Sequence[Any]:
-    """One photo or several, as a sequence of photos.
+def each(images: Any) -> Iterator[Any]:
+    """One photo or several, one after the other; a prepared batch gives batches of one image.
 
     Raises
     ------
@@ -55,38 +59,43 @@ def as_list(images: Any) -> Sequence[Any]:
         If there are none.
     """
     is_batch = isinstance(images, np.ndarray) and images.ndim == 4
-    sources = images if is_batch or isinstance(images, list | tuple) else [images]
-    if not len(sources):
-        raise InputError("A report needs at least one photo, got an empty list.")
-    return sources
+    is_many = isinstance(images, list | tuple | Iterator) or is_batch
+    is_one = isinstance(images, PreparedPhotos) or not is_many
+    count = 0
+    for source in [images] if is_one else images:
+        is_prepared = isinstance(source, PreparedPhotos)
+        for photo in (source[i : i + 1] for i in range(len(source))) if is_prepared else [source]:
+            count += 1
+            yield photo
+    if not count:
+        raise InputError("A report needs at least one photo, got none.")
 
 
-def read_photo(net: Network, source: Any, number: int, fit: str) -> Photo:
-    """Read and prepare photo ``number``, counted from 1.
+def read_photo(net: Network, source: Any, number: int, fit: str | None) -> Photo:
+    """Read and prepare photo ``number``, counted from 1, which may be prepared already.
 
     Raises
     ------
     InputError
         If it cannot be read or prepared.
     """
-    picture = read_picture(source, net.channels)
-    x = net.prepare(picture, fit)
-    photo, seen = visible(np.rint(picture).astype(np.uint8)), visible(net.display(x)[0])
+    x = net.prepare(source if isinstance(source, PreparedPhotos) else [source], fit)
+    if not isinstance(x, PreparedPhotos) or x.photos is None:
+        raise InputError("A report needs photos, or what net.prepare(photo) makes of them.")
+    (photo,) = x.photos
+    if photo.path is not None:
+        reading(Path(photo.path))  # also where it was prepared before
+    # As the network takes it: gray for a network of one channel.
+    picture = visible(as_shown(read_picture(photo.picture(), net.channels)))
     return Photo(
-        name=_name(source) or f"photo {number}",
-        size=picture.shape[:2],
-        shown=_at_most(photo, _SHOWN_SIDE),
-        below=_at_most(photo, _OVERLAY_SIDE),
-        seen=_at_most(seen, _OVERLAY_SIDE),
-        x=x,
+        name=photo.name or f"photo {number}",
+        size=photo.size,
+        shown=_at_most(picture, _SHOWN_SIDE),
+        below=_at_most(picture, _OVERLAY_SIDE),
+        seen=_at_most(visible(net.display(x)[0]), _OVERLAY_SIDE),
+        x=x.without_pictures(),
+        fit=photo.fit,
     )
-
-
-def _name(source: Any) -> str:
-    """The file name of a photo, or ``""``."""
-    if isinstance(source, Image.Image):
-        source = getattr(source, "filename", "")
-    return Path(os.fsdecode(source)).name if isinstance(source, str | os.PathLike) else ""
 
 
 def _at_most(image: Image.Image, side: int) -> Image.Image:

@@ -16,7 +16,7 @@ from optogram.network.network import Network
 from optogram.progress import Meter, Progress, silent
 from optogram.render import compact
 from optogram.reporting.content import Anatomy, Section, anatomy, section, units
-from optogram.reporting.photos import as_list, read_photo
+from optogram.reporting.photos import each, read_photo
 
 _NETWORK_UNITS = 5
 _FITS = {
@@ -34,7 +34,7 @@ def report(
     out: str | os.PathLike = "report",
     *,
     top: int = 3,
-    fit: str = "stretch",
+    fit: str | None = None,
     memory: float | str | None = None,
     progress: Progress = silent,
 ) -> Path:
@@ -49,14 +49,15 @@ def report(
     net : Network
         The network.
     images : path, PIL image, array of shape (H, W, C) or (H, W) in 0..255, or a list of these
-        The photos; they may differ in size.
+        The photos; they may differ in size. An iterator, also of batches from `Network.prepare`,
+        is read one photo at a time, so that only one is in memory.
     out : path
         Folder for the page, created if missing. An earlier report is replaced when the new one is
         complete, and kept if the work is interrupted. An ``index.html`` that is not a report of
         optogram is never replaced.
     top : int
         Number of classes to explain, at least 1.
-    fit : {"stretch", "crop", "pad"}
+    fit : {"stretch", "crop", "pad"}, optional
         How photos are brought to the input size; see `Network.prepare`.
     memory : float or str, optional
         Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free memory.
@@ -79,16 +80,15 @@ def report(
     top = whole("top", top, 1)
     page = Path(out) / "index.html"
     _check_writable(page)
-    photos = [
-        read_photo(net, source, number, fit) for number, source in enumerate(as_list(images), 1)
-    ]
+    photos = [read_photo(net, source, number, fit) for number, source in enumerate(each(images), 1)]
     meter = Meter(progress, len(photos) * units(net) + _NETWORK_UNITS)
     sections = [
         section(net, photo, f"photo-{number}", top, memory, meter)
         for number, photo in enumerate(photos, 1)
     ]
     with meter.part(_NETWORK_UNITS, "the network itself"):
-        html = _html(net, sections, anatomy(net), fit)
+        fits = list(dict.fromkeys(photo.fit for photo in photos))
+        html = _html(net, sections, anatomy(net), fits)
         with replacing(page) as part:
             # File names need not be valid text: invalid bytes are escaped as \udcff.
             part.write_text(html, encoding="utf-8", errors="backslashreplace")
@@ -96,7 +96,7 @@ def report(
     return page
 
 
-def _html(net: Network, sections: Sequence[Section], own: Anatomy, fit: str) -> str:
+def _html(net: Network, sections: Sequence[Section], own: Anatomy, fits: Sequence[str]) -> str:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("optogram", "reporting"),
         autoescape=True,
@@ -112,8 +112,8 @@ def _html(net: Network, sections: Sequence[Section], own: Anatomy, fit: str) -> 
         sections=sections,
         own=own,
         mark=MARK,
-        fit=fit,
-        fitted="photos as they are" if None in net.size else _FITS[fit],
+        fitted="photos as they are" if None in net.size else ", ".join(_FITS[fit] for fit in fits),
+        is_all_seen=fits == ["stretch"],
         made=datetime.fromisoformat(own.provenance["time"]).strftime("%d %B %Y, %H:%M UTC"),
     )
 

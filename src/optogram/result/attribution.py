@@ -72,6 +72,8 @@ class Attribution(OfPhotos, Result):
         height and width; 0, 0, 1, 1 (the whole photo) for plain arrays.
     photo_size : ndarray of shape (N, 2)
         Height and width of each photo in pixels; 0 if unknown.
+    prepared : sequence of PreparedPhoto, or None
+        The photos, for overlays; None if unknown. Not saved.
     """
 
     obtained: ClassVar = "saliency, gradcam or another attribution method makes one"
@@ -116,9 +118,10 @@ class Attribution(OfPhotos, Result):
         ----------
         index : int
             Index of the image.
-        photo : path, PIL image or array, optional
-            The photo at full size; the map is drawn over the part that the network saw. None: the
-            input image.
+        photo : path, PIL image, array or True, optional
+            The photo at full size; the map is drawn over the part that the network saw. True: the
+            explained photo, which is not decoded again while the batch from `Network.prepare`
+            exists. None: the input image.
         **style
             See `optogram.render.overlay`: ``style``, ``scale``, ``cmap``, ``opacity``, ``size``,
             ``bar``, ``title``.
@@ -144,7 +147,7 @@ class Attribution(OfPhotos, Result):
             Threshold as a fraction of the maximum; see `mask`.
         index : int
             Index of the image.
-        photo : path, PIL image or array, optional
+        photo : path, PIL image, array or True, optional
             As in `overlay`.
         light : float
             Brightness of the dark part, in [0, 1].

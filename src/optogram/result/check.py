@@ -1,6 +1,7 @@
 """The result of sanity checks."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 import numpy as np
@@ -81,6 +82,21 @@ class Check(Result):
     def pictures(self) -> dict[str, Any]:
         """The arrays of the first image, by name."""
         return {"image": self.image, "scrambled": self.scrambled, "edges": self.edges}
+
+    def with_pictures_of(self, first: "Check") -> "Check":
+        """The same with the pictures of the ``first`` photo, so that its own are not kept."""
+        return replace(self, **first.pictures)
+
+    @staticmethod
+    def joined(parts: "Sequence[Check]") -> "Check":
+        """At least one check, all of one method and layer, as one; its pictures are the first's."""
+        arrays = ("values", "deletion", "insertion", "edge_similarity")
+        joined: dict[str, Any] = {
+            name: np.concatenate([getattr(part, name) for part in parts]) for name in arrays
+        }
+        warnings = dict.fromkeys(warning for part in parts for warning in part.warnings)
+        targets = tuple(target for part in parts for target in part.targets)
+        return replace(parts[0], **joined, targets=targets, warnings=tuple(warnings))
 
     @property
     def similarity(self) -> np.ndarray:

@@ -33,7 +33,7 @@ class FeatureMaps(OfPhotos, Result):
         The input images.
     layer : str
         Name of the layer.
-    fit, seen, photo_size
+    fit, seen, photo_size, prepared
         How the photos were prepared; see `Attribution`.
     """
 

@@ -1,6 +1,7 @@
 """Results about photos: the part of each photo that the network saw."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +10,8 @@ from optogram.errors import InputError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from optogram.pictures.prepared import PreparedPhoto
 
 _OTHER_PROPORTIONS = 0.05
 """Tolerance of the aspect ratio of a photo, as a fraction of a side."""
@@ -30,6 +33,8 @@ class OfPhotos:
         height and width; 0, 0, 1, 1 (the whole photo) if unknown.
     photo_size : ndarray of shape (N, 2)
         Height and width of each photo in pixels; 0 if unknown.
+    prepared : sequence of PreparedPhoto, or None
+        The photos, for overlays; None if unknown. Not saved.
     """
 
     if TYPE_CHECKING:
@@ -37,6 +42,9 @@ class OfPhotos:
     fit: str = "stretch"
     seen: np.ndarray | None = None
     photo_size: np.ndarray | None = None
+    prepared: "Sequence[PreparedPhoto] | None" = field(
+        default=None, repr=False, metadata={"is_saved": False}
+    )
 
     def __post_init__(self) -> None:
         """Default to the whole photo, then make the arrays read-only."""
@@ -54,19 +62,19 @@ class OfPhotos:
     def _below(self, photo: Any, index: int) -> tuple["Image", Where | None]:
         """The image below a map, and the rectangle of the map on it.
 
-        ``photo``: a path, a PIL image or an upright array. None: the network's input.
+        ``photo``: a path, a PIL image or an array; True: the explained photo. None: the network's
+        input.
 
         Raises
         ------
         InputError
-            If the photo cannot be read, or is not the one that was explained.
+            If the photo cannot be read, is not known, or is not the one that was explained.
         """
-        from optogram.pictures.read import read_picture
         from optogram.render import visible
 
         if photo is None:
             return visible(self.images[index]), None
-        below = visible(np.rint(read_picture(photo)).astype(np.uint8))
+        below = visible(self._picture(photo, index))
         assert self.seen is not None and self.photo_size is not None
         known = int(self.photo_size[index][0]), int(self.photo_size[index][1])
         if all(known) and not _has_proportions((below.height, below.width), known):
@@ -77,6 +85,23 @@ class OfPhotos:
             )
         top, left, bottom, right = map(float, self.seen[index])
         return below, (top, left, bottom, right)
+
+    def _picture(self, photo: Any, index: int) -> np.ndarray:
+        """The photo of image ``index``, upright, uint8; decoded only where it is not kept."""
+        from optogram.pictures.prepared import as_shown
+        from optogram.pictures.read import read_picture
+
+        known = self.prepared[index] if self.prepared else None
+        if photo is not True:
+            kept = known.kept if known is not None and known.is_at(photo) else None
+            return as_shown(read_picture(photo)) if kept is None else kept
+        if known is None:
+            raise InputError(
+                "The photo that was explained is not known, since the result was loaded from a "
+                "file or the images were prepared elsewhere: name it, as in "
+                'photo="cat.jpg".'
+            )
+        return known.picture()
 
 
 def _has_proportions(size: tuple[int, int], known: tuple[int, int]) -> bool:

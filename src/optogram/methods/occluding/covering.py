@@ -104,7 +104,7 @@ class Covering:
     ----------
     net, image, target
         As for every method.
-    patch, stride, fill, fill_space, margin, score, incremental
+    patch, stride, fill, fill_space, margin, score, incremental, fit
         See `occlusion`.
     memory : float or str, optional
         Memory budget.
@@ -139,10 +139,11 @@ class Covering:
         margin: int,
         score: str,
         incremental: bool,
+        fit: str | None,
         memory: float | str | None,
         together: int | None = None,
     ) -> None:
-        request = ask(net, image, target, score)
+        request = ask(net, image, target, score, fit)
         self.patches = patches = Patches(request.size, patch, stride, margin)
         self._paint = paint_for(net, request.x, fill, fill_space, max(patches.patch) + 2 * margin)
         self.parameters = {

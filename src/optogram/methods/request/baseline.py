@@ -9,6 +9,7 @@ import numpy as np
 from optogram.errors import InputError
 from optogram.methods.request.painting import paint_for
 from optogram.methods.request.request import Request
+from optogram.pictures.prepared import is_prepared
 
 _GRAYS = {"black": 0.0, "white": 255.0, "gray": 127.5}
 _PAINTED = ("mean", "blur")
@@ -41,7 +42,10 @@ def baseline_images(request: Request, baseline: Any) -> np.ndarray:
             f"baseline must be {names}, a number in 0..255 or an image; there is no file "
             f"{baseline!r}."
         )
-    given = np.asarray(net.prepare(baseline, request.photos.get("fit", "stretch"), request.size))
+    photos, fit, size = request.photos, None, None
+    if not is_prepared(baseline):
+        fit, size = photos[0].fit if photos else None, request.size
+    given = np.asarray(net.fed(baseline, fit, size))
     if given.shape[1:] != x.shape[1:] or len(given) not in (1, len(x)):
         raise InputError(
             f"The baseline has the shape {given.shape}, the images have the shape {x.shape}: give "

@@ -1,12 +1,12 @@
 """Warnings about images, scores, gradients and maps."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from optogram.interpreters.ends.head import LEAST_LOGIT
 from optogram.network.network import Network
+from optogram.pictures.prepared import PreparedPhoto
 from optogram.target import Class, Target
 
 _FEW_LEVELS = 16
@@ -19,14 +19,14 @@ _SATURATED = 0.9999
 """Above this probability, float32 keeps few digits of its difference to 1."""
 
 
-def warnings_about_images(net: Network, image: Any, x: np.ndarray) -> tuple[str, ...]:
-    """Warnings about the images ``x`` (M, H, W, C) prepared from the argument ``image``.
+def warnings_about_images(
+    net: Network, x: np.ndarray, photos: Sequence[PreparedPhoto] | None
+) -> tuple[str, ...]:
+    """Warnings about the images ``x`` (M, H, W, C), prepared from ``photos`` if known.
 
-    Only float arrays are checked: photos from files have not been prepared before.
+    Only float arrays, and batches prepared by another network, are checked: photos from files have
+    not been prepared before.
     """
-    given = image if isinstance(image, list | tuple) else [image]
-    if not any(isinstance(item, np.ndarray) and item.dtype.kind == "f" for item in given):
-        return ()
     if net.preparation.name == "none" and not net.takes_pixels:
         return ()  # such a network may take numbers of any size
     found = []
@@ -34,6 +34,8 @@ def warnings_about_images(net: Network, image: Any, x: np.ndarray) -> tuple[str,
     for i, (low, high) in enumerate(
         zip(pixels.min(axis=(1, 2, 3)), pixels.max(axis=(1, 2, 3)), strict=True)
     ):
+        if photos and not photos[i].is_float and photos[i].preparation == net.preparation.name:
+            continue
         which = f"Image {i}" if len(x) > 1 else "The image"
         if 0 < high - low < _FEW_LEVELS:
             found.append(

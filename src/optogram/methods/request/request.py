@@ -1,8 +1,8 @@
 """The request of a method: images, targets and scores."""
 
 import datetime
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import keras
@@ -19,7 +19,7 @@ from optogram.methods.request.diagnosis import (
     warnings_about_scores,
 )
 from optogram.network.network import Network
-from optogram.pictures.prepared import PreparedPhotos
+from optogram.pictures.prepared import PreparedPhoto, PreparedPhotos
 from optogram.progress import Progress, silent
 from optogram.result import Attribution, Question
 from optogram.target import Class, Target, stacked_weights, targets_of
@@ -46,8 +46,8 @@ class Request:
         Score of a class.
     warnings : tuple of str
         Warnings about the images.
-    photos : mapping
-        Fit, region and size of the photos; see `photos_of`.
+    photos : tuple of PreparedPhoto, or None
+        The photos that the images were prepared from, if known.
     """
 
     net: Network
@@ -56,7 +56,7 @@ class Request:
     targets: tuple[Target, ...] | None
     score: str
     warnings: tuple[str, ...] = ()
-    photos: Mapping[str, Any] = field(default_factory=dict)
+    photos: tuple[PreparedPhoto, ...] | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -232,10 +232,7 @@ class Answer:
             provenance=provenance_of(net, request.x.shape[1:]),
             warnings=tuple(dict.fromkeys(warnings)),
             images=net.display(request.x)[request.which],
-            **{
-                name: known[request.which] if isinstance(known, np.ndarray) else known
-                for name, known in request.photos.items()
-            },
+            **photos_of(request.photos, request.which),
             targets=self.names,
             score=self.scores,
             layer=layer,
@@ -270,7 +267,7 @@ class GradientAnswer(Answer):
         return warnings_about_gradients(self.vanished, self.places, where)
 
 
-def ask(net: Network, image: Any, target: Any, score: str) -> Request:
+def ask(net: Network, image: Any, target: Any, score: str, fit: str | None = None) -> Request:
     """Validate the arguments of a method.
 
     One image and several targets, several images and one target, or equally many of both.
@@ -282,10 +279,10 @@ def ask(net: Network, image: Any, target: Any, score: str) -> Request:
         memory than is free.
     """
     net.score_output(score)
-    x = net.prepare(image)
-    photos = photos_of(x)
+    x = net.fed(image, fit)
+    photos = x.photos if isinstance(x, PreparedPhotos) else None
     x = np.asarray(x)
-    warnings = warnings_about_images(net, image, x)
+    warnings = warnings_about_images(net, x, photos)
     if target is None:
         net.require_class_scores()
         return Request(net, x, np.arange(len(x)), None, score, warnings, photos)
@@ -303,11 +300,17 @@ def ask(net: Network, image: Any, target: Any, score: str) -> Request:
     return Request(net, x, which, targets, score, warnings, photos)
 
 
-def photos_of(x: np.ndarray) -> dict[str, Any]:
-    """Fit, region and size of the photos that the images ``x`` were made from, if known."""
-    if not isinstance(x, PreparedPhotos) or x.fit is None:
+def photos_of(photos: Sequence[PreparedPhoto] | None, which: Iterable[int]) -> dict[str, Any]:
+    """The fields of a result about its ``photos``, one per explanation, indexed by ``which``."""
+    if photos is None:
         return {"fit": "stretch"}
-    return {"fit": x.fit, "seen": x.seen, "photo_size": x.photo_size}
+    chosen = tuple(photos[i] for i in which)
+    return {
+        "fit": photos[0].fit,
+        "seen": np.array([photo.seen for photo in chosen], np.float32),
+        "photo_size": np.array([photo.size for photo in chosen]),
+        "prepared": chosen,
+    }
 
 
 def provenance_of(net: Network, shape: Sequence[int | None]) -> dict[str, str]:
