@@ -484,9 +484,9 @@ def test_asking_for_the_public_api_names_the_missing_backend_before_keras_does(t
 
 def test_fall_back_takes_the_first_installed_backend_and_says_so(tmp_path):
     said = ask(FALL_BACK, tmp_path, missing=["tensorflow"])
-    assert said == "TensorFlow is not installed: computing with JAX instead.\njax"
+    assert said == "TensorFlow is not installed: using JAX instead.\njax"
     said = ask(FALL_BACK, tmp_path, missing=["tensorflow", "jax"])
-    assert said == "TensorFlow is not installed: computing with PyTorch instead.\ntorch"
+    assert said == "TensorFlow is not installed: using PyTorch instead.\ntorch"
 
 
 @pytest.mark.parametrize(

@@ -560,7 +560,7 @@ def test_feature_maps_of_every_convolution_and_pooling_without_names(net, x):
 def test_layers_that_cannot_be_looked_at(net, x):
     with pytest.raises(InputError, match="has no feature maps"):
         og.feature_maps(net, x, "predictions")
-    with pytest.raises(InputError, match="no convolution but a Concatenate"):
+    with pytest.raises(InputError, match="is not a convolution but a Concatenate"):
         og.kernels(net, "mixed")
 
 

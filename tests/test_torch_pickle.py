@@ -264,7 +264,7 @@ def test_storages_that_do_not_match(read):
 
 
 def test_content_that_is_no_state_dict(read):
-    with pytest.raises(ModelError, match="holds a list, and a state dict"):
+    with pytest.raises(ModelError, match="holds a list, expected a state dict"):
         read(torch_file([1, 2]))
     with pytest.raises(ModelError, match="holds a int under 'epoch'"):
         read(torch_file({"epoch": 3}))

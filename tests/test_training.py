@@ -194,7 +194,7 @@ def test_an_interrupted_save_leaves_everything_as_it_was(trained, tmp_path, monk
     [
         ("fashion.txt", "saved as a .keras or .h5 file"),
         ("taken.keras", "is a folder"),
-        ("gone/fashion.keras", "gone is no folder"),
+        ("gone/fashion.keras", "gone is not a folder"),
         ("mine.keras", "optogram did not make it"),
         ("named.keras", "named.labels.txt exists, and optogram did not make it"),
     ],
