@@ -17,30 +17,30 @@ from optogram.pictures.preparation import Preparation
 from optogram.pictures.read import PIXEL_LIMIT, read_picture
 
 _KEPT_BYTES = 3 * PIXEL_LIMIT
-"""Most decoded pictures that a batch keeps: any one photo, or ten of 12 megapixels."""
+"""Maximum pixels of decoded images that a batch keeps: any one photo, or ten of 12 megapixels."""
 
 
 @dataclass(frozen=True, eq=False)
 class PreparedPhoto:
-    """What is known of one photo that was prepared.
+    """Data on one prepared photo.
 
     Attributes
     ----------
     name : str
-        The name of its file; "" where it has none.
+        Name of its file; "" if it has none.
     path : str or None
-        Its file, as an absolute path; None for a photo given as an array or a Pillow image.
+        Absolute path of its file; None for an array or a Pillow image.
     size : (int, int)
         Height and width in pixels.
     fit : str
-        How it became as large as the network takes; see `fit_picture`.
+        How it was brought to the input size; see `fit_picture`.
     seen : (float, float, float, float)
-        What the network sees of it: top, left, bottom, right as shares of its height and width.
-        All of it is 0, 0, 1, 1; around a padded photo it reaches beyond that.
+        Part that the network sees: top, left, bottom, right as fractions of its height and width.
+        The whole photo is 0, 0, 1, 1; for a padded photo, it extends beyond that.
     preparation : str
-        What turned its pixels into network units, by name.
+        Name of the preprocessing.
     is_float : bool
-        Whether it was given as an array of floats, which may have been changed before.
+        Whether it was a float array, which may have been preprocessed before.
     """
 
     name: str
@@ -55,22 +55,22 @@ class PreparedPhoto:
 
     @property
     def kept(self) -> np.ndarray | None:
-        """The decoded picture, (H, W, C) uint8, while the batch that keeps it lives; else None."""
+        """The decoded image, (H, W, C) uint8, while a batch keeps it; else None."""
         return self._picture()
 
     def keeping(self, picture: np.ndarray) -> "PreparedPhoto":
-        """The same, which finds its ``picture`` (H, W, C) uint8 as long as a batch keeps it."""
+        """A copy that finds its ``picture`` (H, W, C) uint8 as long as a batch keeps it."""
         return dataclasses.replace(self, _picture=weakref.ref(picture))
 
     def picture(self) -> np.ndarray:
-        """The photo, upright, (H, W, 3 or as many channels as it has) uint8.
+        """The photo, upright, (H, W, 3 or its number of channels) uint8.
 
-        It is decoded again only where it is no longer kept, and its file is still the same.
+        It is decoded again if no batch keeps it and its file is unchanged.
 
         Raises
         ------
         InputError
-            If it is not kept, and has no file or that has changed.
+            If it is not kept, and has no file or the file has changed.
         """
         kept = self.kept
         if kept is not None:
@@ -94,22 +94,22 @@ class PreparedPhoto:
         return _absolute(source) == self.path
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """For pickle: all but the picture."""
+        """For pickle: everything except the image."""
         fields = dataclasses.fields(self)[:-1]
         return type(self), tuple(getattr(self, item.name) for item in fields)
 
 
 class PreparedPhotos(np.ndarray):
-    """A batch (N, H, W, C) in network units that remembers the photos that it was made of.
+    """A batch (N, H, W, C) in network units with data on the photos that it was made from.
 
-    Slices along the batch and copies remember too; arithmetic, and whatever else moves or changes
-    pixels, gives arrays that do not. Decoded pictures are kept as long as the batch lives, so that
-    maps are laid over photos without reading their files again; pickle leaves them out.
+    Slices along the batch and copies keep the data; arithmetic and other operations on pixels
+    return plain arrays. Decoded images are kept as long as the batch exists, so that overlays do
+    not read files again; pickle omits them.
 
     Attributes
     ----------
     photos : tuple of PreparedPhoto, or None
-        One an image.
+        One per image.
     """
 
     photos: tuple[PreparedPhoto, ...] | None
@@ -117,12 +117,12 @@ class PreparedPhotos(np.ndarray):
 
     @property
     def fit(self) -> str | None:
-        """How the photos became as large as the network takes; see `fit_picture`."""
+        """How the photos were brought to the input size; see `fit_picture`."""
         return self.photos[0].fit if self.photos else None
 
     @property
     def seen(self) -> np.ndarray | None:
-        """(N, 4): what the network sees of each photo; see `PreparedPhoto`."""
+        """(N, 4): the part of each photo that the network sees; see `PreparedPhoto`."""
         if self.photos is None:
             return None
         return np.array([photo.seen for photo in self.photos], np.float32).reshape(-1, 4)
@@ -135,22 +135,22 @@ class PreparedPhotos(np.ndarray):
         return np.array([photo.size for photo in self.photos], int).reshape(-1, 2)
 
     def without_pictures(self) -> Self:
-        """The same batch, not copied, that keeps no decoded pictures."""
-        found = np.asarray(self).view(type(self))  # which does not hold on to this object
+        """The same batch, not copied, without decoded images."""
+        found = np.asarray(self).view(type(self))  # without a reference to this object
         found.photos = self.photos
         return found
 
     def __array_finalize__(self, other: Any) -> None:
-        """Whatever NumPy makes of the batch remembers nothing by itself."""
+        """Arrays that NumPy derives from the batch have no data on photos by default."""
         self.photos, self._kept = None, ()
 
     def __array_wrap__(self, array: np.ndarray, *_: Any) -> Any:
-        """What arithmetic gives: a plain array, or number."""
+        """Results of arithmetic: plain arrays, or numbers."""
         array = np.asarray(array)
         return array if array.ndim else array[()]
 
     def __getitem__(self, key: Any) -> Any:
-        """A part: of the batch with what is known of its photos, else as a plain array."""
+        """A part of the batch, with the data on its photos; otherwise a plain array."""
         part = self.view(np.ndarray)[key]
         is_along_batch = isinstance(key, slice | list | np.ndarray) and part.ndim == self.ndim
         if self.photos is None or not is_along_batch:
@@ -162,7 +162,7 @@ class PreparedPhotos(np.ndarray):
         return iter(self.view(np.ndarray))
 
     def copy(self, order: Any = "C") -> Self:
-        """A copy that remembers the same."""
+        """A copy, with the data on its photos."""
         found = super().copy(order)
         found.photos, found._kept = self.photos, self._kept
         return found
@@ -174,7 +174,7 @@ class PreparedPhotos(np.ndarray):
         return self.copy()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """For pickle: the array, and what it remembers."""
+        """For pickle: the array, and the data on its photos."""
         build, arguments, state = tuple(super().__reduce__())
         return build, arguments, (state, self.photos)
 
