@@ -84,10 +84,10 @@ def main():
     keras.utils.set_random_seed(0)
     net = og.Network(keras.applications.VGG16(weights=None, input_shape=(SIDE, SIDE, 3)), "caffe")
     image = np.random.default_rng(1).integers(0, 256, (SIDE, SIDE, 3), np.uint8)
-    probe = og.probe(net, image, patch=32)
+    probe = og.occlusion_probe(net, image, patch=32)
     net.predict(image)
     print(f"{keras.backend.backend()}, VGG16 at {SIDE}: questions, median, 95 %", flush=True)
-    found = {"alone": [], "beside": [], "dragged": []}
+    found: dict[str, list[float]] = {"alone": [], "beside": [], "dragged": []}
     for _ in range(PAIRS):
         found["alone"] += asked(probe, SECONDS / 2)
         with Long(net, image) as long:

@@ -14,6 +14,8 @@ from optogram.interpreters import memory
 from optogram.interpreters.turns import TURNS
 
 SIDE, THREADS, WAIT = 12, 8, 120
+_TOGETHER = 3
+"""Programs of one batch, at most: windows, what is behind them, and one of another size."""
 
 
 def network(side, seed, name):
@@ -162,3 +164,23 @@ def test_work_is_stopped_by_its_progress(nets, serial, name):
     nothing_is_left()
     assert threading.active_count() == before
     assert content(LONG[name](nets[0])) == serial[name, 0]
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_no_more_than_a_batch_runs_between_two_reports_of_progress(nets, monkeypatch, name):
+    runs, most = [], []
+    usual = og.Network.run
+
+    def run(self, *given, **more):
+        runs.append(given[0])
+        return usual(self, *given, **more)
+
+    def progress(done, total, what):
+        assert 0 <= done <= total
+        most.append(len(runs))
+        runs.clear()
+
+    monkeypatch.setattr(og.Network, "run", run)
+    LONG[name](nets[0], progress=progress, memory=1)  # one image at a time
+    print(name, max([*most, len(runs)]), most)
+    assert max([*most, len(runs)]) <= _TOGETHER, name

@@ -216,7 +216,7 @@ class Computation:
 
         each = self.bytes_forward(size, wanted)
         length = 0
-        for part in batches(count, each, memory, beside):
+        for part in batches(count, each, memory, beside, is_forward=True):
             taken = part.stop - part.start
             length = length or taken
             fed = [lengthened(feed(part), length)]
