@@ -20,6 +20,19 @@ def continued(progress: Progress, before: int, total: int) -> Progress:
     return told
 
 
+def while_going_on(progress: Progress, done: int, total: int, what: str) -> Progress:
+    """What is told of the progress of the next of ``total`` units: that it is not yet finished.
+
+    So work can be stopped within a unit, and each unit is told once where it is one batch.
+    """
+
+    def told(within: int, all_within: int, _: str) -> None:
+        if within < all_within:
+            progress(done, total, what)
+
+    return told
+
+
 class Meter:
     """Combines the progress of parts to monotonic progress of the whole.
 

@@ -18,8 +18,8 @@ _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 LARGEST_BATCH = 32
 """Larger batches are not faster on any backend on a CPU."""
 _LARGEST_TURN = 2**30
-"""Bytes of a batch on a processor: 13 images in VGG16. Larger ones gain 1 to 3 % of the time, and
-keep whoever else asks something waiting."""
+"""Bytes of a forward batch on a CPU, at most: 13 images of VGG16. Larger ones are hardly faster, and
+keep other threads waiting."""
 
 
 class _Ledger:
@@ -111,16 +111,10 @@ def batches(
 ) -> Iterator[slice]:
     """Slices that cover ``count`` examples, all of one length except the last.
 
-<<<<<<< HEAD
     As many at a time as fit into ``memory`` besides existing arrays, at least one. Lengths are
     nearly equal, so that padding the last batch wastes little. The memory of a batch stays reserved
-    until the last batch is done.
-=======
-    As many at a time as fit into ``memory`` beside what is there already, at least one; the work is
-    spread evenly, so that a last batch filled up to the common length wastes little. What a batch
-    takes is held until the last one is done. Batches of forward passes, ``is_forward``, are kept
-    small enough that others soon have their turn.
->>>>>>> 5df4454 (wip2)
+    until the last batch is done. On a CPU, batches of forward passes (``is_forward``) are limited so
+    that other threads soon get their turn.
     """
     room = allowance(memory) - beside
     if is_forward and backend.current().free_memory() is None:

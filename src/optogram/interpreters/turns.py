@@ -14,7 +14,7 @@ SHORT = 4
 """Examples, at most, of a question that is answered at once."""
 _PATIENCE = 2.0
 """Seconds that long work stands back for short questions, at most, before each of its batches."""
-_QUIET = 0.1
+_QUIET = 0.5
 """Seconds after a short question in which the next one is expected, as when a patch is dragged."""
 
 

@@ -19,7 +19,7 @@ from optogram.methods.sanity.perturbation import (
 )
 from optogram.methods.sanity.scrambling import cascade, stage_labels
 from optogram.network.network import Network
-from optogram.progress import Progress, silent
+from optogram.progress import Progress, silent, while_going_on
 from optogram.result import Attribution, Check, Question
 from optogram.target import Class, Target
 
@@ -112,7 +112,8 @@ def _checked(
     heats = np.nan_to_num(result.heatmap)
     scrambled = [heats[0]]
     for number, stage in enumerate(cascade(net, whole.scored(), seed)):
-        again = np.nan_to_num(ask_again(question, stage.net, memory).heatmap)
+        within = while_going_on(progress, done, total, "scrambled networks")
+        again = np.nan_to_num(ask_again(question, stage.net, memory, within).heatmap)
         scrambled.append(again[0])
         similarity[:, number] = [rank_correlation(*pair) for pair in zip(heats, again, strict=True)]
         done += 1
@@ -135,7 +136,8 @@ def _checked(
             targets=(question.targets[i],),
         )
         rankings = np.stack([ranking(each, generator) for each in enlarged])
-        deletion[i], insertion[i] = perturbation_curves(alone, rankings, steps, memory, silent)
+        within = while_going_on(progress, done, total, "deletion and insertion")
+        deletion[i], insertion[i] = perturbation_curves(alone, rankings, steps, memory, within)
         if _is_no(net, question.targets[i]):
             deletion[i] += 1
             insertion[i] += 1

@@ -11,7 +11,7 @@ from optogram.interpreters.gradients import summed_gradient
 from optogram.methods.request.baseline import baseline_images, described
 from optogram.methods.request.request import Answer, ask
 from optogram.network.network import Network
-from optogram.progress import Progress, silent
+from optogram.progress import Progress, continued, silent
 from optogram.result import IntegratedGradients
 
 _FIRST, _MOST, _TIMES = 32, 288, 3
@@ -92,15 +92,21 @@ def integrated_gradients(
     given = [] if steps is None else wholes("steps", np.atleast_1d(np.asarray(steps)), 1)
     if spacing not in (None, *_POWERS):
         raise InputError(f'spacing must be "cubic" or "even", not {spacing!r}.')
-    answer = ask(net, image, target, score, fit).answer(memory)
-    request, count = answer.request, len(answer.scores)
+    request = ask(net, image, target, score, fit)
+    images, count = len(request.x), len(request.which)
     if len(given) not in (0, 1, count):
         raise InputError(f"Got {len(given)} numbers of steps for {count} explanations.")
+    first = np.resize(given or [_FIRST], count)
+    total = 2 * images + int(first.sum())
+    answer = request.answer(memory, continued(progress, 0, total))
+    request = answer.request
     start = baseline_images(request, baseline)
-    baseline_scores = request.scores_of_variants(lambda i, _: start[i], 1, memory, silent)[:, 0]
+    (baseline_scores,) = request.scores_of_variants(
+        lambda i, _: start[i], 1, memory, continued(progress, images, total)
+    ).T
     spacing = spacing or ("even" if given else "cubic")
     line = _Line(answer, start, baseline_scores, _POWERS[spacing], memory)
-    values, used = line.integrals(np.resize(given, count) if given else None, progress)
+    values, used = line.integrals(first, not given, 2 * images, progress)
     gap = line.gaps(values, slice(None))
     is_one = len(set(used.tolist())) == 1
     shown = int(used[0]) if is_one else tuple(used.tolist())
@@ -143,18 +149,18 @@ class _Line:
         self._memory = memory
 
     def integrals(
-        self, steps: np.ndarray | None, progress: Progress
+        self, first: np.ndarray, goes_on: bool, done: int, progress: Progress
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The values (N, H, W, C), and the number of points of each: ``steps``, or as needed.
+        """The values (N, H, W, C), and the number of points of each: ``first``, or as needed.
 
-        Explanations are independent, so that others in the call do not change a result.
+        Where it ``goes_on``, more points are taken as needed. Explanations are independent, so that
+        others in the call do not change a result. ``done`` units of ``progress`` came before.
         """
         request = self._answer.request
         weights, way = request.weights(), request.x - self._start
         values = np.zeros((len(request.which), *request.x.shape[1:]), np.float32)
         used = np.zeros(len(request.which), int)
-        first = np.full(len(used), _FIRST) if steps is None else steps
-        done, total = 0, int(first.sum())
+        total = done + int(first.sum())
 
         def told(more: int, _: int, what: str) -> None:
             progress(done + more, total, what)
@@ -180,7 +186,7 @@ class _Line:
                     values[open_] = kept * values[open_] + way[image] * summed
                     used[open_] = count
                     done += len(open_) * len(places)
-                    if steps is not None or count * _TIMES > _MOST:
+                    if not goes_on or count * _TIMES > _MOST:
                         break
                     open_ = open_[self.unfinished(self.gaps(values, open_), _ENOUGH, open_)]
                     total += len(open_) * count * (_TIMES - 1)

@@ -89,11 +89,13 @@ def occlusion(
         incremental=incremental,
         fit=fit,
         memory=memory,
+        progress=progress,
     )
     request, places = covering.answer.request, covering.patches.places
     scores = np.empty((len(request.which), len(places)), np.float32)
     for number in range(len(request.x)):
-        told = continued(progress, number * len(places), len(request.x) * len(places))
+        before = len(request.x) + number * len(places)
+        told = continued(progress, before, len(request.x) * (1 + len(places)))
         scores[request.which == number] = covering.scores(number, places, told)
     shape = covering.patches.shape
     return covering.result(scores.reshape(-1, *shape), np.ones(shape, bool))

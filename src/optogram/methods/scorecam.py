@@ -9,7 +9,7 @@ from optogram.methods.request.explained_layer import explained_layer
 from optogram.methods.request.request import Request, ask, black_image
 from optogram.methods.request.upsampling import Upsampling
 from optogram.network.network import Network
-from optogram.progress import Progress, silent
+from optogram.progress import Progress, continued, silent
 from optogram.result import Attribution
 
 
@@ -64,10 +64,12 @@ def scorecam(
     """
     request = ask(net, image, target, score, fit)
     layer, at, warnings = explained_layer(request, layer)
-    answer = request.answer(memory)
+    images, channels = len(request.x), net.graph.steps[at.step].shape[-1] or 0
+    total = images * (2 + channels)
+    answer = request.answer(memory, continued(progress, 0, total))
     request = answer.request
-    (maps,) = net.evaluate(request.x, [at], memory)
-    gains = _gains(request, maps, memory, progress)
+    (maps,) = net.evaluate(request.x, [at], memory, continued(progress, images, total))
+    gains = _gains(request, maps, memory, continued(progress, 2 * images, total))
     shared = np.broadcast_to(maps, (len(gains), *maps.shape[1:]))
     values = np.einsum("nk,nhwk->nhw", _softmax(gains), shared)
     return answer.attribution(

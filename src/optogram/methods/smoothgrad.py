@@ -8,7 +8,7 @@ from optogram.arguments import MOST_SEED, checked, number, whole
 from optogram.methods.request.copies import mean_gradient
 from optogram.methods.request.request import ask
 from optogram.network.network import Network
-from optogram.progress import Progress, silent
+from optogram.progress import Progress, continued, silent
 from optogram.result import Attribution
 
 
@@ -68,7 +68,9 @@ def smoothgrad(
         If image or target cannot be used, n is not positive or noise is negative.
     """
     n, noise, seed = whole("n", n, 1), number("noise", noise, 0), whole("seed", seed, 0, MOST_SEED)
-    answer = ask(net, image, target, score, fit).answer(memory)
+    request = ask(net, image, target, score, fit)
+    images, total = len(request.x), len(request.x) + n * len(request.which)
+    answer = request.answer(memory, continued(progress, 0, total))
     generator = np.random.default_rng(seed)
 
     def offsets(x: np.ndarray, part: slice) -> np.ndarray:
@@ -79,6 +81,7 @@ def smoothgrad(
         return drawn * np.float32(noise * np.ptp(x))
 
     shares = np.full(n, 1 / n, np.float32)
-    values = mean_gradient(answer.request, offsets, shares, memory, progress)
+    told = continued(progress, images, total)
+    values = mean_gradient(answer.request, offsets, shares, memory, told)
     parameters = {"n": n, "noise": noise, "seed": seed, "score": score}
     return answer.attribution("smoothgrad", values, parameters)

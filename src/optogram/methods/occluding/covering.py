@@ -13,7 +13,7 @@ from optogram.interpreters.windowed.run import Windowed
 from optogram.methods.request.painting import paint_for
 from optogram.methods.request.request import ask, weighted_sums
 from optogram.network.network import Network
-from optogram.progress import Progress, silent
+from optogram.progress import Progress, continued, silent
 from optogram.result import Occlusion
 
 _GAIN = 1.1
@@ -110,6 +110,8 @@ class Covering:
         Memory budget.
     together : int, optional
         Approximate number of positions per call. None: all.
+    progress : callable, optional
+        Called for each unchanged image that is scored; these and all positions are the total.
 
     Attributes
     ----------
@@ -142,6 +144,7 @@ class Covering:
         fit: str | None,
         memory: float | str | None,
         together: int | None = None,
+        progress: Progress = silent,
     ) -> None:
         request = ask(net, image, target, score, fit)
         self.patches = patches = Patches(request.size, patch, stride, margin)
@@ -156,7 +159,8 @@ class Covering:
             "incremental": incremental,
         }
         self._memory = memory
-        self.answer = request.answer(memory)
+        total = len(request.x) * (1 + len(patches.places))
+        self.answer = request.answer(memory, continued(progress, 0, total))
         self._weights = self.answer.request.weights()
         self._windowed = None
         if incremental:

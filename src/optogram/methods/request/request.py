@@ -102,13 +102,13 @@ class Request:
             maps=found.maps,
         )
 
-    def answer(self, memory: float | str | None = None) -> "Answer":
-        """The scores, by a forward pass."""
+    def answer(self, memory: float | str | None = None, progress: Progress = silent) -> "Answer":
+        """The scores, by a forward pass; ``progress`` is told of images."""
         if self.targets is not None:
             # Streamed: the maps that filters are read from would pile up.
-            scores = self.scores_of_variants(lambda image, _: self.x[image], 1, memory, silent)
+            scores = self.scores_of_variants(lambda image, _: self.x[image], 1, memory, progress)
             return Answer(request=self, scores=scores[:, 0])
-        (outputs,) = self.net.evaluate(self.x, self.scored(), memory)
+        (outputs,) = self.net.evaluate(self.x, self.scored(), memory, progress)
         request = self._answered(outputs)
         return Answer(request, weighted_sums([outputs], request.weights()).reshape(-1))
 
