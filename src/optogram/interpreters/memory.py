@@ -18,8 +18,8 @@ _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 LARGEST_BATCH = 32
 """Larger batches are not faster on any backend on a CPU."""
 _LARGEST_TURN = 2**30
-"""Bytes of a forward batch on a CPU, at most: 13 images of VGG16. Larger ones are hardly faster, and
-keep other threads waiting."""
+"""Bytes of a forward batch on a CPU, at most: 13 images of VGG16. Larger ones are hardly faster
+and keep other threads waiting."""
 
 
 class _Ledger:
@@ -113,8 +113,8 @@ def batches(
 
     As many at a time as fit into ``memory`` besides existing arrays, at least one. Lengths are
     nearly equal, so that padding the last batch wastes little. The memory of a batch stays reserved
-    until the last batch is done. On a CPU, batches of forward passes (``is_forward``) are limited so
-    that other threads soon get their turn.
+    until the last batch is done. On a CPU, batches of forward passes (``is_forward``) are limited
+    so that other threads soon get their turn.
     """
     room = allowance(memory) - beside
     if is_forward and backend.current().free_memory() is None:
