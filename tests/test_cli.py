@@ -430,7 +430,7 @@ def test_explain_says_the_warnings_of_results(run, tmp_path, photos):
     )
     assert status == 0
     assert "Warning: cat, guided_backprop: No rectifier" in err
-    assert err.count("preprocess") == 1, "what the network wants known is said once"
+    assert err.count("preprocess=") == 1, "what the network wants known is said once"
 
 
 def test_check_prints_numbers_and_a_sentence_for_each_method(run, model_file, photos):
@@ -724,7 +724,7 @@ def test_a_photo_that_cannot_be_read_leaves_the_others_to_be_done(run):
         status, out, err = run(command, *given, *options)
         assert status == 1, (command, err)
         lines = [line for line in err.splitlines() if "photo" in line]
-        told, named, path = (line for line in lines if "Warning" not in line or "Left" in line)
+        told, named, path = (line for line in lines if "Warning" not in line or "Skipped" in line)
         assert "Skipped: " in told and "b.png" in told and "no picture" in told
         assert named == "1 of 3 photos were skipped:"
         assert path.strip() == str(Path("photos/b.png"))
