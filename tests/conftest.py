@@ -5,6 +5,7 @@ one test of each distinct compiled program. ``--full`` runs them all.
 """
 
 import hypothesis
+import keras
 import numpy as np
 import pytest
 
@@ -32,6 +33,9 @@ SLOWEST_FIRST = (
     "test_unchanged.py",
 )
 
+# Of these every test runs a network of full size.
+LARGE = ("test_catalogue.py", "test_catalogue_methods.py", "test_efficientnet_lite0.py")
+
 # Tests take their numbers of examples from thoroughness.py, by the profile.
 hypothesis.settings.register_profile("quick")
 hypothesis.settings.register_profile("full")
@@ -55,6 +59,19 @@ def pytest_collection_modifyitems(config, items):
             items[:] = [item for item in items if not item.get_closest_marker("full")]
     rank = {name: place for place, name in enumerate(SLOWEST_FIRST)}
     items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
+
+
+def pytest_runtest_setup(item):
+    """Have JAX optimize only what is run often: compiling tiny networks takes longer than it saves.
+
+    Large networks stay optimized, as users run them: the rounding of unoptimized sums adds up.
+    """
+    if keras.config.backend() == "jax":
+        import jax
+
+        is_large = item.path.name in LARGE or any("lite0" in name for name in item.fixturenames)
+        is_large |= "lite0" in item.name
+        jax.config.update("jax_disable_most_optimizations", not is_large)
 
 
 @pytest.fixture(scope="session")

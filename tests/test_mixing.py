@@ -11,6 +11,7 @@ import relatives
 import windowing
 from networks import fill
 from optogram.graph.steps import flatten
+from optogram.interpreters.engine import Computation
 
 pytestmark = [pytest.mark.once, pytest.mark.keras_inside]
 
@@ -52,7 +53,7 @@ def test_activations_mix_what_they_mix_by_themselves(case, monkeypatch):
 def field_behind(make):
     image = keras.Input((*relatives.SIZE, 3))
     graph = flatten(keras.Model(image, make(image)))
-    net = og.network.computation.Computation(graph, "one", [])
+    net = Computation(graph, "one", [])
     return net.geometry(relatives.SIZE)[len(graph.steps) - 1].receptive_field
 
 
