@@ -21,6 +21,7 @@ _CURVES = {
     "insertion": ("Score during insertion", "share shown, hottest first"),
 }
 """Title of a chart, and what its axis says."""
+_MARGIN = 16
 _LIKE_AN_EDGE_DETECTOR = 0.5
 _IN_PART = 0.25
 
@@ -169,7 +170,8 @@ class Check(Result):
         titles = ["the photo", self.checked, *(f"{s} scrambled" for s in self.stages), "edges"]
         maps = sheet([pictures], titles=titles)
         charts = [self.curves(of) for of in ("weights", "deletion", "insertion")]
-        words = label(f"{self._on_weights()}\n{self._on_pixels()}", 16, width=maps.width)
+        verdict = f"{self._on_weights()}\n{self._on_pixels()}"
+        words = sheet([[label(verdict, 16, width=maps.width - 2 * _MARGIN)]], gap=_MARGIN)
         return placed(sheet([[maps], [sheet([charts])], [words]], gap=4), ax)
 
     @overload
