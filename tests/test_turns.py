@@ -89,6 +89,20 @@ def test_a_long_program_does_not_stand_back_for_ever(monkeypatch):
     assert done.is_set()
 
 
+def test_work_of_one_thread_does_not_wait_for_its_own_short_questions(monkeypatch):
+    monkeypatch.setattr(turns, "_PATIENCE", 1000.0)
+    monkeypatch.setattr(turns, "_QUIET", 1000.0)
+    own = Turns()
+
+    def work():
+        with own.turn(is_short=True):
+            pass
+        with own.turn():
+            pass
+
+    joined(started(work))
+
+
 @pytest.mark.parametrize("is_short", [False, True])
 def test_a_turn_ends_with_an_exception(is_short):
     own = Turns()

@@ -12,17 +12,17 @@ from contextlib import contextmanager
 
 SHORT = 4
 """Examples, at most, of a question that is answered at once."""
-_PATIENCE = 2.0
-"""Seconds that long work stands back for short questions, at most, before each of its batches."""
-_QUIET = 0.5
-"""Seconds after a short question in which the next one is expected, as when a patch is dragged."""
+_PATIENCE = 0.5
+"""Seconds that long work waits for short questions, at most, before each of its batches."""
+_QUIET = 0.05
+"""Seconds after a short question in which another thread's long work expects the next one."""
 
 
 class Turns:
     """Lets short programs run at once, and long ones one at a time, in the order of their coming.
 
-    A long one stands back while short ones run, and shortly after, but not for ever. Nobody waits
-    inside a turn, so that there is no deadlock.
+    A long one waits while short ones run, and shortly after those of other threads, but not for
+    ever. Nobody waits inside a turn, so that there is no deadlock.
     """
 
     def __init__(self) -> None:
@@ -31,6 +31,7 @@ class Turns:
         self._is_taken = False
         self._short = 0
         self._quiet_from = 0.0
+        self._asker: int | None = None
 
     @contextmanager
     def turn(self, is_short: bool = False) -> Iterator[None]:
@@ -48,6 +49,7 @@ class Turns:
             with self._changed:
                 self._short -= 1
                 self._quiet_from = time.monotonic() + _QUIET
+                self._asker = threading.get_ident()
                 self._changed.notify_all()
 
     @contextmanager
@@ -76,7 +78,7 @@ class Turns:
         while (now := time.monotonic()) < latest:
             if self._short:
                 self._changed.wait(latest - now)
-            elif now < self._quiet_from:
+            elif now < self._quiet_from and self._asker != threading.get_ident():
                 self._changed.wait(min(latest, self._quiet_from) - now)
             else:
                 return
