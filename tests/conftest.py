@@ -4,6 +4,13 @@ By default the tests marked ``full`` are left out: the cross products, of which 
 one test of each distinct compiled program. ``--full`` runs them all.
 """
 
+import os
+
+# Workers share the cores: libraries that take all of them each would wait for one another.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "NPROC"):
+        os.environ.setdefault(name, "1")
+
 import hypothesis
 import keras
 import numpy as np
