@@ -11,6 +11,8 @@ import pytest
 import optogram as og
 from optogram.graph.steps import Output
 
+pytestmark = pytest.mark.once
+
 # Millions of multiplications with an addition, as the papers count them.
 PUBLISHED = {
     "mobilenetv3small": 56,

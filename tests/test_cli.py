@@ -272,7 +272,6 @@ def test_bad_arguments_in_python(model_file, call, words):
     assert words in str(caught.value) and "\n" not in str(caught.value)
 
 
-@pytest.mark.each_backend
 def test_a_real_process_exits_with_2_and_no_stack_trace(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "optogram", "predict", "gone.jpg"],
@@ -317,7 +316,6 @@ def photos(tmp_path):
     return place
 
 
-@pytest.mark.each_backend
 def test_explain_writes_every_method_as_picture_and_as_numbers(run, model_file, photos):
     status, out, _ = run(
         "explain", photos, "--model", model_file, "--preprocess", "unit", "--method", "all",

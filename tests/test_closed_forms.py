@@ -8,6 +8,8 @@ from keras import layers
 import networks
 import optogram as og
 
+pytestmark = pytest.mark.once
+
 EXACT = 1e-5
 """Largest difference ÷ range: float32 sums in another order."""
 

@@ -222,7 +222,6 @@ def compare(seed):
     return first, second, marks, differ
 
 
-@pytest.mark.each_backend
 def test_networks_that_answer_otherwise_have_other_marks():
     told = 0
     for seed in range(CASES):

@@ -11,6 +11,8 @@ from optogram.errors import InputError
 from optogram.methods.sanity.again import ask_again
 from optogram.result import load_result
 
+pytestmark = pytest.mark.once
+
 
 def with_threshold(start=0.01, slope=0.1, side=8):
     """S₀ = 40 relu(x − start) − (40 − slope) relu(x − 2 start): it rises fast near black alone."""

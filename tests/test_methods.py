@@ -46,19 +46,19 @@ def subjects(request):
     return get
 
 
-# On the large network, one of each kind of program; the others differ in sums over its answers.
-ON_LITE0 = (
-    "feature_maps",
-    "guided_gradcam",
-    "gradcam_inner",
-    "occlusion",
-    "smoothgrad",
-    "scorecam",
-)
+# On the large network, one of each kind of program; the others differ in sums over its outputs.
+ON_LITE0 = {
+    "feature_maps": pytest.mark.once,
+    "guided_gradcam": pytest.mark.once,
+    "gradcam_inner": (),
+    "occlusion": (),
+    "smoothgrad": pytest.mark.once,
+    "scorecam": pytest.mark.once,
+}
 CASES = [
     *(("small", method) for method in method_differences.METHODS),
     *(
-        pytest.param("lite0", method, marks=() if method.__name__ in ON_LITE0 else pytest.mark.full)
+        pytest.param("lite0", method, marks=ON_LITE0.get(method.__name__, pytest.mark.full))
         for method in method_differences.ON_A_LARGE_NETWORK
     ),
 ]
@@ -102,6 +102,7 @@ def test_gradcam_at_a_layer_that_a_skip_connection_passes_by(layer):
         assert_close(values, expected)
 
 
+@pytest.mark.once
 def test_gradcam_inside_a_residual_block_of_resnet50_v2():
     keras.utils.set_random_seed(0)
     model = keras.applications.ResNet50V2(weights=None, input_shape=(64, 64, 3), classes=10)
@@ -252,6 +253,7 @@ def test_several_images_share_one_target_or_have_one_each(net, x):
     assert each.targets == ("cat (2)", "bee (1)", "emu (4)")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("method", EVERY)
 def test_other_numbers_of_images_and_targets_are_an_error(method, net, x):
     with pytest.raises(InputError, match="3 images and 2 targets"):
@@ -269,6 +271,7 @@ def test_without_a_target_each_image_explains_its_own_answer(method, net, x):
     assert_close(found.values, expected.values, SCORES)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("target", "words"),
     [
@@ -293,6 +296,7 @@ def test_targets_that_the_network_does_not_have(target, words, net, x):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.once
 def test_neurons_take_numpy_numbers(net, x):
     position, channel = np.argwhere(np.ones((3, 3)))[4], np.int64(1)
     found = og.saliency(net, x[:1], og.Neuron("stem", tuple(position), channel))
@@ -397,6 +401,7 @@ def test_an_unknown_score_is_an_error(net, x):
 # -- how work is done ------------------------------------------------------------------------------
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("method", EVERY)
 def test_the_memory_allowed_changes_nothing_but_the_batches(method, net, x):
     steps = {}
@@ -425,6 +430,7 @@ def test_an_image_is_explained_the_same_alone_and_in_company(method, net, x):
         assert alone.score[0] == pytest.approx(together.score[i], rel=1e-4)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "method",
     [
@@ -486,6 +492,7 @@ def test_a_probability_is_explained_by_its_own_changes(method, net, x):
 SAMPLED = [og.smoothgrad, og.integrated_gradients, og.scorecam, og.guided_backprop, og.layercam]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("method", SAMPLED)
 def test_the_same_call_gives_the_same(method, net, x):
     once, again = (method(net, x, 2) for _ in range(2))
@@ -509,6 +516,7 @@ def test_noise_comes_from_the_seed_and_from_nowhere_else(net, x):
     assert np.abs(other.values - once.values).max() > 0.01 * np.ptp(once.values)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("memory", [1, "2MB", "1GB"])
 def test_noise_does_not_depend_on_batches(memory, net, x):
     expected = og.smoothgrad(net, x, [1, 2, 3], n=37, noise=0.05)
@@ -528,6 +536,7 @@ def test_no_noise_is_the_plain_gradient(net, x):
     assert_close(found.values, og.saliency(net, x, 2).values)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("method", [og.integrated_gradients, og.scorecam, og.smoothgrad])
 @pytest.mark.parametrize("memory", [1, "1MB"])
 def test_results_do_not_depend_on_batches(method, memory, net, x):
@@ -557,6 +566,7 @@ def test_feature_maps_of_every_convolution_and_pooling_without_names(net, x):
     np.testing.assert_array_equal(strongest, np.argsort(-means, axis=1)[:, :2])
 
 
+@pytest.mark.once
 def test_layers_that_cannot_be_looked_at(net, x):
     with pytest.raises(InputError, match="has no feature maps"):
         og.feature_maps(net, x, "predictions")
@@ -564,6 +574,7 @@ def test_layers_that_cannot_be_looked_at(net, x):
         og.kernels(net, "mixed")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("method", CAMS)
 def test_layers_that_cannot_be_explained_at(method, net, x):
     with pytest.raises(InputError, match="has no feature maps"):
@@ -574,6 +585,7 @@ def test_layers_that_cannot_be_explained_at(method, net, x):
         method(net, x, og.Filter("stem", 1), "last")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("method", "arguments", "words"),
     [
@@ -598,6 +610,7 @@ def test_kernels_are_copies(net):
     assert found.values.shape == (3, 3, 3, 4)
 
 
+@pytest.mark.once
 def test_positions_of_occlusion(net, x):
     found = og.occlusion(net, x[:1], 1)
     assert (found.parameters["patch"], found.parameters["stride"]) == ((2, 2), (1, 1))
@@ -606,6 +619,7 @@ def test_positions_of_occlusion(net, x):
     assert found.values.shape == (1, 3, 1)  # rows 0, 5 and 10; 15 would stick out
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -658,6 +672,7 @@ def test_half_precision_networks_are_explained():
 # -- numbers of any kind in targets ----------------------------------------------------------------
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("given", "plain"),
     [
@@ -677,6 +692,7 @@ def test_numbers_of_numpy_make_the_same_target(given, plain, net, x):
     np.testing.assert_array_equal(found.values, og.gradcam(net, x[:1], plain, layer).values)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("make", "words"),
     [

@@ -8,6 +8,8 @@ import pytest
 from optogram.interpreters import turns
 from optogram.interpreters.turns import Turns
 
+pytestmark = pytest.mark.once
+
 WAIT = 10
 
 
