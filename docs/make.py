@@ -44,9 +44,14 @@ def _entry(name: str, item: Any) -> list[str]:
     parts = [f"## {name}", "", "```text", name + _parameters(item), "", inspect.getdoc(item) or ""]
     parts += ["```", ""]
     if inspect.isclass(item) or inspect.ismodule(item):
-        for member, value in vars(item).items():
-            if member.startswith("_") or not _is_own(item, value):
-                continue
+        members = [
+            (member, value)
+            for member, value in vars(item).items()
+            if not member.startswith("_") and _is_own(item, value)
+        ]
+        if inspect.ismodule(item):  # their order changes as names are replaced and put back
+            members.sort(key=lambda pair: inspect.getsourcelines(inspect.unwrap(pair[1]))[1])
+        for member, value in members:
             if inspect.isclass(value):
                 parts += _entry(f"{name}.{member}", value)
             else:
