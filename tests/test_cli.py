@@ -353,7 +353,12 @@ def work(monkeypatch):
 @pytest.mark.parametrize(
     "command",
     [
-        ("explain", "--method", "all", "--overlay", "even", "--mask", 0.5, "--steps"),
+        ("explain", "--method", "saliency", "--method", "gradcam", "--overlay", "even", "--steps"),
+        pytest.param(
+            ("explain", "--method", "all", "--overlay", "even", "--mask", 0.5, "--steps"),
+            marks=pytest.mark.full,
+            id="explain all",
+        ),
         ("check", "--method", "saliency", "--method", "gradcam", "--steps", 2),
         ("maps", "--over-photo", "--strongest", 2),
         ("report", "--top", 2),

@@ -14,8 +14,8 @@ from optogram.interpreters import memory
 from optogram.interpreters.turns import TURNS
 
 SIDE, THREADS, WAIT = 12, 8, 120
-CALLS_EACH = None if keras.config.backend() == "tensorflow" else 14
-"""Calls of a thread; None: each one of them."""
+CALLS_EACH = 14
+"""Calls of a thread, out of 42."""
 _TOGETHER = 3
 """Programs of one batch, at most: windows, what is behind them, and one of another size."""
 

@@ -48,8 +48,8 @@ def subjects(request):
 
 # On the large network, one of each kind of program; the others differ in sums over its outputs.
 ON_LITE0 = {
-    "feature_maps": pytest.mark.once,
-    "guided_gradcam": pytest.mark.once,
+    "feature_maps": pytest.mark.full,
+    "guided_gradcam": pytest.mark.full,
     "gradcam_inner": (),
     "occlusion": (),
     "smoothgrad": pytest.mark.once,
@@ -436,7 +436,7 @@ def test_an_image_is_explained_the_same_alone_and_in_company(method, net, x):
     [
         pytest.param(
             method,
-            marks=() if method in (og.saliency, og.gradcam, og.occlusion) else pytest.mark.full,
+            marks=() if method in (og.gradcam, og.occlusion) else pytest.mark.full,
         )
         for method in EVERY
     ],
