@@ -106,13 +106,18 @@ def docs(session: nox.Session) -> None:
     ``nox -s docs -- --full`` does so with the full counts, and renews the README's pictures.
     """
     install(session, ".[tensorflow,demo,docs]")
-    env = {"KERAS_BACKEND": "tensorflow", "OPTOGRAM_GALLERY": "quick"}
+    # Pages are executed three at a time, on one thread each, so that two cores are always busy.
+    env = {
+        "KERAS_BACKEND": "tensorflow",
+        "OPTOGRAM_GALLERY": "quick",
+        "TF_NUM_INTRAOP_THREADS": "1",
+    }
     if "--full" in session.posargs:
         pictures = Path(__file__).parent / "docs" / "images"
         env |= {"OPTOGRAM_GALLERY": "full", "OPTOGRAM_PICTURES": str(pictures)}
     site = "build/site"
     session.run(
-        *["sphinx-build", "-W", "--keep-going", "-n", "-E", "-q", "-j", "2"],
+        *["sphinx-build", "-W", "--keep-going", "-n", "-E", "-q", "-j", "3"],
         *["-b", "html", "docs", site],
         env=env,
     )

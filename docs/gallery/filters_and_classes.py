@@ -31,7 +31,7 @@ climb = {
 }
 shown = {"contrast": 0.15, "size": (224, 224)}
 
-steps = 50
+steps = either(50, 10, "steps", of=resnet)
 target = og.Filter(LAYER, 51, border=2)
 one = og.maximize(resnet, target, "tutorial", steps=steps, crop=25, **climb, **shown)
 print(one.images.shape, f"score {one.history[0, 0]:.4f} at first, {one.score[0]:.4f} in the end")
@@ -63,7 +63,7 @@ patterns.sheet(columns, margin=5)
 count = either(16, 4, "filters")
 targets = og.Filter("block4b_add", range(count), border=2)
 og.maximize(
-    embedded, targets, "tutorial", steps=either(300, 40, "steps"), crop=50, **climb, **shown
+    embedded, targets, "tutorial", steps=either(300, 24, "steps"), crop=50, **climb, **shown
 ).sheet(4)
 
 # %% [markdown]
@@ -106,7 +106,7 @@ print(redshank.targets[0], redshank.frames.shape, f"probability {redshank.score[
 # With the default recipe and the embedded network:
 
 # %%
-steps = either(128, 48, "steps")
+steps = either(128, 32, "steps")
 bird = og.maximize(embedded, 141, steps=steps, frames=2)
 bird.plot()
 

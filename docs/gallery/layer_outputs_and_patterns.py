@@ -65,7 +65,7 @@ maps.mosaic(channels=range(channels), columns=8, cell=100, cmap=topo, per_map="r
 # cheap.
 
 # %%
-layers = convolutions[:: either(1, 6, "every n-th layer", of=vgg16)]
+layers = convolutions[:: either(1, 12, "every n-th layer", of=vgg16)]
 filters = range(either(40, 8, "filters a layer", of=vgg16))
 steps = either(50, 10, "steps", of=vgg16)
 for name in layers:
