@@ -1,7 +1,11 @@
-# %% [markdown] # Activation maximization of filters and classes # After the fourth tutorial
-# (Spanish): images that maximize filters of ResNet50V2, from noise and from a photo, and an image
-# that maximizes a class, with its evolution. # If ImageNet weights are not available, networks run
-# with random weights to show shapes and numbers, and the embedded network makes the pictures.
+# %% [markdown]
+# # Activation maximization of filters and classes
+#
+# After the fourth tutorial (Spanish): images that maximize filters of ResNet50V2, from noise and
+# from a photo, and an image that maximizes a class, with its evolution.
+#
+# If ImageNet weights are not available, networks run with random weights to show shapes and
+# numbers, and the embedded network makes the pictures.
 
 # %%
 import base64
@@ -16,9 +20,12 @@ photo = og.datasets.sample_photo("chelsea")
 embedded = og.load("efficientnet-lite0")
 resnet = network("resnet50v2")
 
-# %% [markdown] ## One filter # Filter 51 of conv3_block4_out, 50 steps: the mean of the map without
-# a border of 2, learning rate 10 with the gradient divided by its L2 norm, from noise of ±0.125.
-# Shown around mid-gray with a standard deviation of 0.15, 25 pixels cropped.
+# %% [markdown]
+# ## One filter
+#
+# Filter 51 of conv3_block4_out, 50 steps: the mean of the map without a border of 2, learning rate
+# 10 with the gradient divided by its L2 norm, from noise of ±0.125. Shown around mid-gray with a
+# standard deviation of 0.15, 25 pixels cropped.
 
 # %%
 LAYER = "conv3_block4_out"
@@ -81,8 +88,11 @@ for net, layer in ((resnet, LAYER), (embedded, "block4b_add")):
     print(layer, f"score {dream.history[0, 0]:.3f} at first, {dream.score[0]:.3f} in the end")
 dream.plot()
 
-# %% [markdown] ## A class # First the predictions for a photo. Images for VGG16 are preprocessed as
-# in its training (the tutorial uses x / 127.5 − 1).
+# %% [markdown]
+# ## A class
+#
+# First the predictions for a photo. Images for VGG16 are preprocessed as in its training (the
+# tutorial uses x / 127.5 − 1).
 
 # %%
 vgg16 = network("vgg16")
@@ -91,8 +101,9 @@ for name, net in {"VGG16": vgg16, "the embedded network": embedded}.items():
     for guess in net.predict(photo, top=3)[0]:
         print(f"  {guess.id}  {guess.label:25} {guess.probability:.5f}")
 
-# %% [markdown] Class 141, redshank: its probability minus λ‖x‖²/2 with λ = 1e-6, 100 steps with
-# learning rate 100, a frame every second step.
+# %% [markdown]
+# Class 141, redshank: its probability minus λ‖x‖²/2 with λ = 1e-6, 100 steps with learning rate
+# 100, a frame every second step.
 
 # %%
 steps = either(100, 10, "steps")

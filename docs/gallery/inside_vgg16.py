@@ -70,9 +70,11 @@ elephant.plot()
 # %%
 elephant.trajectories()
 
-# %% [markdown] ## Occlusion # 16×16 patches of 14 pixels; the patch and 28 pixels around it are
-# filled with 0.5 in network units. The mask is True where the probability with the patch is below
-# 0.85 of its maximum.
+# %% [markdown]
+# ## Occlusion
+#
+# 16×16 patches of 14 pixels; the patch and 28 pixels around it are filled with 0.5 in network
+# units. The mask is True where the probability with the patch is below 0.85 of its maximum.
 
 # %%
 occlusion = og.occlusion(

@@ -1,8 +1,11 @@
-# %% [markdown] # Feature maps and patterns of 13 layers # After the first tutorial (R): the feature
-# maps of all convolutions of VGG16 for a photo of any aspect ratio, the patterns that maximize
-# their filters, and Grad-CAM of the predicted class. # If the ImageNet weights of VGG16 are not
-# available, VGG16 runs with random weights to show shapes and numbers, and the embedded network
-# makes the pictures.
+# %% [markdown]
+# # Feature maps and patterns of 13 layers
+#
+# After the first tutorial (R): the feature maps of all convolutions of VGG16 for a photo of any
+# aspect ratio, the patterns that maximize their filters, and Grad-CAM of the predicted class.
+#
+# If the ImageNet weights of VGG16 are not available, VGG16 runs with random weights to show shapes
+# and numbers, and the embedded network makes the pictures.
 
 # %%
 import time
@@ -59,10 +62,12 @@ sheet  # the last of them
 maps = og.feature_maps(embedded, photo, "block2b_expand_relu6")["block2b_expand_relu6"]
 maps.mosaic(channels=range(channels), columns=8, cell=100, cmap=topo, per_map="range")
 
-# %% [markdown] ## The pattern of each filter # Gradient ascent on the mean of a channel, as in the
-# tutorial: from noise around mid-gray, 50 steps with learning rate 1 and the gradient divided by
-# its root mean square. The image is as large as the output of the layer, which keeps deep layers
-# cheap.
+# %% [markdown]
+# ## The pattern of each filter
+#
+# Gradient ascent on the mean of a channel, as in the tutorial: from noise around mid-gray, 50 steps
+# with learning rate 1 and the gradient divided by its root mean square. The image is as large as
+# the output of the layer, which keeps deep layers cheap.
 
 # %%
 layers = convolutions[:: either(1, 12, "every n-th layer", of=vgg16)]
@@ -88,9 +93,11 @@ for name in layers:
 targets = og.Filter("block3b_add", range(either(40, 8, "filters")))
 og.maximize(embedded, targets, "tutorial", size=(96, 96), steps=50).sheet(8)
 
-# %% [markdown] ## The three most probable classes, and Grad-CAM of the first # The class score is
-# the softmax output; negative values are kept (no ReLU); then the map is scaled to 0…1. Drawn over
-# the photo at full size, in viridis, with opacity in 20 steps up to 70 %.
+# %% [markdown]
+# ## The three most probable classes, and Grad-CAM of the first
+#
+# The class score is the softmax output; negative values are kept (no ReLU); then the map is scaled
+# to 0…1. Drawn over the photo at full size, in viridis, with opacity in 20 steps up to 70 %.
 
 # %%
 for name, net in {"VGG16": vgg16, "the embedded network": embedded}.items():
