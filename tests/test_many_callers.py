@@ -137,6 +137,12 @@ def test_threads_get_the_answers_of_one(nets, serial):
     nothing_is_left()
 
 
+def test_earlier_batch_lengths_do_not_change_a_bit():
+    alone, after = (og.Network(MODELS[1], "unit") for _ in range(2))
+    LONG["integrated"](after)
+    assert content(LONG["smoothgrad"](alone)) == content(LONG["smoothgrad"](after))
+
+
 def test_threads_that_ask_the_same_compile_it_once(monkeypatch):
     net = og.Network(MODELS[0], "unit")
     compiled, start = [], threading.Barrier(THREADS)

@@ -9,11 +9,11 @@ backend, and every function is called with this backend as Keras's current one.
     A NumPy array as a tensor of the same dtype; JAX converts 64 bits to 32.
 ``to_array(tensor)``
     A tensor as a NumPy array; half-precision floats become float32.
-``compile(function, variables, batched=0)``
+``compile(function, variables, batched=())``
     ``function`` (tensors -> tensors, in any nesting of lists and tuples), compiled if the backend
     compiles: a `Program`. It may read the current values of the Keras ``variables``, but not write
-    to them. The first ``batched`` tensors are batches: results for one image are the same, bit for
-    bit, whatever batch sizes were used before.
+    to them. The tensors at the positions ``batched`` are batches: results for one image are the
+    same, bit for bit, whatever batch sizes were used before.
 ``signature(tensors)``
     The key under which programs are cached: shapes and dtypes if the backend compiles for each,
     the same for all arguments if one compilation is enough.

@@ -2,7 +2,7 @@
 
 import functools
 import threading
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from typing import Any
 
 import jax
@@ -27,7 +27,7 @@ def to_array(tensor: Any) -> np.ndarray:
 
 
 def compile(
-    function: Callable[..., Any], variables: Iterable[keras.Variable], batched: int = 0
+    function: Callable[..., Any], variables: Iterable[keras.Variable], batched: Collection[int] = ()
 ) -> Program:
     """See the contract. Each shape is compiled separately."""
     variables = list(variables)

@@ -2,7 +2,7 @@
 
 import contextlib
 import functools
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from typing import Any
 
 import keras
@@ -28,7 +28,7 @@ def to_array(tensor: Any) -> np.ndarray:
 
 
 def compile(
-    function: Callable[..., Any], variables: Iterable[keras.Variable], batched: int = 0
+    function: Callable[..., Any], variables: Iterable[keras.Variable], batched: Collection[int] = ()
 ) -> Program:
     """See the contract. Variables are read directly, unless other weights are given."""
     variables = list(variables)
@@ -45,11 +45,14 @@ def compile(
     def traced_for(weights: list[Any], tensors: list[Any]) -> Callable[..., Any]:
         # Asked for by hand: a direct call counts the first traces of all programs as retracing of
         # one and warns of it.
-        batches = [tf.TensorSpec([None, *one.shape[1:]], one.dtype) for one in tensors[:batched]]
+        specs = [
+            tf.TensorSpec([None, *one.shape[1:]], one.dtype) if place in batched else one
+            for place, one in enumerate(tensors)
+        ]
         # TensorFlow rounds differently for fixed and for unknown lengths. Custom code may need a
         # known length.
         with contextlib.suppress(Exception):
-            return traced.get_concrete_function(weights, batches + tensors[batched:])
+            return traced.get_concrete_function(weights, specs)
         return traced.get_concrete_function(weights, tensors)
 
     def ready(tensors: Sequence[Any], weights: Sequence[Any] | None) -> Callable[[], Any]:

@@ -1,7 +1,7 @@
 """PyTorch, by the contract in ``optogram.backend``."""
 
 import functools
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from typing import Any
 
 import keras
@@ -26,7 +26,7 @@ def to_array(tensor: Any) -> np.ndarray:
 
 
 def compile(
-    function: Callable[..., Any], variables: Iterable[keras.Variable], batched: int = 0
+    function: Callable[..., Any], variables: Iterable[keras.Variable], batched: Collection[int] = ()
 ) -> Program:
     """See the contract. PyTorch runs eagerly: its compiler needs a C++ compiler at run time."""
     variables = list(variables)

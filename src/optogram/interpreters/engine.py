@@ -3,7 +3,7 @@
 import copy
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import keras
@@ -221,7 +221,7 @@ class Computation:
             length = length or taken
             fed = [lengthened(feed(part), length)]
             key = ("evaluate", wanted, then)
-            made = self.run(key, build, fed, batched=1, is_short=count <= SHORT)
+            made = self.run(key, build, fed, batched=(0,), is_short=count <= SHORT)
             yield part, [made.pop(0)[:taken] for _ in wanted]
             progress(part.stop, count, "images")
 
@@ -230,7 +230,7 @@ class Computation:
         key: Hashable,
         build: Callable[[], Callable[..., Any]],
         arrays: Sequence[Any],
-        batched: int = 0,
+        batched: Collection[int] = (),
         is_short: bool = False,
         as_tensors: bool = False,
     ) -> Any:
@@ -238,8 +238,8 @@ class Computation:
 
         Takes arrays or tensors and returns arrays, in any nesting that the program returns; with
         ``as_tensors`` it returns tensors, which stay on the device. Use batches of one length, so
-        that it is compiled once. The first ``batched`` arrays are batches. The program is compiled
-        at once and run in turn: see `turn`, also for ``is_short``.
+        that it is compiled once. Arrays at the positions ``batched`` are batches. The program is
+        compiled at once and run in turn: see `turn`, also for ``is_short``.
 
         Raises
         ------
@@ -259,7 +259,7 @@ class Computation:
         key: Hashable,
         build: Callable[[], Callable[..., Any]],
         tensors: Sequence[Any],
-        batched: int,
+        batched: Collection[int],
     ) -> backend.Program:
         """The program ``key`` for ``tensors``, shared by all threads."""
         key = key, self.backend.signature(tensors)

@@ -135,7 +135,7 @@ def gradients(
             key,
             build,
             fed,
-            batched=1 if at is None else 2,
+            batched=(0,) if at is None else (0, 1),
             is_short=rows * len(x) <= SHORT,
         )
         taken = (slice(some.stop - some.start), slice(part.stop - part.start))
@@ -217,7 +217,7 @@ def summed_gradient(
         counted[: part.stop - part.start] = shares[part]
         fed = [x, lengthened(offsets(part), length[1]), counted]
         fed += [_cut(array, some, slice(None), length) for array in given]
-        back, _ = net.run(key, build, fed, is_short=rows * count <= SHORT)
+        back, _ = net.run(key, build, fed, batched=(1, 2), is_short=rows * count <= SHORT)
         summed[some] += back[: some.stop - some.start, 0]
         total += (some.stop - some.start) * (part.stop - part.start)
         progress(total, rows * count, "copies")
