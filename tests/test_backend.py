@@ -544,3 +544,20 @@ def test_keras_and_optogram_read_the_same_setting(tmp_path):
         print(before, keras.config.backend(), backend.configured())
     """
     assert ask(program, tmp_path).splitlines()[-1] == " ".join([CURRENT.NAME] * 3)
+
+
+@pytest.mark.skipif(CURRENT.NAME != "jax", reason="the others compile nothing for a shape")
+def test_compiled_programs_are_bounded_on_networks_of_any_size(monkeypatch):
+    import jax
+
+    from optogram.interpreters import engine
+
+    monkeypatch.setattr(engine, "_KEPT", 3)
+    image = keras.Input((None, None, 3))
+    answer = keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(image))
+    net = optogram.Network(keras.Model(image, answer), "unit")
+    client, counts = jax.devices()[0].client, []
+    for side in range(10, 22):
+        net.scores(np.zeros((1, side, 12, 3), np.float32))
+        counts.append(len(client.live_executables()))
+    assert counts[-1] <= counts[5]
