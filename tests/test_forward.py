@@ -35,9 +35,9 @@ def test_what_a_schedule_starts_from_is_not_computed_again():
     graph = flatten(networks.build("skips"))
     (wanted,) = graph.outputs
     known = graph.steps[wanted.step].inputs
-    turns = forward.schedule(graph, [wanted], known).turns
-    assert [turn.index for turn in turns] == [wanted.step]
-    assert set(turns[0].unneeded) == set(known)
+    steps = forward.schedule(graph, [wanted], known).steps
+    assert [step.index for step in steps] == [wanted.step]
+    assert set(steps[0].unneeded) == set(known)
 
 
 class Gathering(layers.Layer):

@@ -1,6 +1,7 @@
 """Things made once and kept: the last few, the same one for all threads."""
 
 import threading
+import time
 
 from optogram.interpreters.kept import Kept
 
@@ -22,15 +23,20 @@ def test_what_was_used_last_is_kept():
 
 
 def test_all_threads_get_the_same():
-    kept, found, barrier = Kept(2), [], threading.Barrier(4)
+    kept, found, made, barrier = Kept(2), [], [], threading.Barrier(4)
 
     def make():
-        barrier.wait(10)  # all make one at once
-        return object()
+        made.append(object())
+        time.sleep(0.05)
+        return made[-1]
 
-    threads = [threading.Thread(target=lambda: found.append(kept.get(1, make))) for _ in range(4)]
+    def work():
+        barrier.wait(10)
+        found.append(kept.get(1, make))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(found) == 4 and len(set(map(id, found))) == 1
+    assert len(made) == 1 and found == made * 4

@@ -99,7 +99,7 @@ def test_unknown_label_names_the_nearest():
 
 @pytest.mark.parametrize("label", ["1000", "-1", "", "()", "qqqqqq"])
 def test_no_class(label):
-    with pytest.raises(InputError, match="is no class of this network"):
+    with pytest.raises(InputError, match="is not a class of this network"):
         imagenet().index(label)
 
 

@@ -21,9 +21,9 @@ def continued(progress: Progress, before: int, total: int) -> Progress:
 
 
 def while_going_on(progress: Progress, done: int, total: int, what: str) -> Progress:
-    """What is told of the progress of the next of ``total`` units: that it is not yet finished.
+    """The ``progress`` of the work within one unit: reports that ``done`` units are done so far.
 
-    So work can be stopped within a unit, and each unit is told once where it is one batch.
+    Callers can stop the work within a unit; the end of the unit is not reported here.
     """
 
     def told(within: int, all_within: int, _: str) -> None:

@@ -1,8 +1,6 @@
 """Running a network: programs, compiled once, on batches that fit into memory."""
 
 import copy
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
@@ -24,7 +22,7 @@ from optogram.interpreters.turns import SHORT, turn
 from optogram.progress import Progress, silent
 
 _KEPT = 64
-"""Number of cached programs and geometries, so that memory does not grow with image sizes."""
+"""Cached programs, geometries and plans, at most: memory does not grow with image sizes."""
 
 
 class Computation:
@@ -62,9 +60,8 @@ class Computation:
         self.backend = backend.current()
         self._snapshot: Snapshot | None = None
         self._weights: list[Any] | None = None
-        self._lock = threading.RLock()
-        self._measured: OrderedDict[Hashable, dict[int, Geometry]] = OrderedDict()
-        self._programs: OrderedDict[Hashable, backend.Program] = OrderedDict()
+        self._measured: Kept[dict[int, Geometry]] = Kept(_KEPT)
+        self._programs: Kept[backend.Program] = Kept(_KEPT)
         self.plans: Kept[Any] = Kept(_KEPT)
 
     def geometry(
@@ -81,16 +78,10 @@ class Computation:
             If a step does not accept images of that size.
         """
         steps = None if wanted is None else self.graph.ancestors(wanted)
-        key = (tuple(size), steps)
-        found = self._measured.get(key)
-        if found is None:
-            channels = self.graph.steps[self.graph.inputs[0].step].shape[3]
-            found = measure(self.graph, (1, *size, channels), steps)
-            with self._lock:
-                self._measured[key] = found
-                if len(self._measured) > _KEPT:
-                    self._measured.popitem(last=False)
-        return found
+        channels = self.graph.steps[self.graph.inputs[0].step].shape[3]
+        return self._measured.get(
+            (tuple(size), steps), lambda: measure(self.graph, (1, *size, channels), steps)
+        )
 
     def shape(self, output: Output, size: tuple[int, int]) -> tuple[int, ...]:
         """Shape of one example of ``output``, the first output of its step."""
@@ -262,14 +253,10 @@ class Computation:
         batched: Collection[int],
     ) -> backend.Program:
         """The program ``key`` for ``tensors``, shared by all threads."""
-        key = key, self.backend.signature(tensors)
-        with self._lock:
-            if key not in self._programs:
-                self._programs[key] = self.backend.compile(build(), self.variables, batched)
-                if len(self._programs) > _KEPT:
-                    self._programs.popitem(last=False)
-            self._programs.move_to_end(key)
-            return self._programs[key]
+        return self._programs.get(
+            (key, self.backend.signature(tensors)),
+            lambda: self.backend.compile(build(), self.variables, batched),
+        )
 
     def require_unchanged(self) -> None:
         """Raise a ModelError if the settings of the model have changed since it was opened."""

@@ -21,7 +21,7 @@ Tensors = Mapping[Output, Any]
 
 
 @dataclass(frozen=True)
-class Turn:
+class ScheduledStep:
     """One step of a `Schedule`.
 
     Attributes
@@ -52,13 +52,13 @@ class Schedule:
         The graph, with one input.
     wanted : tuple of Output
         The outputs to compute.
-    turns : tuple of Turn
+    steps : tuple of ScheduledStep
         The necessary steps, in order.
     """
 
     graph: Graph
     wanted: tuple[Output, ...]
-    turns: tuple[Turn, ...]
+    steps: tuple[ScheduledStep, ...]
 
     def run(
         self,
@@ -93,15 +93,15 @@ class Schedule:
         add, replace = add or {}, replace or {}
         tensors: dict[Output, Any] = dict(known or {})
         with own_names():
-            for turn in self.turns:
-                index, step = turn.index, self.graph.steps[turn.index]
-                outputs = turn.run(tensors) if turn.run else [_fed(step, x)]
+            for scheduled in self.steps:
+                index, step = scheduled.index, self.graph.steps[scheduled.index]
+                outputs = scheduled.run(tensors) if scheduled.run else [_fed(step, x)]
                 if index in replace:
                     outputs = [replace[index](tensors[step.inputs[0]], outputs[0])]
                 if index in add:
                     outputs[0] = outputs[0] + keras.ops.cast(add[index], outputs[0].dtype)
-                tensors.update(zip(turn.made, outputs, strict=False))
-                for unneeded in turn.unneeded:
+                tensors.update(zip(scheduled.made, outputs, strict=False))
+                for unneeded in scheduled.unneeded:
                     del tensors[unneeded]
         return [tensors[output] for output in self.wanted]
 
@@ -113,13 +113,13 @@ def schedule(graph: Graph, wanted: Sequence[Output], known: Collection[Output] =
     """
     indices = sorted(graph.ancestors(wanted, known))
     unneeded = graph.last_uses(indices, keep=wanted)
-    turns = []
+    steps = []
     for index in indices:
         step = graph.steps[index]
         run = None if Output(index) in graph.inputs else runner(step, fastest(step.run))
         made = tuple(Output(index, i) for i in range(len(step.shapes)))
-        turns.append(Turn(index, run, made, tuple(unneeded.get(index, ()))))
-    return Schedule(graph, tuple(wanted), tuple(turns))
+        steps.append(ScheduledStep(index, run, made, tuple(unneeded.get(index, ()))))
+    return Schedule(graph, tuple(wanted), tuple(steps))
 
 
 def run(

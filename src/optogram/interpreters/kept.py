@@ -19,7 +19,7 @@ class Kept(Generic[Thing]):
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._things: OrderedDict[Hashable, Thing] = OrderedDict()
 
     def __len__(self) -> int:
@@ -27,14 +27,10 @@ class Kept(Generic[Thing]):
 
     def get(self, key: Hashable, make: Callable[[], Thing]) -> Thing:
         """The object for ``key``; ``make`` is called if it is not kept."""
-        with self._lock:
-            if key in self._things:
-                self._things.move_to_end(key)
-                return self._things[key]
-        made = make()  # without the lock; if two threads make it, both get the first
-        with self._lock:
-            made = self._things.setdefault(key, made)
+        with self._lock:  # also during make: threads that ask for the same get one object
+            if key not in self._things:
+                self._things[key] = make()
+                if len(self._things) > self._most:
+                    self._things.popitem(last=False)
             self._things.move_to_end(key)
-            if len(self._things) > self._most:
-                self._things.popitem(last=False)
-        return made
+            return self._things[key]

@@ -64,7 +64,7 @@ class Labels:
             return int(digits)
         hint = nearest(wanted, self.names)
         raise InputError(
-            f"{label!r} is no class of this network{f' ({hint})' if hint else ''}; "
+            f"{label!r} is not a class of this network{f' ({hint})' if hint else ''}; "
             f"give one of its labels or a number from 0 to {len(self) - 1}."
         )
 

@@ -211,13 +211,13 @@ def prepared(
     sources
         As `read_picture` takes them.
     channels
-        How many the network takes.
+        Number of channels of the network.
     size, fit
         As `fit_picture` takes them.
     preparation
-        What turns pixels into network units.
+        The preprocessing.
     keep
-        Whether the batch keeps the decoded pictures, as far as they take 360 MB together.
+        Whether the batch keeps the decoded images, up to 360 MB in all.
 
     Raises
     ------
@@ -235,7 +235,7 @@ def prepared(
             x = np.empty((len(sources), *fitted.shape), np.float32)
         if fitted.shape != x.shape[1:]:
             raise InputError(
-                "Expected images of one size, but they come out in several: give "
+                "Expected images of one size, but they have several: give "
                 "size=(height, width), or one image at a time."
             )
         x[number] = preparation.to_network(fitted[None])[0]
@@ -254,7 +254,7 @@ def as_shown(picture: np.ndarray) -> np.ndarray:
 
 
 def _read(source: Any, channels: int, number: int | None) -> tuple[np.ndarray, np.ndarray]:
-    """A photo as the network takes it, and as a person sees it: in color also where that is gray.
+    """A photo with the channels of the network, and as it is shown, in color if it has any.
 
     A file is decoded once.
     """
@@ -277,7 +277,7 @@ def _described(
     preparation: str,
     stamp: tuple[int, int] | None,
 ) -> PreparedPhoto:
-    """What is known of a photo of ``shape`` (H, W, C), ``seen`` in pixels, out of ``source``."""
+    """The data on a photo of ``shape`` (H, W, C) from ``source``; ``seen`` is in pixels."""
     height, width, _ = shape
     top, left, bottom, right = seen
     has_file = isinstance(source, str | os.PathLike)
@@ -299,7 +299,7 @@ def _absolute(path: str | os.PathLike) -> str:
 
 
 def _stamp_of(path: str | os.PathLike) -> tuple[int, int] | None:
-    """What tells whether a file was changed; None where there is none."""
+    """Time of modification and size of a file; None if it does not exist."""
     try:
         status = Path(os.fsdecode(path)).stat()
     except (OSError, ValueError):
