@@ -8,7 +8,6 @@ import click
 from optogram.cli.console import say
 from optogram.cli.options.network import (
     made_folder,
-    matching_layers,
     model_option,
     network_options,
     open_network,
@@ -61,7 +60,7 @@ def kernels(
     path = Path(out)
     made_folder(str(path.parent))
     require_place(path)
-    found = [optogram.kernels(net, layer) for layer in matching_layers(net, layers)]
+    found = list(optogram.kernels(net, list(layers)).values())
     is_gray = input_channel is not None or not all(result.is_color for result in found)
     if colors is not None and not is_gray:
         raise click.UsageError(

@@ -15,7 +15,6 @@ from optogram.cli.options.network import (
     NETWORK_OPTIONS,
     fit_option,
     made_folder,
-    matching_layers,
     model_option,
     network_options,
     open_network,
@@ -132,7 +131,7 @@ def maps(
     from optogram.progress import Meter
     from optogram.render import write
 
-    names = None if not layers or "all" in layers else matching_layers(net, layers)
+    names = None if not layers or "all" in layers else net.layer_names(layers)
     given, told = Photos(photos), set(net.warnings)
     for path, stem in zip(given.paths, unique_stems(given.paths), strict=True):
         begun = time.monotonic()

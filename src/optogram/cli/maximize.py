@@ -12,7 +12,6 @@ from optogram.cli.options.attribution import memory_option, warn
 from optogram.cli.options.network import (
     NETWORK_OPTIONS,
     made_folder,
-    matching_layers,
     model_option,
     network_options,
     open_network,
@@ -247,7 +246,7 @@ def _filter_sheets(
     """Name and targets of each sheet of filters."""
     from optogram.target import Filter
 
-    for layer in matching_layers(net, layers):
+    for layer in net.layer_names(layers):
         count = net[layer].output_shape[-1] or 0
         if filters is None:
             chosen = list(range(min(_FIRST, count)))

@@ -41,8 +41,9 @@ def feature_maps(
     image
         Image or images, as for `Network.prepare`.
     layers : str or sequence of str, optional
-        Names of layers with feature maps. None: all convolution and pooling layers, or, where
-        there are none, all steps with feature maps.
+        Names of layers with feature maps, or patterns such as "block*_pool"; see
+        `Network.layer_names`. None: all convolution and pooling layers, or, where there are none,
+        all steps with feature maps.
     fit : {"stretch", "crop", "pad"}, optional
         See `Network.prepare`.
     size : (height, width), optional
@@ -70,7 +71,7 @@ def feature_maps(
         net.require_layers()
         listed = [step.name for step in net.graph.steps if _is_listed(step)]
         layers = listed or list(net.map_layers()) or [net.default_layer]
-    names = [layers] if isinstance(layers, str) else list(layers)
+    names = net.layer_names(layers)
     for name in names:
         if len(net.step(name).shape) != 4:
             raise InputError(

@@ -1,5 +1,8 @@
 """Kernels: the weights of a convolution."""
 
+from collections.abc import Sequence
+from typing import Any, overload
+
 import keras
 import numpy as np
 
@@ -11,9 +14,17 @@ from optogram.network.network import Network
 from optogram.result import Kernels
 
 
+@overload
+def kernels(net: Network, layer: str) -> Kernels | Any: ...  # type: ignore[overload-overlap]
+
+
+@overload
+def kernels(net: Network, layer: Sequence[str]) -> dict[str, Kernels]: ...
+
+
 @checked
-def kernels(net: Network, layer: str) -> Kernels:
-    """The kernels of a convolution layer.
+def kernels(net: Network, layer: str | Sequence[str]) -> Kernels | dict[str, Kernels] | Any:
+    """The kernels of a convolution layer, or of several.
 
     Gallery: ``docs/gallery/inside_vgg16.py``, ``docs/gallery/clothes.py``.
 
@@ -21,21 +32,31 @@ def kernels(net: Network, layer: str) -> Kernels:
     ----------
     net : Network
         The network.
-    layer : str
+    layer : str or sequence of str
         Name of a convolution: plain, transposed, depthwise, or separable (of the last, the
-        depthwise kernels are returned).
+        depthwise kernels are returned). Or several names, or patterns such as "block*_conv1",
+        which stand for the convolutions that match; see `Network.layer_names`.
 
     Returns
     -------
-    Kernels
+    Kernels, or dict of str to Kernels
         ``values`` (kh, kw, in, out), copies of the weights; for depthwise convolutions, out is
-        the number of kernels on each input channel.
+        the number of kernels on each input channel. For a sequence or a pattern, one result per
+        layer.
 
     Raises
     ------
     InputError
         If the layer does not exist or has no two-dimensional kernels.
     """
+    names = net.layer_names(layer, layer_types.CONVOLUTIONS_AND_TRANSPOSED)
+    if names == [layer]:
+        return _kernels(net, names[0])
+    return {name: _kernels(net, name) for name in names}
+
+
+def _kernels(net: Network, layer: str) -> Kernels:
+    """The kernels of one layer."""
     found = net[layer]
     if not isinstance(found.operation, layer_types.CONVOLUTIONS_AND_TRANSPOSED):
         convolutions = [

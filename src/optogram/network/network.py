@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from optogram.arguments import MOST, checked, whole
-from optogram.errors import InputError, ModelError, nearest
+from optogram.errors import InputError, ModelError
 from optogram.graph import layer_types
 from optogram.graph.channels_last import channels_last
 from optogram.graph.selection import select
@@ -18,6 +18,7 @@ from optogram.interpreters.ends.head import logits_warning
 from optogram.interpreters.engine import Computation
 from optogram.interpreters.geometry import sized
 from optogram.interpreters.own_preparation import own_preparation
+from optogram.network import layer_names
 from optogram.network.labels import numbered, read_labels
 from optogram.network.layer import Layer, describe, summary
 from optogram.pictures.preparation import preparation
@@ -178,9 +179,34 @@ class Network(Computation):
         """
         if name not in self._steps:
             self.require_layers()
-            hint = nearest(str(name), self._steps) or "`optogram inspect` lists them all"
-            raise InputError(f"{self.name!r} has no layer {name!r}: {hint}.")
+            raise layer_names.unknown(name, self._steps, self.name)
         return self._steps[name]
+
+    @checked
+    def layer_names(
+        self, layers: str | Sequence[str], kinds: tuple[type, ...] = (object,)
+    ) -> list[str]:
+        """The names of the layers that ``layers`` stands for, each once.
+
+        Parameters
+        ----------
+        layers : str or sequence of str
+            Names, or patterns such as "block*_conv3" (``*`` any text, ``?`` one character,
+            ``[abc]`` one of these). A pattern stands for all layers with feature maps that match
+            it, in the order of the network. A layer whose name looks like a pattern is found by
+            its name.
+        kinds : tuple of classes
+            Kinds of layers that patterns stand for. By default all.
+
+        Raises
+        ------
+        InputError
+            If a name is unknown, or a pattern matches nothing.
+        """
+        names = [layers] if isinstance(layers, str) else layers
+        if not self._steps.keys() >= set(names):
+            self.require_layers()
+        return layer_names.matching(names, self._steps, self.name, kinds)
 
     @checked
     def map_layers(self, size: tuple[int, int] | None = None) -> dict[str, tuple[int, int]]:

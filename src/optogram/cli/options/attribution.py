@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from optogram.cli.console import say
-from optogram.cli.options.network import matching_layers
 from optogram.cli.options.parsing import box, class_label, file_stem, is_given, number_or_word
 from optogram.methods import ATTRIBUTIONS
 from optogram.progress import Progress
@@ -99,7 +98,7 @@ class Asked:
 
     def runs(self, net: "Network") -> list[Run]:
         """Each method, once per layer where it takes one."""
-        layers = matching_layers(net, self.layers)
+        layers = net.layer_names(self.layers)
         several, taken, found = len(layers) > 1, set[str](), list[Run]()
         for method in self.methods:
             for layer in layers if layers and method in TAKEN_BY["layer"] else [None]:

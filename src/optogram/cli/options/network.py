@@ -5,7 +5,6 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -133,28 +132,6 @@ def open_network(
     for warning in net.warnings:
         say(f"Warning: {warning}", err=True)
     return net
-
-
-def matching_layers(net: "Network", layers: tuple[str, ...]) -> list[str]:
-    """The layers named; a pattern stands for the matching layers with feature maps.
-
-    A layer whose name looks like a pattern is found by its name.
-    """
-    found: dict[str, None] = {}
-    names = {step.name for step in net.graph.steps}
-    for name in layers:
-        if name in names or not set("*?[") & set(name):
-            found[name] = None
-            continue
-        matching = [
-            layer.name
-            for layer in net.layers
-            if fnmatchcase(layer.name, name) and len(layer.output_shape) == 4
-        ]
-        if not matching:
-            raise click.BadParameter(f"No layer with feature maps matches {name!r}.")
-        found.update(dict.fromkeys(matching))
-    return list(found)
 
 
 def made_folder(name: str) -> Path:
