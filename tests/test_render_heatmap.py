@@ -19,7 +19,7 @@ def corner(shape=(4, 6), cell=(0, 5), value=1.0):
     return values
 
 
-@pytest.mark.parametrize("interpolation", ["bilinear", "nearest"])
+@pytest.mark.parametrize("interpolation", ["bicubic", "bilinear", "nearest"])
 def test_the_hottest_cell_is_the_brightest_at_its_place(interpolation):
     image = pixels(heatmap(corner(), size=(40, 60), bar=False, interpolation=interpolation))
     row, column = np.unravel_index(image.sum(axis=-1).argmax(), image.shape[:2])

@@ -411,7 +411,8 @@ def test_occlusion_values_stand_at_the_centers_of_their_patches(net):
     grid = result.map_on_image()
     assert grid.shape == (6, 6)
     np.testing.assert_allclose(grid[np.ix_([1, 4], [1, 4])], result.values[0])
-    np.testing.assert_allclose(grid[1, 2], 1 + (3 - 1) / 3)  # a third of the way
+    t = 1 / 3  # of the way, on a Catmull-Rom spline through 1, 1, 3, 3
+    np.testing.assert_allclose(grid[1, 2], 1 + (3 - 1) * (t + 3 * t**2 - 2 * t**3) / 2, rtol=1e-6)
     np.testing.assert_array_equal(grid[0], grid[1])  # nothing is known beyond the centers
 
 

@@ -18,7 +18,7 @@ def heatmap(
     scale: Scale | None = None,
     cmap: ColorMap | None = None,
     bar: bool = True,
-    interpolation: Interpolation = "bilinear",
+    interpolation: Interpolation = "bicubic",
     title: str | None = None,
 ) -> Image.Image:
     """Draw a map in colors.
@@ -36,8 +36,9 @@ def heatmap(
         Colormap; see `colorize`.
     bar : bool, default True
         Whether to draw the scale bar at the right.
-    interpolation : "bilinear" or "nearest"
-        Smooth, or each cell as a block of one color.
+    interpolation : "bicubic", "bilinear" or "nearest"
+        Smooth, with each cell's own value at its center; straight lines between the centers; or each
+        cell as a block of one color.
     title : str, optional
         Title above the map.
 

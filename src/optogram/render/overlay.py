@@ -49,7 +49,7 @@ def overlay(
     opacity: float | None = None,
     size: tuple[int, int] | None = None,
     bar: bool = True,
-    interpolation: Interpolation = "bilinear",
+    interpolation: Interpolation = "bicubic",
     title: str | None = None,
     where: Rectangle | None = None,
 ) -> Image.Image:
@@ -81,8 +81,9 @@ def overlay(
         Height and width of the picture; the photo is resized to it.
     bar : bool, default True
         Whether to draw the scale bar at the right.
-    interpolation : "bilinear" or "nearest"
-        Smooth, or each cell as a block of one color.
+    interpolation : "bicubic", "bilinear" or "nearest"
+        Smooth, with each cell's own value at its center; straight lines between the centers; or each
+        cell as a block of one color.
     title : str, optional
         Title above the photo.
     where : (float, float, float, float), optional

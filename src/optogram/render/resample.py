@@ -1,14 +1,17 @@
 """Resizing of maps and photos."""
 
+import math
+from functools import reduce
 from typing import Literal, get_args
 
 import numpy as np
 from PIL import Image
+from scipy.ndimage import distance_transform_edt
 
 from optogram.errors import InputError
 from optogram.render.canvas import require_room
 
-Interpolation = Literal["bilinear", "nearest"]
+Interpolation = Literal["bicubic", "bilinear", "nearest"]
 Photo = Image.Image | np.ndarray
 """A PIL image, or a uint8 array (H, W, 3), (H, W, 1) or (H, W)."""
 
@@ -20,7 +23,11 @@ _WIDEST = 4096
 
 # Pillow's box filter repeats pixels when it enlarges and, unlike NEAREST, averages them when it
 # shrinks, so that no cell of a map is dropped.
-_FILTERS = {"bilinear": Image.Resampling.BILINEAR, "nearest": Image.Resampling.BOX}
+_FILTERS = {
+    "bicubic": Image.Resampling.BICUBIC,
+    "bilinear": Image.Resampling.BILINEAR,
+    "nearest": Image.Resampling.BOX,
+}
 
 
 def as_map(values: np.ndarray) -> np.ndarray:
@@ -86,28 +93,32 @@ def _placed_along(
 
 
 def resize_map(
-    unit: np.ndarray,
+    values: np.ndarray,
     size: tuple[int, int],
-    interpolation: Interpolation = "bilinear",
+    interpolation: Interpolation = "bicubic",
     box: Rectangle | None = None,
 ) -> np.ndarray:
     """Resize a map, keeping cell centers in place.
 
     Parameters
     ----------
-    unit : float32 array (h, w)
-        In [0, 1], or NaN where unknown.
+    values : array (h, w)
+        In any units; unknown where not finite.
     size : (int, int)
         New height and width in pixels.
-    interpolation : "bilinear" or "nearest"
-        Smooth, or each cell as a block of one color.
+    interpolation : "bicubic", "bilinear" or "nearest"
+        "bicubic": Catmull-Rom splines through the values at cell centers, each pixel limited to the
+        range of the four cells around it, so that no value or sign appears that the map does not
+        have. "bilinear": straight lines between cell centers. "nearest": each cell as a block.
+        A map that shrinks is averaged.
     box : (float, float, float, float), optional
-        Part of the map: top, left, bottom, right in cells. None: all.
+        Part of the map: top, left, bottom, right in cells. None: all. Beyond the map, the values at
+        its border continue.
 
     Returns
     -------
     float32 array (H, W)
-        Unknown cells stay unknown, and do not affect their neighbors.
+        NaN in unknown cells, which do not affect their neighbors.
 
     Raises
     ------
@@ -116,15 +127,43 @@ def resize_map(
     """
     require_room(size[1], size[0])
     if interpolation not in _FILTERS:
-        names = " or ".join(map(repr, get_args(Interpolation)))
-        raise InputError(f"The interpolation must be {names}, but got {interpolation!r}.")
-    known = np.isfinite(unit)
-    values = _resize(np.where(known, unit, 0), size, _FILTERS[interpolation], box)
+        *names, last = map(repr, get_args(Interpolation))
+        raise InputError(
+            f"The interpolation must be {', '.join(names)} or {last}, but got {interpolation!r}."
+        )
+    known = np.isfinite(values)
+    if not known.any():
+        return np.full(size, np.nan, np.float32)
+    values = np.asarray(values, np.float32)
+    if not known.all():
+        nearest = distance_transform_edt(~known, return_distances=False, return_indices=True)
+        values = values[tuple(nearest)]
+    top, left, bottom, right = box or (0, 0, *values.shape)
+    grows = size[0] >= bottom - top and size[1] >= right - left
+    # Pillow's cubic filter has negative weights, and interpolates only where it enlarges.
+    is_cubic = interpolation == "bicubic" and grows
+    filter_ = _FILTERS["bilinear" if interpolation == "bicubic" else interpolation]
+    beyond = max(-top, -left, bottom - values.shape[0], right - values.shape[1], 0)
+    border = math.ceil(beyond) + (2 if is_cubic else 0)
+    part = (top + border, left + border, bottom + border, right + border)
+    values, known = np.pad(values, border, "edge"), np.pad(known, border, "edge")
+    found = _cubic(values, size, part) if is_cubic else _resize(values, size, filter_, part)
     if known.all():
-        return values
-    weight = _resize(known, size, _FILTERS[interpolation], box)
-    inside = _resize(known, size, Image.Resampling.BOX, box) >= 0.5
-    return np.divide(values, weight, out=np.full(size, np.nan, np.float32), where=inside)
+        return found
+    inside = _resize(known, size, Image.Resampling.BOX, part) >= 0.5
+    return np.where(inside, found, np.float32(np.nan))
+
+
+def _cubic(values: np.ndarray, size: tuple[int, int], box: Rectangle) -> np.ndarray:
+    """Bicubic enlargement of the part ``box``, limited to the range of the four cells around."""
+    found = _resize(values, size, Image.Resampling.BICUBIC, box)
+    top, left, bottom, right = (edge - 0.5 for edge in box)
+    corners = values[:-1, :-1], values[1:, :-1], values[:-1, 1:], values[1:, 1:]
+    low, high = (
+        _resize(reduce(limit, corners), size, Image.Resampling.NEAREST, (top, left, bottom, right))
+        for limit in (np.minimum, np.maximum)
+    )
+    return np.clip(found, low, high)
 
 
 def resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
@@ -161,9 +200,9 @@ def _resize(
     values: np.ndarray,
     size: tuple[int, int],
     resampling: Image.Resampling,
-    box: Rectangle | None = None,
+    box: Rectangle,
 ) -> np.ndarray:
     height, width = size
-    top, left, bottom, right = box or (0, 0, *values.shape)
+    top, left, bottom, right = box
     image = Image.fromarray(values.astype(np.float32))
     return np.asarray(image.resize((width, height), resampling, (left, top, right, bottom)))

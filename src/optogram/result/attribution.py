@@ -348,12 +348,14 @@ class Occlusion(Attribution):
 
     def _on_image(self, cells: np.ndarray) -> np.ndarray:
         """(H, W): ``cells`` (rows, cols) with each value at the center of its patch."""
+        from optogram.render.resample import resize_map
+
         height, width = self.images.shape[1:3]
-        centers_y, centers_x = self._centers()
-        wide = np.stack([np.interp(np.arange(width), centers_x, row) for row in cells])
-        return np.stack(
-            [np.interp(np.arange(height), centers_y, column) for column in wide.T], axis=1
-        ).astype(np.float32)
+        # One cell a step: in cells, how far the image begins before the first of them.
+        steps, patch = self.parameters["stride"], self.parameters["patch"]
+        top, left = (0.5 - side / 2 / step for side, step in zip(patch, steps, strict=True))
+        box = (top, left, top + height / steps[0], left + width / steps[1])
+        return resize_map(cells, (height, width), box=box)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
