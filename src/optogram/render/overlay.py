@@ -82,7 +82,7 @@ def overlay(
     bar : bool, default True
         Whether to draw the scale bar at the right.
     interpolation : "bicubic", "bilinear" or "nearest"
-        Smooth, with each cell's own value at its center; straight lines between the centers; or each
+        Smooth, with each cell's own value at its center; straight lines between centers; or each
         cell as a block of one color.
     title : str, optional
         Title above the photo.
