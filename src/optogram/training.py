@@ -20,7 +20,7 @@ from optogram.files import (
     require_place,
     write_names,
 )
-from optogram.progress import Progress, silent
+from optogram.progress import ShownProgress, reporting
 
 _ENDINGS = (".keras", ".h5", ".hdf5")
 _RATE = 1e-3  # default of Adam
@@ -151,7 +151,7 @@ def train(
     epochs: int = 20,
     batch: int = 128,
     seed: int = 0,
-    progress: Progress = silent,
+    progress: ShownProgress = None,
 ) -> Trained:
     """Train and test the network of the Fashion-MNIST tutorial.
 
@@ -169,8 +169,9 @@ def train(
     seed : int
         Random seed of the initial weights, the order of images and dropout. On one backend, the
         same seed gives the same network up to rounding.
-    progress : callable, optional
-        Called as ``progress(done, total, what)``; ``what`` describes the work.
+    progress : bool or callable, optional
+        True shows a bar, in terminals and notebooks; a function is called as
+        ``progress(done, total, what)``; ``what`` describes the work.
 
     Returns
     -------
@@ -190,16 +191,17 @@ def train(
     losses, steps, done = np.zeros(epochs), epochs * len(starts), 0
     rate = keras.optimizers.schedules.CosineDecay(_RATE, steps)
     model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy")
-    for epoch in range(epochs):
-        order = generator.permutation(count)
-        for start in starts:
-            rows = order[start : start + batch]
-            model.reset_metrics()  # Keras 3.12 adds up the losses of all steps
-            loss = model.train_on_batch(_fed(data.train_images[rows]), data.train_labels[rows])
-            # A running mean: the last step of an epoch may have fewer images.
-            losses[epoch] += (float(loss) - losses[epoch]) * len(rows) / (start + len(rows))
-            done += 1
-            progress(done, steps, f"epoch {epoch + 1} of {epochs}, loss {losses[epoch]:.3f}")
+    with reporting(progress) as told:
+        for epoch in range(epochs):
+            order = generator.permutation(count)
+            for start in starts:
+                rows = order[start : start + batch]
+                model.reset_metrics()  # Keras 3.12 adds up the losses of all steps
+                loss = model.train_on_batch(_fed(data.train_images[rows]), data.train_labels[rows])
+                # A running mean: the last step of an epoch may have fewer images.
+                losses[epoch] += (float(loss) - losses[epoch]) * len(rows) / (start + len(rows))
+                done += 1
+                told(done, steps, f"epoch {epoch + 1} of {epochs}, loss {losses[epoch]:.3f}")
     return Trained(model, data.classes, _accuracy(model, data), losses)
 
 

@@ -18,7 +18,7 @@ from optogram.cli.options.network import (
     open_network,
 )
 from optogram.cli.photos import Photos
-from optogram.cli.progress import progress_bar
+from optogram.progress import progress_bar
 
 if TYPE_CHECKING:
     from optogram.result import Check

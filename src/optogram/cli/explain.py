@@ -20,7 +20,7 @@ from optogram.cli.options.network import (
     open_network,
 )
 from optogram.cli.photos import Photos, unique_stems
-from optogram.cli.progress import progress_bar
+from optogram.progress import progress_bar
 from optogram.words import brief
 
 if TYPE_CHECKING:

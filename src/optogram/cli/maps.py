@@ -21,7 +21,7 @@ from optogram.cli.options.network import (
 )
 from optogram.cli.options.parsing import file_stem, open_sides, sides
 from optogram.cli.photos import Photos, unique_stems
-from optogram.cli.progress import progress_bar
+from optogram.progress import progress_bar
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -24,8 +24,8 @@ from optogram.cli.options.parsing import (
     pair,
     sides,
 )
-from optogram.cli.progress import progress_bar
 from optogram.errors import NoGradientError
+from optogram.progress import progress_bar
 
 if TYPE_CHECKING:
     from optogram.network.network import Network

@@ -9,7 +9,7 @@ from optogram.cli.console import say
 from optogram.cli.options.attribution import memory_option
 from optogram.cli.options.network import fit_option, model_option, network_options, open_network
 from optogram.cli.photos import Photos
-from optogram.cli.progress import progress_bar
+from optogram.progress import progress_bar
 
 if TYPE_CHECKING:
     import numpy as np

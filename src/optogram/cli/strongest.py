@@ -15,7 +15,7 @@ from optogram.cli.options.network import (
 )
 from optogram.cli.options.parsing import file_stem, numbers
 from optogram.cli.photos import end_with_left_out
-from optogram.cli.progress import progress_bar
+from optogram.progress import progress_bar
 
 
 @click.command()

@@ -6,7 +6,7 @@ import click
 
 from optogram.cli.console import say
 from optogram.cli.options.network import start_backend
-from optogram.cli.progress import progress_bar
+from optogram.progress import progress_bar
 
 _SHOWN = 25
 

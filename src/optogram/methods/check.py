@@ -19,7 +19,7 @@ from optogram.methods.sanity.perturbation import (
 )
 from optogram.methods.sanity.scrambling import cascade, stage_labels
 from optogram.network.network import Network
-from optogram.progress import Progress, silent, while_going_on
+from optogram.progress import Progress, ShownProgress, reporting, while_going_on
 from optogram.result import Attribution, Check, Question
 from optogram.target import Class, Target
 
@@ -31,7 +31,7 @@ def check(
     steps: int = 24,
     seed: int = 0,
     memory: float | str | None = None,
-    progress: Progress = silent,
+    progress: ShownProgress = None,
 ) -> Check:
     """Run sanity checks on attribution maps.
 
@@ -58,8 +58,9 @@ def check(
     memory : float or str, optional
         Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free memory.
         One set of scrambled weights comes on top.
-    progress : callable, optional
-        Called as ``progress(done, total, what)`` for each result; ``what`` describes the work.
+    progress : bool or callable, optional
+        True shows a bar, in terminals and notebooks; a function is called as
+        ``progress(done, total, what)`` for each result; ``what`` describes the work.
 
     Returns
     -------
@@ -77,19 +78,20 @@ def check(
     steps, seed = whole("steps", steps, 2), whole("seed", seed, 0, MOST_SEED)
     results = result if isinstance(result, Iterable) else [result]
     parts: list[Check] = []
-    for one in results:
-        if not isinstance(one, Attribution) or one.question is None:
-            raise InputError(
-                "check needs a result of saliency, gradcam or another attribution method, made in "
-                "this process: one loaded from a file has no network to ask; explain again."
-            )
-        if parts and (one.method, one.layer) != (parts[0].checked, parts[0].layer):
-            raise InputError(
-                f"The results come from {parts[0].checked} and {one.method}, or from two layers: "
-                "check one method at a time."
-            )
-        part = _checked(one, one.question, steps, seed, memory, progress)
-        parts.append(part.with_pictures_of(parts[0]) if parts else part)
+    with reporting(progress) as told:
+        for one in results:
+            if not isinstance(one, Attribution) or one.question is None:
+                raise InputError(
+                    "check needs a result of saliency, gradcam or another attribution method, made "
+                    "in this process: one loaded from a file has no network to ask; explain again."
+                )
+            if parts and (one.method, one.layer) != (parts[0].checked, parts[0].layer):
+                raise InputError(
+                    f"The results come from {parts[0].checked} and {one.method}, or from two "
+                    "layers: check one method at a time."
+                )
+            part = _checked(one, one.question, steps, seed, memory, told)
+            parts.append(part.with_pictures_of(parts[0]) if parts else part)
     if not parts:
         raise InputError("Expected at least one result to check, got none.")
     return Check.joined(parts)

@@ -13,7 +13,7 @@ from optogram.methods.request.diagnosis import warnings_about_images, warnings_a
 from optogram.methods.request.request import photos_of, provenance_of
 from optogram.network.network import Network, made_bytes
 from optogram.pictures.prepared import PreparedPhotos
-from optogram.progress import Progress, silent
+from optogram.progress import ShownProgress, reporting
 from optogram.result import FeatureMaps
 
 _LISTED = (*layer_types.CONVOLUTIONS_AND_TRANSPOSED, *layer_types.LOCAL_POOLING)
@@ -28,7 +28,7 @@ def feature_maps(
     fit: str | None = None,
     size: tuple[int | None, int | None] | None = None,
     memory: float | str | None = None,
-    progress: Progress = silent,
+    progress: ShownProgress = None,
 ) -> dict[str, FeatureMaps]:
     """The feature maps of layers for images, from one forward pass.
 
@@ -53,8 +53,9 @@ def feature_maps(
     memory : float or str, optional
         Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free memory.
         The maps returned come on top. With ``size``, images are fed one at a time.
-    progress : callable, optional
-        Called as ``progress(done, total, what)``; ``what`` describes the work.
+    progress : bool or callable, optional
+        True shows a bar, in terminals and notebooks; a function is called as
+        ``progress(done, total, what)``; ``what`` describes the work.
 
     Returns
     -------
@@ -82,7 +83,8 @@ def feature_maps(
     photos = x.photos if isinstance(x, PreparedPhotos) else None
     x, known = np.asarray(x), photos_of(photos, range(len(x)))
     values = [Output(net.step(name).index) for name in names]
-    found = net.evaluate(x, values, memory, progress, made_bytes(x, image))
+    with reporting(progress) as told:
+        found = net.evaluate(x, values, memory, told, made_bytes(x, image))
     warnings = (*net.warnings, *warnings_about_images(net, x, photos))
     pictures, provenance = net.display(x), provenance_of(net, x.shape[1:])
     return {

@@ -8,7 +8,7 @@ from optogram.arguments import checked
 from optogram.methods.request.explained_layer import explained_layer
 from optogram.methods.request.request import ask
 from optogram.network.network import Network
-from optogram.progress import Progress, silent
+from optogram.progress import ShownProgress, reporting
 from optogram.result import GradCAM
 
 
@@ -23,7 +23,7 @@ def gradcam(
     score: str = "logit",
     fit: str | None = None,
     memory: float | str | None = None,
-    progress: Progress = silent,
+    progress: ShownProgress = None,
 ) -> GradCAM:
     """Grad-CAM: the feature maps of a layer, weighted by mean gradients: ReLU(Σₖ αₖ Aₖ).
 
@@ -49,8 +49,9 @@ def gradcam(
         How photos are brought to the input size; see `Network.prepare`.
     memory : float or str, optional
         Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free memory.
-    progress : callable, optional
-        Called as ``progress(done, total, what)``; ``what`` describes the work.
+    progress : bool or callable, optional
+        True shows a bar, in terminals and notebooks; a function is called as
+        ``progress(done, total, what)``; ``what`` describes the work.
 
     Returns
     -------
@@ -65,7 +66,8 @@ def gradcam(
     """
     request = ask(net, image, target, score, fit)
     layer, at, warnings = explained_layer(request, layer)
-    answer = request.gradients(at, memory=memory, progress=progress)
+    with reporting(progress) as told:
+        answer = request.gradients(at, memory=memory, progress=told)
     values = weighted_maps(answer.gradient, answer.maps)
     return answer.attribution(
         "gradcam",

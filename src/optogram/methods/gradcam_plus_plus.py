@@ -8,7 +8,7 @@ from optogram.arguments import checked
 from optogram.methods.request.explained_layer import explained_layer
 from optogram.methods.request.request import ask
 from optogram.network.network import Network
-from optogram.progress import Progress, silent
+from optogram.progress import ShownProgress, reporting
 from optogram.result import Attribution
 
 
@@ -22,7 +22,7 @@ def gradcam_plus_plus(
     score: str = "logit",
     fit: str | None = None,
     memory: float | str | None = None,
-    progress: Progress = silent,
+    progress: ShownProgress = None,
 ) -> Attribution:
     """Grad-CAM++: Grad-CAM with weights computed from each position's gradient.
 
@@ -48,8 +48,9 @@ def gradcam_plus_plus(
         How photos are brought to the input size; see `Network.prepare`.
     memory : float or str, optional
         Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free memory.
-    progress : callable, optional
-        Called as ``progress(done, total, what)``; ``what`` describes the work.
+    progress : bool or callable, optional
+        True shows a bar, in terminals and notebooks; a function is called as
+        ``progress(done, total, what)``; ``what`` describes the work.
 
     Returns
     -------
@@ -63,7 +64,8 @@ def gradcam_plus_plus(
     """
     request = ask(net, image, target, score, fit)
     layer, at, warnings = explained_layer(request, layer)
-    answer = request.gradients(at, memory=memory, progress=progress, then=_combined)
+    with reporting(progress) as told:
+        answer = request.gradients(at, memory=memory, progress=told, then=_combined)
     return answer.attribution(
         "gradcam_plus_plus", answer.gradient, {"score": score}, layer=layer, warnings=warnings
     )

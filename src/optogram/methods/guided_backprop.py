@@ -7,7 +7,7 @@ from optogram.arguments import checked
 from optogram.interpreters.rectifiers import Rectifiers, find_rectifiers
 from optogram.methods.request.request import GradientAnswer, Request, ask
 from optogram.network.network import Network
-from optogram.progress import Progress, silent
+from optogram.progress import Progress, ShownProgress, reporting
 from optogram.result import GuidedAttribution
 
 
@@ -20,7 +20,7 @@ def guided_backprop(
     score: str = "logit",
     fit: str | None = None,
     memory: float | str | None = None,
-    progress: Progress = silent,
+    progress: ShownProgress = None,
 ) -> GuidedAttribution:
     """Guided backpropagation: ∂S/∂x, with only positive gradients passing each rectifier.
 
@@ -48,8 +48,9 @@ def guided_backprop(
         How photos are brought to the input size; see `Network.prepare`.
     memory : float or str, optional
         Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free memory.
-    progress : callable, optional
-        Called as ``progress(done, total, what)``; ``what`` describes the work.
+    progress : bool or callable, optional
+        True shows a bar, in terminals and notebooks; a function is called as
+        ``progress(done, total, what)``; ``what`` describes the work.
 
     Returns
     -------
@@ -65,7 +66,8 @@ def guided_backprop(
     net.require_layers()
     request = ask(net, image, target, score, fit)
     rectifiers = find_rectifiers(net.graph, request.scored())
-    answer = guided_gradient(request, rectifiers, memory, progress)
+    with reporting(progress) as told:
+        answer = guided_gradient(request, rectifiers, memory, told)
     return answer.attribution(
         "guided_backprop",
         answer.gradient,

@@ -12,7 +12,7 @@ from optogram.methods.request.explained_layer import explained_layer
 from optogram.methods.request.request import ask
 from optogram.methods.request.upsampling import Upsampling
 from optogram.network.network import Network
-from optogram.progress import Progress, silent
+from optogram.progress import ShownProgress, reporting
 from optogram.result import GuidedAttribution
 
 
@@ -26,7 +26,7 @@ def guided_gradcam(
     score: str = "logit",
     fit: str | None = None,
     memory: float | str | None = None,
-    progress: Progress = silent,
+    progress: ShownProgress = None,
 ) -> GuidedAttribution:
     """Guided Grad-CAM: guided backpropagation times Grad-CAM, at the size of the image.
 
@@ -50,8 +50,9 @@ def guided_gradcam(
         How photos are brought to the input size; see `Network.prepare`.
     memory : float or str, optional
         Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free memory.
-    progress : callable, optional
-        Called as ``progress(done, total, what)``; ``what`` describes the work.
+    progress : bool or callable, optional
+        True shows a bar, in terminals and notebooks; a function is called as
+        ``progress(done, total, what)``; ``what`` describes the work.
 
     Returns
     -------
@@ -68,28 +69,29 @@ def guided_gradcam(
     layer, at, warnings = explained_layer(request, layer)
     rectifiers = find_rectifiers(net.graph, request.scored())
     count = 2 * len(request.which)
-    answer = request.gradients(
-        at,
-        memory=memory,
-        progress=lambda done, total, what: progress(done, count, what),
-        then=weighted_maps,
-    )
-    guided = guided_gradient(
-        answer.request,
-        rectifiers,
-        memory,
-        lambda done, total, what: progress(total + done, count, what),
-    )
+    with reporting(progress) as told:
+        answer = request.gradients(
+            at,
+            memory=memory,
+            progress=lambda done, total, what: told(done, count, what),
+            then=weighted_maps,
+        )
+        guided = guided_gradient(
+            answer.request,
+            rectifiers,
+            memory,
+            lambda done, total, what: told(total + done, count, what),
+        )
     cam = np.maximum(answer.gradient, 0)
     values, enlarge = guided.gradient, Upsampling(cam.shape[1:], request.size)
     for one, own in zip(values, cam, strict=True):
         one *= enlarge(own)[..., None]
-    told = treatment(rectifiers)
+    treated = treatment(rectifiers)
     return answer.attribution(
         "guided_gradcam",
         values,
         {"score": score},
         kind=GuidedAttribution,
         layer=layer,
-        **{**told, "warnings": (*warnings, *told["warnings"])},
+        **{**treated, "warnings": (*warnings, *treated["warnings"])},
     )

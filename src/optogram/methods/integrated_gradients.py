@@ -11,7 +11,7 @@ from optogram.interpreters.gradients import summed_gradient
 from optogram.methods.request.baseline import baseline_images, described
 from optogram.methods.request.request import Answer, ask
 from optogram.network.network import Network
-from optogram.progress import Progress, continued, silent
+from optogram.progress import Progress, ShownProgress, continued, reporting
 from optogram.result import IntegratedGradients
 
 _FIRST, _MOST, _TIMES = 32, 288, 3
@@ -41,7 +41,7 @@ def integrated_gradients(
     score: str = "logit",
     fit: str | None = None,
     memory: float | str | None = None,
-    progress: Progress = silent,
+    progress: ShownProgress = None,
 ) -> IntegratedGradients:
     """Integrated gradients: (x − x₀) · mean of ∂S/∂x on the line from a baseline x₀ to x.
 
@@ -75,8 +75,9 @@ def integrated_gradients(
         How photos are brought to the input size; see `Network.prepare`.
     memory : float or str, optional
         Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free memory.
-    progress : callable, optional
-        Called as ``progress(done, total, what)``; ``total`` grows if more points are taken.
+    progress : bool or callable, optional
+        True shows a bar, in terminals and notebooks; a function is called as
+        ``progress(done, total, what)``; ``total`` grows if more points are taken.
 
     Returns
     -------
@@ -98,15 +99,16 @@ def integrated_gradients(
         raise InputError(f"Got {len(given)} numbers of steps for {count} explanations.")
     first = np.resize(given or [_FIRST], count)
     total = 2 * images + int(first.sum())
-    answer = request.answer(memory, continued(progress, 0, total))
-    request = answer.request
-    start = baseline_images(request, baseline)
-    (baseline_scores,) = request.scores_of_variants(
-        lambda i, _: start[i], 1, memory, continued(progress, images, total)
-    ).T
-    spacing = spacing or ("even" if given else "cubic")
-    line = _Line(answer, start, baseline_scores, _POWERS[spacing], memory)
-    values, used = line.integrals(first, not given, 2 * images, progress)
+    with reporting(progress) as told:
+        answer = request.answer(memory, continued(told, 0, total))
+        request = answer.request
+        start = baseline_images(request, baseline)
+        (baseline_scores,) = request.scores_of_variants(
+            lambda i, _: start[i], 1, memory, continued(told, images, total)
+        ).T
+        spacing = spacing or ("even" if given else "cubic")
+        line = _Line(answer, start, baseline_scores, _POWERS[spacing], memory)
+        values, used = line.integrals(first, not given, 2 * images, told)
     gap = line.gaps(values, slice(None))
     is_one = len(set(used.tolist())) == 1
     shown = int(used[0]) if is_one else tuple(used.tolist())

@@ -8,7 +8,7 @@ from optogram.arguments import checked
 from optogram.methods.request.explained_layer import explained_layer
 from optogram.methods.request.request import ask
 from optogram.network.network import Network
-from optogram.progress import Progress, silent
+from optogram.progress import ShownProgress, reporting
 from optogram.result import Attribution
 
 
@@ -22,7 +22,7 @@ def layercam(
     score: str = "logit",
     fit: str | None = None,
     memory: float | str | None = None,
-    progress: Progress = silent,
+    progress: ShownProgress = None,
 ) -> Attribution:
     """LayerCAM: the feature maps of a layer, each element weighted by its positive gradient.
 
@@ -46,8 +46,9 @@ def layercam(
         How photos are brought to the input size; see `Network.prepare`.
     memory : float or str, optional
         Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free memory.
-    progress : callable, optional
-        Called as ``progress(done, total, what)``; ``what`` describes the work.
+    progress : bool or callable, optional
+        True shows a bar, in terminals and notebooks; a function is called as
+        ``progress(done, total, what)``; ``what`` describes the work.
 
     Returns
     -------
@@ -61,7 +62,8 @@ def layercam(
     """
     request = ask(net, image, target, score, fit)
     layer, at, warnings = explained_layer(request, layer)
-    answer = request.gradients(at, memory=memory, progress=progress, then=_combined)
+    with reporting(progress) as told:
+        answer = request.gradients(at, memory=memory, progress=told, then=_combined)
     return answer.attribution(
         "layercam", answer.gradient, {"score": score}, layer=layer, warnings=warnings
     )

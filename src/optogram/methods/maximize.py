@@ -17,7 +17,7 @@ from optogram.methods.ascent.task import Task, read
 from optogram.methods.request.checkpoint import Checkpoint, fingerprint
 from optogram.methods.request.request import provenance_of
 from optogram.network.network import Network
-from optogram.progress import Progress, silent
+from optogram.progress import Progress, ShownProgress, reporting
 from optogram.render import standardized
 from optogram.result import Maximization, is_result, load_result
 
@@ -36,7 +36,7 @@ def maximize(
     frames: int | None = None,
     checkpoint: str | os.PathLike | None = None,
     memory: float | str | None = None,
-    progress: Progress = silent,
+    progress: ShownProgress = None,
     **changes: Any,
 ) -> Maximization:
     """An image that maximizes a score, by gradient ascent from noise or a photo.
@@ -77,8 +77,9 @@ def maximize(
         that result.
     memory : float or str, optional
         Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free memory.
-    progress : callable, optional
-        Called as ``progress(done, total, what)``; ``what`` describes the work.
+    progress : bool or callable, optional
+        True shows a bar, in terminals and notebooks; a function is called as
+        ``progress(done, total, what)``; ``what`` describes the work.
     **changes
         Fields of the recipe to change: ``steps=300``, ``learning_rate=10.0``, ``l2=1e-6``.
 
@@ -106,7 +107,8 @@ def maximize(
         if finished is not None:
             return finished
     work = _Work.begin(task)
-    _climb_all(task, work, saved, memory, progress)
+    with reporting(progress) as told:
+        _climb_all(task, work, saved, memory, told)
     result = Maximization(
         values=work.values,
         method="maximize",

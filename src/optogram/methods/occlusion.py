@@ -7,7 +7,7 @@ import numpy as np
 from optogram.arguments import checked
 from optogram.methods.occluding.covering import Covering
 from optogram.network.network import Network
-from optogram.progress import Progress, continued, silent
+from optogram.progress import ShownProgress, continued, reporting
 from optogram.result import Occlusion
 
 
@@ -26,7 +26,7 @@ def occlusion(
     incremental: bool = True,
     fit: str | None = None,
     memory: float | str | None = None,
-    progress: Progress = silent,
+    progress: ShownProgress = None,
 ) -> Occlusion:
     """Occlusion sensitivity: S(x) − S(x with the patch), for each position of a sliding patch.
 
@@ -62,8 +62,9 @@ def occlusion(
         How photos are brought to the input size; see `Network.prepare`.
     memory : float or str, optional
         Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free memory.
-    progress : callable, optional
-        Called as ``progress(done, total, what)``; ``what`` describes the work.
+    progress : bool or callable, optional
+        True shows a bar, in terminals and notebooks; a function is called as
+        ``progress(done, total, what)``; ``what`` describes the work.
 
     Returns
     -------
@@ -76,26 +77,27 @@ def occlusion(
     InputError
         If image or target cannot be used, or the patch does not fit the image.
     """
-    covering = Covering(
-        net,
-        image,
-        target,
-        patch=patch,
-        stride=stride,
-        fill=fill,
-        fill_space=fill_space,
-        margin=margin,
-        score=score,
-        incremental=incremental,
-        fit=fit,
-        memory=memory,
-        progress=progress,
-    )
-    request, places = covering.answer.request, covering.patches.places
-    scores = np.empty((len(request.which), len(places)), np.float32)
-    for number in range(len(request.x)):
-        before = len(request.x) + number * len(places)
-        told = continued(progress, before, len(request.x) * (1 + len(places)))
-        scores[request.which == number] = covering.scores(number, places, told)
+    with reporting(progress) as told:
+        covering = Covering(
+            net,
+            image,
+            target,
+            patch=patch,
+            stride=stride,
+            fill=fill,
+            fill_space=fill_space,
+            margin=margin,
+            score=score,
+            incremental=incremental,
+            fit=fit,
+            memory=memory,
+            progress=told,
+        )
+        request, places = covering.answer.request, covering.patches.places
+        scores = np.empty((len(request.which), len(places)), np.float32)
+        for number in range(len(request.x)):
+            before = len(request.x) + number * len(places)
+            more = continued(told, before, len(request.x) * (1 + len(places)))
+            scores[request.which == number] = covering.scores(number, places, more)
     shape = covering.patches.shape
     return covering.result(scores.reshape(-1, *shape), np.ones(shape, bool))

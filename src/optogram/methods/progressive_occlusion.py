@@ -8,7 +8,7 @@ from optogram.errors import InputError
 from optogram.methods.occluding.covering import Covering
 from optogram.methods.occluding.refinement import Refinement
 from optogram.network.network import Network
-from optogram.progress import Progress, continued, silent
+from optogram.progress import ShownProgress, continued, reporting
 from optogram.result import Occlusion
 
 _TOGETHER = 64
@@ -29,7 +29,7 @@ def progressive_occlusion(
     incremental: bool = True,
     fit: str | None = None,
     memory: float | str | None = None,
-    progress: Progress = silent,
+    progress: ShownProgress = None,
 ) -> Iterator[Occlusion]:
     """`occlusion` from coarse to fine: yields maps that improve; the last one is exact.
 
@@ -49,8 +49,9 @@ def progressive_occlusion(
         See `occlusion`. Most useful with a small stride.
     memory : float or str, optional
         Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free memory.
-    progress : callable, optional
-        Called as ``progress(done, total, what)``; ``what`` describes the work.
+    progress : bool or callable, optional
+        True shows a bar, in terminals and notebooks; a function is called as
+        ``progress(done, total, what)``; ``what`` describes the work.
 
     Returns
     -------
@@ -83,19 +84,20 @@ def progressive_occlusion(
     return _refined(covering, progress)
 
 
-def _refined(covering: Covering, progress: Progress) -> Iterator[Occlusion]:
+def _refined(covering: Covering, progress: ShownProgress) -> Iterator[Occlusion]:
     """Yield the maps."""
     shape = covering.patches.shape
     refinement = Refinement(len(covering.answer.request.which), shape)
     total = refinement.known.size
     known = 0
-    while len(cells := refinement.next()):
-        told = continued(progress, known, total)
-        refinement.learn(cells, covering.scores(0, cells, told))
-        known += len(cells)
-        warnings = []
-        if known < total:
-            share = 100 * known // total
-            warnings.append(f"{share} % of the cells are exact, the others are interpolated.")
-        # A copy: the next round changes what is known.
-        yield covering.result(refinement.estimate(), refinement.known.copy(), warnings)
+    with reporting(progress) as told:
+        while len(cells := refinement.next()):
+            more = continued(told, known, total)
+            refinement.learn(cells, covering.scores(0, cells, more))
+            known += len(cells)
+            warnings = []
+            if known < total:
+                share = 100 * known // total
+                warnings.append(f"{share} % of the cells are exact, the others are interpolated.")
+            # A copy: the next round changes what is known.
+            yield covering.result(refinement.estimate(), refinement.known.copy(), warnings)

@@ -5,7 +5,7 @@ from typing import Any
 from optogram.arguments import checked
 from optogram.methods.request.request import ask
 from optogram.network.network import Network
-from optogram.progress import Progress, silent
+from optogram.progress import ShownProgress, reporting
 from optogram.result import Attribution
 
 
@@ -18,7 +18,7 @@ def saliency(
     score: str = "logit",
     fit: str | None = None,
     memory: float | str | None = None,
-    progress: Progress = silent,
+    progress: ShownProgress = None,
 ) -> Attribution:
     """Saliency: the gradient of the score with respect to the image, ∂S/∂x.
 
@@ -39,8 +39,9 @@ def saliency(
         How photos are brought to the input size; see `Network.prepare`.
     memory : float or str, optional
         Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free memory.
-    progress : callable, optional
-        Called as ``progress(done, total, what)``; ``what`` describes the work.
+    progress : bool or callable, optional
+        True shows a bar, in terminals and notebooks; a function is called as
+        ``progress(done, total, what)``; ``what`` describes the work.
 
     Returns
     -------
@@ -53,5 +54,6 @@ def saliency(
     InputError
         If image or target cannot be used.
     """
-    answer = ask(net, image, target, score, fit).gradients(memory=memory, progress=progress)
+    with reporting(progress) as told:
+        answer = ask(net, image, target, score, fit).gradients(memory=memory, progress=told)
     return answer.attribution("saliency", answer.gradient, {"score": score})

@@ -9,7 +9,7 @@ from optogram.methods.request.explained_layer import explained_layer
 from optogram.methods.request.request import Request, ask, black_image
 from optogram.methods.request.upsampling import Upsampling
 from optogram.network.network import Network
-from optogram.progress import Progress, continued, silent
+from optogram.progress import Progress, ShownProgress, continued, reporting
 from optogram.result import Attribution
 
 
@@ -23,7 +23,7 @@ def scorecam(
     score: str = "logit",
     fit: str | None = None,
     memory: float | str | None = None,
-    progress: Progress = silent,
+    progress: ShownProgress = None,
 ) -> Attribution:
     """Score-CAM: feature maps weighted by the score of the image masked by each; no gradients.
 
@@ -49,8 +49,9 @@ def scorecam(
         How photos are brought to the input size; see `Network.prepare`.
     memory : float or str, optional
         Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free memory.
-    progress : callable, optional
-        Called as ``progress(done, total, what)``; ``what`` describes the work.
+    progress : bool or callable, optional
+        True shows a bar, in terminals and notebooks; a function is called as
+        ``progress(done, total, what)``; ``what`` describes the work.
 
     Returns
     -------
@@ -66,10 +67,11 @@ def scorecam(
     layer, at, warnings = explained_layer(request, layer)
     images, channels = len(request.x), net.graph.steps[at.step].shape[-1] or 0
     total = images * (2 + channels)
-    answer = request.answer(memory, continued(progress, 0, total))
-    request = answer.request
-    (maps,) = net.evaluate(request.x, [at], memory, continued(progress, images, total))
-    gains = _gains(request, maps, memory, continued(progress, 2 * images, total))
+    with reporting(progress) as told:
+        answer = request.answer(memory, continued(told, 0, total))
+        request = answer.request
+        (maps,) = net.evaluate(request.x, [at], memory, continued(told, images, total))
+        gains = _gains(request, maps, memory, continued(told, 2 * images, total))
     shared = np.broadcast_to(maps, (len(gains), *maps.shape[1:]))
     values = np.einsum("nk,nhwk->nhw", _softmax(gains), shared)
     return answer.attribution(

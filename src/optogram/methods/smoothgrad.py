@@ -8,7 +8,7 @@ from optogram.arguments import MOST_SEED, checked, number, whole
 from optogram.methods.request.copies import mean_gradient
 from optogram.methods.request.request import ask
 from optogram.network.network import Network
-from optogram.progress import Progress, continued, silent
+from optogram.progress import ShownProgress, continued, reporting
 from optogram.result import Attribution
 
 
@@ -24,7 +24,7 @@ def smoothgrad(
     score: str = "logit",
     fit: str | None = None,
     memory: float | str | None = None,
-    progress: Progress = silent,
+    progress: ShownProgress = None,
 ) -> Attribution:
     """SmoothGrad: the mean of ∂S/∂x over noisy copies of the image.
 
@@ -53,8 +53,9 @@ def smoothgrad(
         How photos are brought to the input size; see `Network.prepare`.
     memory : float or str, optional
         Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free memory.
-    progress : callable, optional
-        Called as ``progress(done, total, what)``; ``what`` describes the work.
+    progress : bool or callable, optional
+        True shows a bar, in terminals and notebooks; a function is called as
+        ``progress(done, total, what)``; ``what`` describes the work.
 
     Returns
     -------
@@ -70,7 +71,6 @@ def smoothgrad(
     n, noise, seed = whole("n", n, 1), number("noise", noise, 0), whole("seed", seed, 0, MOST_SEED)
     request = ask(net, image, target, score, fit)
     images, total = len(request.x), len(request.x) + n * len(request.which)
-    answer = request.answer(memory, continued(progress, 0, total))
     generator = np.random.default_rng(seed)
 
     def offsets(x: np.ndarray, part: slice) -> np.ndarray:
@@ -81,7 +81,9 @@ def smoothgrad(
         return drawn * np.float32(noise * np.ptp(x))
 
     shares = np.full(n, 1 / n, np.float32)
-    told = continued(progress, images, total)
-    values = mean_gradient(answer.request, offsets, shares, memory, told)
+    with reporting(progress) as told:
+        answer = request.answer(memory, continued(told, 0, total))
+        more = continued(told, images, total)
+        values = mean_gradient(answer.request, offsets, shares, memory, more)
     parameters = {"n": n, "noise": noise, "seed": seed, "score": score}
     return answer.attribution("smoothgrad", values, parameters)

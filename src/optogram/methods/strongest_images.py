@@ -16,7 +16,7 @@ from optogram.methods.request.checkpoint import Checkpoint, fingerprint, photo_m
 from optogram.methods.request.request import provenance_of
 from optogram.network.network import Network
 from optogram.pictures.read import pictures_in
-from optogram.progress import Progress, silent
+from optogram.progress import ShownProgress, reporting, silent
 from optogram.result import StrongestImages
 
 
@@ -32,7 +32,7 @@ def strongest_images(
     size: tuple[int, int] | None = None,
     checkpoint: str | os.PathLike | None = None,
     memory: float | str | None = None,
-    progress: Progress = silent,
+    progress: ShownProgress = None,
 ) -> StrongestImages:
     """For each filter of a layer, the photos that activate it most, and where.
 
@@ -62,8 +62,9 @@ def strongest_images(
         that was replaced makes this another run.
     memory : float or str, optional
         Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free memory.
-    progress : callable, optional
-        Called as ``progress(done, total, what)``; ``what`` describes the work.
+    progress : bool or callable, optional
+        True shows a bar, in terminals and notebooks; a function is called as
+        ``progress(done, total, what)``; ``what`` describes the work.
 
     Returns
     -------
@@ -113,19 +114,20 @@ def strongest_images(
         return pictures
 
     try:
-        for part, (peaks,) in net.stream(
-            feed, len(left), fitted, [output], memory, silent, then=_peaks
-        ):
-            read = [row for row, i in enumerate(left[part]) if i not in unread]
-            batch = [left[part][row] for row in read]
-            strongest.add(peaks[read][:, chosen], [names[i] for i in batch])
-            strongest.done |= {
-                names[i]: photo_mark(sources[i]) if saved else "" for i in left[part]
-            }
-            strongest.unread.update({names[i]: unread[i] for i in left[part] if i in unread})
-            if saved and saved.is_due:
-                strongest.write(saved)
-            progress(len(names) - len(left) + part.stop, len(names), "photos")
+        with reporting(progress) as told:
+            for part, (peaks,) in net.stream(
+                feed, len(left), fitted, [output], memory, silent, then=_peaks
+            ):
+                read = [row for row, i in enumerate(left[part]) if i not in unread]
+                batch = [left[part][row] for row in read]
+                strongest.add(peaks[read][:, chosen], [names[i] for i in batch])
+                strongest.done |= {
+                    names[i]: photo_mark(sources[i]) if saved else "" for i in left[part]
+                }
+                strongest.unread.update({names[i]: unread[i] for i in left[part] if i in unread})
+                if saved and saved.is_due:
+                    strongest.write(saved)
+                told(len(names) - len(left) + part.stop, len(names), "photos")
     finally:
         if saved:
             strongest.write(saved)

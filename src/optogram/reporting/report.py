@@ -13,7 +13,7 @@ from optogram.arguments import checked, whole
 from optogram.errors import OutputError
 from optogram.files import MARK, one_run, replacing, require_place
 from optogram.network.network import Network
-from optogram.progress import Meter, Progress, silent
+from optogram.progress import Meter, ShownProgress, reporting
 from optogram.render import compact
 from optogram.reporting.content import Anatomy, Section, anatomy, section, units
 from optogram.reporting.photos import each, read_photo
@@ -36,7 +36,7 @@ def report(
     top: int = 3,
     fit: str | None = None,
     memory: float | str | None = None,
-    progress: Progress = silent,
+    progress: ShownProgress = None,
 ) -> Path:
     """Write an HTML page on what a network sees in photos, and why it predicts a class.
 
@@ -61,8 +61,9 @@ def report(
         How photos are brought to the input size; see `Network.prepare`.
     memory : float or str, optional
         Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free memory.
-    progress : callable, optional
-        Called as ``progress(done, total, what)``; ``what`` describes the work.
+    progress : bool or callable, optional
+        True shows a bar, in terminals and notebooks; a function is called as
+        ``progress(done, total, what)``; ``what`` describes the work.
 
     Returns
     -------
@@ -81,18 +82,19 @@ def report(
     page = Path(out) / "index.html"
     _check_writable(page)
     photos = [read_photo(net, source, number, fit) for number, source in enumerate(each(images), 1)]
-    meter = Meter(progress, len(photos) * units(net) + _NETWORK_UNITS)
-    sections = [
-        section(net, photo, f"photo-{number}", top, memory, meter)
-        for number, photo in enumerate(photos, 1)
-    ]
-    with meter.part(_NETWORK_UNITS, "the network itself"):
-        fits = list(dict.fromkeys(photo.fit for photo in photos))
-        html = _html(net, sections, anatomy(net), fits)
-        with replacing(page) as part:
-            # File names need not be valid text: invalid bytes are escaped as \udcff.
-            part.write_text(html, encoding="utf-8", errors="backslashreplace")
-    meter.finish()
+    with reporting(progress) as told:
+        meter = Meter(told, len(photos) * units(net) + _NETWORK_UNITS)
+        sections = [
+            section(net, photo, f"photo-{number}", top, memory, meter)
+            for number, photo in enumerate(photos, 1)
+        ]
+        with meter.part(_NETWORK_UNITS, "the network itself"):
+            fits = list(dict.fromkeys(photo.fit for photo in photos))
+            html = _html(net, sections, anatomy(net), fits)
+            with replacing(page) as part:
+                # File names need not be valid text: invalid bytes are escaped as \udcff.
+                part.write_text(html, encoding="utf-8", errors="backslashreplace")
+        meter.finish()
     return page
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from optogram.arguments import checked
 from optogram.errors import InputError
 from optogram.files import require_place
-from optogram.progress import Progress, silent
+from optogram.progress import ShownProgress, reporting
 from optogram.result.base import Result
 from optogram.result.photo import OfPhotos
 from optogram.result.plotting import placed
@@ -117,7 +117,7 @@ class FeatureMaps(OfPhotos, Result):
         channels: Sequence[int] | None = None,
         *,
         cell: int | None = None,
-        progress: Progress = silent,
+        progress: ShownProgress = None,
         **style: Any,
     ) -> list[Path]:
         """Write each map of image ``index`` to its own file, all on one scale.
@@ -132,8 +132,9 @@ class FeatureMaps(OfPhotos, Result):
             Channels. None: all.
         cell : int, optional
             Longer side of a map in its picture, in pixels. None: a legible size.
-        progress : callable, optional
-            Called as ``progress(done, total, what)``; ``what`` describes the work.
+        progress : bool or callable, optional
+            True shows a bar, in terminals and notebooks; a function is called as
+            ``progress(done, total, what)``; ``what`` describes the work.
         **style
             See `optogram.render.heatmap`. Default: the `scale` of the layer, and nearest-neighbor
             interpolation.
@@ -163,10 +164,11 @@ class FeatureMaps(OfPhotos, Result):
         files = [Path(folder) / f"{channel:0{digits}}.png" for channel in chosen]
         for file in files:
             require_place(file)
-        for done, (channel, file) in enumerate(zip(chosen, files, strict=True)):
-            progress(done, len(chosen), f"maps of {self.layer}")
-            write(heatmap(self.values[index, ..., channel], **style), file)
-        progress(len(chosen), len(chosen), f"maps of {self.layer}")
+        with reporting(progress) as told:
+            for done, (channel, file) in enumerate(zip(chosen, files, strict=True)):
+                told(done, len(chosen), f"maps of {self.layer}")
+                write(heatmap(self.values[index, ..., channel], **style), file)
+            told(len(chosen), len(chosen), f"maps of {self.layer}")
         return files
 
     @overload
