@@ -718,3 +718,26 @@ def test_results_are_pickled_copied_and_taken_for_arrays(kind, results):
     assert array is result.values
     assert np.array(result).flags.writeable and np.asarray(result, np.float64).dtype == np.float64
     assert np.mean(result) == result.values.mean()
+
+
+# -- titles and units ------------------------------------------------------------------------------
+
+
+def test_results_know_their_title_and_the_unit_of_their_values(net):
+    image, layer = np.zeros((1, *net.size, 3), np.float32), net.default_layer
+    assert og.saliency(net, image, 1).unit == "logit per unit of input"
+    assert og.saliency(net, image, 1, score="probability").unit == "probability per unit of input"
+    assert og.gradcam(net, image, og.Filter(layer, 1), layer).unit == "activation"
+    assert og.gradcam(net, image, og.Class(1) + og.Filter(layer, 1), layer).unit == "score"
+    found = og.gradcam_plus_plus(net, image)
+    assert (found.title, found.unit) == ("Grad-CAM++", "logit")
+    assert og.scorecam(net, image).unit == "activation"
+
+
+def test_every_method_has_a_title_of_its_own():
+    from optogram.methods import ATTRIBUTIONS
+    from optogram.result.titles import method_title
+
+    titles = [method_title(method) for method in ATTRIBUTIONS]
+    assert len(set(titles)) == len(titles)
+    assert not set(titles) & set(ATTRIBUTIONS)

@@ -12,6 +12,7 @@ from optogram.errors import InputError
 from optogram.result.base import Result
 from optogram.result.photo import OfPhotos
 from optogram.result.plotting import placed
+from optogram.result.titles import method_title, value_unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -65,6 +66,9 @@ class Attribution(OfPhotos, Result):
         The explained layer, for methods that explain one.
     question : Question or None
         For `optogram.check`; not saved, so None in a result loaded from a file.
+    score_unit : str
+        Unit of the score: "logit" or "probability" of a class; "activation" of filters and neurons;
+        "output" of a single linear output; "score" for sums of these, or if unknown.
     fit : {"stretch", "crop", "pad"}
         How the photos were brought to the input size.
     seen : ndarray of shape (N, 4)
@@ -91,6 +95,17 @@ class Attribution(OfPhotos, Result):
     score: np.ndarray
     layer: str | None = None
     question: Question | None = field(default=None, repr=False, metadata={"is_saved": False})
+    score_unit: str = "score"
+
+    @property
+    def title(self) -> str:
+        """The method's name as its paper writes it, such as "Grad-CAM++"."""
+        return method_title(self.method)
+
+    @property
+    def unit(self) -> str:
+        """The unit of ``values``, such as "logit" or "logit per unit of input"."""
+        return value_unit(self.method, self.score_unit)
 
     @property
     def heatmap(self) -> np.ndarray:
@@ -220,7 +235,7 @@ class Attribution(OfPhotos, Result):
             ]
             for i in range(len(self.images))
         ]
-        titles = ["what the network saw", self.method, "both"]
+        titles = ["what the network saw", self.title, "both"]
         return placed(sheet(rows, titles=titles, captions=self.targets), ax)
 
 

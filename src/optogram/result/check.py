@@ -10,6 +10,7 @@ from optogram.arguments import shown
 from optogram.errors import InputError
 from optogram.result.base import Result
 from optogram.result.plotting import placed, placed_chart
+from optogram.result.titles import method_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -167,7 +168,12 @@ class Check(Result):
             return heatmap(values, size=size, bar=False, scale=scale_of(values, high=high))
 
         pictures = [visible(self.image), *map(drawn, self.scrambled), drawn(self.edges)]
-        titles = ["the photo", self.checked, *(f"{s} scrambled" for s in self.stages), "edges"]
+        titles = [
+            "the photo",
+            method_title(self.checked),
+            *(f"{s} scrambled" for s in self.stages),
+            "edges",
+        ]
         maps = sheet([pictures], titles=titles)
         charts = [self.curves(of) for of in ("weights", "deletion", "insertion")]
         verdict = f"{self._on_weights()}\n{self._on_pixels()}"

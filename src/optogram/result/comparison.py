@@ -43,9 +43,11 @@ def side_by_side(results: Sequence[Attribution], columns: int = 4) -> "Image":
                 f"{result.method} explains {result.targets}, {first.method} explains "
                 f"{first.targets}: give results for the same images and targets."
             )
-    methods = [result.method for result in results]
+    methods = [result.title for result in results]
     names = [
-        f"{result.method}, {result.layer}" if methods.count(result.method) > 1 else result.method
+        f"{result.title}, {result.layer}"
+        if methods.count(result.title) > 1 and result.layer
+        else result.title
         for result in results
     ]
     labels = ["the photo", *names]

@@ -194,6 +194,21 @@ class Answer:
         """Warnings about gradients; none here."""
         return ()
 
+    @property
+    def score_unit(self) -> str:
+        """The unit of the scores, for captions; see `Attribution`."""
+        request, net = self.request, self.request.net
+        classes = net.score_output(request.score)
+        outputs = {
+            output
+            for target in request.targets or ()
+            for output in target.outputs(net, request.score)
+        }
+        if outputs - {classes}:
+            return "score" if classes in outputs else "activation"
+        is_plain = net.head.kind == "linear" and net.head.outputs == 1
+        return "output" if is_plain else request.score
+
     def attribution(
         self,
         method: str,
@@ -235,6 +250,7 @@ class Answer:
             **photos_of(request.photos, request.which),
             targets=self.names,
             score=self.scores,
+            score_unit=self.score_unit,
             layer=layer,
             question=Question(
                 net, request.x, request.which, request.targets or (), method, arguments

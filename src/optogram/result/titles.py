@@ -1,0 +1,42 @@
+"""What pictures, pages and tables call a method, and the units of its values."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class _Naming:
+    title: str
+    unit: str = "{score}"
+
+
+_PER_INPUT = "{score} per unit of input"
+_METHODS = {
+    "saliency": _Naming("Saliency", _PER_INPUT),
+    "guided_backprop": _Naming("Guided Backpropagation", _PER_INPUT),
+    "smoothgrad": _Naming("SmoothGrad", _PER_INPUT),
+    "integrated_gradients": _Naming("Integrated Gradients"),
+    "gradcam": _Naming("Grad-CAM"),
+    "gradcam_plus_plus": _Naming("Grad-CAM++"),
+    "layercam": _Naming("LayerCAM"),
+    "scorecam": _Naming("Score-CAM", "activation"),
+    "guided_gradcam": _Naming("Guided Grad-CAM", "{score}² per unit of input"),
+    "occlusion": _Naming("Occlusion sensitivity", "drop of the {score}"),
+}
+
+
+def method_title(method: str) -> str:
+    """The name of a method as its paper writes it: "Grad-CAM++" for "gradcam_plus_plus".
+
+    Names that are not in the table are returned as they are.
+    """
+    return _METHODS[method].title if method in _METHODS else method
+
+
+def value_unit(method: str, score: str) -> str:
+    """The unit of a method's values for a score in the unit ``score``, such as "logit".
+
+    Gradients by the image are in units of the score per unit of the network's input. Maps of
+    Grad-CAM and its relatives are gradients times feature maps, in units of the score; Score-CAM's
+    are weighted means of feature maps.
+    """
+    return _METHODS[method].unit.format(score=score) if method in _METHODS else score
