@@ -482,9 +482,9 @@ METHODS: dict[str, Callable[[og.Network, np.ndarray, Kind], Any]] = {
     "kernels": lambda net, image, kind: og.kernels(net, kind.at),
     "saliency": lambda net, image, kind: og.saliency(net, image, kind.target),
     "guided_backprop": lambda net, image, kind: og.guided_backprop(net, image, kind.target),
-    "smoothgrad": lambda net, image, kind: og.smoothgrad(net, image, kind.target, n=2),
+    "smoothgrad": lambda net, image, kind: og.smoothgrad(net, image, kind.target, samples=2),
     "integrated_gradients": lambda net, image, kind: og.integrated_gradients(
-        net, image, kind.target, steps=4
+        net, image, kind.target, points=4
     ),
     "gradcam": lambda net, image, kind: og.gradcam(net, image, kind.target),
     "gradcam_plus_plus": lambda net, image, kind: og.gradcam_plus_plus(net, image, kind.target),

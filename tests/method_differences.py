@@ -238,7 +238,7 @@ def guided_backprop_targets(subject):
 
 def smoothgrad(subject):
     # Seed 5: with the first ones a rectifier of EfficientNet-Lite0 is within rounding of its kink.
-    found = og.smoothgrad(subject.net, subject.x, n=2, seed=5)
+    found = og.smoothgrad(subject.net, subject.x, samples=2, seed=5)
     for image, values, answer in zip(subject.x, found.values, subject.answers, strict=True):
         gradient_at = literal.gradients(subject.model, one(answer))
         yield values, literal.smoothgrad(gradient_at, image, 2, 0.15, 5)
@@ -248,7 +248,7 @@ def smoothgrad_targets(subject):
     """A sum and a filter in one call, other noise."""
     channel = subject.neuron[1]
     targets = [0.5 * og.Class(2) + og.Class(1), og.Filter(subject.inner_layer, channel)]
-    found = og.smoothgrad(subject.net, subject.x[:1], targets, n=3, noise=0.05, seed=7)
+    found = og.smoothgrad(subject.net, subject.x[:1], targets, samples=3, noise=0.05, seed=7)
     inner = keras.Model(subject.model.input, subject.model.get_layer(subject.inner_layer).output)
     mean = lambda maps: keras.ops.mean(maps[:, :, channel])  # noqa: E731
     for values, gradient_at in zip(
@@ -264,7 +264,7 @@ def smoothgrad_targets(subject):
 
 def integrated_gradients(subject):
     images = subject.x if subject.on_the_way is None else subject.on_the_way
-    found = og.integrated_gradients(subject.net, images, steps=4)
+    found = og.integrated_gradients(subject.net, images, points=4)
     for i, image in enumerate(images):
         answer = int(literal.logits(subject.model, image).argmax())
         gradient_at = literal.gradients(subject.model, one(answer))
@@ -279,7 +279,7 @@ def integrated_gradients_targets(subject):
     """A difference and a neuron in one call."""
     position, channel = subject.neuron
     targets = [og.Class(3) - og.Class(1), og.Neuron(subject.inner_layer, position, channel)]
-    found = og.integrated_gradients(subject.net, subject.x[:1], targets, steps=3)
+    found = og.integrated_gradients(subject.net, subject.x[:1], targets, points=3)
     inner = keras.Model(subject.model.input, subject.model.get_layer(subject.inner_layer).output)
     one_element = lambda maps: maps[(*position, channel)]  # noqa: E731
     for values, gradient_at in zip(
@@ -295,7 +295,7 @@ def integrated_gradients_targets(subject):
 
 def integrated_gradients_of_a_probability(subject):
     answer = subject.answers[0]
-    found = og.integrated_gradients(subject.net, subject.x[:1], steps=3, score="probability")
+    found = og.integrated_gradients(subject.net, subject.x[:1], points=3, score="probability")
     gradient_at = literal.gradients(subject.model, probability(answer))
     expected = literal.integrated_gradients(gradient_at, subject.x[0], subject.black, 3)
     yield found.values[0], expected

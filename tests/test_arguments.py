@@ -92,7 +92,7 @@ CALLS = [
     (render.sheet, {"rows": [[PHOTO]]}),
     (render.write, {"picture": PHOTO, "path": "picture.png"}),
 ]
-QUICK = {"patch": 8, "stride": 8, "n": 2, "steps": 2, "recipe": "tutorial"}
+QUICK = {"patch": 8, "stride": 8, "samples": 2, "points": 2, "steps": 2, "recipe": "tutorial"}
 
 
 @st.composite
@@ -136,7 +136,7 @@ def test_whole_numbers_of_any_kind_will_do(kind):
         np.testing.assert_array_equal(found.values, plain.values)
         assert found.parameters == plain.parameters
     assert len(NET.predict(PHOTO, top=kind(2))[0]) == 2
-    assert og.smoothgrad(NET, PHOTO, n=kind(2), seed=kind(3)).parameters["seed"] == 3
+    assert og.smoothgrad(NET, PHOTO, samples=kind(2), seed=kind(3)).parameters["seed"] == 3
     assert og.strongest_images(NET, "conv1", [PHOTO], kind(1)).values.shape == (4, 1)
     assert MAPS.mosaic(columns=kind(2), cell=kind(8), margin=kind(1)).size
     assert og.Filter("conv1", kind(1)) == og.Filter("conv1", 1)

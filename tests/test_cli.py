@@ -20,7 +20,7 @@ from PIL import Image
 import optogram as og
 from optogram import render, result
 from optogram.cli import main
-from optogram.cli.options.attribution import ARGUMENTS, TAKEN_BY
+from optogram.cli.options.attribution import TAKEN_BY
 from optogram.methods import ATTRIBUTIONS
 from optogram.network.opening import efficientnet_lite0
 from optogram.pictures import prepared, read
@@ -353,9 +353,9 @@ def work(monkeypatch):
 @pytest.mark.parametrize(
     "command",
     [
-        ("explain", "--method", "saliency", "--method", "gradcam", "--overlay", "even", "--steps"),
+        ("explain", "--method", "saliency", "--method", "gradcam", "--overlay", "even", "--stages"),
         pytest.param(
-            ("explain", "--method", "all", "--overlay", "even", "--mask", 0.5, "--steps"),
+            ("explain", "--method", "all", "--overlay", "even", "--mask", 0.5, "--stages"),
             marks=pytest.mark.full,
             id="explain all",
         ),
@@ -493,15 +493,15 @@ def test_against_needs_a_target(run):
 def test_explain_also_draws_overlays_masks_and_steps_where_asked(run, model_file):
     asked = ["explain", CAT, "--model", model_file, "--preprocess", "unit", "--out", "out"]
     asked += ["--target", 0, "--target", 1]
-    assert run(*asked, "--overlay", "added", "--mask", 0.5, "--steps")[0] == 0
+    assert run(*asked, "--overlay", "added", "--mask", 0.5, "--stages")[0] == 0
     made = {path.name for path in Path("out").iterdir()}
-    extra = {f"chelsea-gradcam-{w}-{n}.png" for w in ("overlay", "mask", "steps") for n in (0, 1)}
+    extra = {f"chelsea-gradcam-{w}-{n}.png" for w in ("overlay", "mask", "stages") for n in (0, 1)}
     assert made == extra | {f"chelsea-{w}" for w in ("explained.png", "gradcam.png", "gradcam.npz")}
     with Image.open("out/chelsea-gradcam-mask-0.png") as mask:
         assert mask.size == (451, 300), "as large as the photo"
     steps = og.gradcam(og.load(model_file, preprocess="unit"), CAT, [0, 1]).steps
-    np.testing.assert_array_equal(Image.open("out/chelsea-gradcam-steps-1.png"), steps.plot(1))
-    status, _, err = run(*asked, "--method", "saliency", "--steps")
+    np.testing.assert_array_equal(Image.open("out/chelsea-gradcam-stages-1.png"), steps.plot(1))
+    status, _, err = run(*asked, "--method", "saliency", "--stages")
     assert status == 2 and "--method gradcam" in err
 
 
@@ -879,14 +879,13 @@ TAKES_NO_OPTION = {"net", "image", "target", "fit", "size", "incremental", "memo
 
 def test_options_are_taken_by_the_methods_that_have_such_an_argument():
     """The table says what the signatures say, and every argument of a method has its option."""
-    options = {ARGUMENTS.get(name, name): methods for name, methods in TAKEN_BY.items()}
     found = {}
     for method in ATTRIBUTIONS:
         arguments = inspect.signature(getattr(og, method)).parameters
         for name in arguments.keys() - TAKES_NO_OPTION - {"score"}:
             found.setdefault(name, set()).add(method)
         assert "score" in arguments
-    assert {name: set(methods) for name, methods in options.items()} == found
+    assert {name: set(methods) for name, methods in TAKEN_BY.items()} == found
 
 
 def test_options_have_the_defaults_of_the_arguments():
@@ -895,7 +894,7 @@ def test_options_have_the_defaults_of_the_arguments():
     for name, methods in TAKEN_BY.items():
         if name == "layer":
             continue
-        argument = inspect.signature(getattr(og, methods[0])).parameters[ARGUMENTS.get(name, name)]
+        argument = inspect.signature(getattr(og, methods[0])).parameters[name]
         assert str(defaults[name]) == str(argument.default) or (
             # click marks options without a default in its own way
             argument.default is None and not isinstance(defaults[name], int | float | str)
@@ -947,8 +946,7 @@ def test_an_option_is_given_to_each_method_that_takes_it(run, model_file, photos
     )  # fmt: skip
     assert status == 0
     net = og.load(model_file, preprocess="unit")
-    arguments = {ARGUMENTS.get(name, name): value for name, value in GIVEN.items()}
-    arguments |= {"rectify": False, "fill": 0.5}
+    arguments = GIVEN | {"rectify": False, "fill": 0.5}
     for method in ATTRIBUTIONS:
         function = getattr(og, method)
         taken = inspect.signature(function).parameters

@@ -60,14 +60,14 @@ def test_guided_backpropagation_of_a_linear_model_is_its_weights(linear):
 
 def test_noise_does_not_change_the_gradient_of_a_linear_model(linear):
     net, x, _ = linear
-    assert_close(og.smoothgrad(net, x[:1], 2, n=7, noise=0.5).values[0], WEIGHTS[..., 2])
+    assert_close(og.smoothgrad(net, x[:1], 2, samples=7, noise=0.5).values[0], WEIGHTS[..., 2])
 
 
-@pytest.mark.parametrize("steps", [1, 2, 32])
-def test_integrated_gradients_of_a_linear_model_are_its_terms(steps, linear):
+@pytest.mark.parametrize("points", [1, 2, 32])
+def test_integrated_gradients_of_a_linear_model_are_its_terms(points, linear):
     net, x, black = linear
     difference = og.Class(3) - 2 * og.Class(0)
-    found = og.integrated_gradients(net, x[:1], [1, difference], steps=steps)
+    found = og.integrated_gradients(net, x[:1], [1, difference], points=points)
     weights = [WEIGHTS[..., 1], WEIGHTS[..., 3] - 2 * WEIGHTS[..., 0]]
     for values, weight in zip(found.values, weights, strict=True):
         assert_close(values, (x[0] - black) * weight)
@@ -81,7 +81,7 @@ def test_integrated_gradients_of_a_linear_model_are_its_terms(steps, linear):
 
 def test_integrated_gradients_of_a_black_image_are_zero(linear):
     net, _, black = linear
-    found = og.integrated_gradients(net, black[None], 1, steps=2)
+    found = og.integrated_gradients(net, black[None], 1, points=2)
     assert not found.values.any()
     assert found.score == pytest.approx(found.baseline_score)
 
@@ -138,7 +138,7 @@ def test_integrated_gradients_of_a_sum_add_up_patch_by_patch():
     """Without a bias, ReLU(t · answer) = t · ReLU(answer): the line from 0 is straight."""
     net, terms = additive(bias=0)
     x = seeded(1, 12, 12, 3, seed=3)
-    found = og.integrated_gradients(net, x, 1, steps=1)
+    found = og.integrated_gradients(net, x, 1, points=1)
     patches = found.values[0].reshape(3, 4, 3, 4, 3).sum(axis=(1, 3, 4))
     assert_close(patches, terms(x[0])[..., 1])
 
@@ -249,7 +249,7 @@ def test_integrated_gradients_are_complete(name):
     scores, black = net.scores(x), net.scores(np.zeros_like(x[:1]))
     # The class whose score changes most: a share of no change means nothing.
     targets = [int(i) for i in np.abs(scores - black).argmax(axis=1)]
-    found = og.integrated_gradients(net, x, None if name == "binary" else targets, steps=STEPS)
+    found = og.integrated_gradients(net, x, None if name == "binary" else targets, points=STEPS)
     sums = found.values.sum(axis=(1, 2, 3), dtype=np.float64)
     change = found.score.astype(np.float64) - found.baseline_score
     told = found.completeness_gap
@@ -259,5 +259,5 @@ def test_integrated_gradients_are_complete(name):
     whole = np.abs(found.values).sum(axis=(1, 2, 3)) if is_pooled else np.abs(change)
     print(f"{keras.config.backend():12}{name:12}{(np.abs(told) / whole).max():.1e}")
     assert (np.abs(told) <= 1e-3 * whole).all()
-    coarse = og.integrated_gradients(net, x, None if name == "binary" else targets, steps=2)
+    coarse = og.integrated_gradients(net, x, None if name == "binary" else targets, points=2)
     assert np.abs(coarse.completeness_gap).max() > np.abs(told).max()

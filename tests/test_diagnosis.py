@@ -89,7 +89,7 @@ def test_feature_maps_are_diagnosed_too():
 @pytest.mark.parametrize("method", EVERY)
 def test_nothing_is_said_of_a_map_that_is_in_order(method):
     net = with_maps([1, -2], [[1, -1], [2, 1]], bias=0.2)
-    more = {og.occlusion: {"patch": 3}, og.integrated_gradients: {"steps": 64}}.get(method, {})
+    more = {og.occlusion: {"patch": 3}, og.integrated_gradients: {"points": 64}}.get(method, {})
     layer = {"layer": "maps"} if method in CAMS else {}
     x = X - 0.5
     assert method(net, x, 0, **layer, **more).warnings == ()
@@ -263,15 +263,15 @@ def test_smooth_activations_are_named_by_both_guided_methods(method):
     assert "'separable'" in warning and "'transposed'" in warning
 
 
-def test_too_few_steps_of_integrated_gradients_are_warned_of():
+def test_too_few_points_of_integrated_gradients_are_warned_of():
     """S = Σ w ReLU(x − 0.9): half-way, where one step looks, everything is off."""
     net = with_maps([1.0], [[1.0]], bias=-0.9)
     x = np.linspace(0.95, 1.0, 64, dtype="float32").reshape(1, 8, 8, 1)
-    found = og.integrated_gradients(net, x, steps=1)
+    found = og.integrated_gradients(net, x, points=1)
     (warning,) = texts(found, "too few")
-    assert "1 steps" in warning and "raise steps" in warning
+    assert "too few points (1)" in warning and "points=10" in warning
     assert found.completeness_gap[0] == pytest.approx(-found.score[0], rel=1e-4)
-    assert not texts(og.integrated_gradients(net, x, steps=256), "too few")
+    assert not texts(og.integrated_gradients(net, x, points=256), "too few")
 
 
 def test_each_warning_is_said_once():
@@ -290,7 +290,7 @@ def test_rounding_is_no_gap_of_integrated_gradients():
     model = networks.build("skips")
     net = og.Network(model, "unit")
     black = np.zeros_like(networks.images_for(model, count=3))
-    found = [og.integrated_gradients(net, black + tiny, 1, steps=2) for tiny in (0, 1e-9, 1e-8)]
+    found = [og.integrated_gradients(net, black + tiny, 1, points=2) for tiny in (0, 1e-9, 1e-8)]
     assert not any(texts(result, "too few") for result in found)
 
 

@@ -48,16 +48,16 @@ def misses(result):
 
 def test_points_are_added_until_the_values_add_up():
     net = with_threshold()
-    few = og.integrated_gradients(net, bright(), 0, steps=32)
+    few = og.integrated_gradients(net, bright(), 0, points=32)
     found = og.integrated_gradients(net, bright(), 0)
     assert misses(few)[0] > 0.05 >= misses(found)[0]
     assert found.parameters["spacing"] == "cubic" and few.parameters["spacing"] == "even"
-    assert found.parameters["steps"] in (32, 96, 288)
+    assert found.parameters["points"] in (32, 96, 288)
     assert not any("too few" in warning for warning in found.warnings)
 
 
 @pytest.mark.parametrize("count", [32, 96, 288])
-def test_refined_points_are_those_of_as_many_steps(count, net, x, monkeypatch):
+def test_refined_points_are_those_of_as_many_points(count, net, x, monkeypatch):
     import sys
 
     import optogram.methods.integrated_gradients  # noqa: F401
@@ -66,8 +66,8 @@ def test_refined_points_are_those_of_as_many_steps(count, net, x, monkeypatch):
     monkeypatch.setattr(module, "_ENOUGH", -1)
     monkeypatch.setattr(module, "_MOST", count)
     found = og.integrated_gradients(net, x[:2], [1, 2])
-    assert found.parameters["steps"] == count
-    expected = og.integrated_gradients(net, x[:2], [1, 2], steps=count, spacing="cubic")
+    assert found.parameters["points"] == count
+    expected = og.integrated_gradients(net, x[:2], [1, 2], points=count, spacing="cubic")
     np.testing.assert_allclose(
         found.values, expected.values, rtol=0, atol=1e-5 * np.ptp(expected.values)
     )
@@ -76,32 +76,32 @@ def test_refined_points_are_those_of_as_many_steps(count, net, x, monkeypatch):
 def test_even_points_are_refined_too_and_the_most_is_told():
     thin = with_threshold(start=1e-4, slope=0)
     found = og.integrated_gradients(thin, bright(), 0, spacing="even")
-    assert found.parameters["steps"] == 288
+    assert found.parameters["points"] == 288
     (warning,) = [text for text in found.warnings if "too few" in text]
-    assert "288 steps" in warning and "steps=2880" in warning and "(black)" in warning
+    assert "points (288)" in warning and "points=2880" in warning and "(black)" in warning
 
 
 def test_each_explanation_takes_its_own_points_whatever_else_is_asked():
     net = with_threshold()
     images = np.concatenate([bright(2), 0.02 * bright(1)])
     together = og.integrated_gradients(net, images, [0, 1, 1])
-    used = together.parameters["steps"]
+    used = together.parameters["points"]
     assert isinstance(used, tuple) and len(set(used)) > 1, used
     for i, target in enumerate([0, 1, 1]):
         alone = og.integrated_gradients(net, images[i : i + 1], target)
-        assert alone.parameters["steps"] == used[i]
+        assert alone.parameters["points"] == used[i]
         np.testing.assert_allclose(
             together.values[i], alone.values[0], rtol=0, atol=1e-5 * np.ptp(alone.values)
         )
     both = og.integrated_gradients(net, images[:1], [0, 1])
-    assert both.parameters["steps"] == used[:2]
+    assert both.parameters["points"] == used[:2]
 
 
 def test_a_question_is_asked_again_with_the_same_points_and_baselines():
     net = with_threshold()
     found = og.integrated_gradients(net, bright(2), [0, 1], baseline="blur")
     again = ask_again(found.question, net)
-    assert again.parameters["steps"] == found.parameters["steps"]
+    assert again.parameters["points"] == found.parameters["points"]
     np.testing.assert_allclose(again.values, found.values, atol=1e-6)
     assert og.check(found, steps=2).parameters["baseline"] == "blur"
 
@@ -151,8 +151,8 @@ def test_a_picture_as_a_baseline(net, x, tmp_path):
         ({"baseline": np.nan}, "0..255, not nan"),
         ({"baseline": np.zeros((2, 16, 16, 3), np.float32)}, "or one per image"),
         ({"baseline": None}, "None"),
-        ({"steps": [3, 4]}, "2 numbers of steps for 3"),
-        ({"steps": []}, "at least one"),
+        ({"points": [3, 4]}, "2 numbers of points for 3"),
+        ({"points": []}, "at least one"),
         ({"spacing": "log"}, "'log'"),
     ],
 )

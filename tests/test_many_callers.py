@@ -54,7 +54,7 @@ LONG = {
     "gradcam++": lambda net, **more: og.gradcam_plus_plus(net, PHOTOS[0], layer="conv1", **more),
     "guided backprop": lambda net, **more: og.guided_backprop(net, PHOTOS[0], **more),
     "guided gradcam": lambda net, **more: og.guided_gradcam(net, PHOTOS[0], **more),
-    "integrated": lambda net, **more: og.integrated_gradients(net, PHOTOS[0], steps=6, **more),
+    "integrated": lambda net, **more: og.integrated_gradients(net, PHOTOS[0], points=6, **more),
     "layercam": lambda net, **more: og.layercam(net, PHOTOS[:2], layer="conv1", **more),
     "maximize": lambda net, **more: og.maximize(
         net, og.Filter("conv1", range(3)), size=(SIDE, SIDE), steps=3, **more
@@ -63,7 +63,7 @@ LONG = {
     "progressive occlusion": last_map,
     "saliency": of_another_size,
     "scorecam": lambda net, **more: og.scorecam(net, PHOTOS[:2], layer="conv1", **more),
-    "smoothgrad": lambda net, **more: og.smoothgrad(net, PHOTOS[0], n=5, **more),
+    "smoothgrad": lambda net, **more: og.smoothgrad(net, PHOTOS[0], samples=5, **more),
     "strongest images": lambda net, **more: og.strongest_images(
         net, "conv1", list(PHOTOS), 2, size=(SIDE, SIDE), **more
     ),

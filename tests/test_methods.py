@@ -452,7 +452,7 @@ def test_more_targets_than_fit_one_batch_are_explained_like_each_alone(method):
         *range(5),
     ]
     layer = {"layer": "norm"} if method in CAMS else {}
-    fewer = {og.smoothgrad: {"n": 3}, og.integrated_gradients: {"steps": 3}}.get(method, {})
+    fewer = {og.smoothgrad: {"samples": 3}, og.integrated_gradients: {"points": 3}}.get(method, {})
     found = method(net, x, targets, **layer, **fewer)
     assert len(found.values) == len(found.targets) == 41
     singles = [single for target in targets for single in targets_of(target)]
@@ -504,35 +504,36 @@ def test_the_same_call_gives_the_same(method, net, x):
 
 def test_noise_comes_from_the_seed_and_from_nowhere_else(net, x):
     np.random.seed(1)
-    once = og.smoothgrad(net, x, 2, n=5, seed=3)
+    once = og.smoothgrad(net, x, 2, samples=5, seed=3)
     np.random.seed(2)
     keras.utils.set_random_seed(5)
     state = np.random.get_state()[1].copy()
-    again = og.smoothgrad(net, x, 2, n=5, seed=3)
+    again = og.smoothgrad(net, x, 2, samples=5, seed=3)
     assert np.array_equal(once.values, again.values)
     assert np.array_equal(np.random.get_state()[1], state)
-    assert once.parameters == {"n": 5, "noise": 0.15, "seed": 3, "score": "logit"}
-    other = og.smoothgrad(net, x, 2, n=5, seed=4)
+    assert once.parameters == {"samples": 5, "noise": 0.15, "seed": 3, "score": "logit"}
+    other = og.smoothgrad(net, x, 2, samples=5, seed=4)
     assert np.abs(other.values - once.values).max() > 0.01 * np.ptp(once.values)
 
 
 @pytest.mark.once
 @pytest.mark.parametrize("memory", [1, "2MB", "1GB"])
 def test_noise_does_not_depend_on_batches(memory, net, x):
-    expected = og.smoothgrad(net, x, [1, 2, 3], n=37, noise=0.05)
+    expected = og.smoothgrad(net, x, [1, 2, 3], samples=37, noise=0.05)
     assert_close(
-        og.smoothgrad(net, x, [1, 2, 3], n=37, noise=0.05, memory=memory).values, expected.values
+        og.smoothgrad(net, x, [1, 2, 3], samples=37, noise=0.05, memory=memory).values,
+        expected.values,
     )
     targets = [1, og.Filter("stem", range(4)), og.Filter("last", range(4))]
-    several = og.smoothgrad(net, x[:1], targets, n=9, noise=0.05, memory=memory)
+    several = og.smoothgrad(net, x[:1], targets, samples=9, noise=0.05, memory=memory)
     for values, target in zip(several.values[::4], [1, og.Filter("stem", 3), 7], strict=True):
         target = og.Filter("last", 3) if target == 7 else target
-        alone = og.smoothgrad(net, x[:1], target, n=9, noise=0.05)
+        alone = og.smoothgrad(net, x[:1], target, samples=9, noise=0.05)
         assert_close(values, alone.values[0])
 
 
 def test_no_noise_is_the_plain_gradient(net, x):
-    found = og.smoothgrad(net, x, 2, n=3, noise=0)
+    found = og.smoothgrad(net, x, 2, samples=3, noise=0)
     assert_close(found.values, og.saliency(net, x, 2).values)
 
 
@@ -541,7 +542,7 @@ def test_no_noise_is_the_plain_gradient(net, x):
 @pytest.mark.parametrize("memory", [1, "1MB"])
 def test_results_do_not_depend_on_batches(method, memory, net, x):
     for images, target in ((x, [1, 2, 3]), (x[:1], [0, 4, og.Filter("branch3", 1)]), (x, None)):
-        more = {og.scorecam: {"layer": "stem"}, og.integrated_gradients: {"steps": 32}}
+        more = {og.scorecam: {"layer": "stem"}, og.integrated_gradients: {"points": 32}}
         more = more.get(method, {})
         expected = method(net, images, target, **more)
         assert_close(method(net, images, target, memory=memory, **more).values, expected.values)
@@ -589,12 +590,12 @@ def test_layers_that_cannot_be_explained_at(method, net, x):
 @pytest.mark.parametrize(
     ("method", "arguments", "words"),
     [
-        (og.smoothgrad, {"n": 0}, "n must be a whole number"),
-        (og.smoothgrad, {"n": 2.5}, "n must be a whole number"),
+        (og.smoothgrad, {"samples": 0}, "samples must be a whole number"),
+        (og.smoothgrad, {"samples": 2.5}, "samples must be a whole number"),
         (og.smoothgrad, {"noise": -0.1}, "noise"),
         (og.smoothgrad, {"noise": float("nan")}, "noise"),
-        (og.integrated_gradients, {"steps": 0}, "steps"),
-        (og.integrated_gradients, {"steps": 1.5}, "steps"),
+        (og.integrated_gradients, {"points": 0}, "points"),
+        (og.integrated_gradients, {"points": 1.5}, "points"),
     ],
 )
 def test_copies_that_cannot_be_made(method, arguments, words, net, x):

@@ -693,6 +693,14 @@ def test_files_of_earlier_versions_are_read_in_the_words_of_today(results, tmp_p
     current = {"optimizer": "rms", "learning_rate": 2.0, "center": 3.0, "baseline": "gray"}
     assert {"fit": "stretch", **current}.items() <= back.parameters.items()
     assert not {"rule", "rate", "centre"} & set(back.parameters)
+    for method, former, current in (
+        ("integrated_gradients", "steps", "points"),
+        ("smoothgrad", "n", "samples"),
+        ("check", "steps", "steps"),
+    ):
+        texts |= {"method": method, "parameters": {former: 7}}
+        np.savez(path, **{**arrays, "manifest": np.array(json.dumps(texts))})
+        assert load_result(path).parameters == {current: 7}
     former = dataclasses.replace(result, fit="squash")
     assert pickle.loads(pickle.dumps(former)).fit == "stretch"
 

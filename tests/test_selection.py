@@ -273,7 +273,7 @@ def test_gradients_of_opaque_code_are_those_of_the_same_code_followed():
     opaque, followed = (og.Network(called(make), "unit") for make in (Opaque, Followed))
     assert followed.head.is_hidden is False
     for method in (og.saliency, og.smoothgrad, og.integrated_gradients, og.occlusion):
-        options = {"n": 2} if method is og.smoothgrad else {}
+        options = {"samples": 2} if method is og.smoothgrad else {}
         one, other = (method(net, x, target, **options).values for net in (opaque, followed))
         np.testing.assert_allclose(one, other, atol=1e-4 * np.abs(other).max() + 1e-6)
 

@@ -41,8 +41,10 @@ METHODS = {
     "gradcam inside": lambda net, x, **more: og.gradcam(net, x, 1, "relu", **more),
     "occlusion": lambda net, x, **more: og.occlusion(net, x, 1, patch=8, **more),
     "guided_backprop": og.guided_backprop,
-    "smoothgrad": lambda net, x, **more: og.smoothgrad(net, x, n=3, **more),
-    "integrated_gradients": lambda net, x, **more: og.integrated_gradients(net, x, steps=3, **more),
+    "smoothgrad": lambda net, x, **more: og.smoothgrad(net, x, samples=3, **more),
+    "integrated_gradients": lambda net, x, **more: og.integrated_gradients(
+        net, x, points=3, **more
+    ),
     "gradcam_plus_plus": lambda net, x, **more: og.gradcam_plus_plus(net, x, 1, "relu", **more),
     "layercam": lambda net, x, **more: og.layercam(net, x, 1, "relu", **more),
     "scorecam": lambda net, x, **more: og.scorecam(net, x, 1, "relu", **more),

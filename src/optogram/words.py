@@ -1,9 +1,29 @@
-"""Text from files and users, such as labels and file names, made safe to display."""
+"""Words of sentences: counted nouns, articles, and text from files made safe to display."""
 
 import unicodedata
 
 LONGEST_LABEL = 200
 """Maximum length of labels in pictures and on the console; results keep them whole."""
+
+
+_SPOKEN_WITH_VOWEL = "AEFHILMNORSX"  # capital letters, spelled out: an LSTM
+_SPOKEN_WITH_CONSONANT = ("uni", "use", "eu", "one")  # a UnitNormalization
+
+
+def counted(count: int, noun: str, plural: str | None = None) -> str:
+    """``count`` with its noun: "1 map", "2 maps"; ``plural`` where it is not noun + "s"."""
+    return f"{count} {noun if count == 1 else plural or f'{noun}s'}"
+
+
+def with_article(noun: str) -> str:
+    """``noun`` with "a" or "an", as it is spoken: "a Dense", "an Add", "an LSTM"."""
+    if noun[:2].isupper():
+        is_vowel = noun[0] in _SPOKEN_WITH_VOWEL
+    else:
+        is_vowel = noun[:1].lower() in tuple("aeiou") and not noun.lower().startswith(
+            _SPOKEN_WITH_CONSONANT
+        )
+    return f"{'an' if is_vowel else 'a'} {noun}"
 
 
 def printable(text: str) -> str:

@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     "the patch. The latter also writes PHOTO-occlusion-heat.png.",
 )
 @click.option(
-    "--steps",
+    "--stages",
     is_flag=True,
     help="Also show the stages of Grad-CAM: maps, gradients, weights, sum.",
 )
@@ -83,7 +83,7 @@ def explain(
     opacity: float | None,
     mask: float | None,
     of: str,
-    steps: bool,
+    stages: bool,
     out: str,
     fit: str,
     **opening: Any,
@@ -92,15 +92,15 @@ def explain(
 
     For each photo, PHOTO-explained.png shows all methods side by side, PHOTO-METHOD.png shows one
     method, and PHOTO-METHOD.npz holds its arrays for optogram.load_result.
-    PHOTO-METHOD-overlay.png, PHOTO-METHOD-mask.png and PHOTO-gradcam-steps.png are written on
+    PHOTO-METHOD-overlay.png, PHOTO-METHOD-mask.png and PHOTO-gradcam-stages.png are written on
     request, numbered if there are several targets. With several layers, METHOD is followed by the
     layer, as in PHOTO-gradcam-block5_conv3.png. Only files that optogram made are replaced.
     Photos that cannot be read are skipped and listed on standard error; the exit status is then 1.
     """
     if of == "scores" and asked.methods != ["occlusion"]:
         raise click.UsageError("--of scores needs --method occlusion.")
-    if steps and "gradcam" not in asked.methods:
-        raise click.UsageError("--steps needs --method gradcam.")
+    if stages and "gradcam" not in asked.methods:
+        raise click.UsageError("--stages needs --method gradcam.")
     if opacity is not None and overlay is None:
         raise click.UsageError("--opacity needs --overlay.")
     net = open_network(model, **opening)
@@ -115,7 +115,7 @@ def explain(
     for stem in stems:
         require_place(folder / f"{stem}-explained.png")
         for run in runs:
-            suffixes = _suffixes(run, asked.count, overlay, mask, of, steps)
+            suffixes = _suffixes(run, asked.count, overlay, mask, of, stages)
             for ending in (".png", ".npz", *(f"-{suffix}.png" for suffix in suffixes)):
                 require_place(folder / f"{stem}-{run.stem}{ending}")
     with progress_bar() as progress:
@@ -131,7 +131,7 @@ def explain(
                     write(result.plot(), folder / f"{stem}-{run.stem}.png")
                     result.save(folder / f"{stem}-{run.stem}.npz")
                     style = {} if opacity is None else {"opacity": opacity}
-                    more = _pictures(result, path, overlay, style, mask, of, steps)
+                    more = _pictures(result, path, overlay, style, mask, of, stages)
                     for suffix, picture in more:
                         write(picture, folder / f"{stem}-{run.stem}-{suffix}.png")
                     results.append(result)
@@ -142,13 +142,13 @@ def explain(
 
 
 def _suffixes(
-    run: Run, count: int, overlay: str | None, mask: float | None, of: str, steps: bool
+    run: Run, count: int, overlay: str | None, mask: float | None, of: str, stages: bool
 ) -> list[str]:
     """Suffixes of the extra picture files of a run with ``count`` maps per photo."""
     numbers = [f"-{index}" for index in range(count)] if count > 1 else [""]
     kinds = [
         *(["heat"] if of == "scores" else []),
-        *(["steps"] if steps and run.method == "gradcam" else []),
+        *(["stages"] if stages and run.method == "gradcam" else []),
         *(["overlay"] if overlay is not None else []),
         *(["mask"] if mask is not None else []),
     ]
@@ -162,7 +162,7 @@ def _pictures(
     style: dict[str, float],
     mask: float | None,
     of: str,
-    steps: bool,
+    stages: bool,
 ) -> "Iterator[tuple[str, Image]]":
     """The requested extra pictures, each with the suffix of its file name.
 
@@ -177,8 +177,8 @@ def _pictures(
         if isinstance(result, Occlusion) and of == "scores":
             size = result.images.shape[1:3]
             yield f"heat{number}", result.heat(index, of, size=(size[0], size[1]))
-        if steps and isinstance(result, GradCAM):
-            yield f"steps{number}", result.steps.plot(index)
+        if stages and isinstance(result, GradCAM):
+            yield f"stages{number}", result.steps.plot(index)
         if overlay is not None:
             yield (
                 f"overlay{number}",

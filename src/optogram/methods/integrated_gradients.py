@@ -23,7 +23,7 @@ change, 32 midpoints 13 to 86 %, 96 midpoints 3 to 13 %; gradients change most n
 _ENOUGH = 0.05
 """Largest relative gap before more points are taken."""
 _TOLERATED_GAP = 0.1
-"""Largest relative gap without a warning, where the user chose the steps."""
+"""Largest relative gap without a warning, where the user chose the number of points."""
 _ROUNDING = 1e-4
 """Gaps below this fraction of the score are rounding errors."""
 _POWERS = {"even": 1, "cubic": 3}
@@ -35,7 +35,7 @@ def integrated_gradients(
     image: Any,
     target: Any = None,
     *,
-    steps: int | Sequence[int] | None = None,
+    points: int | Sequence[int] | None = None,
     spacing: str | None = None,
     baseline: Any = "black",
     score: str = "logit",
@@ -57,13 +57,13 @@ def integrated_gradients(
     target : Target, int, str or a list of these, optional
         Target of the score: one for all images, one per image, or several for one image. None:
         the highest-scoring class of each image.
-    steps : int or sequence of int, optional
+    points : int or sequence of int, optional
         Number of points on the line, at least 1: one for all explanations, or one for each. None:
-        32; 96 or 288 where the gap would exceed 5 % of S(x) − S(x₀). ``parameters["steps"]`` holds
+        32; 96 or 288 where the gap would exceed 5 % of S(x) − S(x₀). ``parameters["points"]`` holds
         the numbers used.
     spacing : {"cubic", "even"}, optional
         Positions t on the line x₀ + t · (x − x₀). "cubic": t = u³ with u at midpoints, because
-        gradients change most near x₀. "even": t at midpoints. None: "cubic" if ``steps`` is None,
+        gradients change most near x₀. "even": t at midpoints. None: "cubic" if ``points`` is None,
         else "even".
     baseline : str, number or picture
         Start of the line: "black", "white", "gray", "mean" (the image's mean color), "blur" (the
@@ -88,15 +88,15 @@ def integrated_gradients(
     Raises
     ------
     InputError
-        If image, target or baseline cannot be used, steps is not positive, or spacing is unknown.
+        If image, target or baseline cannot be used, points is not positive, or spacing is unknown.
     """
-    given = [] if steps is None else wholes("steps", np.atleast_1d(np.asarray(steps)), 1)
+    given = [] if points is None else wholes("points", np.atleast_1d(np.asarray(points)), 1)
     if spacing not in (None, *_POWERS):
         raise InputError(f'spacing must be "cubic" or "even", not {spacing!r}.')
     request = ask(net, image, target, score, fit)
     images, count = len(request.x), len(request.which)
     if len(given) not in (0, 1, count):
-        raise InputError(f"Got {len(given)} numbers of steps for {count} explanations.")
+        raise InputError(f"Got {len(given)} numbers of points for {count} explanations.")
     first = np.resize(given or [_FIRST], count)
     total = 2 * images + int(first.sum())
     with reporting(progress) as told:
@@ -113,7 +113,7 @@ def integrated_gradients(
     is_one = len(set(used.tolist())) == 1
     shown = int(used[0]) if is_one else tuple(used.tolist())
     parameters = {
-        "steps": shown,
+        "points": shown,
         "spacing": spacing,
         "baseline": described(baseline),
         "score": score,
@@ -127,7 +127,7 @@ def integrated_gradients(
         warnings=[
             f"The values for {answer.places[i]} add up to {line.change[i] + gap[i]:.3g}, but the "
             f"score changes by {line.change[i]:.3g} from the baseline ({described(baseline)}) to "
-            f"the image: {used[i]} steps are too few, raise steps, as in steps={10 * used[i]}."
+            f"the image: too few points ({used[i]}), raise points, as in points={10 * used[i]}."
             for i in line.unfinished(gap, _TOLERATED_GAP if given else _ENOUGH)
         ],
         baseline_score=baseline_scores,

@@ -18,7 +18,7 @@ def smoothgrad(
     image: Any,
     target: Any = None,
     *,
-    n: int = 32,
+    samples: int = 32,
     noise: float = 0.15,
     seed: int = 0,
     score: str = "logit",
@@ -39,8 +39,8 @@ def smoothgrad(
     target : Target, int, str or a list of these, optional
         Target of the score: one for all images, one per image, or several for one image. None:
         the highest-scoring class of each image.
-    n : int
-        Number of copies, at least 1.
+    samples : int
+        Number of noisy copies, at least 1.
     noise : float
         Standard deviation of the noise, as a fraction of the range (maximum − minimum) of the
         prepared image.
@@ -66,11 +66,12 @@ def smoothgrad(
     Raises
     ------
     InputError
-        If image or target cannot be used, n is not positive or noise is negative.
+        If image or target cannot be used, samples is not positive or noise is negative.
     """
-    n, noise, seed = whole("n", n, 1), number("noise", noise, 0), whole("seed", seed, 0, MOST_SEED)
+    samples, noise = whole("samples", samples, 1), number("noise", noise, 0)
+    seed = whole("seed", seed, 0, MOST_SEED)
     request = ask(net, image, target, score, fit)
-    images, total = len(request.x), len(request.x) + n * len(request.which)
+    images, total = len(request.x), len(request.x) + samples * len(request.which)
     generator = np.random.default_rng(seed)
 
     def offsets(x: np.ndarray, part: slice) -> np.ndarray:
@@ -80,10 +81,10 @@ def smoothgrad(
         drawn = generator.standard_normal((part.stop - part.start, *x.shape), np.float32)
         return drawn * np.float32(noise * np.ptp(x))
 
-    shares = np.full(n, 1 / n, np.float32)
+    shares = np.full(samples, 1 / samples, np.float32)
     with reporting(progress) as told:
         answer = request.answer(memory, continued(told, 0, total))
         more = continued(told, images, total)
         values = mean_gradient(answer.request, offsets, shares, memory, more)
-    parameters = {"n": n, "noise": noise, "seed": seed, "score": score}
+    parameters = {"samples": samples, "noise": noise, "seed": seed, "score": score}
     return answer.attribution("smoothgrad", values, parameters)

@@ -398,7 +398,7 @@ class IntegratedGradients(Attribution):
     baseline_score : ndarray of shape (N,)
         The score of the baseline.
     completeness_gap : ndarray of shape (N,)
-        The sum of ``values`` minus ``score − baseline_score``; it shrinks with more steps.
+        The sum of ``values`` minus ``score − baseline_score``; it shrinks with more points.
     """
 
     shapes: ClassVar = Attribution.shapes | {"baseline_score": "N", "completeness_gap": "N"}

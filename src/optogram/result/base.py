@@ -25,6 +25,8 @@ _FORMAT = "optogram result 1"
 _MANIFEST = "manifest"
 _FORMER_NAMES = {"rule": "optimizer", "rate": "learning_rate", "centre": "center"}
 """Names of parameters in files that earlier versions saved, and what they are called now."""
+_FORMER_NAMES_OF = {"integrated_gradients": {"steps": "points"}, "smoothgrad": {"n": "samples"}}
+"""The same for the parameters of one method."""
 _FORMER_WORDS = {"squash": "stretch", "grey": "gray"}
 """The same for their values."""
 
@@ -229,15 +231,16 @@ def _rebuilt(kind: type[Result], fields: dict[str, Any]) -> Result:
 def _in_current_words(fields: dict[str, Any]) -> dict[str, Any]:
     """``fields`` of a saved result, with the current names and words."""
     fields = {"provenance" if name == "source" else name: fields[name] for name in fields}
-    current = {"parameters": _with_current_names(fields["parameters"])}
+    names = _FORMER_NAMES | _FORMER_NAMES_OF.get(fields["method"], {})
+    current = {"parameters": _with_current_names(fields["parameters"], names)}
     if "fit" in fields:
         current["fit"] = _FORMER_WORDS.get(fields["fit"], fields["fit"])
     return {**fields, **current}
 
 
-def _with_current_names(parameters: Mapping[str, Any]) -> dict[str, Any]:
+def _with_current_names(parameters: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
     return {
-        _FORMER_NAMES.get(name, name): _FORMER_WORDS.get(content, content)
+        names.get(name, name): _FORMER_WORDS.get(content, content)
         if isinstance(content, str)
         else content
         for name, content in parameters.items()

@@ -16,6 +16,7 @@ from optogram.progress import Progress
 if TYPE_CHECKING:
     from optogram.network.network import Network
     from optogram.result import Attribution
+    from optogram.target import Target
 
 
 _MAPS = ("gradcam", "gradcam_plus_plus", "layercam", "scorecam", "guided_gradcam")
@@ -42,10 +43,6 @@ The methods' own signatures say the same, but reading them would import Keras fi
 OWN_OPTIONS = {"check": ("seed",)}
 """Options that a command itself uses, whatever the methods take."""
 
-ARGUMENTS = {"samples": "n", "points": "steps"}
-"""Arguments of methods that are not called as the option is: ``--n`` would say too little, and
-``--steps`` means something else in both commands."""
-
 
 @dataclass(frozen=True)
 class Run:
@@ -67,6 +64,34 @@ class Run:
 
 
 @dataclass(frozen=True)
+class ClassesAsked:
+    """The classes that the user asked for; making targets of them imports Keras.
+
+    Attributes
+    ----------
+    labels : tuple of int or str
+        Classes to explain.
+    against : int, str or None
+        The class whose score is subtracted.
+    region : (top, left, bottom, right) or None
+        Region of a segmentation output.
+    """
+
+    labels: tuple[int | str, ...]
+    against: int | str | None
+    region: tuple[int, int, int, int] | None
+
+    def targets(self) -> "list[Target]":
+        """One target for each label."""
+        from optogram.target import Class
+
+        classes: list[Target] = [Class(label, self.region) for label in self.labels]
+        if self.against is None:
+            return classes
+        return [target - Class(self.against, self.region) for target in classes]
+
+
+@dataclass(frozen=True)
 class Asked:
     """The attribution that the user asked for.
 
@@ -74,7 +99,7 @@ class Asked:
     ----------
     methods : list of str
         Names of methods, without duplicates.
-    target : list of Target, or None
+    target : ClassesAsked or None
         None: the highest-scoring class of each photo.
     seed, memory
         As given.
@@ -85,7 +110,7 @@ class Asked:
     """
 
     methods: list[str]
-    target: Any
+    target: "ClassesAsked | None"
     seed: int
     memory: str | None
     layers: tuple[str, ...]
@@ -94,7 +119,7 @@ class Asked:
     @property
     def count(self) -> int:
         """Number of maps per method and photo."""
-        return 1 if self.target is None else len(self.target)
+        return 1 if self.target is None else len(self.target.labels)
 
     def runs(self, net: "Network") -> list[Run]:
         """Each method, once per layer where it takes one."""
@@ -114,14 +139,15 @@ class Asked:
         import optogram
 
         given = {
-            ARGUMENTS.get(name, name): option
+            name: option
             for name, option in self.options.items()
             if run.method in TAKEN_BY.get(name, self.methods)
         }
         if run.layer is not None:
             given["layer"] = run.layer
         function = getattr(optogram, run.method)
-        return function(net, image, self.target, memory=self.memory, progress=progress, **given)
+        target = None if self.target is None else self.target.targets()
+        return function(net, image, target, memory=self.memory, progress=progress, **given)
 
 
 def attribution_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -216,13 +242,13 @@ def attribution_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 "--points",
                 type=int,
                 metavar="N",
-                help="Number of steps of integrated gradients.  [default: 32, and up to 288 where "
+                help="Number of points of integrated gradients.  [default: 32, and up to 288 where "
                 "the values miss more than 5 % of the change of the score]",
             ),
             click.option(
                 "--spacing",
                 type=click.Choice(["cubic", "even"]),
-                help="Position of these steps: denser near the baseline, or evenly spaced.  "
+                help="Position of these points: denser near the baseline, or evenly spaced.  "
                 "[default: cubic, or even where --points is given]",
             ),
             click.option(
@@ -308,19 +334,19 @@ def _methods(names: tuple[str, ...]) -> list[str]:
     return list(ATTRIBUTIONS) if "all" in names else list(dict.fromkeys(names))
 
 
-def _targets(targets: tuple[str, ...], against: str | None, region: str | None) -> Any:
-    """The targets named; None for the highest-scoring class of each photo."""
-    import optogram
-
+def _targets(
+    targets: tuple[str, ...], against: str | None, region: str | None
+) -> ClassesAsked | None:
+    """The classes named; None for the highest-scoring class of each photo."""
     if not targets:
         if against or region:
             raise click.UsageError("--against and --region need --target.")
         return None
-    where = None if region is None else box(region)
-    classes = [optogram.Class(class_label(target), where) for target in targets]
-    if against is None:
-        return classes
-    return [target - optogram.Class(class_label(against), where) for target in classes]
+    return ClassesAsked(
+        tuple(map(class_label, targets)),
+        None if against is None else class_label(against),
+        None if region is None else box(region),
+    )
 
 
 def warn(who: str, result: Any, told: set[str]) -> None:
