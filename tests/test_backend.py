@@ -221,6 +221,24 @@ def test_rows_of_scores_share_one_run_of_the_function():
     assert len(runs) == 1
 
 
+@pytest.mark.parametrize("rows", [1, 2])
+def test_gradients_at_several_tensors_come_from_one_pass(rows):
+    runs = []
+
+    def function(at, factor):
+        runs.append(at)
+        first, second = at
+        return keras.ops.stack([factor * first**2 * second[:, 0], first][:rows]), second
+
+    at = [CURRENT.to_tensor(np.array(v, "float32")) for v in ([2.0], [[3.0, 9.0]])]
+    found, second = CURRENT.gradient(function)(at, CURRENT.to_tensor(np.float32(10)))
+    firsts, seconds = map(CURRENT.to_array, found)
+    np.testing.assert_allclose(firsts, [[120], [1]][:rows])
+    np.testing.assert_allclose(seconds, [[[40, 0]], [[0, 0]]][:rows])
+    np.testing.assert_array_equal(CURRENT.to_array(second), [[3, 9]])
+    assert len(runs) == 1
+
+
 @pytest.mark.parametrize("is_compiled", [False, True])
 def test_gradient_is_zero_where_there_is_no_path(is_compiled):
     program = CURRENT.gradient(lambda at, other: (keras.ops.stack([other, other * 2]), at))

@@ -21,8 +21,8 @@ backend, and every function is called with this backend as Keras's current one.
     For ``function(at, *others) -> (scores, extras)`` with scores of shape (T, N): a function of
     the same arguments that returns ``(gradients, extras)``, where ``gradients[t]`` is
     ``d sum(scores[t]) / d at``. The function is run once, whatever T is; the backward pass
-    goes only from the scores to ``at``; without a path, the gradient is 0. Used inside
-    ``compile``.
+    goes only from the scores to ``at``; without a path, the gradient is 0. If ``at`` is a list of
+    tensors, ``gradients`` is a list, from one backward pass. Used inside ``compile``.
 ``inverse_fft2(real, imaginary, size)``
     The real arrays (..., height, width) of ``size`` whose spectra, as of ``numpy.fft.rfft2``, are
     ``real + 1j * imaginary``, both (..., height, width // 2 + 1).

@@ -67,7 +67,8 @@ def gradient(function: Callable[..., Any]) -> Callable[..., Any]:
 
         sums, back, extras = jax.vjp(summed, at, has_aux=True)
         if len(sums) == 1:
-            return back(jax.numpy.ones_like(sums))[0][None], extras
+            (found,) = back(jax.numpy.ones_like(sums))
+            return jax.tree.map(lambda one: one[None], found), extras
         (found,) = jax.vmap(back)(jax.numpy.eye(len(sums), dtype=sums.dtype))
         return found, extras
 

@@ -85,7 +85,8 @@ def gradient(function: Callable[..., Any]) -> Callable[..., Any]:
             sums = tf.reduce_sum(scores, axis=1)
         zero = tf.UnconnectedGradients.ZERO
         if sums.shape[0] == 1:
-            return tape.gradient(sums, at, unconnected_gradients=zero)[None], extras
+            found = tape.gradient(sums, at, unconnected_gradients=zero)
+            return tf.nest.map_structure(lambda one: one[None], found), extras
         # Row by row: all at once would need every map once per row.
         found = tape.jacobian(
             sums,

@@ -51,18 +51,24 @@ def gradient(function: Callable[..., Any]) -> Callable[..., Any]:
 
     def gradients(at: Any, *others: Any) -> tuple[Any, Any]:
         with torch.enable_grad():
-            at = at.detach().requires_grad_()
-            scores, extras = function(at, *others)
+            leaves = [leaf.detach().requires_grad_() for leaf in keras.tree.flatten(at)]
+            scores, extras = function(keras.tree.pack_sequence_as(at, leaves), *others)
             sums = scores.sum(dim=1).unbind()
-        if not scores.requires_grad:
-            return at.new_zeros((len(sums), *at.shape)), extras
-        found = [
-            torch.autograd.grad(
-                one, at, retain_graph=row + 1 < len(sums), allow_unused=True, materialize_grads=True
-            )[0]
-            for row, one in enumerate(sums)
-        ]
-        return torch.stack(found), extras
+        if scores.requires_grad:
+            rows = [
+                torch.autograd.grad(
+                    one,
+                    leaves,
+                    retain_graph=row + 1 < len(sums),
+                    allow_unused=True,
+                    materialize_grads=True,
+                )
+                for row, one in enumerate(sums)
+            ]
+            found = [torch.stack(of_leaf) for of_leaf in zip(*rows, strict=True)]
+        else:
+            found = [leaf.new_zeros((len(sums), *leaf.shape)) for leaf in leaves]
+        return keras.tree.pack_sequence_as(at, found), extras
 
     return gradients
 

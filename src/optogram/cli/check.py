@@ -82,7 +82,7 @@ def check(
                 image = net.prepare([path], fit)
                 for run in runs:
                     with meter.part(100, f"{run.stem}: {path}") as within:
-                        result = asked.ask(net, run, image, within)
+                        result = asked.ask(net, run.method, run.layer, image, within)
                         warn(f"{path}, {run.stem}", result, told[run.stem])
                         found = optogram.check(
                             result, steps=steps, seed=asked.seed, memory=asked.memory

@@ -124,9 +124,7 @@ def explain(
             with given.reading(path):
                 image, told = net.prepare([path], fit), set(net.warnings)
                 results = []
-                for run in runs:
-                    with meter.part(100, f"{stem}: {run.stem}") as within:
-                        result = asked.ask(net, run, image, within)
+                for run, result in asked.results(net, runs, image, meter, stem):
                     warn(f"{stem}, {run.stem}", result, told)
                     write(result.plot(), folder / f"{stem}-{run.stem}.png")
                     result.save(folder / f"{stem}-{run.stem}.npz")

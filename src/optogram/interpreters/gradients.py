@@ -1,4 +1,4 @@
-"""Gradients of scores with respect to an image or a layer; one forward pass for all scores."""
+"""Gradients of scores with respect to an image or layers; one forward pass for all of them."""
 
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -28,8 +28,8 @@ the array broadcasts to one example of the output.
 
 
 @dataclass(frozen=True)
-class Gradients:
-    """T scores of N images, with their gradients.
+class GradientsAt:
+    """The gradients of T scores of N images, at the image or at the output of a step.
 
     Attributes
     ----------
@@ -39,15 +39,28 @@ class Gradients:
         Whether the gradient is zero everywhere.
     maps : ndarray of shape (N, ...)
         Where the gradient is taken: x, or the output of the step; empty if `then` is given.
+    """
+
+    gradient: np.ndarray
+    vanished: np.ndarray
+    maps: np.ndarray
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """T scores of N images, with their gradients.
+
+    Attributes
+    ----------
+    at : tuple of GradientsAt
+        The gradients at each output asked for; at the image if none was.
     scores : ndarray of shape (T, N)
         The scores.
     outputs : ndarray of shape (N, outputs), or None
         Logits or probabilities of all classes, if the highest-scoring class was explained.
     """
 
-    gradient: np.ndarray
-    vanished: np.ndarray
-    maps: np.ndarray
+    at: tuple[GradientsAt, ...]
     scores: np.ndarray
     outputs: np.ndarray | None
 
@@ -56,14 +69,16 @@ def gradients(
     net: Computation,
     x: np.ndarray,
     weights: Weights | None,
-    at: Output | None = None,
+    at: Sequence[Output] = (),
     score: str = "logit",
     rectifiers: Collection[int] = (),
     memory: float | str | None = None,
     progress: Progress = silent,
     then: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
 ) -> Gradients:
-    """The gradients of scores with respect to the image, or the output of a step.
+    """The gradients of scores with respect to the image, or the outputs of steps.
+
+    One forward and one backward pass give the gradients at all of them.
 
     Parameters
     ----------
@@ -74,8 +89,8 @@ def gradients(
     weights : mapping, or None
         The scores, as `Weights`. None: the highest-scoring class of each image (T is 1); a single
         sigmoid output counts negative below 0.5. Needs a network with one score per class.
-    at : Output, optional
-        First output of a step. None: the image.
+    at : sequence of Output
+        First outputs of distinct steps. Empty: the image.
     score : {"logit", "probability"}
         Score of the highest-scoring class.
     rectifiers : collection of int
@@ -93,7 +108,8 @@ def gradients(
     scored = (net.score_output(score),) if weights is None else tuple(weights)
     given = [] if weights is None else list(weights.values())
     layouts = tuple(map(layout_of, given))
-    wanted = scored if at is None else (*scored, at)
+    at = tuple(at)
+    wanted, count = (*scored, *at), max(1, len(at))
 
     # Programs are cached and must not hold more than these.
     graph, head, gradient = net.graph, net.head, net.backend.gradient
@@ -102,9 +118,13 @@ def gradients(
     def build() -> Callable[..., Any]:
         schedule = forward.schedule(graph, wanted)
 
-        def function(perturbed: Any, *others: Any) -> tuple[Any, Any]:
-            fed, weights = (perturbed, others) if at is None else (others[0], others[1:])
-            add = {} if at is None else {at.step: perturbed}
+        def function(perturbed: list[Any], *others: Any) -> tuple[Any, Any]:
+            fed, *weights = others if at else (*perturbed, *others)
+            add = (
+                {output.step: zero for output, zero in zip(at, perturbed, strict=True)}
+                if at
+                else {}
+            )
             tensors = schedule.run(fed, add, replace)
             terms, maps = tensors[: len(scored)], tensors[len(scored) :]
             if layouts:
@@ -113,48 +133,84 @@ def gradients(
             total = weighted(terms[0], head.winning_weights_inside(terms[0], score)[None], _OWN)
             return total, (total, terms, maps)
 
-        return gradient(function)
+        differentiated = gradient(function)
+        return lambda *tensors: differentiated(list(tensors[:count]), *tensors[count:])
 
     size = x.shape[1:3]
     net.bytes_backward(size, wanted)  # raises if there is not enough memory
-    shape = x.shape[1:] if at is None else net.shape(at, size)
+    shapes = [net.shape(output, size) for output in at] or [x.shape[1:]]
     rows = len(given[0]) if given else 1
-    found: np.ndarray | None = None
-    maps = x if at is None else np.empty((0 if then else len(x), *shape), np.float32)
+    found: list[np.ndarray | None] = [None] * count
+    maps = [np.empty((0 if then else len(x), *shape), np.float32) for shape in shapes]
+    maps = maps if at else [x]
     found_scores = np.empty((rows, len(x)), np.float32)
-    vanished = np.zeros((rows, len(x)), bool)
+    vanished = [np.zeros((rows, len(x)), bool) for _ in shapes]
     outputs = None if given else np.empty((len(x), net.head.outputs), np.float32)
     key = ("gradients", scored, at, score, layouts, rows == 1, frozenset(rectifiers))
     total = 0
-    for some, part, length in _chunks(rows, len(x), size, net, wanted, memory):
+    beside = bytes_beside(net, size, at)
+    for some, part, length in _chunks(rows, len(x), size, net, wanted, memory, beside):
         fed = [lengthened(x[part], length[1])]
-        if at is not None:
-            fed.insert(0, np.zeros((length[1], *shape), np.float32))
+        if at:
+            fed = [np.zeros((length[1], *shape), np.float32) for shape in shapes] + fed
         fed += [_cut(array, some, part, length) for array in given]
-        back, (scores, terms, made) = net.run(
+        backs, (scores, terms, made) = net.run(
             key,
             build,
             fed,
-            batched=(0,) if at is None else (0, 1),
+            batched=range(count + 1) if at else (0,),
             is_short=rows * len(x) <= SHORT,
         )
         taken = (slice(some.stop - some.start), slice(part.stop - part.start))
-        back = back[taken]
-        vanished[some, part] = [[_is_nothing(one) for one in row] for row in back]
         found_scores[some, part] = scores[taken]
         if outputs is not None:
             outputs[part] = terms[0][taken[1]]
-        if then is not None:
-            back = then(back, made[0][taken[1]])
-        elif at is not None and some.start == 0:
-            maps[part] = made[0][taken[1]]
-        if found is None:
-            found = np.empty((rows, len(x), *back.shape[2:]), np.float32)
-        found[some, part] = back
+        for place in range(count):
+            back, backs[place] = backs[place][taken], None
+            vanished[place][some, part] = [[_is_nothing(one) for one in row] for row in back]
+            if then is not None:
+                back = then(back, made[place][taken[1]])
+            elif at and some.start == 0:
+                maps[place][part] = made[place][taken[1]]
+            whole = found[place]
+            if whole is None:
+                whole = found[place] = np.empty((rows, len(x), *back.shape[2:]), np.float32)
+            whole[some, part] = back
         total += taken[0].stop * taken[1].stop
         progress(total, rows * len(x), "images")
-    assert found is not None
-    return Gradients(found, vanished, maps, found_scores, outputs)
+    places = (
+        GradientsAt(back, gone, own)
+        for back, gone, own in zip(found, vanished, maps, strict=True)
+        if back is not None
+    )
+    return Gradients(tuple(places), found_scores, outputs)
+
+
+def bytes_beside(net: Computation, size: tuple[int, int], at: Sequence[Output]) -> int:
+    """Bytes for one image that gradients at all outputs ``at`` take more than at one of them.
+
+    These are the zeros that are added, and the gradients, which are kept until the pass is done.
+    """
+    return 2 * 4 * sum(math.prod(net.shape(output, size)) for output in at[1:])
+
+
+def fitting(
+    net: Computation,
+    size: tuple[int, int],
+    scored: Sequence[Output],
+    at: Sequence[Output],
+    memory: float | str | None,
+) -> list[list[Output]]:
+    """The outputs ``at`` in groups of which one image and one score fit into ``memory``."""
+    room, groups = allowance(memory), list[list[Output]]()
+    for output in at:
+        tried = [*(groups[-1] if groups else []), output]
+        each = net.bytes_backward(size, [*scored, *tried]) + bytes_beside(net, size, tried)
+        if groups and each <= room:
+            groups[-1] = tried
+        else:
+            groups.append([output])
+    return groups
 
 
 def _is_nothing(gradient: np.ndarray) -> bool:
@@ -257,14 +313,16 @@ def _chunks(
     net: Computation,
     wanted: Sequence[Output],
     memory: float | str | None,
+    beside: int = 0,
 ) -> Iterator[tuple[slice, slice, tuple[int, int]]]:
     """Slices of scores and of images, and the batch sizes for padding.
 
-    As many scores as fit with one image, then as many images as fit with these.
+    As many scores as fit with one image, then as many images as fit with these. One score of one
+    image takes ``beside`` bytes more than the passes do.
     """
-    each = net.bytes_backward(size, wanted)
+    each = net.bytes_backward(size, wanted) + beside
     # In the backward pass, each score needs its own memory; forward maps are shared.
-    row = net.bytes_forward(size, wanted)
+    row = net.bytes_forward(size, wanted) + beside
     fit = min(LARGEST_BATCH, 1 + max(0, allowance(memory) - each) // max(1, row))
     together = math.ceil(rows / math.ceil(rows / fit))
     taken = each + (together - 1) * row

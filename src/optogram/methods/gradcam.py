@@ -1,12 +1,13 @@
 """Grad-CAM: gradient-weighted class activation mapping."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from optogram.arguments import checked
-from optogram.methods.request.explained_layer import explained_layer
-from optogram.methods.request.request import ask
+from optogram.methods.request.explained_layer import ExplainedLayer, explained_layers
+from optogram.methods.request.request import GradientAnswer, ask
 from optogram.network.network import Network
 from optogram.progress import ShownProgress, reporting
 from optogram.result import GradCAM
@@ -17,14 +18,14 @@ def gradcam(
     net: Network,
     image: Any,
     target: Any = None,
-    layer: str | None = None,
+    layer: str | Sequence[str] | None = None,
     *,
     rectify: bool = True,
     score: str = "logit",
     fit: str | None = None,
     memory: float | str | None = None,
     progress: ShownProgress = None,
-) -> GradCAM:
+) -> GradCAM | Any:
     """Grad-CAM: the feature maps of a layer, weighted by mean gradients: ReLU(Σₖ αₖ Aₖ).
 
     Selvaraju et al., "Grad-CAM" (2017), equations 1 and 2: αₖ is the mean over positions of
@@ -39,8 +40,10 @@ def gradcam(
     target : Target, int, str or a list of these, optional
         Target of the score: one for all images, one per image, or several for one image. None:
         the highest-scoring class of each image.
-    layer : str, optional
-        Layer to explain. None: `Network.default_layer`.
+    layer : str or sequence of str, optional
+        Layer to explain. None: `Network.default_layer`. Several names, or a pattern such as
+        ``"block*_add"`` (see `Network.layer_names`), give one result for each layer, from one
+        forward and backward pass as far as memory allows.
     rectify : bool
         False: omit the ReLU; negative values lower the score.
     score : {"logit", "probability"}
@@ -55,7 +58,7 @@ def gradcam(
 
     Returns
     -------
-    GradCAM
+    GradCAM, or dict of str to GradCAM for several layers
         ``values`` (N, h, w), as large as the layer's maps, in units of the score; ``steps``
         holds the intermediate stages.
 
@@ -65,20 +68,24 @@ def gradcam(
         If image, target or layer cannot be used, or the score does not depend on the layer.
     """
     request = ask(net, image, target, score, fit)
-    layer, at, warnings = explained_layer(request, layer)
+    layers = explained_layers(request, layer)
+
+    def result(explained: ExplainedLayer, answer: GradientAnswer) -> GradCAM:
+        values = weighted_maps(answer.gradient, answer.maps)
+        return answer.attribution(
+            "gradcam",
+            np.maximum(values, 0) if rectify else values,
+            {"rectify": rectify, "score": score},
+            kind=GradCAM,
+            layer=explained.name,
+            warnings=explained.warnings,
+            maps=answer.maps,
+            gradients=answer.gradient,
+        )
+
     with reporting(progress) as told:
-        answer = request.gradients(at, memory=memory, progress=told)
-    values = weighted_maps(answer.gradient, answer.maps)
-    return answer.attribution(
-        "gradcam",
-        np.maximum(values, 0) if rectify else values,
-        {"rectify": rectify, "score": score},
-        kind=GradCAM,
-        layer=layer,
-        warnings=warnings,
-        maps=answer.maps,
-        gradients=answer.gradient,
-    )
+        answers = request.gradients_at(layers.outputs, memory, told)
+    return layers.results(result, answers)
 
 
 def weighted_maps(gradient: np.ndarray, maps: np.ndarray) -> np.ndarray:

@@ -1,12 +1,13 @@
 """Grad-CAM++: Grad-CAM with a weight for each position, for several objects of a class."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from optogram.arguments import checked
-from optogram.methods.request.explained_layer import explained_layer
-from optogram.methods.request.request import ask
+from optogram.methods.request.explained_layer import ExplainedLayer, explained_layers
+from optogram.methods.request.request import GradientAnswer, ask
 from optogram.network.network import Network
 from optogram.progress import ShownProgress, reporting
 from optogram.result import Attribution
@@ -17,13 +18,13 @@ def gradcam_plus_plus(
     net: Network,
     image: Any,
     target: Any = None,
-    layer: str | None = None,
+    layer: str | Sequence[str] | None = None,
     *,
     score: str = "logit",
     fit: str | None = None,
     memory: float | str | None = None,
     progress: ShownProgress = None,
-) -> Attribution:
+) -> Attribution | Any:
     """Grad-CAM++: Grad-CAM with weights computed from each position's gradient.
 
     Chattopadhay et al., "Grad-CAM++" (2018), equation 19, with g = ∂S/∂Aₖ:
@@ -40,8 +41,10 @@ def gradcam_plus_plus(
     target : Target, int, str or a list of these, optional
         Target of the score: one for all images, one per image, or several for one image. None:
         the highest-scoring class of each image.
-    layer : str, optional
-        Layer to explain. None: `Network.default_layer`.
+    layer : str or sequence of str, optional
+        Layer to explain. None: `Network.default_layer`. Several names, or a pattern such as
+        ``"block*_add"`` (see `Network.layer_names`), give one result for each layer, from one
+        forward and backward pass as far as memory allows.
     score : {"logit", "probability"}
         Score of a class: before or after the final softmax or sigmoid.
     fit : {"stretch", "crop", "pad"}, optional
@@ -54,7 +57,7 @@ def gradcam_plus_plus(
 
     Returns
     -------
-    Attribution
+    Attribution, or dict of str to Attribution for several layers
         ``values`` (N, h, w), as large as the layer's maps.
 
     Raises
@@ -63,12 +66,20 @@ def gradcam_plus_plus(
         If image, target or layer cannot be used, or the score does not depend on the layer.
     """
     request = ask(net, image, target, score, fit)
-    layer, at, warnings = explained_layer(request, layer)
+    layers = explained_layers(request, layer)
+
+    def result(explained: ExplainedLayer, answer: GradientAnswer) -> Attribution:
+        return answer.attribution(
+            "gradcam_plus_plus",
+            answer.gradient,
+            {"score": score},
+            layer=explained.name,
+            warnings=explained.warnings,
+        )
+
     with reporting(progress) as told:
-        answer = request.gradients(at, memory=memory, progress=told, then=_combined)
-    return answer.attribution(
-        "gradcam_plus_plus", answer.gradient, {"score": score}, layer=layer, warnings=warnings
-    )
+        answers = request.gradients_at(layers.outputs, memory, told, then=_combined)
+    return layers.results(result, answers)
 
 
 def _combined(gradients: np.ndarray, maps: np.ndarray) -> np.ndarray:

@@ -1,12 +1,13 @@
 """LayerCAM: each element of the maps weighted by its own gradient."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from optogram.arguments import checked
-from optogram.methods.request.explained_layer import explained_layer
-from optogram.methods.request.request import ask
+from optogram.methods.request.explained_layer import ExplainedLayer, explained_layers
+from optogram.methods.request.request import GradientAnswer, ask
 from optogram.network.network import Network
 from optogram.progress import ShownProgress, reporting
 from optogram.result import Attribution
@@ -17,13 +18,13 @@ def layercam(
     net: Network,
     image: Any,
     target: Any = None,
-    layer: str | None = None,
+    layer: str | Sequence[str] | None = None,
     *,
     score: str = "logit",
     fit: str | None = None,
     memory: float | str | None = None,
     progress: ShownProgress = None,
-) -> Attribution:
+) -> Attribution | Any:
     """LayerCAM: the feature maps of a layer, each element weighted by its positive gradient.
 
     Jiang et al., "LayerCAM" (2021), equations 5 to 7: ReLU(Σₖ ReLU(∂S/∂Aₖ) · Aₖ). In
@@ -38,8 +39,10 @@ def layercam(
     target : Target, int, str or a list of these, optional
         Target of the score: one for all images, one per image, or several for one image. None:
         the highest-scoring class of each image.
-    layer : str, optional
-        Layer to explain. None: `Network.default_layer`.
+    layer : str or sequence of str, optional
+        Layer to explain. None: `Network.default_layer`. Several names, or a pattern such as
+        ``"block*_add"`` (see `Network.layer_names`), give one result for each layer, from one
+        forward and backward pass as far as memory allows.
     score : {"logit", "probability"}
         Score of a class: before or after the final softmax or sigmoid.
     fit : {"stretch", "crop", "pad"}, optional
@@ -52,7 +55,7 @@ def layercam(
 
     Returns
     -------
-    Attribution
+    Attribution, or dict of str to Attribution for several layers
         ``values`` (N, h, w), as large as the layer's maps, in units of the score.
 
     Raises
@@ -61,12 +64,20 @@ def layercam(
         If image, target or layer cannot be used, or the score does not depend on the layer.
     """
     request = ask(net, image, target, score, fit)
-    layer, at, warnings = explained_layer(request, layer)
+    layers = explained_layers(request, layer)
+
+    def result(explained: ExplainedLayer, answer: GradientAnswer) -> Attribution:
+        return answer.attribution(
+            "layercam",
+            answer.gradient,
+            {"score": score},
+            layer=explained.name,
+            warnings=explained.warnings,
+        )
+
     with reporting(progress) as told:
-        answer = request.gradients(at, memory=memory, progress=told, then=_combined)
-    return answer.attribution(
-        "layercam", answer.gradient, {"score": score}, layer=layer, warnings=warnings
-    )
+        answers = request.gradients_at(layers.outputs, memory, told, then=_combined)
+    return layers.results(result, answers)
 
 
 def _combined(gradient: np.ndarray, maps: np.ndarray) -> np.ndarray:

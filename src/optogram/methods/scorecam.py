@@ -1,11 +1,12 @@
 """Score-CAM: feature maps weighted by the score of the image masked by each."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from optogram.arguments import checked
-from optogram.methods.request.explained_layer import explained_layer
+from optogram.methods.request.explained_layer import ExplainedLayer, explained_layers
 from optogram.methods.request.request import Request, ask, black_image
 from optogram.methods.request.upsampling import Upsampling
 from optogram.network.network import Network
@@ -18,13 +19,13 @@ def scorecam(
     net: Network,
     image: Any,
     target: Any = None,
-    layer: str | None = None,
+    layer: str | Sequence[str] | None = None,
     *,
     score: str = "logit",
     fit: str | None = None,
     memory: float | str | None = None,
     progress: ShownProgress = None,
-) -> Attribution:
+) -> Attribution | Any:
     """Score-CAM: feature maps weighted by the score of the image masked by each; no gradients.
 
     Wang et al., "Score-CAM" (2020), section 3: ReLU(Σₖ softmax(ΔS)ₖ Aₖ). ΔSₖ is the score of the
@@ -41,8 +42,9 @@ def scorecam(
     target : Target, int, str or a list of these, optional
         Target of the score: one for all images, one per image, or several for one image. None:
         the highest-scoring class of each image.
-    layer : str, optional
-        Layer to explain. None: `Network.default_layer`.
+    layer : str or sequence of str, optional
+        Layer to explain. None: `Network.default_layer`. Several names, or a pattern such as
+        ``"block*_add"`` (see `Network.layer_names`), give one result for each layer.
     score : {"logit", "probability"}
         Score of a class: before or after the final softmax or sigmoid.
     fit : {"stretch", "crop", "pad"}, optional
@@ -55,7 +57,7 @@ def scorecam(
 
     Returns
     -------
-    Attribution
+    Attribution, or dict of str to Attribution for several layers
         ``values`` (N, h, w), as large as the layer's maps, in units of the maps.
 
     Raises
@@ -64,23 +66,31 @@ def scorecam(
         If image, target or layer cannot be used, or the score does not depend on the layer.
     """
     request = ask(net, image, target, score, fit)
-    layer, at, warnings = explained_layer(request, layer)
-    images, channels = len(request.x), net.graph.steps[at.step].shape[-1] or 0
-    total = images * (2 + channels)
+    layers = explained_layers(request, layer)
+    images = len(request.x)
+    counts = [1 + (net.graph.steps[at.step].shape[-1] or 0) for at in layers.outputs]
+    total = images * (1 + sum(counts))
+
+    def result(explained: ExplainedLayer, values: np.ndarray) -> Attribution:
+        return answer.attribution(
+            "scorecam",
+            values,
+            {"score": score},
+            layer=explained.name,
+            warnings=explained.warnings,
+        )
+
     with reporting(progress) as told:
         answer = request.answer(memory, continued(told, 0, total))
-        request = answer.request
-        (maps,) = net.evaluate(request.x, [at], memory, continued(told, images, total))
-        gains = _gains(request, maps, memory, continued(told, 2 * images, total))
-    shared = np.broadcast_to(maps, (len(gains), *maps.shape[1:]))
-    values = np.einsum("nk,nhwk->nhw", _softmax(gains), shared)
-    return answer.attribution(
-        "scorecam",
-        np.maximum(values, 0).astype(np.float32),
-        {"score": score},
-        layer=layer,
-        warnings=warnings,
-    )
+        request, done, found = answer.request, images, []
+        for at, count in zip(layers.outputs, counts, strict=True):
+            (maps,) = net.evaluate(request.x, [at], memory, continued(told, done, total))
+            gains = _gains(request, maps, memory, continued(told, done + images, total))
+            shared = np.broadcast_to(maps, (len(gains), *maps.shape[1:]))
+            values = np.einsum("nk,nhwk->nhw", _softmax(gains), shared)
+            found.append(np.maximum(values, 0).astype(np.float32))
+            done += images * count
+    return layers.results(result, found)
 
 
 def _gains(

@@ -1,9 +1,9 @@
 """Options of attribution methods, and calling a method with them."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import chain, count
+from itertools import chain, count, groupby
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,7 +11,7 @@ import click
 from optogram.cli.console import say
 from optogram.cli.options.parsing import box, class_label, file_stem, is_given, number_or_word
 from optogram.methods import ATTRIBUTIONS
-from optogram.progress import Progress
+from optogram.progress import Meter, Progress
 
 if TYPE_CHECKING:
     from optogram.network.network import Network
@@ -134,18 +134,39 @@ class Asked:
                 found.append(Run(method, layer, stem))
         return found
 
-    def ask(self, net: "Network", run: Run, image: Any, progress: Progress) -> "Attribution":
-        """The result of ``run``."""
+    def results(
+        self, net: "Network", runs: list[Run], image: Any, meter: Meter, photo: str
+    ) -> "Iterator[tuple[Run, Attribution]]":
+        """Each run with its result; one call explains all layers of a method."""
+        for method, each in groupby(runs, key=lambda run: run.method):
+            group = list(each)
+            with meter.part(100 * len(group), f"{photo}: {method}") as within:
+                if len(group) == 1:
+                    found = {group[0].layer: self.ask(net, method, group[0].layer, image, within)}
+                else:
+                    layers = [run.layer for run in group if run.layer is not None]
+                    found = self.ask(net, method, layers, image, within)
+            yield from ((run, found[run.layer]) for run in group)
+
+    def ask(
+        self,
+        net: "Network",
+        method: str,
+        layer: str | list[str] | None,
+        image: Any,
+        progress: Progress,
+    ) -> Any:
+        """The result of ``method``; several layers give a dict."""
         import optogram
 
         given = {
             name: option
             for name, option in self.options.items()
-            if run.method in TAKEN_BY.get(name, self.methods)
+            if method in TAKEN_BY.get(name, self.methods)
         }
-        if run.layer is not None:
-            given["layer"] = run.layer
-        function = getattr(optogram, run.method)
+        if layer is not None:
+            given["layer"] = layer
+        function = getattr(optogram, method)
         target = None if self.target is None else self.target.targets()
         return function(net, image, target, memory=self.memory, progress=progress, **given)
 

@@ -1,22 +1,87 @@
-"""The layer that a method explains."""
+"""The layers that a method explains."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
 from optogram.errors import InputError
 from optogram.graph.steps import Output
 from optogram.methods.request.request import Request
 
+_Answer = TypeVar("_Answer")
+_Found = TypeVar("_Found")
 
-def explained_layer(request: Request, layer: str | None) -> tuple[str, Output, tuple[str, ...]]:
-    """The name of the layer, its output, and warnings about scores that do not depend on it.
 
-    ``layer=None`` stands for `Network.default_layer`.
+@dataclass(frozen=True)
+class ExplainedLayer:
+    """A layer to explain.
+
+    Attributes
+    ----------
+    name : str
+        Its name.
+    output : Output
+        Its output.
+    warnings : tuple of str
+        Warnings about scores that do not depend on it.
+    """
+
+    name: str
+    output: Output
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ExplainedLayers:
+    """What a ``layer`` argument stands for.
+
+    Attributes
+    ----------
+    each : tuple of ExplainedLayer
+        The layers, in order of the network.
+    is_one : bool
+        Whether the argument names one layer, so that the method returns one result.
+    """
+
+    each: tuple[ExplainedLayer, ...]
+    is_one: bool
+
+    @property
+    def outputs(self) -> list[Output]:
+        """The outputs of the layers."""
+        return [layer.output for layer in self.each]
+
+    def results(
+        self, make: Callable[[ExplainedLayer, _Answer], _Found], answers: Iterable[_Answer]
+    ) -> "_Found | dict[str, _Found]":
+        """``make`` of each layer and its answer: the result of one layer, or a dict by name."""
+        pairs = zip(self.each, answers, strict=True)
+        found = {layer.name: make(layer, answer) for layer, answer in pairs}
+        return found[self.each[0].name] if self.is_one else found
+
+
+def explained_layers(request: Request, layer: str | Sequence[str] | None) -> ExplainedLayers:
+    """The layers that ``layer`` stands for: names or patterns, see `Network.layer_names`.
+
+    None stands for `Network.default_layer`.
 
     Raises
     ------
     InputError
-        If the layer has no feature maps, or no score depends on it.
+        If a layer has no feature maps, or no score depends on it.
     """
+    net = request.net
+    if layer is None:
+        return ExplainedLayers((_explained(request, net.default_layer),), is_one=True)
+    if not len(layer):
+        raise InputError("layer must name at least one layer.")
+    names = sorted(net.layer_names(layer), key=lambda name: net.step(name).index)
+    each = tuple(_explained(request, name) for name in names)
+    return ExplainedLayers(each, is_one=names == [layer])
+
+
+def _explained(request: Request, name: str) -> ExplainedLayer:
     net, graph = request.net, request.net.graph
-    name = net.default_layer if layer is None else layer
     step = net.step(name)
     if len(step.shape) != 4:
         raise InputError(
@@ -33,7 +98,7 @@ def explained_layer(request: Request, layer: str | None) -> tuple[str, Output, t
                 f"The score of {target.describe(net)} does not depend on {name!r}: its map is "
                 "zero and has no meaning."
             )
-    return name, Output(step.index), tuple(warnings)
+    return ExplainedLayer(name, Output(step.index), tuple(warnings))
 
 
 def _another(request: Request) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from optogram import backend
 from optogram.errors import InputError
 from optogram.graph.steps import Output
-from optogram.interpreters.gradients import Weights, gradients
+from optogram.interpreters.gradients import Weights, fitting, gradients
 from optogram.methods.request.diagnosis import (
     warnings_about_gradients,
     warnings_about_images,
@@ -20,7 +20,7 @@ from optogram.methods.request.diagnosis import (
 )
 from optogram.network.network import Network
 from optogram.pictures.prepared import PreparedPhoto, PreparedPhotos
-from optogram.progress import Progress, silent
+from optogram.progress import Progress, continued, silent
 from optogram.result import Attribution, Question
 from optogram.target import Class, Target, stacked_weights, targets_of
 from optogram.version import __version__
@@ -80,27 +80,56 @@ class Request:
 
     def gradients(
         self,
-        at: Output | None = None,
         rectifiers: Collection[int] = (),
         memory: float | str | None = None,
         progress: Progress = silent,
-        then: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
     ) -> "GradientAnswer":
-        """The gradient of each score, with respect to the image or the output of a step.
+        """The gradient of each score, with respect to the image."""
+        (answer,) = self._gradients((), rectifiers, memory, progress)
+        return answer
 
-        ``then`` reduces the gradients at a step batch by batch, see `gradients`.
+    def gradients_at(
+        self,
+        at: Sequence[Output],
+        memory: float | str | None = None,
+        progress: Progress = silent,
+        then: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
+    ) -> "list[GradientAnswer]":
+        """The gradient of each score, with respect to each of the outputs ``at`` of steps.
+
+        One forward and one backward pass give all of them, as far as ``memory`` allows. ``then``
+        reduces the gradients batch by batch, see `gradients`.
         """
+        groups = fitting(self.net, self.size, self.scored(), at, memory)
+        total, answers = len(groups) * len(self.which), list[GradientAnswer]()
+        for done, group in enumerate(groups):
+            told = continued(progress, done * len(self.which), total)
+            answers += self._gradients(group, (), memory, told, then)
+        return answers
+
+    def _gradients(
+        self,
+        at: Sequence[Output],
+        rectifiers: Collection[int],
+        memory: float | str | None,
+        progress: Progress,
+        then: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
+    ) -> "list[GradientAnswer]":
         weights = None if self.targets is None else self.weights()
         found = gradients(
             self.net, self.x, weights, at, self.score, rectifiers, memory, progress, then
         )
-        return GradientAnswer(
-            request=self._answered(found.outputs),
-            scores=found.scores.reshape(-1),
-            gradient=found.gradient.reshape(-1, *found.gradient.shape[2:]),
-            vanished=found.vanished.reshape(-1),
-            maps=found.maps,
-        )
+        request = self._answered(found.outputs)
+        return [
+            GradientAnswer(
+                request=request,
+                scores=found.scores.reshape(-1),
+                gradient=one.gradient.reshape(-1, *one.gradient.shape[2:]),
+                vanished=one.vanished.reshape(-1),
+                maps=one.maps,
+            )
+            for one in found.at
+        ]
 
     def answer(self, memory: float | str | None = None, progress: Progress = silent) -> "Answer":
         """The scores, by a forward pass; ``progress`` is told of images."""
