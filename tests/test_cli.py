@@ -345,7 +345,7 @@ def work(monkeypatch):
     monkeypatch.setattr(
         prepared,
         "fit_picture",
-        lambda photo, size, how: prepared_to.append(size) or fit(photo, size, how),
+        lambda photo, size, *how: prepared_to.append(size) or fit(photo, size, *how),
     )
     return decoded, prepared_to
 

@@ -194,7 +194,7 @@ def test_gray_networks_are_fed_gray_and_lay_maps_over_the_photo_in_color(photo, 
     deep = tmp_path / "deep.png"
     Image.fromarray(pixels[..., 0].astype(np.uint16) * 200).save(deep)
     for source in (path, deep, pixels, pixels[..., 0], pixels.astype(np.float32)):
-        x = prepared.prepared([source], 1, None, "stretch", preparation("none", 1), True)
+        x = prepared.prepared([source], 1, None, "stretch", "lanczos", preparation("none", 1), True)
         np.testing.assert_array_equal(x[0], read_picture(source, 1))
         np.testing.assert_array_equal(x.photos[0].kept, prepared.as_shown(read_picture(source)))
 

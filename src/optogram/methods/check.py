@@ -150,7 +150,7 @@ def _checked(
         values=similarity,
         method="check",
         parameters={**result.parameters, "steps": steps, "seed": seed},
-        provenance=provenance_of(net, question.x.shape[1:]),
+        provenance=provenance_of(net, question.x.shape[1:], result.prepared),
         warnings=result.warnings,
         checked=result.method,
         layer=result.layer,

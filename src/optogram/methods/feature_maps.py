@@ -86,7 +86,7 @@ def feature_maps(
     with reporting(progress) as told:
         found = net.evaluate(x, values, memory, told, made_bytes(x, image))
     warnings = (*net.warnings, *warnings_about_images(net, x, photos))
-    pictures, provenance = net.display(x), provenance_of(net, x.shape[1:])
+    pictures, provenance = net.display(x), provenance_of(net, x.shape[1:], photos)
     return {
         name: FeatureMaps(
             values=maps,

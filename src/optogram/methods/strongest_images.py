@@ -95,7 +95,7 @@ def strongest_images(
     output = Output(step.index)
     strongest, saved = _Strongest.begin(len(chosen), top), None
     if checkpoint is not None:
-        mark = fingerprint(net, [output], fitted, layer, top, chosen, fit)
+        mark = fingerprint(net, [output], fitted, layer, top, chosen, fit, net.resample)
         saved = Checkpoint(Path(checkpoint), mark, "strongest_images")
         strongest = strongest.read(saved, dict(zip(names, sources, strict=True)))
     left = [i for i, name in enumerate(names) if name not in strongest.done]
@@ -141,7 +141,7 @@ def strongest_images(
         values=np.where(known, strongest.values, np.nan).astype(np.float32),
         method="strongest_images",
         parameters={"top": top, "fit": fit, "size": fitted},
-        provenance=provenance_of(net, (*fitted, net.channels)),
+        provenance={**provenance_of(net, (*fitted, net.channels)), "resample": net.resample},
         warnings=(*net.warnings, *strongest.unread.values()),
         layer=layer,
         filters=np.array(chosen),

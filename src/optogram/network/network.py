@@ -23,6 +23,7 @@ from optogram.network.labels import numbered, read_labels
 from optogram.network.layer import Layer, describe, summary
 from optogram.pictures.preparation import preparation
 from optogram.pictures.prepared import PreparedPhotos, is_prepared, prepared, remembering
+from optogram.pictures.resample import require_resample
 
 _NOMINAL_SIDE = 224
 
@@ -61,6 +62,9 @@ class Network(Computation):
         model are named by key, argument or position (``input_0``); nested keys are joined by dots.
     fixed : mapping of str to array, optional
         Constant values of the other inputs, without a batch axis; a number fills the array.
+    resample : {"lanczos", "bilinear", "nearest", "area"}
+        How photos are resized to the input size unless a call says otherwise. Choose what the
+        network was trained on; see `prepare`.
     output : str, optional
         Name of the output to explain. None: the only one. Outputs of a subclassed model are named
         by key, nested keys joined by dots (``heads.species``), or by layer.
@@ -81,6 +85,8 @@ class Network(Computation):
         Class names.
     preparation : Preparation
         Conversion of pixels to network units, and back.
+    resample : str
+        How photos are resized to the input size.
     size : tuple of int or None
         Input (height, width); None where any size is accepted.
     channels : int
@@ -119,12 +125,14 @@ class Network(Computation):
         input: str | None = None,
         fixed: Mapping[str, Any] | None = None,
         output: str | None = None,
+        resample: str = "lanczos",
     ) -> None:
         if not isinstance(model, keras.Model):
             raise ModelError(
                 f"Expected a Keras 3 model, got an object of type {type(model).__name__}: "
                 "build or load one with keras, or give optogram.load a name or a file."
             )
+        self.resample = require_resample(resample)
         snapshot = Snapshot(model)
         part = select(model, input, fixed, output)
         graph = channels_last(sized(part.graph))
@@ -257,7 +265,8 @@ class Network(Computation):
         self.require_unchanged()
         sides = "×".join(str(side or "any") for side in (*self.size, self.channels))
         title = (
-            f"{self.name}: {self.origin}, images of {sides}, preparation {self.preparation.name!r}"
+            f"{self.name}: {self.origin}, images of {sides}, preparation "
+            f"{self.preparation.name!r}, resampling {self.resample!r}"
         )
         return summary(title, self.layers, self.model.weights)
 
@@ -269,6 +278,7 @@ class Network(Computation):
         image: Any,
         fit: str | None = None,
         size: tuple[int | None, int | None] | None = None,
+        resample: str | None = None,
     ) -> np.ndarray:
         """Read and preprocess images: a batch in network units.
 
@@ -278,13 +288,18 @@ class Network(Computation):
             A uint8 batch (N, H, W, C) is a list of images. A float batch is already prepared,
             and is only checked.
         fit : {"stretch", "crop", "pad"}, optional
-            How a photo is brought to the input size, by Lanczos resampling. "stretch", the
-            default: resize both sides (the whole photo, as in Keras). "crop": cut out the center.
-            "pad": add gray.
+            How a photo is brought to the input size. "stretch", the default: resize both sides
+            (the whole photo, as in Keras by default). "crop": cut out the center. "pad": add gray.
         size : (height, width), optional
             Size of the batch; None for one side keeps the photo's proportions. By default the
             input size of the network, or the photo's own size if the network takes any. If it
             differs from the network's, use the batch with `feature_maps`.
+        resample : {"lanczos", "bilinear", "nearest", "area"}, optional
+            How the pixels are computed at the new size. "lanczos": antialiased, as
+            ``keras.utils.load_img(interpolation="lanczos")``. "bilinear": without antialiasing, as
+            ``keras.utils.image_dataset_from_directory`` by default. "nearest": as
+            ``keras.utils.load_img`` by default. "area": the mean of the area that a new pixel
+            covers. None: what was chosen when the network was opened.
 
         Returns
         -------
@@ -297,15 +312,17 @@ class Network(Computation):
         ------
         InputError
             If an image cannot be read, has NaN or the wrong number of channels, if the images of
-            one batch differ in size, or if ``fit`` or ``size`` is given for a prepared batch.
+            one batch differ in size, or if ``fit``, ``size`` or ``resample`` is given for a
+            prepared batch.
         """
-        return self.fed(image, fit, size, keep=True)
+        return self.fed(image, fit, size, resample, keep=True)
 
     def fed(
         self,
         image: Any,
         fit: str | None = None,
         size: tuple[int | None, int | None] | None = None,
+        resample: str | None = None,
         *,
         keep: bool = False,
         is_any_size: bool = False,
@@ -315,7 +332,7 @@ class Network(Computation):
         ``is_any_size`` takes prepared batches of other sizes than the network's, too.
         """
         if is_prepared(image):
-            for name, given in (("fit", fit), ("size", size)):
+            for name, given in (("fit", fit), ("size", size), ("resample", resample)):
                 if given is not None:
                     raise InputError(
                         f"The images are prepared already: give {name} to net.prepare, with the "
@@ -333,6 +350,7 @@ class Network(Computation):
             self.channels,
             self.size if size is None else size,
             "stretch" if fit is None else fit,
+            self.resample if resample is None else resample,
             self.preparation,
             keep,
         )
@@ -344,7 +362,12 @@ class Network(Computation):
 
     @checked
     def scores(
-        self, image: Any, memory: float | str | None = None, *, fit: str | None = None
+        self,
+        image: Any,
+        memory: float | str | None = None,
+        *,
+        fit: str | None = None,
+        resample: str | None = None,
     ) -> np.ndarray:
         """The logits (N, outputs) for images, as for `prepare`.
 
@@ -352,13 +375,13 @@ class Network(Computation):
 
         Parameters
         ----------
-        image, fit
+        image, fit, resample
             As for `prepare`.
         memory : float or str, optional
             Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free
             memory.
         """
-        x = self.fed(image, fit)
+        x = self.fed(image, fit, resample=resample)
         return self.evaluate(x, [self.head.logits], memory, beside=made_bytes(x, image))[0]
 
     @checked
@@ -368,6 +391,7 @@ class Network(Computation):
         top: int = 5,
         fit: str | None = None,
         *,
+        resample: str | None = None,
         memory: float | str | None = None,
     ) -> list[list[Prediction]]:
         """The most probable classes of each image.
@@ -382,6 +406,8 @@ class Network(Computation):
         top : int
             Number of classes, at least 1.
         fit : {"stretch", "crop", "pad"}, optional
+            See `prepare`.
+        resample : {"lanczos", "bilinear", "nearest", "area"}, optional
             See `prepare`.
         memory : float or str, optional
             Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free
@@ -398,7 +424,7 @@ class Network(Computation):
                 f"{self.name!r} has no class per image, it scores classes at every position "
                 f"{self.head.shape}: use net.scores(photo)."
             )
-        return self.ranked(self.scores(image, memory, fit=fit), top)
+        return self.ranked(self.scores(image, memory, fit=fit, resample=resample), top)
 
     def ranked(self, logits: np.ndarray, top: int) -> list[list[Prediction]]:
         """The ``top`` most probable classes of each row of ``logits`` (N, outputs)."""

@@ -4,9 +4,9 @@ import operator
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from optogram.errors import InputError, nearest
+from optogram.pictures.resample import Box, require_resample, resampled
 
 FITS = ("stretch", "crop", "pad")
 _FORMER_NAME_OF_STRETCH = "squash"
@@ -15,23 +15,28 @@ PAD_GRAY = 127.5
 
 
 def fit_picture(
-    picture: np.ndarray, size: tuple[int | None, int | None] | None, fit: str = "stretch"
+    picture: np.ndarray,
+    size: tuple[int | None, int | None] | None,
+    fit: str = "stretch",
+    resample: str = "lanczos",
 ) -> np.ndarray:
-    """Resize an image to the input size of a network, by Lanczos resampling.
+    """Resize an image to the input size of a network.
 
     Parameters
     ----------
     picture
-        Array of shape (H, W, C), 0..255, as ``read_picture`` returns it. ``uint8`` images are
-        resampled in ``uint8``, which equals ``keras.utils.load_img`` with
-        ``interpolation="lanczos"``; others in ``float32``.
+        Array of shape (H, W, C), 0..255, as ``read_picture`` returns it.
     size
         (height, width) in pixels. If one side is None, the proportions are kept and ``fit`` has no
         effect. None, or None for both sides: the size is not changed.
     fit
-        ``"stretch"``: the whole photo, without keeping its proportions, as Keras does. ``"crop"``:
-        scaled to cover the size, cropped to the center. ``"pad"``: scaled to fit inside, centered,
-        with mid-gray (127.5) around it, which most preprocessing maps to nearly 0.
+        ``"stretch"``: the whole photo, without keeping its proportions, as in Keras by default.
+        ``"crop"``: the center, scaled to the size; the same part as in Keras with
+        ``keep_aspect_ratio=True`` or ``crop_to_aspect_ratio=True``. ``"pad"``: scaled to fit
+        inside, centered, with mid-gray (127.5) around it, which most preprocessing maps to nearly
+        0; Keras's ``pad_to_aspect_ratio=True`` has black there.
+    resample
+        ``"lanczos"``, ``"bilinear"``, ``"nearest"`` or ``"area"``; see `resampled`.
 
     Returns
     -------
@@ -41,10 +46,11 @@ def fit_picture(
     Raises
     ------
     InputError
-        If ``size`` or ``fit`` is unknown.
+        If ``size``, ``fit`` or ``resample`` is unknown.
     """
+    require_resample(resample)
     place = _place(picture.shape[:2], size, fit)
-    resized = _resize(picture, place.box, place.inner)
+    resized = resampled(picture, place.box, place.inner, resample)
     if place.inner == place.size:
         return resized
     canvas = np.full((*place.size, picture.shape[2]), PAD_GRAY, np.float32)
@@ -94,7 +100,7 @@ class _Placement(NamedTuple):
     """``box`` of the photo is resized to ``inner`` and placed at ``offset`` in ``size``."""
 
     size: tuple[int, int]
-    box: tuple[float, float, float, float]  # top, left, bottom, right
+    box: Box
     inner: tuple[int, int]
     offset: tuple[int, int]
 
@@ -112,15 +118,16 @@ def _place(
     target = _complete(photo_size, sides)
     photo_height, photo_width = photo_size
     height, width = target
-    whole = (0.0, 0.0, float(photo_height), float(photo_width))
+    whole = Box(0, 0, photo_height, photo_width)
     if fit == "stretch" or None in sides:
         return _Placement(target, whole, target, (0, 0))
     if fit == "crop":
-        seen_height = min(photo_height, photo_width * height / width)
-        seen_width = min(photo_width, photo_height * width / height)
-        # Whole pixels, so that a photo that is only cropped is not blurred.
+        # Whole pixels, so that a photo that is only cropped is not blurred; rounded as in Keras.
+        seen_height = max(1, min(photo_height, photo_width * height // width))
+        seen_width = max(1, min(photo_width, photo_height * width // height))
         top, left = (photo_height - seen_height) // 2, (photo_width - seen_width) // 2
-        return _Placement(target, (top, left, top + seen_height, left + seen_width), target, (0, 0))
+        box = Box(top, left, top + seen_height, left + seen_width)
+        return _Placement(target, box, target, (0, 0))
     inner_height = max(1, min(height, round(photo_height * width / photo_width)))
     inner_width = max(1, min(width, round(photo_width * height / photo_height)))
     offset = ((height - inner_height) // 2, (width - inner_width) // 2)
@@ -151,22 +158,3 @@ def _complete(photo_size: tuple[int, int], sides: tuple[int | None, int | None])
     if width is not None:
         return max(1, round(photo_height * width / photo_width)), width
     return photo_height, photo_width
-
-
-def _resize(
-    picture: np.ndarray, box: tuple[float, float, float, float], size: tuple[int, int]
-) -> np.ndarray:
-    """Resample ``box`` of the picture to ``size``, channel by channel, as ``float32``."""
-    if picture.dtype != np.uint8:
-        picture = picture.astype(np.float32)
-    (top, left, bottom, right), (height, width) = box, size
-    planes = [
-        np.asarray(
-            Image.fromarray(picture[..., channel]).resize(
-                (width, height), Image.Resampling.LANCZOS, (left, top, right, bottom)
-            ),
-            np.float32,
-        )
-        for channel in range(picture.shape[2])
-    ]
-    return np.clip(np.stack(planes, axis=-1), 0, 255)

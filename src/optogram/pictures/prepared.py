@@ -39,6 +39,8 @@ class PreparedPhoto:
         The whole photo is 0, 0, 1, 1; for a padded photo, it extends beyond that.
     preparation : str
         Name of the preprocessing.
+    resample : str
+        How its pixels were computed at that size; see `fit_picture`.
     is_float : bool
         Whether it was a float array, which may have been preprocessed before.
     """
@@ -49,6 +51,7 @@ class PreparedPhoto:
     fit: str
     seen: tuple[float, float, float, float]
     preparation: str
+    resample: str
     is_float: bool
     _stamp: tuple[int, int] | None = field(default=None, repr=False)
     _picture: Callable[[], np.ndarray | None] = field(default=lambda: None, repr=False)
@@ -119,6 +122,11 @@ class PreparedPhotos(np.ndarray):
     def fit(self) -> str | None:
         """How the photos were brought to the input size; see `fit_picture`."""
         return self.photos[0].fit if self.photos else None
+
+    @property
+    def resample(self) -> str | None:
+        """How the pixels were computed at the input size; see `fit_picture`."""
+        return self.photos[0].resample if self.photos else None
 
     @property
     def seen(self) -> np.ndarray | None:
@@ -201,6 +209,7 @@ def prepared(
     channels: int,
     size: tuple[int | None, int | None] | None,
     fit: str,
+    resample: str,
     preparation: Preparation,
     keep: bool,
 ) -> PreparedPhotos:
@@ -212,7 +221,7 @@ def prepared(
         As `read_picture` takes them.
     channels
         Number of channels of the network.
-    size, fit
+    size, fit, resample
         As `fit_picture` takes them.
     preparation
         The preprocessing.
@@ -230,7 +239,7 @@ def prepared(
     for number, source in enumerate(sources):
         stamp = _stamp_of(source) if isinstance(source, str | os.PathLike) else None
         picture, shown = _read(source, channels, number if len(sources) > 1 else None)
-        fitted = fit_picture(picture, size, fit)
+        fitted = fit_picture(picture, size, fit, resample)
         if not number:  # filled one by one: stacked in the end they would be there twice
             x = np.empty((len(sources), *fitted.shape), np.float32)
         if fitted.shape != x.shape[1:]:
@@ -240,7 +249,13 @@ def prepared(
             )
         x[number] = preparation.to_network(fitted[None])[0]
         seen = seen_region((picture.shape[0], picture.shape[1]), size, fit)
-        photo = _described(source, picture.shape, seen, fit, preparation.name, stamp)
+        photo = PreparedPhoto(
+            **_described(source, picture.shape, seen),
+            fit=fit,
+            resample=resample,
+            preparation=preparation.name,
+            _stamp=stamp,
+        )
         if keep and sum(one.nbytes for one in kept) + shown.size <= _KEPT_BYTES:
             kept.append(as_shown(shown))
             photo = photo.keeping(kept[-1])
@@ -270,28 +285,20 @@ def _read(source: Any, channels: int, number: int | None) -> tuple[np.ndarray, n
 
 
 def _described(
-    source: Any,
-    shape: tuple[int, ...],
-    seen: tuple[float, float, float, float],
-    fit: str,
-    preparation: str,
-    stamp: tuple[int, int] | None,
-) -> PreparedPhoto:
-    """The data on a photo of ``shape`` (H, W, C) from ``source``; ``seen`` is in pixels."""
+    source: Any, shape: tuple[int, ...], seen: tuple[float, float, float, float]
+) -> dict[str, Any]:
+    """What a photo of ``shape`` (H, W, C) from ``source`` is; ``seen`` is in pixels."""
     height, width, _ = shape
     top, left, bottom, right = seen
     has_file = isinstance(source, str | os.PathLike)
     file = getattr(source, "filename", "") if isinstance(source, Image.Image) else source
-    return PreparedPhoto(
-        name=Path(os.fsdecode(file)).name if isinstance(file, str | os.PathLike) else "",
-        path=_absolute(source) if has_file else None,
-        size=(height, width),
-        fit=fit,
-        seen=(top / height, left / width, bottom / height, right / width),
-        preparation=preparation,
-        is_float=isinstance(source, np.ndarray) and source.dtype.kind == "f",
-        _stamp=stamp,
-    )
+    return {
+        "name": Path(os.fsdecode(file)).name if isinstance(file, str | os.PathLike) else "",
+        "path": _absolute(source) if has_file else None,
+        "size": (height, width),
+        "seen": (top / height, left / width, bottom / height, right / width),
+        "is_float": isinstance(source, np.ndarray) and source.dtype.kind == "f",
+    }
 
 
 def _absolute(path: str | os.PathLike) -> str:

@@ -37,7 +37,7 @@ class Photo:
         The part that the network sees.
     x : ndarray of shape (1, H, W, C)
         The same in network units, with the part of the photo that it covers.
-    fit : str
+    fit, resample : str
         How the photo was brought to the input size.
     """
 
@@ -48,6 +48,7 @@ class Photo:
     seen: Image.Image
     x: np.ndarray
     fit: str
+    resample: str
 
 
 def each(images: Any) -> Iterator[Any]:
@@ -95,6 +96,7 @@ def read_photo(net: Network, source: Any, number: int, fit: str | None) -> Photo
         seen=_at_most(visible(net.display(x)[0]), _OVERLAY_SIDE),
         x=x.without_pictures(),
         fit=photo.fit,
+        resample=photo.resample,
     )
 
 

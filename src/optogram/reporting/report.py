@@ -90,7 +90,8 @@ def report(
         ]
         with meter.part(_NETWORK_UNITS, "the network itself"):
             fits = list(dict.fromkeys(photo.fit for photo in photos))
-            html = _html(net, sections, anatomy(net), fits)
+            resamples = list(dict.fromkeys(photo.resample for photo in photos))
+            html = _html(net, sections, anatomy(net), fits, resamples)
             with replacing(page) as part:
                 # File names need not be valid text: invalid bytes are escaped as \udcff.
                 part.write_text(html, encoding="utf-8", errors="backslashreplace")
@@ -98,7 +99,14 @@ def report(
     return page
 
 
-def _html(net: Network, sections: Sequence[Section], own: Anatomy, fits: Sequence[str]) -> str:
+def _html(
+    net: Network,
+    sections: Sequence[Section],
+    own: Anatomy,
+    fits: Sequence[str],
+    resamples: Sequence[str],
+) -> str:
+    resized = f"{', '.join(_FITS[fit] for fit in fits)}, {' and '.join(resamples)} resampling"
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("optogram", "reporting"),
         autoescape=True,
@@ -114,7 +122,7 @@ def _html(net: Network, sections: Sequence[Section], own: Anatomy, fits: Sequenc
         sections=sections,
         own=own,
         mark=MARK,
-        fitted="photos as they are" if None in net.size else ", ".join(_FITS[fit] for fit in fits),
+        fitted="photos as they are" if None in net.size else resized,
         is_all_seen=fits == ["stretch"],
         made=datetime.fromisoformat(own.provenance["time"]).strftime("%d %B %Y, %H:%M UTC"),
     )

@@ -36,6 +36,14 @@ def network_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 "[default: from the network]",
             ),
             click.option(
+                "--resample",
+                type=click.Choice(["lanczos", "bilinear", "nearest", "area"]),
+                default="lanczos",
+                show_default=True,
+                help="How photos are resized; bilinear is what image_dataset_from_directory of "
+                "Keras trains on.",
+            ),
+            click.option(
                 "--labels",
                 metavar="FILE",
                 help="Class names: a text file with one per line, or a .json file.",
@@ -90,7 +98,16 @@ def fit_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
-NETWORK_OPTIONS = ("weights", "preprocess", "labels", "input", "fixed", "output", "trust")
+NETWORK_OPTIONS = (
+    "weights",
+    "preprocess",
+    "resample",
+    "labels",
+    "input",
+    "fixed",
+    "output",
+    "trust",
+)
 """Names of the options that `network_options` adds."""
 
 
@@ -98,6 +115,7 @@ def open_network(
     model: str,
     weights: str | None,
     preprocess: str | None,
+    resample: str,
     labels: str | None,
     input: str | None,
     fixed: tuple[str, ...],
@@ -123,6 +141,7 @@ def open_network(
         model,
         weights=None if weights == "random" else weights or "imagenet",
         preprocess=preprocess,
+        resample=resample,
         labels=labels,
         input=input,
         fixed=dict(map(constant_input, fixed)),

@@ -180,7 +180,7 @@ def _photo(net: Network, start: Any, canvas: tuple[int, int], recipe: Recipe) ->
         gray = np.full((*canvas, net.channels), _GRAY, np.float32)
         return net.preparation.to_network(gray)
     if not (isinstance(start, np.ndarray) and start.ndim == 4 and start.dtype.kind == "f"):
-        picture = fit_picture(read_picture(start, net.channels), canvas)
+        picture = fit_picture(read_picture(start, net.channels), canvas, resample=net.resample)
         return np.asarray(net.preparation.to_network(picture), np.float32)
     if recipe.parametrization != "pixels":
         raise InputError(

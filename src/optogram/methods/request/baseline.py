@@ -42,10 +42,12 @@ def baseline_images(request: Request, baseline: Any) -> np.ndarray:
             f"baseline must be {names}, a number in 0..255 or an image; there is no file "
             f"{baseline!r}."
         )
-    photos, fit, size = request.photos, None, None
-    if not is_prepared(baseline):
-        fit, size = photos[0].fit if photos else None, request.size
-    given = np.asarray(net.fed(baseline, fit, size))
+    if is_prepared(baseline):
+        given = np.asarray(net.fed(baseline))
+    else:
+        photo = request.photos[0] if request.photos else None
+        fit, resample = (photo.fit, photo.resample) if photo else (None, None)
+        given = np.asarray(net.fed(baseline, fit, request.size, resample))
     if given.shape[1:] != x.shape[1:] or len(given) not in (1, len(x)):
         raise InputError(
             f"The baseline has the shape {given.shape}, the images have the shape {x.shape}: give "

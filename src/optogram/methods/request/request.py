@@ -273,7 +273,7 @@ class Answer:
             values=values,
             method=method,
             parameters=parameters,
-            provenance=provenance_of(net, request.x.shape[1:]),
+            provenance=provenance_of(net, request.x.shape[1:], request.photos),
             warnings=tuple(dict.fromkeys(warnings)),
             images=net.display(request.x)[request.which],
             **photos_of(request.photos, request.which),
@@ -358,12 +358,15 @@ def photos_of(photos: Sequence[PreparedPhoto] | None, which: Iterable[int]) -> d
     }
 
 
-def provenance_of(net: Network, shape: Sequence[int | None]) -> dict[str, str]:
-    """Provenance of a result for images of ``shape`` (H, W, C)."""
+def provenance_of(
+    net: Network, shape: Sequence[int | None], photos: Sequence[PreparedPhoto] | None = None
+) -> dict[str, str]:
+    """Provenance of a result for images of ``shape`` (H, W, C), made of ``photos`` if known."""
     return {
         "network": net.name,
         "origin": net.origin,
         "preparation": net.preparation.name,
+        **({"resample": photos[0].resample} if photos else {}),
         "input": "×".join(str(side or "any") for side in shape),
         "backend": backend.title(keras.config.backend()),
         "keras": keras.__version__,

@@ -21,6 +21,7 @@ from optogram.network.opening.model_file import (
     refuse_code,
     require_weights_stored,
 )
+from optogram.pictures.resample import require_resample
 
 _ENDINGS = (".keras", ".h5", ".hdf5")
 _IMAGENET_CLASSES = 1000
@@ -36,6 +37,7 @@ def load(
     input: str | None = None,
     fixed: Mapping[str, Any] | None = None,
     output: str | None = None,
+    resample: str = "lanczos",
     trust: bool = False,
 ) -> Network:
     """Open a network.
@@ -55,6 +57,9 @@ def load(
     input, fixed, output
         Name of the image input, constant values of the other inputs, and name of the output to
         explain; see `Network`.
+    resample : {"lanczos", "bilinear", "nearest", "area"}
+        How photos are resized to the input size. Choose what the network was trained on:
+        "bilinear" for ``keras.utils.image_dataset_from_directory``; see `Network.prepare`.
     trust : bool
         Also open a file that contains code (``Lambda`` layers): the author of the file can then
         run any program on this machine. False: such a file is refused without being loaded.
@@ -75,7 +80,12 @@ def load(
         If Keras's backend is missing.
     """
     backend.current()
-    part: dict[str, Any] = {"input": input, "fixed": fixed, "output": output}
+    part: dict[str, Any] = {
+        "input": input,
+        "fixed": fixed,
+        "output": output,
+        "resample": require_resample(resample),
+    }
     if is_model_file(model):
         if weights != "imagenet":
             raise InputError(
