@@ -485,7 +485,9 @@ def test_only_the_even_style_takes_the_scale_of_the_attribution():
     from optogram.render import overlay, visible
 
     for style in ("alpha", "added"):
-        expected = overlay(visible(result.images[0]), result.values[0], style=style)
+        expected = overlay(
+            visible(result.images[0]), result.values[0], style=style, unit=result.unit
+        )
         np.testing.assert_array_equal(result.overlay(style=style), expected)
 
 
@@ -749,3 +751,53 @@ def test_every_method_has_a_title_of_its_own():
     titles = [method_title(method) for method in ATTRIBUTIONS]
     assert len(set(titles)) == len(titles)
     assert not set(titles) & set(ATTRIBUTIONS)
+
+
+# -- pictures --------------------------------------------------------------------------------------
+
+
+def of_photo(size, fit="stretch", names=("cat (2)",), **more):
+    count = len(names)
+    return attribution(
+        np.arange(4.0).reshape(1, 2, 2).repeat(count, axis=0),
+        images=np.zeros((count, 32, 32, 3), np.uint8),
+        targets=names,
+        photo_size=np.array([size] * count),
+        fit=fit,
+        **more,
+    )
+
+
+def test_a_stretched_photo_is_shown_in_its_own_proportions():
+    wide, high, square = (of_photo(size) for size in ((100, 400), (600, 300), (3000, 3000)))
+    for result, ratio in ((wide, 4), (high, 0.5), (square, 1)):
+        height, width = result.shown_size()
+        assert width / height == pytest.approx(ratio, rel=0.02)
+        assert result.picture().size == (width, height)
+        assert result.shown_size(cell=400) == (round(400 / max(1, ratio)), min(400, 400 * ratio))
+    for fit in ("crop", "pad"):
+        height, width = of_photo((100, 400), fit).shown_size()
+        assert height == width  # what the network saw has no other proportions
+    unknown = of_photo((0, 0))
+    assert unknown.shown_size() == (224, 224)
+    assert min(of_photo((10, 400)).shown_size()) >= 100
+
+
+def test_plots_are_as_large_as_asked_for():
+    small, large = (of_photo((100, 100)).plot(cell=cell) for cell in (100, 400))
+    assert large.height - small.height > 280 and large.width - small.width > 900
+    with pytest.raises(InputError, match="too large"):
+        og.side_by_side([of_photo((100, 100), names=["a"] * 9)] * 4, cell=10_000)
+    with pytest.raises(InputError, match="cell"):
+        of_photo((100, 100)).plot(cell=0)
+
+
+def test_long_names_shift_no_column():
+    short, long = ([of_photo((90, 90), names=["a", name])] * 3 for name in ("b", "very long " * 20))
+    pictures = [np.asarray(og.side_by_side(results)) for results in (short, long)]
+    # From the right: captions stand at the left, in a column that is wider at most up to its limit.
+    columns = [
+        np.flatnonzero((picture[::-1, ::-1] == 0).all(-1).sum(0) > 100) for picture in pictures
+    ]
+    assert np.array_equal(*columns)
+    assert pictures[1].shape[0] == pictures[0].shape[0]

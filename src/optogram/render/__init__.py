@@ -1,5 +1,6 @@
 """Arrays to pixels: the only room that makes colors or writes images."""
 
+from optogram.render.canvas import require_room
 from optogram.render.chart import chart, chart_on, picture_on
 from optogram.render.colors import DIVERGING, GRAY, OPENCV_JET, SEQUENTIAL, ColorMap, colorize
 from optogram.render.display import Scale, range_of, scale_of, standardized, to_picture, to_unit
@@ -8,9 +9,9 @@ from optogram.render.grid import grid
 from optogram.render.heatmap import heatmap
 from optogram.render.mosaic import mosaic
 from optogram.render.overlay import OverlayStyle, overlay, through_mask
-from optogram.render.resample import Photo, as_image, legible, visible
+from optogram.render.resample import Photo, as_image, legible, resized, visible
 from optogram.render.sheet import sheet
-from optogram.render.text import compact, label
+from optogram.render.text import compact, label, text_size
 
 __all__ = [
     "DIVERGING",
@@ -35,9 +36,12 @@ __all__ = [
     "overlay",
     "picture_on",
     "range_of",
+    "require_room",
+    "resized",
     "scale_of",
     "sheet",
     "standardized",
+    "text_size",
     "through_mask",
     "to_bytes",
     "to_picture",

@@ -15,11 +15,13 @@ from PIL import Image
 from optogram.arguments import checked, shown, whole
 from optogram.errors import InputError
 from optogram.render.canvas import require_room
+from optogram.render.fonts import drawable
 from optogram.render.text import compact
 from optogram.words import brief
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.text import Text
 
 # Okabe and Ito's colors, suitable for color-blind readers.
 _COLORS = ("#0072b2", "#d55e00", "#787878", "#009e73", "#cc79a7")
@@ -31,9 +33,6 @@ _FONT = 13
 _INK, _FRAME, _GRID = "#26282c", "#bec0c4", "#e4e5e8"
 _CHARACTER = 0.6
 """Width of a character, as a fraction of the font size."""
-_WIDER_FONTS = ("Noto Sans CJK JP", "Arial Unicode MS", "Microsoft YaHei")
-"""System fonts for characters that the default font of Matplotlib does not have."""
-
 _DRAWING = threading.Lock()
 """Held while Matplotlib draws, which is not thread-safe even for separate figures."""
 
@@ -126,7 +125,7 @@ def chart_on(
         width = ax.get_window_extent().width * 72 / ax.figure.dpi  # in points
         if title:
             size = float(ax.title.get_fontsize())
-            ax.set_title(_wrapped(title, width, size), parse_math=False)
+            _write(ax.set_title("", parse_math=False), _wrapped(title, width, size))
         _add_legend(ax, lines, width * 0.9, loc="best", fontsize="small")
     return ax
 
@@ -189,7 +188,8 @@ def _draw(
     ax.xaxis.set_major_formatter(lambda tick, _: compact(tick))
     ax.yaxis.set_major_formatter(lambda tick, _: compact(tick))
     if x_label:
-        ax.set_xlabel(x_label, parse_math=False)
+        _write(ax.xaxis.label, x_label)
+        ax.xaxis.label.set_parse_math(False)
 
 
 def _range(axes: Sequence[np.ndarray]) -> tuple[float, float]:
@@ -207,8 +207,8 @@ def _set_style(ax: "Axes", title: str | None, width: float) -> None:
     ax.spines[:].set_color(_FRAME)
     ax.xaxis.label.set(size=size, color=_INK)
     if title:
-        text = _wrapped(title, width, _FONT + 1)
-        ax.set_title(text, fontsize=size + 1, color=_INK, loc="left", parse_math=False)
+        heading = ax.set_title("", fontsize=size + 1, color=_INK, loc="left", parse_math=False)
+        _write(heading, _wrapped(title, width, _FONT + 1))
 
 
 def _add_legend(ax: "Axes", names: Mapping[str, Any], width: float, **place: Any) -> None:
@@ -227,9 +227,7 @@ def _add_legend(ax: "Axes", names: Mapping[str, Any], width: float, **place: Any
     size = _FONT if is_own else float(legend.get_texts()[0].get_fontsize())
     for text, name in zip(legend.get_texts(), names, strict=True):
         text.set_parse_math(False)
-        text.set_text(brief(name) if is_row else _wrapped(name, width - 3 * size, size))
-        if not name.isascii():
-            text.set_fontfamily([*text.get_fontfamily(), *_installed()])
+        _write(text, brief(name) if is_row else _wrapped(name, width - 3 * size, size))
 
 
 def _wrapped(text: str, width: float, size: float) -> str:
@@ -237,9 +235,9 @@ def _wrapped(text: str, width: float, size: float) -> str:
     return textwrap.fill(brief(text), max(8, int(width / size / _CHARACTER)))
 
 
-def _installed() -> list[str]:
-    """The wider fonts that are installed."""
-    from matplotlib.font_manager import fontManager
-
-    known = {font.name for font in fontManager.ttflist}
-    return [name for name in _WIDER_FONTS if name in known]
+def _write(text: "Text", words: str) -> None:
+    """Set the words of ``text``, in a font that has them."""
+    words, font = drawable(words)
+    text.set_text(words)
+    if not words.isascii():
+        text.set_fontfamily([*text.get_fontfamily(), font.name])

@@ -9,12 +9,13 @@ from optogram.arguments import checked, whole
 from optogram.errors import InputError
 from optogram.render.canvas import blank
 from optogram.render.resample import Photo, as_image, resized
-from optogram.render.text import label
+from optogram.render.text import label, text_size
 
 _SHEET_WIDTH = 1024
 _CELL = 128
 _LABELLED_WIDTH = 72
 _LABEL_GAP = 4
+_LABEL_LINES = 3
 
 
 @checked
@@ -40,7 +41,7 @@ def grid(
     margin : int, default 2
         White pixels between cells.
     labels : sequence of str, optional
-        Label below each picture.
+        Label below each picture, in at most three lines.
 
     Returns
     -------
@@ -127,5 +128,5 @@ def _words(labels: Sequence[str] | None, count: int, room: tuple[int, int]) -> l
         raise InputError(
             f"Each picture needs a label: got {len(labels)} labels for {count} pictures."
         )
-    size = min(max(room[1] // 9, 11), 18)
-    return [label(text, size, width=room[1], align="center") for text in labels]
+    size = text_size(*room)
+    return [label(text, size, width=room[1], align="center", lines=_LABEL_LINES) for text in labels]

@@ -18,6 +18,7 @@ def heatmap(
     scale: Scale | None = None,
     cmap: ColorMap | None = None,
     bar: bool = True,
+    unit: str | None = None,
     interpolation: Interpolation = "bicubic",
     title: str | None = None,
 ) -> Image.Image:
@@ -36,6 +37,8 @@ def heatmap(
         Colormap; see `colorize`.
     bar : bool, default True
         Whether to draw the scale bar at the right.
+    unit : str, optional
+        Unit of the values, written along the bar.
     interpolation : "bicubic", "bilinear" or "nearest"
         Smooth, with each cell's own value at its center; straight lines between centers; or each
         cell as a block of one color.
@@ -56,7 +59,9 @@ def heatmap(
     scale = scale_of(values) if scale is None else scale
     size = legible(values.shape) if size is None else size
     table = color_table(scale, cmap)
-    unit = resize_map(to_unit(values, scale), size, interpolation)
-    picture = Image.fromarray(paint(unit, table))
-    drawn = scale_bar(scale, picture.height, lambda unit: paint(unit, table)) if bar else None
+    places = resize_map(to_unit(values, scale), size, interpolation)
+    picture = Image.fromarray(paint(places, table))
+    drawn = None
+    if bar:
+        drawn = scale_bar(scale, picture.size[::-1], lambda places: paint(places, table), unit)
     return framed(picture, bar=drawn, title=title)

@@ -27,6 +27,7 @@ def mosaic(
     cmap: ColorMap | None = None,
     labels: Sequence[str] | None = None,
     bar: bool = True,
+    unit: str | None = None,
     title: str | None = None,
 ) -> Image.Image:
     """Draw maps in a near-square grid, by default on a common scale.
@@ -54,6 +55,8 @@ def mosaic(
         Label below each map.
     bar : bool, default True
         Whether to draw the bar of the common scale at the right.
+    unit : str, optional
+        Unit of the values, written along the bar.
     title : str, optional
         Title above the mosaic.
 
@@ -84,11 +87,13 @@ def mosaic(
             own = range_of(tile)
         else:
             own = scale_of(tile, signed=scale.signed) if per_map else scale
-        unit = resize_map(to_unit(tile, own), fit(tile.shape, room), "nearest")
-        pictures.append(Image.fromarray(paint(unit, table)))
+        places = resize_map(to_unit(tile, own), fit(tile.shape, room), "nearest")
+        pictures.append(Image.fromarray(paint(places, table)))
     picture = arrange(pictures, room, columns=columns, margin=margin, labels=labels)
     with_bar = bar and not per_map
-    drawn = scale_bar(scale, picture.height, lambda unit: paint(unit, table)) if with_bar else None
+    drawn = None
+    if with_bar:
+        drawn = scale_bar(scale, picture.size[::-1], lambda places: paint(places, table), unit)
     return framed(picture, bar=drawn, title=title)
 
 

@@ -49,6 +49,7 @@ def overlay(
     opacity: float | None = None,
     size: tuple[int, int] | None = None,
     bar: bool = True,
+    unit: str | None = None,
     interpolation: Interpolation = "bicubic",
     title: str | None = None,
     where: Rectangle | None = None,
@@ -81,6 +82,8 @@ def overlay(
         Height and width of the picture; the photo is resized to it.
     bar : bool, default True
         Whether to draw the scale bar at the right.
+    unit : str, optional
+        Unit of the values, written along the bar.
     interpolation : "bicubic", "bilinear" or "nearest"
         Smooth, with each cell's own value at its center; straight lines between centers; or each
         cell as a block of one color.
@@ -117,10 +120,14 @@ def overlay(
     window, box = placed(where, pixels.shape[:2], values.shape)
     if pixels[window].size:
         below = pixels[window].astype(np.float32)
-        unit = resize_map(to_unit(values, scale), below.shape[:2], interpolation, box)
-        pixels[window] = blended(unit, below)
+        places = resize_map(to_unit(values, scale), below.shape[:2], interpolation, box)
+        pixels[window] = blended(places, below)
     picture = Image.fromarray(pixels)
-    drawn = scale_bar(scale, picture.height, lambda unit: blended(unit, _MID_GRAY)) if bar else None
+    drawn = None
+    if bar:
+        drawn = scale_bar(
+            scale, picture.size[::-1], lambda places: blended(places, _MID_GRAY), unit
+        )
     return framed(picture, bar=drawn, title=title)
 
 

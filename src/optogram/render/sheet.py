@@ -12,6 +12,7 @@ from optogram.render.resample import Photo, as_image, resized
 from optogram.render.text import label, text_size
 
 _CAPTION_WIDTH = 12  # times the font size
+_TITLE_LINES, _CAPTION_LINES = 3, 10
 _WIDEST = 10_000
 """No picture is enlarged beyond it: of one that is far wider than high little would be seen."""
 
@@ -23,6 +24,7 @@ def sheet(
     titles: Sequence[str] | None = None,
     captions: Sequence[str] | None = None,
     gap: int = 16,
+    text: int | None = None,
 ) -> Image.Image:
     """Arrange pictures in a table, with a common height in each row.
 
@@ -36,6 +38,8 @@ def sheet(
         Caption at the left of each row.
     gap : int, default 16
         Pixels between pictures, and around the sheet.
+    text : int, optional
+        Font size in pixels. Default: from the size of the largest picture.
 
     Returns
     -------
@@ -60,11 +64,15 @@ def sheet(
     widths = [
         max(row[column].width for row in table if column < len(row)) for column in range(count)
     ]
-    size = text_size(max(heights))
+    size = whole("text", text, 1) if text is not None else text_size(max(heights), max(widths))
     heads = [
-        label(text, size, width=width) for text, width in zip(titles or (), widths, strict=False)
+        label(title, size, width=width, lines=_TITLE_LINES)
+        for title, width in zip(titles or (), widths, strict=False)
     ]
-    sides = [label(text, size, width=_CAPTION_WIDTH * size) for text in captions or ()]
+    sides = [
+        label(caption, size, width=_CAPTION_WIDTH * size, lines=_CAPTION_LINES)
+        for caption in captions or ()
+    ]
     if sides:
         heights = [max(*pair) for pair in zip(heights, (s.height for s in sides), strict=True)]
     lefts = _starts([side.width for side in sides], widths, gap)

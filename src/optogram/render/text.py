@@ -8,20 +8,16 @@ from typing import Literal, cast
 from PIL import Image, ImageDraw, ImageFont
 
 from optogram.render.canvas import PAPER
+from optogram.render.fonts import drawable
 from optogram.words import brief
 
 INK = (38, 40, 44)
 
 _MOST_LINES = 20
+_MORE = "…"
 
-# Pillow's default font has only ASCII; these system fonts have other scripts.
-_WIDER_FONTS = (
-    "NotoSansCJK-Regular.ttc",
-    "Arial Unicode.ttf",
-    "msyh.ttc",
-    "DejaVuSans.ttf",
-    "arial.ttf",
-)
+_SMALLEST, _SHARE = 11, 1 / 45
+"""Font size of the smallest pictures, and its growth with the side of a picture."""
 
 
 def compact(number: float) -> str:
@@ -37,9 +33,13 @@ def compact(number: float) -> str:
     return f"{float(mantissa):g}e{int(exponent)}"
 
 
-def text_size(height: int) -> int:
-    """Font size in pixels for a picture of ``height`` pixels."""
-    return min(max(height // 20, 13), 24)
+def text_size(height: int, width: int) -> int:
+    """Font size in pixels of all text in and around a picture of this size.
+
+    16 for 224×224, 34 for 1024×1024, 88 for 3000×4000: large pictures are shown on large surfaces,
+    or reduced.
+    """
+    return round(_SMALLEST + math.sqrt(height * width) * _SHARE)
 
 
 def label(
@@ -48,20 +48,23 @@ def label(
     *,
     width: int | None = None,
     align: Literal["left", "center"] = "left",
+    lines: int = _MOST_LINES,
 ) -> Image.Image:
     """Draw black text on white.
 
     Parameters
     ----------
     text : str
-        May have line breaks. Lines of more than 200 characters are shortened in the middle; lines
-        after the 20th are omitted; unprintable characters are escaped.
+        May have line breaks. Lines of more than 200 characters are shortened in the middle;
+        unprintable characters, and those that no font has, are escaped.
     size : int
         Font size in pixels.
     width : int, optional
-        Width in pixels: lines are wrapped at spaces, and longer words are cut with "...".
+        Width in pixels: lines are wrapped at spaces, and longer words are shortened with "…".
     align : "left" or "center"
         Alignment of lines.
+    lines : int, default 20
+        Most lines; if there are more, the last one ends with "…".
 
     Returns
     -------
@@ -69,30 +72,31 @@ def label(
         RGB, as large as the text.
     """
     paragraphs = [brief(line) for line in text.split("\n", _MOST_LINES)[:_MOST_LINES]]
-    font = _font(size, plain=all(map(str.isascii, paragraphs)))
-    lines = [
+    whole, found = drawable("\n".join(paragraphs))
+    font = _font(found.path, size)
+    wrapped = [
         line
-        for paragraph in paragraphs
+        for paragraph in whole.split("\n")
         for line in (_wrap(paragraph, font, width) if width else [paragraph])
     ]
+    if len(wrapped) > lines:
+        wrapped = [*wrapped[: lines - 1], _ended(wrapped[lines - 1], font, width)]
     line_height = sum(font.getmetrics())
-    widths = [math.ceil(font.getlength(line)) for line in lines]
-    picture = Image.new("RGB", (max(1, *widths), line_height * len(lines)), PAPER)
+    widths = [math.ceil(font.getlength(line)) for line in wrapped]
+    picture = Image.new("RGB", (max(1, *widths), line_height * len(wrapped)), PAPER)
     draw = ImageDraw.Draw(picture)
-    for row, (line, length) in enumerate(zip(lines, widths, strict=True)):
+    for row, (line, length) in enumerate(zip(wrapped, widths, strict=True)):
         left = (picture.width - length) // 2 if align == "center" else 0
         draw.text((left, row * line_height), line, INK, font)
     return picture
 
 
 @lru_cache(maxsize=64)
-def _font(size: int, plain: bool) -> ImageFont.FreeTypeFont:
-    for name in () if plain else _WIDER_FONTS:
-        try:
-            return ImageFont.truetype(name, size)
-        except OSError:
-            continue
-    return cast(ImageFont.FreeTypeFont, ImageFont.load_default(size))
+def _font(path: str, size: int) -> ImageFont.FreeTypeFont:
+    try:
+        return ImageFont.truetype(path, size)
+    except OSError:
+        return cast(ImageFont.FreeTypeFont, ImageFont.load_default(size))
 
 
 def _wrap(paragraph: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
@@ -106,9 +110,14 @@ def _wrap(paragraph: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]
     return [_shorten(line, font, width) for line in lines]
 
 
+def _ended(line: str, font: ImageFont.FreeTypeFont, width: int | None) -> str:
+    """``line`` with "…" at its end, within ``width``."""
+    return _shorten(f"{line} {_MORE}", font, width) if width else f"{line} {_MORE}"
+
+
 def _shorten(line: str, font: ImageFont.FreeTypeFont, width: int) -> str:
     if font.getlength(line) <= width:
         return line
-    cuts = [f"{line[:end]}..." for end in range(1, len(line))]
+    cuts = [f"{line[:end].rstrip()}{_MORE}" for end in range(1, len(line))]
     fitting = bisect.bisect(cuts, width, key=lambda cut: math.ceil(font.getlength(cut)))
     return cuts[fitting - 1] if fitting else ""

@@ -11,7 +11,7 @@ from optogram.arguments import checked, whole
 from optogram.errors import InputError
 from optogram.result.base import Result
 from optogram.result.photo import OfPhotos
-from optogram.result.plotting import placed
+from optogram.result.plotting import placed, require_tiles
 from optogram.result.titles import method_title, value_unit
 
 if TYPE_CHECKING:
@@ -169,13 +169,16 @@ class Attribution(OfPhotos, Result):
         """
         return self._through(self.mask(t)[index], t, index, photo, light)
 
-    def picture(self, index: int = 0) -> "Image":
-        """Image ``index`` without text: coarse maps over the image, fine maps alone."""
-        from optogram.render import heatmap
+    def picture(self, index: int = 0, cell: int | None = None) -> "Image":
+        """Image ``index`` without text: coarse maps over the image, fine maps alone.
 
+        It has the proportions of the photo where they are known. ``cell``: its longer side in
+        pixels; None: a legible size.
+        """
+        size = self.shown_size(index, cell)
         if self.values.ndim == 4:
-            return heatmap(self.heatmap[index], scale=self.scale(index), bar=False)
-        return self.overlay(index, bar=False)
+            return self._alone(index, size, bar=False)
+        return self._over_image(index, size, bar=False)
 
     def scale(self, index: int = 0) -> Any:
         """Values at the two ends of the scale bar of image ``index``.
@@ -194,6 +197,21 @@ class Attribution(OfPhotos, Result):
         """The heatmap of image ``index`` as a grid that covers the whole image evenly."""
         return self.heatmap[index]
 
+    def _alone(self, index: int, size: tuple[int, int], bar: bool = True) -> "Image":
+        """The map of image ``index`` at ``size``."""
+        from optogram.render import heatmap
+
+        heat, scale = self.map_on_image(index), self.scale(index)
+        return heatmap(heat, size=size, scale=scale, bar=bar, unit=self.unit)
+
+    def _over_image(self, index: int, size: tuple[int, int], bar: bool = True) -> "Image":
+        """The map of image ``index`` over the network's input, at ``size``."""
+        from optogram.render import overlay, visible
+
+        heat, scale = self.map_on_image(index), self.scale(index)
+        below = visible(self.images[index])
+        return overlay(below, heat, size=size, scale=scale, bar=bar, unit=self.unit)
+
     def _laid_over(
         self, photo: Any, index: int, heat: np.ndarray, style: dict[str, Any]
     ) -> "Image":
@@ -202,6 +220,7 @@ class Attribution(OfPhotos, Result):
         # Other styles have their own ends; those of pixel attributions are clipped in all styles.
         if str(style.get("style", "even")) == "even" or self.values.ndim == 4:
             style.setdefault("scale", self.scale(index))
+        style.setdefault("unit", self.unit)
         below, where = self._below(photo, index)
         return overlay(below, heat, where=where, **style)
 
@@ -214,29 +233,39 @@ class Attribution(OfPhotos, Result):
         return through_mask(below, mask, light=light, where=where, title=title)
 
     @overload
-    def plot(self, *, ax: None = None) -> "Image": ...
+    def plot(self, *, cell: int | None = None, ax: None = None) -> "Image": ...
 
     @overload
-    def plot(self, *, ax: "Axes") -> "Axes": ...
+    def plot(self, *, cell: int | None = None, ax: "Axes") -> "Axes": ...
 
-    def plot(self, *, ax: "Axes | None" = None) -> "Image | Axes":
+    def plot(self, *, cell: int | None = None, ax: "Axes | None" = None) -> "Image | Axes":
         """Image, map, and map over image, side by side; one row per image.
 
-        ``ax`` as in `Result.plot`.
-        """
-        from optogram.render import heatmap, legible, sheet, visible
+        A stretched photo is shown in its own proportions, with the map stretched alike.
 
-        size = legible(self.images.shape[1:3])
+        Parameters
+        ----------
+        cell : int, optional
+            Longer side of each picture, without its scale bar, in pixels; 400 is a good size for
+            slides. Default: a legible size.
+        ax : matplotlib.axes.Axes, optional
+            As in `Result.plot`.
+        """
+        from optogram.render import resized, sheet, text_size, visible
+
+        require_tiles(cell, len(self.images), 3)
+        sizes = [self.shown_size(i, cell) for i in range(len(self.images))]
         rows = [
             [
-                visible(self.images[i]),
-                heatmap(self.map_on_image(i), size=size, scale=self.scale(i)),
-                self.overlay(i),
+                resized(visible(self.images[i]), size),
+                self._alone(i, size),
+                self._over_image(i, size),
             ]
-            for i in range(len(self.images))
+            for i, size in enumerate(sizes)
         ]
         titles = ["what the network saw", self.title, "both"]
-        return placed(sheet(rows, titles=titles, captions=self.targets), ax)
+        text = max(text_size(*size) for size in sizes)
+        return placed(sheet(rows, titles=titles, captions=self.targets, text=text), ax)
 
 
 def _comparable(maps: np.ndarray, t: float) -> tuple[np.ndarray, np.ndarray]:
@@ -303,6 +332,7 @@ class Occlusion(Attribution):
             return super().overlay(index, photo, **style)
         scores = self._shown(of)[index]
         style.setdefault("scale", scale_of(scores))
+        style.setdefault("unit", self.score_unit)
         return self._laid_over(photo, index, self._on_image(scores), style)
 
     def heat(self, index: int = 0, of: str = "values", **style: Any) -> "Image":
@@ -320,7 +350,9 @@ class Occlusion(Attribution):
         from optogram.render import heatmap, scale_of
 
         shown = self._shown(of)[index]
-        style = {"scale": scale_of(shown), "size": self.images.shape[1:3], **style}
+        unit = self.score_unit if of == "scores" else self.unit
+        size = self.images.shape[1:3]
+        style = {"scale": scale_of(shown), "size": size, "unit": unit, **style}
         return heatmap(self._on_image(shown), **style)
 
     def through_mask(
@@ -430,7 +462,7 @@ class GradCAM(Attribution):
     @property
     def steps(self) -> "GradCAMSteps":
         """The four stages of the map."""
-        return GradCAMSteps(self.maps, self.gradients, self.images, self.targets)
+        return GradCAMSteps(self)
 
 
 @dataclass(frozen=True)
@@ -439,20 +471,31 @@ class GradCAMSteps:
 
     Attributes
     ----------
-    maps : ndarray of shape (N, h, w, K), or (1, h, w, K) where all share one image
-        Stage 1, Aₖ: feature maps of the layer.
-    gradients : ndarray of shape (N, h, w, K)
-        Stage 2, ∂S/∂Aₖ: gradient of the score with respect to the maps.
-    images : uint8 ndarray of shape (N, H, W, C)
-        The input images.
-    targets : tuple of str
-        Descriptions of the targets.
+    result : GradCAM
+        The map that they lead to.
     """
 
-    maps: np.ndarray
-    gradients: np.ndarray
-    images: np.ndarray
-    targets: tuple[str, ...]
+    result: GradCAM
+
+    @property
+    def maps(self) -> np.ndarray:
+        """(N, h, w, K), or (1, h, w, K) where all share one image, stage 1, Aₖ: feature maps."""
+        return self.result.maps
+
+    @property
+    def gradients(self) -> np.ndarray:
+        """(N, h, w, K), stage 2, ∂S/∂Aₖ: gradient of the score with respect to the maps."""
+        return self.result.gradients
+
+    @property
+    def images(self) -> np.ndarray:
+        """(N, H, W, C), uint8: the input images."""
+        return self.result.images
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Descriptions of the targets."""
+        return self.result.targets
 
     @property
     def weights(self) -> np.ndarray:
@@ -466,36 +509,55 @@ class GradCAMSteps:
         return np.einsum("nk,nhwk->nhw", self.weights, maps)
 
     @overload
-    def plot(self, index: int = 0, top: int = 5, *, ax: None = None) -> "Image": ...
+    def plot(
+        self, index: int = 0, top: int = 5, *, cell: int | None = None, ax: None = None
+    ) -> "Image": ...
 
     @overload
-    def plot(self, index: int = 0, top: int = 5, *, ax: "Axes") -> "Axes": ...
+    def plot(
+        self, index: int = 0, top: int = 5, *, cell: int | None = None, ax: "Axes"
+    ) -> "Axes": ...
 
     @checked
-    def plot(self, index: int = 0, top: int = 5, *, ax: "Axes | None" = None) -> "Image | Axes":
+    def plot(
+        self,
+        index: int = 0,
+        top: int = 5,
+        *,
+        cell: int | None = None,
+        ax: "Axes | None" = None,
+    ) -> "Image | Axes":
         """The stages of image ``index`` for the ``top`` maps that contribute most, and the sum.
 
-        ``ax`` as in `Result.plot`.
+        ``cell`` and ``ax`` as in `Attribution.plot`.
         """
-        from optogram.render import compact, heatmap, legible, scale_of, sheet, visible
+        from optogram.render import compact, heatmap, resized, scale_of, sheet, text_size, visible
 
         index = whole("index", index, -len(self.images), len(self.images) - 1)
         top = whole("top", top, 1)
+        require_tiles(cell, top + 1, 4)
         maps = self.maps[index if len(self.maps) > 1 else 0]
         gradients, weights = self.gradients[index], self.weights[index]
         parts = maps * weights
         strongest = np.argsort(-np.abs(parts).sum(axis=(0, 1)), kind="stable")[:top]
-        size = legible(self.images.shape[1:3])
+        size = self.result.shown_size(index, cell)
+        score = self.result.score_unit
+        units = "activation", f"{score} per activation", f"{score} per activation", score
 
-        def drawn(stage: np.ndarray) -> list["Image"]:
+        def drawn(stage: np.ndarray, unit: str) -> list["Image"]:
             scale = scale_of(stage[..., strongest])
-            return [heatmap(stage[..., k], size=size, scale=scale) for k in strongest]
+            return [heatmap(stage[..., k], size=size, scale=scale, unit=unit) for k in strongest]
 
         tiles = np.broadcast_to(weights, maps.shape)
-        columns = [drawn(stage) for stage in (maps, gradients, tiles, parts)]
+        columns = [
+            drawn(stage, unit)
+            for stage, unit in zip((maps, gradients, tiles, parts), units, strict=True)
+        ]
         rows: list[list[Image | None]] = [list(row) for row in zip(*columns, strict=True)]
-        rows.append([visible(self.images[index]), None, None, heatmap(self.sum[index], size=size)])
+        photo = resized(visible(self.images[index]), size)
+        rows.append([photo, None, None, heatmap(self.sum[index], size=size, unit=score)])
         captions = [f"map {k}, weight {compact(float(weights[k]))}" for k in strongest]
         captions.append(f"{self.targets[index]}: the sum over all {len(weights)} maps")
         titles = ["1 map", "2 gradient", "3 weight", "4 weight × map, summed"]
-        return placed(sheet(rows, titles=titles, captions=captions), ax)
+        text = text_size(*size)
+        return placed(sheet(rows, titles=titles, captions=captions, text=text), ax)

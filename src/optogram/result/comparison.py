@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING
 from optogram.arguments import checked
 from optogram.errors import InputError
 from optogram.result.attribution import Attribution
+from optogram.result.plotting import require_tiles
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+_CELL = 224
+
 
 @checked
-def side_by_side(results: Sequence[Attribution], columns: int = 4) -> "Image":
+def side_by_side(results: Sequence[Attribution], columns: int = 4, *, cell: int = _CELL) -> "Image":
     """Results of several methods for the same images and targets, as one picture.
 
     Parameters
@@ -21,18 +24,21 @@ def side_by_side(results: Sequence[Attribution], columns: int = 4) -> "Image":
         One per method, with the same explanations in the same order.
     columns : int
         Pictures per row, including the image itself.
+    cell : int, default 224
+        Longer side of each picture in pixels; 400 is a good size for slides.
 
     Returns
     -------
     PIL.Image.Image
-        A block of pictures for each explanation; every map has its own scale.
+        A block of pictures for each explanation, in the proportions of its photo; every map has its
+        own scale.
 
     Raises
     ------
     InputError
         If there is no result, or the results explain different images or targets.
     """
-    from optogram.render import compact, grid, sheet, visible
+    from optogram.render import compact, grid, resized, sheet, text_size, visible
 
     if not len(results):
         raise InputError("Expected at least one result to show, got none.")
@@ -51,18 +57,23 @@ def side_by_side(results: Sequence[Attribution], columns: int = 4) -> "Image":
         for result in results
     ]
     labels = ["the photo", *names]
+    columns = min(columns, len(labels))
+    require_tiles(cell, len(first.targets) * -(-len(labels) // columns), columns)
+    text = text_size(cell, cell)
     blocks = [
         grid(
-            [visible(first.images[i]), *(result.picture(i) for result in results)],
-            columns=min(columns, len(labels)),
+            [
+                resized(visible(first.images[i]), first.shown_size(i, cell)),
+                *(result.picture(i, cell) for result in results),
+            ],
+            columns=columns,
             labels=labels,
-            cell=224,
-            margin=8,
+            margin=text // 2,
         )
         for i in range(len(first.targets))
     ]
     captions = [
-        f"{target}\nscore {compact(float(score))}"
+        f"{target}\n{first.score_unit} {compact(float(score))}"
         for target, score in zip(first.targets, first.score, strict=True)
     ]
-    return sheet([[block] for block in blocks], captions=captions)
+    return sheet([[block] for block in blocks], captions=captions, text=text)

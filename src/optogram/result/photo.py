@@ -1,11 +1,13 @@
 """Results about photos: the part of each photo that the network saw."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from optogram.arguments import whole
 from optogram.errors import InputError
 
 if TYPE_CHECKING:
@@ -13,6 +15,9 @@ if TYPE_CHECKING:
 
     from optogram.pictures.prepared import PreparedPhoto
 
+_LARGEST_CELL = 10_000
+_NARROWEST, _LONGEST = 112, 4096
+"""Sides in pixels that pictures of very wide and very high photos have at least and at most."""
 _OTHER_PROPORTIONS = 0.05
 """Tolerance of the aspect ratio of a photo, as a fraction of a side."""
 
@@ -58,6 +63,31 @@ class OfPhotos:
         if not np.isfinite(self.seen).all():
             raise InputError("``seen`` must be finite.")
         super().__post_init__()  # type: ignore[misc]
+
+    def shown_size(self, index: int = 0, cell: int | None = None) -> tuple[int, int]:
+        """Height and width in pixels at which image ``index`` is shown beside its map.
+
+        An image for which the photo was stretched has the proportions of the photo again, others
+        have their own. ``cell``: the longer side in pixels; None: a legible size.
+        """
+        from optogram.render import legible
+
+        own = self.images.shape[1:3]
+        assert self.photo_size is not None
+        photo = tuple(map(int, self.photo_size[index]))
+        ratio = own[1] / own[0]
+        if self.fit == "stretch" and all(photo):
+            ratio = photo[1] / photo[0]
+        if cell is not None:
+            cell = whole("cell", cell, 1, _LARGEST_CELL)
+            return max(1, round(cell * min(1, 1 / ratio))), max(1, round(cell * min(1, ratio)))
+        height, width = legible((own[0], own[1]))
+        if round(height * ratio) == width:
+            return height, width
+        side = math.sqrt(height * width)  # of a square of the same area
+        height, width = (max(1, round(side * part)) for part in (ratio**-0.5, ratio**0.5))
+        factor = max(1, min(_NARROWEST / min(height, width), _LONGEST / max(height, width)))
+        return round(height * factor), round(width * factor)
 
     def _below(self, photo: Any, index: int) -> tuple["Image", Where | None]:
         """The image below a map, and the rectangle of the map on it.

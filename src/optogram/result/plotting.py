@@ -29,3 +29,11 @@ def placed_chart(
     from optogram.render import chart, chart_on
 
     return chart(lines, **words) if ax is None else chart_on(ax, lines, **words)
+
+
+def require_tiles(cell: int | None, rows: int, columns: int) -> None:
+    """Raise an InputError, before tiles of ``cell`` pixels are drawn, if they are too many."""
+    from optogram.render import require_room
+
+    if cell is not None:
+        require_room(columns * cell, rows * cell)
