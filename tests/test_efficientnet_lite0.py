@@ -2,13 +2,16 @@
 
 import runpy
 import sys
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from optogram.cli.completing import models
 from optogram.errors import ModelError
+from optogram.network.network import Network
 from optogram.network.opening import efficientnet_lite0 as lite0
 from optogram.network.opening.torch_pickle import read_tensors
 
@@ -183,3 +186,9 @@ def test_weights_that_do_not_match_one_to_one(monkeypatch, tensors, change, reas
     monkeypatch.setattr(lite0, "read_tensors", lambda _path: altered)
     with pytest.raises(ModelError, match=reason):
         lite0.efficientnet_lite0()
+
+
+def test_tab_completion_knows_its_layers(model):
+    place = resources.files("optogram.cli.completing").joinpath("efficientnet-lite0.tsv")
+    layers = Network(model, "lite").layers
+    assert place.read_text() == models.table({layer.name: layer.kind for layer in layers})

@@ -1,6 +1,8 @@
 """The command line: thin commands that call the public API and print its results."""
 
 import importlib
+import os
+from typing import Any
 
 import click
 
@@ -19,6 +21,7 @@ _COMMANDS = (
     "strongest",
     "maximize",
     "train",
+    "completion",
 )
 
 
@@ -33,7 +36,16 @@ class _Commands(click.Group):
         """The command called ``name``."""
         if name not in _COMMANDS:
             return None
-        return getattr(importlib.import_module(f"optogram.cli.{name}"), name)
+        command = getattr(importlib.import_module(f"optogram.cli.{name}"), name)
+        if context.resilient_parsing:  # for tab completion
+            importlib.import_module("optogram.cli.completing.offers").complete(command)
+        return command
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the command line, or tab completion if a shell's script asks for it."""
+        if "_OPTOGRAM_COMPLETE" in os.environ:
+            importlib.import_module("optogram.cli.completing.shells").register()
+        return super().main(*args, **kwargs)
 
     def invoke(self, context: click.Context) -> object:
         """Run the command; exit with status 2 if the input cannot be used."""

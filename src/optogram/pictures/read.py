@@ -26,9 +26,10 @@ _SCANNED_LIMIT = 20 * PIXEL_LIMIT
 # Plain raster formats, decoded in process; EPS, for one, would start Ghostscript.
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000")
 
-_ENDINGS = frozenset(
+ENDINGS = frozenset(
     (".avif", ".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 )
+"""Endings of the files that are taken for photos in a folder."""
 
 # Pillow opens these formats in mode "I" only for samples of 16 bits.
 _SIXTEEN_BITS_AS_I = ("PNG", "PPM")
@@ -122,12 +123,12 @@ def pictures_in(folder: str | os.PathLike) -> list[Path]:
     path = Path(os.fsdecode(folder))
     if not path.is_dir():
         raise InputError(f"{str(path)!r} is not a folder: give the path of a folder with images.")
-    named = (file for file in path.rglob("*") if file.suffix.lower() in _ENDINGS)
+    named = (file for file in path.rglob("*") if file.suffix.lower() in ENDINGS)
     found = sorted(file for file in named if not is_own(file))
     if not found:
         raise InputError(
             f"{str(path)!r} has no images (except those that optogram made): expected files "
-            f"ending in {', '.join(sorted(_ENDINGS))}."
+            f"ending in {', '.join(sorted(ENDINGS))}."
         )
     return found
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from optogram.cli.completing.models import remember
 from optogram.cli.console import say
 from optogram.cli.options.parsing import constant_input
 
@@ -148,6 +149,7 @@ def open_network(
         output=output,
         trust=trust,
     )
+    remember(model, {layer.name: layer.kind for layer in net.layers})
     for warning in net.warnings:
         say(f"Warning: {warning}", err=True)
     return net
