@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from optogram.arguments import whole
 from optogram.errors import InputError
 
 if TYPE_CHECKING:
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
 
     from optogram.pictures.prepared import PreparedPhoto
 
-_LARGEST_CELL = 10_000
 _NARROWEST, _LONGEST = 112, 4096
 """Sides in pixels that pictures of very wide and very high photos have at least and at most."""
 _OTHER_PROPORTIONS = 0.05
@@ -79,7 +77,6 @@ class OfPhotos:
         if self.fit == "stretch" and all(photo):
             ratio = photo[1] / photo[0]
         if cell is not None:
-            cell = whole("cell", cell, 1, _LARGEST_CELL)
             return max(1, round(cell * min(1, 1 / ratio))), max(1, round(cell * min(1, ratio)))
         height, width = legible((own[0], own[1]))
         if round(height * ratio) == width:

@@ -5,9 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from optogram.arguments import whole
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from PIL.Image import Image
+
+LARGEST_CELL = 10_000
 
 
 def placed(picture: "Image", ax: "Axes | None") -> "Image | Axes":
@@ -32,8 +36,15 @@ def placed_chart(
 
 
 def require_tiles(cell: int | None, rows: int, columns: int) -> None:
-    """Raise an InputError, before tiles of ``cell`` pixels are drawn, if they are too many."""
+    """Check ``cell``, the side of a tile in pixels, before that many tiles are drawn.
+
+    Raises
+    ------
+    InputError
+        If it is not a whole number from 1 to 10000, or the picture would be too large.
+    """
     from optogram.render import require_room
 
     if cell is not None:
+        cell = whole("cell", cell, 1, LARGEST_CELL)
         require_room(columns * cell, rows * cell)
