@@ -159,7 +159,7 @@ def test_mapping():
         ("labels.json", b'["cat"', "labels.json is damaged JSON"),
         ("labels.json", b"[" * 100_000, "labels.json is damaged JSON"),
         ("labels.json", b'"cat"', "labels.json holds a str"),
-        ("labels.json", b"3", "labels.json holds a int"),
+        ("labels.json", b"3", "labels.json holds an int"),
         ("labels.json", b'["cat", 3]', "Label 1 of labels.json must be a name, got 3"),
         ("labels.json", b'{"0": ["a", "b", "c"]}', "Label 0 of labels.json must be a name"),
         ("labels.json", b'{"cat": 0}', "keys of labels.json .*, not 'cat'"),
@@ -188,5 +188,5 @@ def test_entries_that_are_no_names(entries):
 def test_wrong_number_or_kind():
     with pytest.raises(InputError, match="Expected 3 labels, one for each output; the list given"):
         read_labels(["cat", "dog"], 3)
-    with pytest.raises(InputError, match="holds a int; expected a list of names"):
+    with pytest.raises(InputError, match="holds an int; expected a list of names"):
         read_labels(3, 3)

@@ -271,8 +271,9 @@ def test_files_that_are_not_there_or_not_files(folder, monkeypatch):
     def deny(*_):
         raise PermissionError(13, "Permission denied")
 
+    Path("closed.jpg").write_bytes(b"content")
     monkeypatch.setattr(Path, "open", deny)
-    assert "'empty.jpg' cannot be read" in refusal("empty.jpg")
+    assert "'closed.jpg' cannot be read" in refusal("closed.jpg")
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from optogram.errors import InputError
+from optogram.words import with_article
 
 MOST = 10_000_000
 """Largest whole number if there is no other limit: larger ones would only fill the memory."""
@@ -266,7 +267,7 @@ def _words(hint: Any) -> str:
     if of is Callable or hint is Callable:
         return "a function"
     name = getattr(of or hint, "__name__", str(hint))
-    return f"an {name}" if name[0] in "AEIOU" else f"a {name}"
+    return with_article(name)
 
 
 def _several(hint: Any) -> str:

@@ -17,6 +17,7 @@ from optogram.arguments import MOST, as_index, shown, whole, wholes
 from optogram.errors import InputError
 from optogram.graph.steps import Output
 from optogram.network.network import Network
+from optogram.words import counted
 
 Weights = dict[Output, np.ndarray]
 
@@ -124,10 +125,12 @@ class Class(Target):
         index = net.class_index(self.label)
         where = ""
         if isinstance(self.region, Mask):
-            where = f" in a region of {np.count_nonzero(self.region.array())} pixels"
+            where = (
+                f" in a region of {counted(int(np.count_nonzero(self.region.array())), 'pixel')}"
+            )
         elif self.region:
             where = " in rows {0} to {2}, columns {1} to {3}".format(*self.region)
-        return f"{net.labels.names[index]} ({index}){where}"
+        return f"{net.labels.numbered_name(index)}{where}"
 
 
 @dataclass(frozen=True)
@@ -265,7 +268,8 @@ class _Sum(Target):
         count = max(len(firsts), len(seconds))
         if {len(firsts), len(seconds)} - {1, count}:
             raise InputError(
-                f"Cannot add {len(firsts)} targets to {len(seconds)}: give as many, or one."
+                f"Cannot add {counted(len(firsts), 'target')} to {len(seconds)}: give as many, or "
+                "one."
             )
         pairs = zip(_repeated(firsts, count), _repeated(seconds, count), strict=True)
         return tuple(_Sum(first, second) for first, second in pairs)
@@ -412,7 +416,8 @@ def _one_hot(length: int, index: int) -> np.ndarray:
 def _checked_channel(channel: Any, count: int, layer: str) -> int:
     if not isinstance(channel, int) or not 0 <= channel < count:
         raise InputError(
-            f"{layer!r} has {count} channels, numbered 0 to {count - 1}: {channel} is out of range."
+            f"{layer!r} has {counted(count, 'channel')}, numbered 0 to {count - 1}: {channel} is "
+            "out of range."
         )
     return channel
 

@@ -7,7 +7,8 @@ from typing import Any
 import click
 
 import optogram
-from optogram.cli.console import say
+from optogram.cli.advice import in_options
+from optogram.cli.console import complain
 from optogram.errors import OptogramError
 
 _COMMANDS = (
@@ -55,7 +56,8 @@ class _Commands(click.Group):
             with one_run():
                 return super().invoke(context)
         except OptogramError as error:
-            say(f"optogram: {error}", err=True)
+            command = self.get_command(context, context.invoked_subcommand or "")
+            complain(f"optogram: {in_options(str(error), command)}")
             context.exit(2)
 
 

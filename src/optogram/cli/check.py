@@ -1,10 +1,11 @@
 """`optogram check`: sanity checks for attribution maps."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from optogram.cli.console import say
+from optogram.cli.console import say, shown_progress
 from optogram.cli.options.attribution import (
     Asked,
     attribution_options,
@@ -16,12 +17,22 @@ from optogram.cli.options.network import (
     model_option,
     network_options,
     open_network,
+    require_folder,
 )
+from optogram.cli.options.output import output_options
 from optogram.cli.photos import Photos
-from optogram.progress import progress_bar
+from optogram.cli.records import Records
+from optogram.words import counted
 
 if TYPE_CHECKING:
     from optogram.result import Check
+
+_COMPARED = ("map", "random", "edges")
+_COLUMNS = (
+    "name", "method", "layer", "photo", "target", "similarity",
+    *(f"{kind}_{rival}" for kind in ("deletion", "insertion") for rival in _COMPARED),
+    "edge_similarity", "error",
+)  # fmt: skip
 
 
 @click.command()
@@ -30,6 +41,7 @@ if TYPE_CHECKING:
 @attribution_options
 @click.option(
     "--steps",
+    type=click.IntRange(2),
     default=24,
     show_default=True,
     help="Number of steps in which pixels are deleted and inserted.",
@@ -43,6 +55,7 @@ if TYPE_CHECKING:
 )
 @fit_option
 @network_options
+@output_options
 def check(
     photos: tuple[str, ...],
     model: str,
@@ -60,6 +73,8 @@ def check(
     METHOD.png and METHOD.npz for each method, with several layers METHOD-LAYER. Photos that cannot
     be read are skipped and listed on standard error; the exit status is then 1.
     """
+    require_folder(out)
+    given = Photos(photos)
     net = open_network(model, **opening)
     import optogram
     from optogram.files import require_place
@@ -67,7 +82,6 @@ def check(
     from optogram.render import write
     from optogram.result import Check
 
-    given = Photos(photos)
     folder = made_folder(out)
     runs = asked.runs(net)
     for run in runs:
@@ -75,7 +89,8 @@ def check(
             require_place(folder / f"{run.stem}.{ending}")
     parts: dict[str, list[Check]] = {run.stem: [] for run in runs}
     told = {run.stem: set(net.warnings) for run in runs}
-    with progress_bar() as progress:
+    read: list[str] = []
+    with shown_progress() as progress:
         meter = Meter(progress, 100 * len(given.paths) * len(runs))
         for path in given.paths:
             with given.reading(path):
@@ -89,19 +104,72 @@ def check(
                         )
                     first = parts[run.stem][:1]
                     parts[run.stem].append(found.with_pictures_of(*first) if first else found)
+                read.append(path)
     given.require_some()
-    checks = []
+    records, checks, documents = Records(*_COLUMNS), [], []
     for stem, of_run in parts.items():
         found = Check.joined(of_run)
         write(found.plot(), folder / f"{stem}.png")
         found.save(folder / f"{stem}.npz")
         checks.append(found)
+        maps = [
+            _map_record(path, part, index)
+            for path, part in zip(read, of_run, strict=True)
+            for index in range(len(part.targets))
+        ]
+        documents.append(_check_record(stem, found, folder) | {"maps": maps})
+        for each in maps:
+            records.row(name=stem, method=found.checked, layer=found.layer, **_cells(each))
         table = found.table().split("\n")
-        say("", f"{stem}, {len(found.targets)} maps", "", *table, "", found.sentence)
+        say("", f"{stem}, {counted(len(found.targets), 'map')}", "", *table, "", found.sentence)
     if len(checks) > 1:
         say("", *_overview([run.stem for run in runs], checks))
     say("", f"Pictures and results are in {folder}.")
+    for skipped in given.skipped:
+        records.row(photo=skipped["photo"], error=skipped["reason"])
+    records.finish(net, checks=documents, skipped=given.skipped)
     given.finish()
+
+
+def _map_record(photo: str, found: "Check", index: int) -> dict[str, Any]:
+    """The figures of one map, for programs."""
+    return {
+        "photo": photo,
+        "target": found.targets[index],
+        "similarity": dict(zip(found.stages, found.values[index], strict=True)),
+        "deletion_area": dict(zip(_COMPARED, found.deletion_area[index], strict=True)),
+        "insertion_area": dict(zip(_COMPARED, found.insertion_area[index], strict=True)),
+        "edge_similarity": found.edge_similarity[index],
+    }
+
+
+def _check_record(name: str, found: "Check", folder: Path) -> dict[str, Any]:
+    """The means over all maps of a method, and the conclusion."""
+    return {
+        "name": name,
+        "method": found.checked,
+        "layer": found.layer,
+        "similarity": found.similarity.mean(),
+        "deletion_area": dict(zip(_COMPARED, found.deletion_area.mean(axis=0), strict=True)),
+        "insertion_area": dict(zip(_COMPARED, found.insertion_area.mean(axis=0), strict=True)),
+        "edge_similarity": found.edge_similarity.mean(),
+        "depends_on_weights": found.depends_on_weights,
+        "marks_what_matters": found.marks_what_matters,
+        "sentence": found.sentence,
+        "parameters": found.parameters,
+        "files": [folder / f"{name}.{ending}" for ending in ("png", "npz")],
+    }
+
+
+def _cells(of_map: dict[str, Any]) -> dict[str, Any]:
+    """The cells of one map in the table."""
+    areas = {
+        f"{kind}_{rival}": area
+        for kind in ("deletion", "insertion")
+        for rival, area in of_map[f"{kind}_area"].items()
+    }
+    similarity = sum(map(float, of_map["similarity"].values())) / len(of_map["similarity"])
+    return {**of_map, **areas, "similarity": similarity}
 
 
 def _overview(names: list[str], checks: "list[Check]") -> list[str]:

@@ -1,11 +1,12 @@
 """`optogram explain`: attribution maps of photos, as pictures and saved results."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from optogram.cli.console import say
+from optogram.cli.console import say, shown_progress
 from optogram.cli.options.attribution import (
     Asked,
     Run,
@@ -18,15 +19,25 @@ from optogram.cli.options.network import (
     model_option,
     network_options,
     open_network,
+    require_folder,
 )
+from optogram.cli.options.output import output_options
 from optogram.cli.photos import Photos, unique_stems
-from optogram.progress import progress_bar
+from optogram.cli.records import Records
 from optogram.words import brief
 
 if TYPE_CHECKING:
+    import numpy as np
     from PIL.Image import Image
 
+    from optogram.network.network import Network, Prediction
     from optogram.result import Attribution
+
+_COLUMNS = (
+    "photo", "predicted_index", "predicted_id", "predicted_label", "predicted_probability",
+    "method", "layer", "target", "score", "minimum", "maximum", "picture", "arrays", "sheet",
+    "error",
+)  # fmt: skip
 
 
 @click.command()
@@ -75,6 +86,7 @@ if TYPE_CHECKING:
 )
 @fit_option
 @network_options
+@output_options
 def explain(
     photos: tuple[str, ...],
     model: str,
@@ -103,13 +115,14 @@ def explain(
         raise click.UsageError("--stages needs --method gradcam.")
     if opacity is not None and overlay is None:
         raise click.UsageError("--opacity needs --overlay.")
+    require_folder(out)
+    given = Photos(photos)
     net = open_network(model, **opening)
     from optogram.files import require_place
     from optogram.progress import Meter
     from optogram.render import write
     from optogram.result import side_by_side
 
-    given = Photos(photos)
     folder, stems = made_folder(out), list(unique_stems(given.paths))
     runs = asked.runs(net)
     for stem in stems:
@@ -118,25 +131,97 @@ def explain(
             suffixes = _suffixes(run, asked.count, overlay, mask, of, stages)
             for ending in (".png", ".npz", *(f"-{suffix}.png" for suffix in suffixes)):
                 require_place(folder / f"{stem}-{run.stem}{ending}")
-    with progress_bar() as progress:
+    records, found = Records(*_COLUMNS), []
+    with shown_progress() as progress:
         meter = Meter(progress, 100 * len(given.paths) * len(runs))
         for path, stem in zip(given.paths, stems, strict=True):
             with given.reading(path):
                 image, told = net.prepare([path], fit), set(net.warnings)
-                results = []
+                predicted = _predicted(net, image, asked.memory)
+                results, explained, files = [], [], [folder / f"{stem}-explained.png"]
                 for run, result in asked.results(net, runs, image, meter, stem):
                     warn(f"{stem}, {run.stem}", result, told)
-                    write(result.plot(), folder / f"{stem}-{run.stem}.png")
-                    result.save(folder / f"{stem}-{run.stem}.npz")
+                    written = [folder / f"{stem}-{run.stem}{ending}" for ending in (".png", ".npz")]
+                    write(result.plot(), written[0])
+                    result.save(written[1])
                     style = {} if opacity is None else {"opacity": opacity}
                     more = _pictures(result, path, overlay, style, mask, of, stages)
                     for suffix, picture in more:
-                        write(picture, folder / f"{stem}-{run.stem}-{suffix}.png")
+                        written.append(folder / f"{stem}-{run.stem}-{suffix}.png")
+                        write(picture, written[-1])
                     results.append(result)
-                sheet = write(side_by_side(results), folder / f"{stem}-explained.png")
-                explained = ", ".join(dict.fromkeys(map(brief, results[0].targets)))
-                say(f"{path}: {explained}: {sheet}")
+                    explained += _explanations(result, written)
+                    files += written
+                write(side_by_side(results), files[0])
+                for explanation in explained:
+                    records.row(photo=path, **_cells(predicted, explanation, files[0]))
+                found.append(
+                    {
+                        "photo": path,
+                        "predicted": predicted and predicted._asdict(),
+                        "explanations": explained,
+                        "files": files,
+                    }
+                )
+                say(
+                    f"{path}: {_sentence(net, predicted, results[0])}",
+                    *(f"  {file}" for file in files),
+                )
+    given.require_some()
+    for skipped in given.skipped:
+        records.row(photo=skipped["photo"], error=skipped["reason"])
+    records.finish(net, photos=found, skipped=given.skipped)
     given.finish()
+
+
+def _predicted(net: "Network", image: "np.ndarray", memory: str | None) -> "Prediction | None":
+    """The most probable class; None where the network does not give classes of an image."""
+    is_regression = net.head.kind == "linear" and net.head.outputs == 1
+    if net.head.is_spatial or is_regression:
+        return None
+    ((first,),) = net.predict(image, top=1, memory=memory)
+    return first
+
+
+def _sentence(net: "Network", predicted: "Prediction | None", result: "Attribution") -> str:
+    """What is predicted, and what was explained if it is something else."""
+    explained = ", ".join(dict.fromkeys(map(brief, result.targets)))
+    if predicted is None:
+        return explained
+    name = brief(net.labels.numbered_name(predicted.index))
+    answer = f"{name}, {predicted.probability:.2%}"
+    return answer if explained == name else f"{answer}; explained: {explained}"
+
+
+def _explanations(result: "Attribution", files: list[Path]) -> list[dict[str, Any]]:
+    """What is known of each map of a result, for programs."""
+    return [
+        {
+            "method": result.method,
+            "layer": result.layer,
+            "target": target,
+            "score": result.score[index],
+            "minimum": result.values[index].min(),
+            "maximum": result.values[index].max(),
+            "parameters": result.parameters,
+            "warnings": result.warnings,
+            "files": files,
+        }
+        for index, target in enumerate(result.targets)
+    ]
+
+
+def _cells(
+    predicted: "Prediction | None", explanation: dict[str, Any], sheet: Path
+) -> dict[str, Any]:
+    """The cells of one map in the table."""
+    answer = predicted._asdict() if predicted else {}
+    picture, arrays, *_ = explanation["files"]
+    return (
+        {f"predicted_{name}": answer.get(name) for name in ("index", "id", "label", "probability")}
+        | {name: explanation[name] for name in _COLUMNS if name in explanation}
+        | {"picture": picture, "arrays": arrays, "sheet": sheet}
+    )
 
 
 def _suffixes(

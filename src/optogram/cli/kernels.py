@@ -11,7 +11,9 @@ from optogram.cli.options.network import (
     model_option,
     network_options,
     open_network,
+    require_folder,
 )
+from optogram.cli.options.output import quiet_option
 
 
 @click.command()
@@ -40,6 +42,7 @@ from optogram.cli.options.network import (
     "--out", metavar="FILE", default="kernels.png", show_default=True, help="File for the picture."
 )
 @network_options
+@quiet_option
 def kernels(
     model: str,
     layers: tuple[str, ...],
@@ -52,6 +55,7 @@ def kernels(
     **opening: Any,
 ) -> None:
     """Show the kernels of convolutions, scaled from the smallest weight to the largest."""
+    require_folder(str(Path(out).parent))
     net = open_network(model, **opening)
     import optogram
     from optogram.files import require_place

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from optogram.cli.console import say
+from optogram.cli.console import say, shown_progress
 from optogram.cli.options.attribution import memory_option, warn
 from optogram.cli.options.network import (
     NETWORK_OPTIONS,
@@ -18,10 +18,12 @@ from optogram.cli.options.network import (
     model_option,
     network_options,
     open_network,
+    require_folder,
 )
-from optogram.cli.options.parsing import file_stem, open_sides, sides
+from optogram.cli.options.output import quiet_option
+from optogram.cli.options.parsing import file_stem, open_sides, sheet_sides
 from optogram.cli.photos import Photos, unique_stems
-from optogram.progress import progress_bar
+from optogram.words import counted
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -52,12 +54,14 @@ _PER_MAP = {"layer": False, "map": True, "range": "range"}
 @click.option("--first", type=click.IntRange(1), help="Number of maps per layer.  [default: all]")
 @click.option(
     "--grid",
-    metavar="COLUMNSxROWS",
-    callback=lambda context, option, value: None if value is None else sides(value),
-    help="Maps per picture, such as 8x5; further maps go into further pictures.  [default: all "
-    "in one, near square]",
+    metavar="ROWSxCOLUMNS",
+    callback=lambda context, option, value: None if value is None else sheet_sides(value),
+    help="Maps per picture, such as 5x8; further maps go into further pictures. A single number is "
+    "the number of columns, with all maps in one picture.  [default: all in one, near square]",
 )
-@click.option("--cell", type=int, help="Longer side of a map in the picture, in pixels.")
+@click.option(
+    "--cell", type=click.IntRange(1), help="Longer side of a map in the picture, in pixels."
+)
 @click.option(
     "--colors",
     metavar="NAME",
@@ -106,6 +110,7 @@ _PER_MAP = {"layer": False, "map": True, "range": "range"}
 @fit_option
 @memory_option
 @network_options
+@quiet_option
 def maps(
     photos: tuple[str, ...],
     model: str,
@@ -126,20 +131,22 @@ def maps(
     opening = {name: others.pop(name) for name in NETWORK_OPTIONS}
     asked = _Asked(**others)
     fed = None if size is None else open_sides(size)
+    require_folder(out)
+    given = Photos(photos)
     net = open_network(model, **opening)
     import optogram
     from optogram.progress import Meter
     from optogram.render import write
 
     names = None if not layers or "all" in layers else net.layer_names(layers)
-    given, told = Photos(photos), set(net.warnings)
+    told = set(net.warnings)
     for path, stem in zip(given.paths, unique_stems(given.paths), strict=True):
         begun = time.monotonic()
-        with given.reading(path), progress_bar() as progress:
+        with given.reading(path), shown_progress() as progress:
             image = net.prepare([path], fit, fed)
             found = optogram.feature_maps(net, image, names, memory=memory, progress=progress)
             folder = made_folder(str(Path(out) / stem))
-            say(f"{path}: {len(found)} layers, {time.monotonic() - begun:.1f} s")
+            say(f"{path}: {counted(len(found), 'layer')}, {time.monotonic() - begun:.1f} s")
             meter = Meter(progress, sum(result.values.shape[-1] for result in found.values()))
             digits, starts = len(str(len(found))), {}
             for number, (layer, result) in enumerate(found.items(), 1):
@@ -172,7 +179,7 @@ class _Asked:
     """Drawing options of `optogram maps`, as the user gave them."""
 
     first: int | None
-    grid: tuple[int, int] | None
+    grid: tuple[int | None, int] | None
     cell: int | None
     colors: str | None
     scale: str
@@ -215,7 +222,7 @@ class _Asked:
     ) -> "Iterator[tuple[Path, Callable[[], Image]]]":
         """The pictures of a layer: path and drawing function."""
         shown, ranked = self._shown(result), self._strongest(result)
-        columns, rows = self.grid or (None, None)
+        rows, columns = self.grid or (None, None)
         length = columns * rows if columns and rows else len(shown)
         style: dict[str, Any] = {"cell": self.cell, "cmap": self.colors}
         scale: dict[str, Any] = {"per_map": _PER_MAP[self.scale]}

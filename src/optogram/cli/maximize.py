@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from optogram.cli.console import say
+from optogram.cli.advice import in_options
+from optogram.cli.console import say, shown_progress
 from optogram.cli.options.attribution import memory_option, warn
 from optogram.cli.options.network import (
     NETWORK_OPTIONS,
@@ -15,7 +16,9 @@ from optogram.cli.options.network import (
     model_option,
     network_options,
     open_network,
+    require_folder,
 )
+from optogram.cli.options.output import quiet_option
 from optogram.cli.options.parsing import (
     class_label,
     file_stem,
@@ -25,7 +28,7 @@ from optogram.cli.options.parsing import (
     sides,
 )
 from optogram.errors import NoGradientError
-from optogram.progress import progress_bar
+from optogram.words import counted
 
 if TYPE_CHECKING:
     from optogram.network.network import Network
@@ -52,6 +55,7 @@ _FIRST = 16
 )
 @click.option(
     "--border",
+    type=click.IntRange(0),
     default=0,
     show_default=True,
     help="Number of elements to leave out of the mean on each side of the map.",
@@ -77,7 +81,7 @@ _FIRST = 16
     show_default=True,
     help="Recipe; the options below override parts of it.",
 )
-@click.option("--steps", type=int, help="Number of steps.")
+@click.option("--steps", type=click.IntRange(1), help="Number of steps.")
 @click.option(
     "--optimizer",
     type=click.Choice(["rms", "l2", "adam"]),
@@ -113,7 +117,9 @@ _FIRST = 16
     type=float,
     help="Show each image with its mean at mid-gray and this standard deviation, in 0…1.",
 )
-@click.option("--crop", type=int, help="Pixels to cut off on each side before showing.")
+@click.option(
+    "--crop", type=click.IntRange(0), help="Pixels to cut off on each side before showing."
+)
 @click.option("--seed", default=0, show_default=True, help="Random seed.")
 @click.option(
     "--sheet",
@@ -122,12 +128,16 @@ _FIRST = 16
     show_default=True,
     help="Maximum number of images per sheet.",
 )
-@click.option("--margin", default=5, show_default=True, help="Pixels between images.")
-@click.option("--cell", type=int, help="Longer side of each image on the sheet, in pixels.")
+@click.option(
+    "--margin", type=click.IntRange(0), default=5, show_default=True, help="Pixels between images."
+)
+@click.option(
+    "--cell", type=click.IntRange(1), help="Longer side of each image on the sheet, in pixels."
+)
 @click.option("--bare", is_flag=True, help="Do not write captions.")
 @click.option(
     "--frames",
-    type=int,
+    type=click.IntRange(1),
     help="Also write the ascent of each image as a GIF, with a frame every so many steps.",
 )
 @click.option("--fps", default=5.0, show_default=True, help="Frames per second of the GIF.")
@@ -140,6 +150,7 @@ _FIRST = 16
 )
 @memory_option
 @network_options
+@quiet_option
 def maximize(
     model: str,
     layers: tuple[str, ...],
@@ -169,10 +180,18 @@ def maximize(
         )
     _require_needed(click.get_current_context())
     opening = {name: others.pop(name) for name in NETWORK_OPTIONS}
-    rows, columns = sides(sheet)
+    rows, columns = sides(sheet, "4x4", "rows")
     if noise is not None:
         others["center"], others["spread"] = pair(noise)
+    sized = None if size is None else sides(size)
     asked = {name: value for name, value in others.items() if value is not None}
+    from optogram.pictures.read import require_picture_file
+
+    require_folder(out)
+    if others["start"] not in (None, "gray"):
+        require_picture_file(others["start"])
+    if filters not in (None, "all"):
+        numbers(filters)
     net = open_network(model, **opening)
     import optogram
     from optogram.files import reading, require_place
@@ -191,7 +210,7 @@ def maximize(
             require_place(folder / name)
     for number, (stem, targets) in enumerate(sheets, 1):
         begun = time.monotonic()
-        with progress_bar() as progress:
+        with shown_progress() as progress:
 
             def named(
                 done: int, total: int, what: str, name: str = f"{number}/{len(sheets)}: {stem}"
@@ -202,7 +221,7 @@ def maximize(
                 result = optogram.maximize(
                     net,
                     targets,
-                    size=None if size is None else sides(size),
+                    size=sized,
                     checkpoint=folder / f"{stem}.npz",
                     memory=memory,
                     progress=named,
@@ -212,7 +231,7 @@ def maximize(
                 # A layer may have sheets of filters that never fire: those beside them are made.
                 if not made and number == len(sheets):
                     raise
-                say(f"Warning: {stem} is skipped: {error}", err=True)
+                say(f"Warning: {stem} is skipped: {in_options(str(error))}", err=True)
                 continue
         made += 1
         warn(stem, result, told)
@@ -225,7 +244,7 @@ def maximize(
         )
         _write_gifs(result, folder, stem, fps)
         seconds = time.monotonic() - begun
-        say(f"{stem}: {len(result.values)} images, {seconds:.1f} s: {path}")
+        say(f"{stem}: {counted(len(result.values), 'image')}, {seconds:.1f} s: {path}")
 
 
 def _require_needed(context: click.Context) -> None:

@@ -8,31 +8,45 @@ from pathlib import Path
 
 import click
 
-from optogram.cli.console import say
+from optogram.cli.console import complain, say
 from optogram.errors import InputError, PhotoError
 from optogram.files import kind_at, reading
+from optogram.words import counted
 
 
 class Photos:
-    """Photos by path; a folder stands for the images in it.
+    """Photos by path; a folder stands for the images in it that optogram did not make.
 
     Attributes
     ----------
     paths : list of str
         Paths of all photos.
+
+    Raises
+    ------
+    PhotoError, InputError
+        If the only photo does not exist, or none of several does, or a folder has no images.
     """
 
     def __init__(self, named: Sequence[str]) -> None:
-        from optogram.pictures.read import pictures_in
-
-        self.paths = [
-            str(path)
-            for name in named
-            for path in (pictures_in(name) if kind_at(Path(name)) == "folder" else [name])
-        ]
+        self.paths, own = [], 0
+        for name in named:
+            if kind_at(Path(name)) == "folder":
+                found, count = _in_folder(name)
+                self.paths += found
+                own += count
+            else:
+                self.paths.append(name)
+        tell_left_out(own)
         for path in self.paths:
             reading(Path(path))
-        self._left_out: dict[str, None] = {}
+        self._skipped: dict[str, str] = {}
+        self._require_files()
+
+    @property
+    def skipped(self) -> list[dict[str, str]]:
+        """The photos skipped so far, with the reasons, as records."""
+        return skipped_records(self._skipped)
 
     @contextmanager
     def reading(self, path: str) -> Iterator[None]:
@@ -45,19 +59,53 @@ class Photos:
         except PhotoError as error:
             if len(self.paths) == 1:
                 raise
-            if path not in self._left_out:
-                say(f"Skipped: {error}", err=True)
-            self._left_out[path] = None
+            if path not in self._skipped:
+                complain(f"Skipped: {error}")
+            self._skipped[path] = str(error)
 
     def require_some(self) -> None:
         """Raise an InputError if every photo was skipped."""
-        if len(self._left_out) == len(set(self.paths)):
+        if len(self._skipped) == len(set(self.paths)):
             raise InputError(f"None of the {len(self.paths)} photos can be read.")
 
     def finish(self) -> None:
         """List the skipped photos and exit with status 1, if there are any."""
         self.require_some()
-        end_with_left_out(list(self._left_out), len(self.paths))
+        end_with_left_out(list(self._skipped), len(self.paths))
+
+    def _require_files(self) -> None:
+        """Find out before the network is opened if there is nothing to read."""
+        from optogram.pictures.read import require_picture_file
+
+        for path in self.paths:
+            with self.reading(path):
+                require_picture_file(path)
+                return
+        self.require_some()
+
+
+def _in_folder(name: str) -> tuple[list[str], int]:
+    from optogram.pictures.read import foreign_and_own_pictures
+
+    found, own = foreign_and_own_pictures(name)
+    return list(map(str, found)), own
+
+
+def pictures_left_in(folder: str) -> None:
+    """Check that ``folder`` has photos; say how many pictures in it are optogram's own."""
+    tell_left_out(_in_folder(folder)[1])
+
+
+def tell_left_out(own: int) -> None:
+    """Say that so many pictures in folders are optogram's own, and are no photos."""
+    if own:
+        verb = "was" if own == 1 else "were"
+        say(f"{counted(own, 'picture')} that optogram made {verb} left out.", err=True)
+
+
+def skipped_records(reasons: "dict[str, str]") -> list[dict[str, str]]:
+    """Skipped photos by path, with the reasons, as records for JSON."""
+    return [{"photo": path, "reason": reason} for path, reason in reasons.items()]
 
 
 def unique_stems(paths: Sequence[str]) -> Iterator[str]:
@@ -74,5 +122,7 @@ def unique_stems(paths: Sequence[str]) -> Iterator[str]:
 def end_with_left_out(paths: Sequence[str], total: int) -> None:
     """List the photos skipped out of ``total`` and exit with status 1, if there are any."""
     if paths:
-        say(f"{len(paths)} of {total} photos were skipped:", *map("  {}".format, paths), err=True)
+        verb = "was" if len(paths) == 1 else "were"
+        head = f"{len(paths)} of {counted(total, 'photo')} {verb} skipped:"
+        say(head, *map("  {}".format, paths), err=True)
         raise click.exceptions.Exit(1)

@@ -1,39 +1,96 @@
 """`optogram predict`: the most probable classes."""
 
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import click
+import numpy as np
 
-from optogram.cli.console import say
+from optogram.cli.console import say, shown_progress
+from optogram.cli.options.attribution import memory_option
 from optogram.cli.options.network import fit_option, model_option, network_options, open_network
+from optogram.cli.options.output import output_options
 from optogram.cli.photos import Photos
+from optogram.cli.records import Records
 from optogram.words import brief
 
+if TYPE_CHECKING:
+    from optogram.network.network import Network, Prediction
+
 _LABEL = 60  # characters
+_BATCH, _BYTES = 32, 1 << 26
+"""Photos, and bytes of prepared photos, that are kept for one prediction."""
 
 
 @click.command()
 @click.argument("photos", nargs=-1, required=True)
 @model_option
-@click.option("--top", default=5, show_default=True, help="Number of classes.")
+@click.option(
+    "--top", type=click.IntRange(1), default=5, show_default=True, help="Number of classes."
+)
 @fit_option
+@memory_option
 @network_options
-def predict(photos: tuple[str, ...], model: str, top: int, fit: str, **opening: Any) -> None:
+@output_options
+def predict(
+    photos: tuple[str, ...], model: str, top: int, fit: str, memory: str | None, **opening: Any
+) -> None:
     """Print the most probable classes of PHOTOS (files or folders).
 
     Photos that cannot be read are skipped and listed on standard error; the exit status is then 1.
     """
-    net = open_network(model, **opening)
     given = Photos(photos)
-    for path in given.paths:
-        with given.reading(path):
-            (predictions,) = net.predict(path, top=top, fit=fit)
-            labels = [brief(p.label, _LABEL) for p in predictions]
-            width = max(map(len, labels))
-            rows = [
-                f"  {prediction.probability:7.2%}  {label:{width}}  "
-                f"class {prediction.index}  {prediction.id}".rstrip()
-                for prediction, label in zip(predictions, labels, strict=True)
-            ]
-            say(path, *rows)
+    net = open_network(model, **opening)
+    records = Records("photo", "rank", "index", "id", "label", "probability", "error")
+    found = []
+    with shown_progress() as progress:
+        for number, (path, predictions) in enumerate(_predicted(net, given, top, fit, memory), 1):
+            progress(number, len(given.paths), "photos")
+            say(path, *_lines(predictions))
+            for rank, prediction in enumerate(predictions, 1):
+                records.row(photo=path, rank=rank, **prediction._asdict())
+            found.append({"photo": path, "classes": [p._asdict() for p in predictions]})
+    given.require_some()
+    for skipped in given.skipped:
+        records.row(photo=skipped["photo"], error=skipped["reason"])
+    records.finish(net, photos=found, skipped=given.skipped)
     given.finish()
+
+
+def _predicted(
+    net: "Network", given: Photos, top: int, fit: str, memory: str | None
+) -> "Iterator[tuple[str, list[Prediction]]]":
+    """The path and the predictions of each photo, in order; photos of one size in batches."""
+    paths: list[str] = []
+    batch: list[np.ndarray] = []
+
+    def answers() -> "Iterator[tuple[str, list[Prediction]]]":
+        found = net.predict(np.concatenate(batch), top, memory=memory)
+        yield from zip(paths, found, strict=True)
+
+    for path in given.paths:
+        x = None
+        with given.reading(path):
+            x = np.array(net.prepare([path], fit))  # a copy, so that no decoded photo is kept
+        if x is None:
+            continue
+        room = min(_BATCH, max(1, _BYTES // x.nbytes))
+        if batch and (len(batch) >= room or batch[0].shape != x.shape):
+            yield from answers()
+            paths, batch = [], []
+        paths.append(path)
+        batch.append(x)
+    if batch:
+        yield from answers()
+
+
+def _lines(predictions: "list[Prediction]") -> list[str]:
+    """A line for each prediction; a class without a name is not named twice."""
+    labels = [brief(p.label, _LABEL) for p in predictions]
+    width = max(map(len, labels))
+    numbers = [f"class {prediction.index}" for prediction in predictions]
+    return [
+        f"  {p.probability:7.2%}  {label:{width}}  "
+        f"{number if number != p.label else ''}  {p.id}".rstrip()
+        for p, label, number in zip(predictions, labels, numbers, strict=True)
+    ]

@@ -5,11 +5,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from optogram.cli.console import say
+from optogram.cli.console import say, shown_progress
 from optogram.cli.options.attribution import memory_option
-from optogram.cli.options.network import fit_option, model_option, network_options, open_network
+from optogram.cli.options.network import (
+    fit_option,
+    model_option,
+    network_options,
+    open_network,
+    require_folder,
+)
+from optogram.cli.options.output import quiet_option
 from optogram.cli.photos import Photos
-from optogram.progress import progress_bar
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,10 +31,17 @@ if TYPE_CHECKING:
     show_default=True,
     help="Folder for index.html.",
 )
-@click.option("--top", default=3, show_default=True, help="Number of classes to explain.")
+@click.option(
+    "--top",
+    type=click.IntRange(1),
+    default=3,
+    show_default=True,
+    help="Number of classes to explain.",
+)
 @fit_option
 @memory_option
 @network_options
+@quiet_option
 def report(
     photos: tuple[str, ...],
     model: str,
@@ -43,10 +56,13 @@ def report(
     PHOTOS are files or folders. Photos that cannot be read are skipped and listed on standard
     error; the exit status is then 1.
     """
+    require_folder(out)
+    given = Photos(photos) if photos else None
     net = open_network(model, **opening)
     import optogram
 
-    given = Photos(photos or [str(optogram.datasets.sample_photo())])
+    if given is None:
+        given = Photos([str(optogram.datasets.sample_photo())])
 
     def prepared() -> Iterator["np.ndarray"]:
         for path in given.paths:
@@ -54,7 +70,7 @@ def report(
                 yield net.prepare([path], fit)
         given.require_some()
 
-    with progress_bar() as progress:
+    with shown_progress() as progress:
         page = optogram.report(net, prepared(), out=out, top=top, memory=memory, progress=progress)
     say(f"Open {page} in a browser.")
     given.finish()

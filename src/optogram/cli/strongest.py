@@ -1,10 +1,10 @@
 """`optogram strongest`: the photos that activate filters most."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from optogram.cli.console import say
+from optogram.cli.console import say, shown_progress
 from optogram.cli.options.attribution import memory_option, warn
 from optogram.cli.options.network import (
     fit_option,
@@ -12,10 +12,20 @@ from optogram.cli.options.network import (
     model_option,
     network_options,
     open_network,
+    require_folder,
 )
+from optogram.cli.options.output import output_options
 from optogram.cli.options.parsing import file_stem, numbers
-from optogram.cli.photos import end_with_left_out
-from optogram.progress import progress_bar
+from optogram.cli.photos import end_with_left_out, pictures_left_in, skipped_records
+from optogram.cli.records import Records
+from optogram.words import counted
+
+if TYPE_CHECKING:
+    from optogram.result import StrongestImages
+
+_COLUMNS = (
+    "filter", "rank", "photo", "value", "y", "x", "top", "left", "bottom", "right", "error",
+)  # fmt: skip
 
 
 @click.command()
@@ -26,7 +36,9 @@ from optogram.progress import progress_bar
     metavar="NUMBERS",
     help='Filter numbers, such as "0-9,17".  [default: all are computed, the first ten are drawn]',
 )
-@click.option("--top", default=9, show_default=True, help="Photos per filter.")
+@click.option(
+    "--top", type=click.IntRange(1), default=9, show_default=True, help="Photos per filter."
+)
 @model_option
 @click.option(
     "--out",
@@ -38,6 +50,7 @@ from optogram.progress import progress_bar
 @fit_option
 @memory_option
 @network_options
+@output_options
 def strongest(
     folder: str,
     layer: str,
@@ -53,6 +66,10 @@ def strongest(
 
     Photos that cannot be read are skipped and listed on standard error; the exit status is then 1.
     """
+    require_folder(out)
+    if filters is not None:
+        numbers(filters)
+    pictures_left_in(folder)
     net = open_network(model, **opening)
     import optogram
     from optogram.files import require_place
@@ -65,7 +82,7 @@ def strongest(
     stem = file_stem(layer)
     for ending in ("png", "npz", "progress.npz"):
         require_place(place / f"{stem}.{ending}")
-    with progress_bar() as progress:
+    with shown_progress() as progress:
         result = optogram.strongest_images(
             net,
             layer,
@@ -80,5 +97,43 @@ def strongest(
     warn(layer, result, set(net.warnings))
     write(result.plot(chosen), place / f"{stem}.png")
     result.save(place / f"{stem}.npz")
-    say(f"{len(result.photos)} photos, {len(result.filters)} filters: {place / stem}.png")
+    photos, shown = len(result.photos), len(result.filters)
+    say(f"{counted(photos, 'photo')}, {counted(shown, 'filter')}: {place / stem}.png")
+    warnings = result.warnings[len(result.warnings) - len(result.unread) :]
+    reasons = [warning.removeprefix("Skipped: ") for warning in warnings]
+    skipped = skipped_records(dict(zip(result.unread, reasons, strict=True)))
+    records = Records(*_COLUMNS)
+    found = [_filter_record(result, row) for row in range(shown)]
+    for of_filter in found:
+        for rank, where in enumerate(of_filter["photos"], 1):
+            records.row(filter=of_filter["filter"], rank=rank, **_cells(where))
+    for photo in skipped:
+        records.row(photo=photo["photo"], error=photo["reason"])
+    files = [place / f"{stem}.{ending}" for ending in ("png", "npz")]
+    read = [path for path in result.photos if path not in result.unread]
+    records.finish(net, layer=layer, photos=read, filters=found, files=files, skipped=skipped)
     end_with_left_out(result.unread, len(result.photos))
+
+
+def _filter_record(result: "StrongestImages", row: int) -> dict[str, Any]:
+    """The strongest photos of the filter in ``row``, and where in them, for programs."""
+    ranks = [rank for rank, index in enumerate(result.indices[row]) if index >= 0]
+    return {
+        "filter": result.filters[row],
+        "photos": [
+            {
+                "photo": result.photos[result.indices[row, rank]],
+                "value": result.values[row, rank],
+                "position": result.positions[row, rank],
+                "window": result.windows[row, rank],
+            }
+            for rank in ranks
+        ],
+    }
+
+
+def _cells(where: dict[str, Any]) -> dict[str, Any]:
+    """The cells of one photo in the table."""
+    names = ("y", "x", "top", "left", "bottom", "right")
+    places = zip(names, (*where["position"], *where["window"]), strict=True)
+    return {"photo": where["photo"], "value": where["value"], **dict(places)}

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
-from optogram.cli.console import say
+from optogram.cli.console import say, shown_progress
 from optogram.cli.options.network import start_backend
-from optogram.progress import progress_bar
+from optogram.cli.options.output import quiet_option
 
 _SHOWN = 25
 
@@ -21,6 +21,7 @@ _SHOWN = 25
 )
 @click.option(
     "--data",
+    type=click.Path(exists=True, file_okay=False),
     metavar="DIR",
     help="Folder with the four Fashion-MNIST files.  [default: Debian's package "
     "dataset-fashion-mnist, else Keras downloads it]",
@@ -33,6 +34,7 @@ _SHOWN = 25
     metavar="FILE",
     help=f"Also draw the first {_SHOWN} training images with their classes.",
 )
+@quiet_option
 def train(
     out: str, data: str | None, epochs: int, batch: int, seed: int, pictures: str | None
 ) -> None:
@@ -56,7 +58,7 @@ def train(
         labels = [clothes.classes[number] for number in clothes.train_labels[:_SHOWN]]
         write(grid(list(clothes.train_images[:_SHOWN]), columns=5, labels=labels), pictures)
         say(f"The first training images are in {pictures}.")
-    with progress_bar() as progress:
+    with shown_progress() as progress:
         trained = training.train(clothes, epochs=epochs, batch=batch, seed=seed, progress=progress)
     trained.save(path)
     say(f"Test accuracy: {trained.accuracy:.2%}", f"The network is in {path}.")

@@ -13,6 +13,7 @@ from optogram.methods.request.request import Answer, ask
 from optogram.network.network import Network
 from optogram.progress import Progress, ShownProgress, continued, reporting
 from optogram.result import IntegratedGradients
+from optogram.words import counted
 
 _FIRST, _MOST, _TIMES = 32, 288, 3
 """Numbers of points tried in turn; each set contains the points of the set before.
@@ -96,7 +97,9 @@ def integrated_gradients(
     request = ask(net, image, target, score, fit)
     images, count = len(request.x), len(request.which)
     if len(given) not in (0, 1, count):
-        raise InputError(f"Got {len(given)} numbers of points for {count} explanations.")
+        raise InputError(
+            f"Got {counted(len(given), 'number')} of points for {counted(count, 'explanation')}."
+        )
     first = np.resize(given or [_FIRST], count)
     total = 2 * images + int(first.sum())
     with reporting(progress) as told:

@@ -12,6 +12,7 @@ from optogram.graph import layer_types
 from optogram.methods.request.request import provenance_of
 from optogram.network.network import Network
 from optogram.result import Kernels
+from optogram.words import with_article
 
 
 @overload
@@ -69,7 +70,7 @@ def _kernels(net: Network, layer: str) -> Kernels:
             if convolutions
             else "there is none here"
         )
-        raise InputError(f"{layer!r} is not a convolution but a {found.kind}: {hint}.")
+        raise InputError(f"{layer!r} is not a convolution but {with_article(found.kind)}: {hint}.")
     values = found.weights[0].astype(np.float32)
     if isinstance(found.operation, keras.layers.Conv2DTranspose):
         values = values.swapaxes(2, 3)  # Keras keeps these (kh, kw, out, in)

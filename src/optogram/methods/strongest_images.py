@@ -18,6 +18,7 @@ from optogram.network.network import Network
 from optogram.pictures.read import pictures_in
 from optogram.progress import ShownProgress, reporting, silent
 from optogram.result import StrongestImages
+from optogram.words import counted
 
 
 @checked
@@ -261,7 +262,8 @@ def _filters(filters: Iterable[int] | None, count: int, layer: str) -> list[int]
     wrong = [i for i in chosen if not 0 <= i < count]
     if wrong or not chosen:
         raise InputError(
-            f"{layer!r} has {count} filters, numbered 0 to {count - 1}: {wrong or 'none'} given."
+            f"{layer!r} has {counted(count, 'filter')}, numbered 0 to {count - 1}: "
+            f"{wrong or 'none'} given."
         )
     return chosen
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from optogram.errors import InputError, nearest
 from optogram.files import kind_at, reading
+from optogram.words import counted, with_article
 
 _LARGEST_FILE = 10_000_000  # bytes
 _MOST_NAMES = 500_000
@@ -27,6 +28,11 @@ class Labels:
     def __len__(self) -> int:
         """Number of classes."""
         return len(self.names)
+
+    def numbered_name(self, index: int) -> str:
+        """The name of a class and its number, "tabby (281)"; "class 281" if it has no name."""
+        name = self.names[index]
+        return name if name == _unnamed(index) else f"{name} ({index})"
 
     def index(self, label: str) -> int:
         """Find a class by its label.
@@ -86,7 +92,11 @@ def imagenet() -> Labels:
 
 def numbered(count: int) -> Labels:
     """``class 0``, ``class 1``, ...: for a network with unknown labels."""
-    return Labels(tuple(f"class {number}" for number in range(count)), ("",) * count)
+    return Labels(tuple(map(_unnamed, range(count))), ("",) * count)
+
+
+def _unnamed(number: int) -> str:
+    return f"class {number}"
 
 
 def read_labels(
@@ -125,7 +135,8 @@ def read_labels(
         labels = _from_content(source, origin)
     if count is not None and len(labels) != count:
         raise InputError(
-            f"Expected {count} labels, one for each output; {origin} has {len(labels)}: correct "
+            f"Expected {counted(count, 'label')}, one for each output; {origin} has "
+            f"{len(labels)}: correct "
             "it, or give other labels (labels=…, --labels)."
         )
     return labels
@@ -175,7 +186,8 @@ def _from_content(content: object, origin: str) -> Labels:
     is_one = isinstance(content, str) or getattr(content, "ndim", 1) == 0
     if is_one or not isinstance(content, Iterable):
         raise InputError(
-            f"{origin} holds a {type(content).__name__}; expected a list of names, or an object "
+            f"{origin} holds {with_article(type(content).__name__)}; expected a list of names, or "
+            "an object "
             "from class number to name."
         )
     return _from_entries(content, origin)

@@ -24,6 +24,7 @@ from optogram.network.layer import Layer, describe, summary
 from optogram.pictures.preparation import preparation
 from optogram.pictures.prepared import PreparedPhotos, is_prepared, prepared, remembering
 from optogram.pictures.resample import require_resample
+from optogram.words import counted
 
 _NOMINAL_SIDE = 224
 
@@ -451,7 +452,8 @@ class Network(Computation):
         count, label = self.head.classes, whole("A class", label, -MOST)
         if not 0 <= label < count:
             raise InputError(
-                f"{self.name!r} has {count} classes, numbered 0 to {count - 1}: "
+                f"{self.name!r} has {counted(count, 'class', 'classes')}, numbered 0 to "
+                f"{count - 1}: "
                 f"{label} is out of range."
             )
         return int(label)

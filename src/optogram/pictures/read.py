@@ -16,6 +16,7 @@ from PIL import Image, UnidentifiedImageError
 
 from optogram.errors import InputError, PhotoError
 from optogram.files import is_own, reading
+from optogram.words import counted, with_article
 
 PIXEL_LIMIT = 120_000_000
 """Largest number of pixels (height × width); the header is checked before decoding."""
@@ -120,29 +121,66 @@ def pictures_in(folder: str | os.PathLike) -> list[Path]:
     InputError
         If there is no such folder, or no other image in it.
     """
+    return foreign_and_own_pictures(folder)[0]
+
+
+def foreign_and_own_pictures(folder: str | os.PathLike) -> tuple[list[Path], int]:
+    """`pictures_in` a folder, and the number of pictures that optogram made.
+
+    Raises
+    ------
+    InputError
+        If there is no such folder, or no other image in it.
+    """
     path = Path(os.fsdecode(folder))
     if not path.is_dir():
         raise InputError(f"{str(path)!r} is not a folder: give the path of a folder with images.")
-    named = (file for file in path.rglob("*") if file.suffix.lower() in ENDINGS)
+    named = [file for file in path.rglob("*") if file.suffix.lower() in ENDINGS]
     found = sorted(file for file in named if not is_own(file))
     if not found:
         raise InputError(
             f"{str(path)!r} has no images (except those that optogram made): expected files "
             f"ending in {', '.join(sorted(ENDINGS))}."
         )
-    return found
+    return found, len(named) - len(found)
 
 
 # Files
 
 
+def require_picture_file(source: str | os.PathLike) -> None:
+    """Check that there is a file to read, without reading it.
+
+    Raises
+    ------
+    PhotoError
+        If there is none, or it is empty, or no regular file.
+    """
+    name, path = repr(os.fsdecode(source)), Path(os.fsdecode(source))
+    with _opening(name):
+        status = path.stat()
+    if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for its other end
+        kind = "a folder" if path.is_dir() else "a pipe or device"
+        raise PhotoError(f"{name} is {kind}, not an image: give the path of an image file.")
+    if status.st_size == 0:
+        raise PhotoError(f"{name} is empty (0 bytes): copy or download the image again.")
+
+
 def _open(source: str | os.PathLike, name: str) -> BinaryIO:
     """Open a regular, non-empty file; raise a PhotoError for anything else."""
+    require_picture_file(source)
     path = Path(os.fsdecode(source))
+    with _opening(name):
+        file = path.open("rb")
+    reading(path)
+    return file
+
+
+@contextmanager
+def _opening(name: str) -> Iterator[None]:
+    """Convert what the file system raises to one sentence."""
     try:
-        status = path.stat()
-        # Opening a pipe would wait for its other end.
-        file = path.open("rb") if stat.S_ISREG(status.st_mode) else None
+        yield
     except FileNotFoundError:
         raise PhotoError(_missing(name)) from None
     except PermissionError:
@@ -151,14 +189,6 @@ def _open(source: str | os.PathLike, name: str) -> BinaryIO:
         ) from None
     except (OSError, ValueError) as error:
         raise PhotoError(f"{name} cannot be opened ({_reason(error)}): check the path.") from error
-    if file is None:
-        kind = "a folder" if path.is_dir() else "a pipe or device"
-        raise PhotoError(f"{name} is {kind}, not an image: give the path of an image file.")
-    if status.st_size == 0:
-        file.close()
-        raise PhotoError(f"{name} is empty (0 bytes): copy or download the image again.")
-    reading(path)
-    return file
 
 
 def _missing(name: str) -> str:
@@ -221,7 +251,7 @@ def _reason(error: BaseException) -> str:
 def _check_convertible(name: str, channels: int) -> None:
     if channels not in (1, 3):
         raise InputError(
-            f"{name} is a photo, but the network takes {channels} channels: "
+            f"{name} is a photo, but the network takes {counted(channels, 'channel')}: "
             f"give an array of shape (height, width, {channels}) with values in 0..255."
         )
 
@@ -318,7 +348,7 @@ def _as_array(source: Any) -> np.ndarray:
     if not hasattr(source, "__array__"):
         raise PhotoError(
             "An image is a path, a Pillow image or an array of shape (height, width, channels), "
-            f"not a {type(source).__name__}."
+            f"not {with_article(type(source).__name__)}."
         )
     try:
         return np.asarray(source)
@@ -359,7 +389,8 @@ def _check_shape(array: np.ndarray, channels: int, name: str) -> None:
         )
     expected = "1, 3 or 4" if channels in (1, 3) else channels
     raise PhotoError(
-        f"{came}, which means {shape[-1]} channels, but this network takes {channels}: give "
+        f"{came}, which means {counted(shape[-1], 'channel')}, but this network takes {channels}: "
+        "give "
         f"(height, width, channels) with {expected} channels."
     )
 

@@ -10,6 +10,7 @@ from optogram.errors import InputError
 from optogram.render.canvas import blank
 from optogram.render.resample import Photo, as_image, resized
 from optogram.render.text import label, text_size
+from optogram.words import counted
 
 _SHEET_WIDTH = 1024
 _CELL = 128
@@ -126,7 +127,8 @@ def _words(labels: Sequence[str] | None, count: int, room: tuple[int, int]) -> l
         return []
     if len(labels) != count:
         raise InputError(
-            f"Each picture needs a label: got {len(labels)} labels for {count} pictures."
+            f"Each picture needs a label: got {counted(len(labels), 'label')} for "
+            f"{counted(count, 'picture')}."
         )
     size = text_size(*room)
     return [label(text, size, width=room[1], align="center", lines=_LABEL_LINES) for text in labels]

@@ -10,6 +10,7 @@ from optogram.errors import InputError
 from optogram.render.canvas import PAPER, blank
 from optogram.render.resample import Photo, as_image, resized
 from optogram.render.text import label, text_size
+from optogram.words import counted
 
 _CAPTION_WIDTH = 12  # times the font size
 _TITLE_LINES, _CAPTION_LINES = 3, 10
@@ -112,4 +113,6 @@ def _starts(words: list[int], lengths: list[int], gap: int) -> list[int]:
 
 def _check(words: Sequence[str] | None, count: int, place: str, word: str) -> None:
     if words is not None and len(words) != count:
-        raise InputError(f"Each {place} needs a {word}: got {len(words)} for {count} {place}s.")
+        raise InputError(
+            f"Each {place} needs a {word}: got {len(words)} for {counted(count, place)}."
+        )

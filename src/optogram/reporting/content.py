@@ -21,6 +21,7 @@ from optogram.progress import Meter
 from optogram.render import Scale, compact, data_uri, scale_of
 from optogram.reporting.photos import Photo
 from optogram.result import Attribution, FeatureMaps, Occlusion
+from optogram.words import counted
 
 _LISTED = 5
 _MOSAIC_LIMIT = 64
@@ -343,7 +344,9 @@ def _filters(net: Network) -> Filters | None:
         shape=result.values.shape,
         scale=scale_of(result.values),
         picture=_embedded(
-            result.mosaic(), f"The {result.values.shape[3]} kernels of {first.name}", flat=True
+            result.mosaic(),
+            f"{counted(result.values.shape[3], 'kernel')} of {first.name}",
+            flat=True,
         ),
     )
 

@@ -13,6 +13,7 @@ from optogram.result.base import Result
 from optogram.result.photo import OfPhotos
 from optogram.result.plotting import placed, require_tiles
 from optogram.result.titles import method_title, value_unit
+from optogram.words import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -557,7 +558,7 @@ class GradCAMSteps:
         photo = resized(visible(self.images[index]), size)
         rows.append([photo, None, None, heatmap(self.sum[index], size=size, unit=score)])
         captions = [f"map {k}, weight {compact(float(weights[k]))}" for k in strongest]
-        captions.append(f"{self.targets[index]}: the sum over all {len(weights)} maps")
+        captions.append(f"{self.targets[index]}: the sum over {counted(len(weights), 'map')}")
         titles = ["1 map", "2 gradient", "3 weight", "4 weight × map, summed"]
         text = text_size(*size)
         return placed(sheet(rows, titles=titles, captions=captions, text=text), ax)

@@ -16,6 +16,7 @@ import numpy as np
 from optogram.arguments import checked, checked_methods
 from optogram.errors import InputError
 from optogram.files import read_arrays, replacing
+from optogram.words import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -164,7 +165,8 @@ def _require_image(arguments: Mapping[str, Any]) -> None:
     index, count = arguments.get("index", 0), len(arguments["self"].values)
     if not -count <= index < count:
         raise InputError(
-            f"The result has {count} explanations, numbered 0 to {count - 1}: index {index} is out "
+            f"The result has {counted(count, 'explanation')}, numbered 0 to {count - 1}: index "
+            f"{index} is out "
             "of range."
         )
 

@@ -1,6 +1,7 @@
 """Options of attribution methods, and calling a method with them."""
 
 import functools
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain, count, groupby
@@ -8,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from optogram.cli.advice import in_options
 from optogram.cli.console import say
 from optogram.cli.options.parsing import box, class_label, file_stem, is_given, number_or_word
+from optogram.errors import InputError
 from optogram.methods import ATTRIBUTIONS
 from optogram.progress import Meter, Progress
 
@@ -39,6 +42,8 @@ TAKEN_BY = {
 
 The methods' own signatures say the same, but reading them would import Keras first.
 """
+
+_BASELINES = ("black", "white", "gray", "mean", "blur")
 
 OWN_OPTIONS = {"check": ("seed",)}
 """Options that a command itself uses, whatever the methods take."""
@@ -189,6 +194,7 @@ def attribution_options(command: Callable[..., Any]) -> Callable[..., Any]:
         for name in ("fill", "baseline"):
             options[name] = number_or_word(options[name])
         chosen = _methods(methods)
+        _require_baseline(options["baseline"])
         _require_taken(click.get_current_context(), chosen, options["fill"])
         target = _targets(targets, against, region)
         asked = Asked(chosen, target, options["seed"], memory, layer, options)
@@ -246,6 +252,7 @@ def attribution_options(command: Callable[..., Any]) -> Callable[..., Any]:
             ),
             click.option(
                 "--samples",
+                type=click.IntRange(1),
                 metavar="N",
                 default=32,
                 show_default=True,
@@ -253,6 +260,7 @@ def attribution_options(command: Callable[..., Any]) -> Callable[..., Any]:
             ),
             click.option(
                 "--noise",
+                type=click.FloatRange(0),
                 metavar="SHARE",
                 default=0.15,
                 show_default=True,
@@ -261,7 +269,7 @@ def attribution_options(command: Callable[..., Any]) -> Callable[..., Any]:
             ),
             click.option(
                 "--points",
-                type=int,
+                type=click.IntRange(1),
                 metavar="N",
                 help="Number of points of integrated gradients.  [default: 32, and up to 288 where "
                 "the values miss more than 5 % of the change of the score]",
@@ -274,16 +282,17 @@ def attribution_options(command: Callable[..., Any]) -> Callable[..., Any]:
             ),
             click.option(
                 "--patch",
-                type=int,
+                type=click.IntRange(1),
                 help="Side of the occluding patch, in pixels.  [default: a seventh of the image]",
             ),
             click.option(
                 "--stride",
-                type=int,
+                type=click.IntRange(1),
                 help="Step of the patch, in pixels.  [default: half the patch]",
             ),
             click.option(
                 "--margin",
+                type=click.IntRange(0),
                 default=0,
                 show_default=True,
                 help="Pixels covered around the patch on every side.",
@@ -340,11 +349,30 @@ def _require_taken(context: click.Context, methods: list[str], fill: float | str
         raise click.UsageError(f"--fill-space needs a number as --fill, not {fill!r}.")
 
 
+def _memory(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    """The amount as it was given; InputError if it is none."""
+    from optogram.interpreters.memory import allowance
+
+    if value is not None:
+        allowance(value)
+    return value
+
+
+def _require_baseline(baseline: float | str) -> None:
+    """Check that a baseline is a color, or a file that exists."""
+    if isinstance(baseline, str) and baseline not in _BASELINES and not os.path.lexists(baseline):
+        raise InputError(
+            f"baseline must be {', '.join(_BASELINES)}, a gray level in 0..255 or a photo; there "
+            f"is no file {baseline!r}."
+        )
+
+
 def memory_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add ``--memory``."""
     return click.option(
         "--memory",
         metavar="SIZE",
+        callback=_memory,
         help='Memory budget in bytes, or with a unit, such as "2GB".  [default: a quarter of the '
         "free memory]",
     )(command)
@@ -375,4 +403,4 @@ def warn(who: str, result: Any, told: set[str]) -> None:
     for warning in result.warnings:
         if warning not in told:
             told.add(warning)
-            say(f"Warning: {who}: {warning}", err=True)
+            say(f"Warning: {who}: {in_options(warning)}", err=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from optogram.cli.advice import in_options
 from optogram.cli.completing.models import remember
 from optogram.cli.console import say
 from optogram.cli.options.parsing import constant_input
@@ -32,9 +33,8 @@ def network_options(command: Callable[..., Any]) -> Callable[..., Any]:
             ),
             click.option(
                 "--preprocess",
-                metavar="NAME",
-                help="Preprocessing of pixels: caffe, tf, torch, unit (0…1), lite or none.  "
-                "[default: from the network]",
+                type=click.Choice(["caffe", "tf", "torch", "unit", "lite", "none"]),
+                help="Preprocessing of pixels; unit: 0…1.  [default: from the network]",
             ),
             click.option(
                 "--resample",
@@ -123,18 +123,16 @@ def open_network(
     output: str | None,
     trust: bool,
 ) -> "Network":
-    """Open the network that the options choose; print its warnings on standard error."""
+    """Open the network that the options choose; print its warnings on standard error.
+
+    What can be wrong is found before the backend is imported, as far as possible.
+    """
+    _require_given(model, weights, labels)
+    constants = dict(map(constant_input, fixed))
     start_backend()
     from optogram import load  # raises where there is no backend
-    from optogram.network.opening.load import is_model_file
 
-    if is_model_file(model):
-        if weights is not None:
-            raise click.UsageError(
-                f"--weights is for models given by name; the file {model!r} has weights of its "
-                "own: leave --weights out."
-            )
-    elif weights == "random":
+    if weights == "random":
         import keras
 
         keras.utils.set_random_seed(0)  # the same ones at every call: long work can go on
@@ -145,14 +143,57 @@ def open_network(
         resample=resample,
         labels=labels,
         input=input,
-        fixed=dict(map(constant_input, fixed)),
+        fixed=constants,
         output=output,
         trust=trust,
     )
     remember(model, {layer.name: layer.kind for layer in net.layers})
     for warning in net.warnings:
-        say(f"Warning: {warning}", err=True)
+        say(f"Warning: {in_options(warning)}", err=True)
     return net
+
+
+def _require_given(model: str, weights: str | None, labels: str | None) -> None:
+    """Check that the model, its weights and its labels are there, without importing Keras."""
+    from optogram.errors import ModelError
+    from optogram.files import kind_at
+    from optogram.network.labels import read_labels
+    from optogram.network.opening.named import is_model_file, require_model
+
+    require_model(model)
+    if weights is not None and is_model_file(model):
+        raise click.UsageError(
+            f"--weights is for models given by name; the file {model!r} has weights of its own: "
+            "leave --weights out."
+        )
+    if weights not in (None, "imagenet", "random") and kind_at(Path(weights)) != "file":
+        raise ModelError(
+            f"No weights file {weights}: give the path of one, --weights imagenet or --weights "
+            "random."
+        )
+    if labels is not None:
+        read_labels(labels)
+
+
+def require_folder(name: str) -> None:
+    """Check that `made_folder` can make the folder ``name``, without making it.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be created, or not be written to.
+    """
+    from optogram.errors import OutputError
+    from optogram.files import kind_at
+
+    folder = Path(name)
+    there = next((path for path in (folder, *folder.parents) if kind_at(path) != "nothing"), None)
+    if there == folder and kind_at(folder) != "folder":
+        raise OutputError(f"{name} is a file: give the name of a folder.")
+    if there is not None and kind_at(there) != "folder":
+        raise OutputError(f"{name} cannot be created: {there} is not a folder.")
+    if there is not None and not os.access(there, os.W_OK):
+        raise OutputError(f"{name} cannot be written: {there} is not writable.")
 
 
 def made_folder(name: str) -> Path:

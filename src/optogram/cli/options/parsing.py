@@ -10,13 +10,16 @@ from click.core import ParameterSource
 
 from optogram.arguments import shown
 from optogram.errors import InputError
+from optogram.words import counted
 
 _LONGEST_STEM = 100  # bytes
 _DEVICES = r"|con|prn|aux|nul|com\d|lpt\d"  # no files on Windows; nor is one of no name
 
 
-def numbers(text: str, count: int, where: str) -> list[int]:
+def numbers(text: str, count: int | None = None, where: str = "") -> list[int]:
     """The numbers in a text such as "0-9,17", without duplicates: channels of the layer ``where``.
+
+    ``count`` is the number of channels; None: not known yet, only the text is checked.
 
     Raises
     ------
@@ -29,21 +32,34 @@ def numbers(text: str, count: int, where: str) -> list[int]:
         ends = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
         if ends[0] > ends[1]:
             raise click.BadParameter(f'{shown(text)} is not a list of numbers such as "0-9,17".')
+        if count is None:
+            continue
         if ends[1] >= count:
             raise InputError(
-                f"{where!r} has {count} channels, numbered 0 to {count - 1}: {shown(part)} is out "
+                f"{where!r} has {counted(count, 'channel')}, numbered 0 to {count - 1}: "
+                f"{shown(part)} is out "
                 "of range."
             )
         found.update(dict.fromkeys(range(ends[0], ends[1] + 1)))
     return list(found)
 
 
-def sides(text: str) -> tuple[int, int]:
-    """The two numbers of a text such as "310x400": rows and columns, or height and width."""
+def sides(text: str, example: str = "310x400", first: str = "height") -> tuple[int, int]:
+    """The two numbers of a text such as "310x400": height and width, or rows and columns."""
     match = re.fullmatch(r"\s*([1-9]\d*)\s*[x×]\s*([1-9]\d*)\s*", text)
     if not match:
-        raise click.BadParameter(f'{text!r} is not a size such as "310x400", height first.')
+        raise click.BadParameter(f'{text!r} is not a size such as "{example}", {first} first.')
     return int(match[1]), int(match[2])
+
+
+def sheet_sides(text: str) -> tuple[int | None, int]:
+    """Rows and columns of a text such as "5x8"; "8" is a number of columns with any rows."""
+    match = re.fullmatch(r"\s*(?:([1-9]\d*)\s*[x×])?\s*([1-9]\d*)\s*", text)
+    if not match:
+        raise click.BadParameter(
+            f'{text!r} is not a size such as "5x8", rows first, or a number of columns.'
+        )
+    return int(match[1]) if match[1] else None, int(match[2])
 
 
 def open_sides(text: str) -> tuple[int | None, int | None]:

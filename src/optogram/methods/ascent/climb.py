@@ -22,6 +22,7 @@ from optogram.methods.ascent.recipe import Recipe
 from optogram.methods.ascent.transforms import Size, view, views
 from optogram.network.network import Network
 from optogram.target import Target, stacked_weights
+from optogram.words import counted
 
 _SECONDS = 2.0
 """Target duration of one call of the compiled loop; progress is reported after each."""
@@ -272,7 +273,8 @@ def climb(
         if wrong.any():
             name = targets[int(wrong.argmax())].describe(net)
             raise InputError(
-                f"The score of {name} is NaN or infinite after {part.stop} steps: use a smaller "
+                f"The score of {name} is NaN or infinite after {counted(part.stop, 'step')}: use "
+                "a smaller "
                 "learning_rate, or check the weights of the network."
             )
         yield state

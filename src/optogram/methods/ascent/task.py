@@ -17,6 +17,7 @@ from optogram.network.network import Network
 from optogram.pictures.fit import fit_picture
 from optogram.pictures.read import read_picture
 from optogram.target import Target, targets_of
+from optogram.words import counted
 
 _GRAY = 127.5
 
@@ -98,13 +99,14 @@ def read(
     canvas = _canvas(net, groups, size, as_layer)
     if 2 * recipe.crop >= min(canvas):
         raise InputError(
-            f"Cropping {recipe.crop} pixels on each side leaves nothing of "
+            f"Cropping {counted(recipe.crop, 'pixel')} on each side leaves nothing of "
             f"{canvas[0]}×{canvas[1]} pixels: use a smaller crop."
         )
     photo = _photo(net, start, canvas, recipe)
     if photo is not None and photo.ndim == 4 and len(photo) not in (1, len(targets)):
         raise InputError(
-            f"Got {len(photo)} start images for {len(targets)} targets: give one, or "
+            f"Got {counted(len(photo), 'start image')} for {counted(len(targets), 'target')}: "
+            "give one, or "
             "one per target."
         )
     plans = []

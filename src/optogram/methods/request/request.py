@@ -24,6 +24,7 @@ from optogram.progress import Progress, continued, silent
 from optogram.result import Attribution, Question
 from optogram.target import Class, Target, stacked_weights, targets_of
 from optogram.version import __version__
+from optogram.words import counted
 
 _Kind = TypeVar("_Kind", bound=Attribution)
 
@@ -336,7 +337,8 @@ def ask(net: Network, image: Any, target: Any, score: str, fit: str | None = Non
         net.bytes_forward(x.shape[1:3], one.outputs(net, score))
     if len(x) > 1 and len(targets) not in (1, len(x)):
         raise InputError(
-            f"Got {len(x)} images and {len(targets)} targets: give one target, one per image, or "
+            f"Got {counted(len(x), 'image')} and {counted(len(targets), 'target')}: give one "
+            "target, one per image, or "
             "one image."
         )
     count = max(len(x), len(targets))

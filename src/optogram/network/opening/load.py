@@ -21,9 +21,9 @@ from optogram.network.opening.model_file import (
     refuse_code,
     require_weights_stored,
 )
+from optogram.network.opening.named import is_model_file
 from optogram.pictures.resample import require_resample
 
-_ENDINGS = (".keras", ".h5", ".hdf5")
 _IMAGENET_CLASSES = 1000
 
 
@@ -105,14 +105,6 @@ def load(
         origin=f"{entry.name} with {described}",
         **part,
     )
-
-
-def is_model_file(model: str | os.PathLike) -> bool:
-    """Whether ``model`` is read as the path of a file, not as the name of a network."""
-    text = os.fspath(model)
-    if not isinstance(model, str) or text.lower().endswith(_ENDINGS) or os.sep in text:
-        return True
-    return text != "" and kind_at(Path(text)) != "nothing" and not catalogue.is_known(text)
 
 
 def _from_file(

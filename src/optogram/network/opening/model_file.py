@@ -13,9 +13,11 @@ import h5py
 import keras
 
 from optogram.errors import ModelError
-from optogram.files import kind_at, reading
+from optogram.files import reading
 from optogram.graph.keras_private.building import numbers_asked
+from optogram.network.opening.named import require_file
 from optogram.pictures.read import PIXEL_LIMIT
+from optogram.words import with_article
 
 _CONFIG_LIMIT = 100_000_000  # bytes
 _MOST_OBJECTS = 100_000
@@ -72,7 +74,8 @@ def read(path: Path) -> Content:
         If there is no such file, or it is not a whole model, or malformed or malicious.
     """
     try:
-        _require_file(path)
+        require_file(path)
+        reading(path)
         if zipfile.is_zipfile(path):
             content = _from_keras_file(path)
         elif h5py.is_hdf5(path):
@@ -145,21 +148,6 @@ def first_line(error: BaseException) -> str:
 
 
 # What the file is
-
-
-def _require_file(path: Path) -> None:
-    kind = kind_at(path)
-    if kind == "folder":
-        hint = "it is a TensorFlow SavedModel: " if (path / "saved_model.pb").exists() else ""
-        raise ModelError(
-            f"{path} is a folder, not a model file: {hint}save the model with "
-            "model.save('model.keras')."
-        )
-    if kind == "nothing":
-        raise ModelError(f"{path} does not exist: give a .keras or .h5 file, or a network's name.")
-    if kind == "device":  # opening a pipe would wait for its other end
-        raise ModelError(f"{path} is a pipe or device, not a model file: give the path of one.")
-    reading(path)
 
 
 def _require_ending(path: Path, *endings: str) -> None:
@@ -336,7 +324,7 @@ def _danger(node: dict) -> str:
     name = asked[-1] if asked else ""
     if name in _RUN_CODE:
         kind = name.strip("_").capitalize() if name.startswith("_") else name
-        return f"contains code (a {kind} layer), which would run on this machine"
+        return f"contains code ({with_article(kind)} layer), which would run on this machine"
     if asked[:1] != ["keras"]:
         return ""
     inner = [part for part in asked[1:-1] if part not in ("src", "api")]

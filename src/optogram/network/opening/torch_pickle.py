@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from optogram.errors import ModelError
+from optogram.words import with_article
 
 _MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 _PROTOCOL_VERSION = 1001
@@ -201,13 +202,15 @@ def _named_tensors(content: object, name: str) -> dict[str, _Tensor]:
     """Return ``content`` where it is a flat state dict; else ModelError."""
     if not isinstance(content, dict):
         raise ModelError(
-            f"{name} holds a {type(content).__name__}, expected a state dict (names and tensors); "
+            f"{name} holds {with_article(type(content).__name__)}, expected a state dict (names "
+            "and tensors); "
             "save model.state_dict() alone."
         )
     for key, value in content.items():
         if not isinstance(key, str) or not isinstance(value, _Tensor):
             raise ModelError(
-                f"{name} holds a {type(value).__name__} under {key!r}, expected only named "
+                f"{name} holds {with_article(type(value).__name__)} under {key!r}, expected only "
+                "named "
                 "tensors; save model.state_dict() alone."
             )
     return content
