@@ -35,8 +35,11 @@ def runs(monkeypatch):
     return told
 
 
-@pytest.mark.parametrize("method", CAMS, ids=lambda method: method.__name__)
-@pytest.mark.parametrize("target", [None, [1, 3]], ids=["highest", "two classes"])
+@pytest.mark.parametrize(
+    ("method", "target"),
+    [*((method, None) for method in CAMS), (og.gradcam, [1, 3])],
+    ids=lambda given: getattr(given, "__name__", str(given)),
+)
 def test_each_layer_has_the_result_of_its_own_call(method, target, net, x):
     images = x if target is None else x[:1]
     found = method(net, images, target, ["last", "stem"])

@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from optogram.target import Class as Class
     from optogram.target import Filter as Filter
     from optogram.target import Neuron as Neuron
+    from optogram.target import Score as Score
 
 # Module of each public name. Loaded on first use: importing optogram loads no backend.
 _HOMES = {
@@ -87,6 +88,7 @@ _HOMES = {
     "ModelError": "optogram.errors",
     "Network": "optogram.network.network",
     "Neuron": "optogram.target",
+    "Score": "optogram.target",
     "NoGradientError": "optogram.errors",
     "Occlusion": "optogram.result",
     "OptogramError": "optogram.errors",

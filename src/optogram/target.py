@@ -1,12 +1,13 @@
 """Targets of explanations: a class, a filter, a neuron, or a linear combination of these.
 
 Every target is a linear function of the outputs of some steps. So targets can be added,
-subtracted and multiplied by a number, and one compiled program explains all of them.
+subtracted and multiplied by a number, and one compiled program explains all of them. For another
+function of the scores (`Score`), the network is extended by a step that computes it.
 """
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
@@ -16,6 +17,7 @@ import numpy as np
 from optogram.arguments import MOST, as_index, shown, whole, wholes
 from optogram.errors import InputError
 from optogram.graph.steps import Output
+from optogram.interpreters.ends.score_function import name_of
 from optogram.network.network import Network
 from optogram.words import counted
 
@@ -50,6 +52,10 @@ class Target(ABC):
     def each(self) -> "tuple[Target, ...]":
         """The single targets that it stands for: several if a filter has several channels."""
         return (self,)
+
+    def functions(self) -> tuple[Callable[[Any], Any], ...]:
+        """The functions of `Score` targets in it."""
+        return ()
 
     def __add__(self, other: "Target") -> "Target":
         """The sum of two scores."""
@@ -259,6 +265,64 @@ class Neuron(Target):
 
 
 @dataclass(frozen=True)
+class Score(Target):
+    """A function of the network's scores, such as ``lambda outputs: outputs[:, 285] ** 2``.
+
+    Methods also take the function itself. It can be added to other targets, and multiplied by a
+    number.
+
+    Parameters
+    ----------
+    function : callable
+        Called with the scores of a batch, a float32 tensor of the backend: (N, classes), or
+        (N, h, w, classes) if the network scores classes at every position. They are logits, or
+        probabilities where ``score="probability"``. Returns one number per image, (N,), each of
+        which must depend on the scores of that image alone. Use indexing, arithmetic, ``keras.ops``
+        or operations of the backend, which have gradients. It is compiled: global variables and
+        objects that it reads are read when a call of a method begins.
+    name : str, optional
+        Description for captions. None: the name of the function; "a function" for a lambda.
+    """
+
+    function: Callable[[Any], Any]
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        """Take what can be called, but no class."""
+        if not callable(self.function) or isinstance(self.function, type):
+            raise InputError(
+                "function must be a function of the scores, such as lambda outputs: "
+                f"outputs[:, 285], not {shown(self.function)}."
+            )
+        if self.name is not None and not isinstance(self.name, str):
+            raise InputError(f"name must be a text or None, not {shown(self.name)}.")
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Score):
+            return NotImplemented
+        return self.function is other.function and self.name == other.name
+
+    def __hash__(self) -> int:
+        return hash((id(self.function), self.name))  # objects that can be called may have no hash
+
+    def weights(self, net: Network, size: tuple[int, int], score: str = "logit") -> Weights:
+        """See `Target.weights`. The network must have been extended by the function."""
+        return {net.function_output(self.function): np.ones(1, np.float32)}
+
+    def outputs(self, net: Network, score: str = "logit") -> tuple[Output, ...]:
+        """See `Target.outputs`."""
+        return (net.function_output(self.function),)
+
+    def functions(self) -> tuple[Callable[[Any], Any], ...]:
+        """The function."""
+        return (self.function,)
+
+    def describe(self, net: Network) -> str:
+        """Its name."""
+        return self.name or name_of(self.function)
+
+
+@dataclass(frozen=True)
 class _Sum(Target):
     first: Target
     second: Target
@@ -284,6 +348,9 @@ class _Sum(Target):
         both = (*self.first.outputs(net, score), *self.second.outputs(net, score))
         return tuple(dict.fromkeys(both))
 
+    def functions(self) -> tuple[Callable[[Any], Any], ...]:
+        return (*self.first.functions(), *self.second.functions())
+
     def describe(self, net: Network) -> str:
         first, second = self.first.describe(net), self.second.describe(net)
         if second.startswith("−"):
@@ -306,6 +373,9 @@ class _Scaled(Target):
     def outputs(self, net: Network, score: str = "logit") -> tuple[Output, ...]:
         return self.target.outputs(net, score)
 
+    def functions(self) -> tuple[Callable[[Any], Any], ...]:
+        return self.target.functions()
+
     def describe(self, net: Network) -> str:
         inner = self.target.describe(net)
         if isinstance(self.target, _Sum):
@@ -316,9 +386,14 @@ class _Scaled(Target):
 
 
 def targets_of(target: Any) -> tuple[Target, ...]:
-    """The single targets that a ``target`` argument stands for: a bare int or str is a `Class`."""
+    """The single targets that a ``target`` argument stands for.
+
+    A bare int or str is a `Class`, a function is a `Score`.
+    """
     if isinstance(target, Target):
         return target.each()
+    if callable(target) and not isinstance(target, type):
+        return (Score(target),)
     is_one = as_index(target) is not None or getattr(target, "ndim", 1) == 0
     if isinstance(target, str) or is_one:
         return (Class(target),)
@@ -330,6 +405,18 @@ def targets_of(target: Any) -> tuple[Target, ...]:
         f"Expected a target such as 285, 'tabby', Class(285) or Filter(layer, 7), got "
         f"{shown(target)}."
     )
+
+
+def extended(net: Network, targets: Sequence[Target], score: str) -> Network:
+    """The network, extended by the functions in ``targets``.
+
+    Raises
+    ------
+    InputError
+        If a function fails, or does not return one number per image.
+    """
+    functions = [function for target in targets for function in target.functions()]
+    return net.with_functions(functions, score) if functions else net
 
 
 def stacked_weights(

@@ -14,6 +14,7 @@ from optogram.graph.steps import Graph, Output
 from optogram.graph.variables import all_variables
 from optogram.interpreters import forward
 from optogram.interpreters.ends.head import find_head
+from optogram.interpreters.ends.score_function import key_of, name_of, with_function
 from optogram.interpreters.geometry import Geometry, measure
 from optogram.interpreters.kept import Kept
 from optogram.interpreters.memory import batches
@@ -23,6 +24,12 @@ from optogram.progress import Progress, silent
 
 _KEPT = 64
 """Cached programs, geometries and plans, at most: memory does not grow with image sizes."""
+
+_KEPT_FUNCTIONS = 8
+"""Networks extended by functions of the scores, at most: each has programs of its own."""
+
+_TRIAL_SIDE = 7
+"""Height and width of maps of scores on which functions are tried, where any size is taken."""
 
 
 class Computation:
@@ -63,6 +70,8 @@ class Computation:
         self._measured: Kept[dict[int, Geometry]] = Kept(_KEPT)
         self._programs: Kept[backend.Program] = Kept(_KEPT)
         self.plans: Kept[Any] = Kept(_KEPT)
+        self._functions: dict[Hashable, tuple[str, Output]] = {}
+        self._extended: Kept[Self] = Kept(_KEPT_FUNCTIONS)
 
     def geometry(
         self, size: tuple[int, int], wanted: Sequence[Output] | None = None
@@ -123,6 +132,66 @@ class Computation:
             for i, variable in enumerate(self.variables)
         ]
         return other
+
+    def with_functions(self, functions: Sequence[Callable[[Any], Any]], score: str) -> Self:
+        """The same network, extended by ``functions`` of the scores; see `function_output`.
+
+        Functions that compute the same share compiled programs, of which a few are kept.
+
+        Raises
+        ------
+        InputError
+            If a function fails, or does not return one number per image.
+        """
+        keys = [key_of(function) for function in functions]
+        if all(self._function(*pair)[0] == score for pair in zip(keys, functions, strict=True)):
+            return self
+        if None in keys or self._weights is not None:
+            return self._extended_by(functions, keys, score)
+        return self._extended.get((score, *keys), lambda: self._extended_by(functions, keys, score))
+
+    def function_output(self, function: Callable[[Any], Any]) -> Output:
+        """The output (N, 1) of a function that the network was extended by.
+
+        Raises
+        ------
+        InputError
+            If it was not.
+        """
+        found = self._function(key_of(function), function)[1]
+        if found is None:
+            raise InputError(
+                f"{self.name!r} does not compute {name_of(function)}: pass it to a method as the "
+                "target."
+            )
+        return found
+
+    def _function(self, key: Hashable, function: Callable[[Any], Any]) -> tuple[str, Output | None]:
+        """The kind of scores that a function reads, and its output; None if it is not known."""
+        # Functions of the graph stay alive, so that ids are unique.
+        return self._functions.get(id(function) if key is None else key, ("", None))
+
+    def _extended_by(
+        self, functions: Sequence[Callable[[Any], Any]], keys: Sequence[Hashable], score: str
+    ) -> Self:
+        other, scores = copy.copy(self), self.score_output(score)
+        trial = self._trial_of(scores)
+        other._functions = dict(self._functions)
+        for key, function in zip(keys, functions, strict=True):
+            other.graph, output = with_function(other.graph, scores, function)
+            other.graph.steps[output.step].run(trial)  # raises before anything is computed
+            other._functions[id(function) if key is None else key] = score, output
+        other._measured, other._programs, other.plans = Kept(_KEPT), Kept(_KEPT), Kept(_KEPT)
+        other._extended = Kept(_KEPT_FUNCTIONS)
+        return other
+
+    def _trial_of(self, scores: Output) -> Any:
+        """Some scores, a tensor: of two images, or of three where there are two classes."""
+        shape = self.graph.steps[scores.step].shapes[scores.index][1:]
+        sides = [side or _TRIAL_SIDE for side in shape]
+        count = 3 if sides[0] == 2 else 2
+        generator = np.random.default_rng(0)
+        return self.backend.to_tensor(generator.normal(size=(count, *sides)).astype(np.float32))
 
     def evaluate(
         self,

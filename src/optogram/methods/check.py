@@ -109,7 +109,9 @@ def _checked(
     net, count = question.net, len(result.targets)
     pictures = result.images
     total, done = len(stage_labels()) + count, 0
-    whole = Request(net, question.x, question.which, question.targets, "probability")
+    is_function = any(target.functions() for target in question.targets)
+    score = question.arguments["score"] if is_function else "probability"
+    whole = Request(net, question.x, question.which, question.targets, score)
     similarity = np.zeros((count, len(stage_labels())), np.float32)
     heats = np.nan_to_num(result.heatmap)
     scrambled = [heats[0]]

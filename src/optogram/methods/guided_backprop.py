@@ -39,7 +39,7 @@ def guided_backprop(
         The network to explain.
     image
         Image or images, as for `Network.prepare`.
-    target : Target, int, str or a list of these, optional
+    target : Target, int, str, function or a list of these, optional
         Target of the score: one for all images, one per image, or several for one image. None:
         the highest-scoring class of each image.
     score : {"logit", "probability"}
@@ -65,7 +65,7 @@ def guided_backprop(
     """
     net.require_layers()
     request = ask(net, image, target, score, fit)
-    rectifiers = find_rectifiers(net.graph, request.scored())
+    rectifiers = find_rectifiers(request.net.graph, request.scored())
     with reporting(progress) as told:
         answer = guided_gradient(request, rectifiers, memory, told)
     return answer.attribution(

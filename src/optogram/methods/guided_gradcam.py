@@ -40,7 +40,7 @@ def guided_gradcam(
         The network to explain.
     image
         Image or images, as for `Network.prepare`.
-    target : Target, int, str or a list of these, optional
+    target : Target, int, str, function or a list of these, optional
         Target of the score: one for all images, one per image, or several for one image. None:
         the highest-scoring class of each image.
     layer : str or sequence of str, optional
@@ -70,7 +70,7 @@ def guided_gradcam(
     """
     request = ask(net, image, target, score, fit)
     layers = explained_layers(request, layer)
-    rectifiers = find_rectifiers(net.graph, request.scored())
+    rectifiers = find_rectifiers(request.net.graph, request.scored())
     count = 2 * len(request.which)
     with reporting(progress) as told:
         answers = request.gradients_at(

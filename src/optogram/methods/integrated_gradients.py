@@ -55,7 +55,7 @@ def integrated_gradients(
         The network to explain.
     image
         Image or images, as for `Network.prepare`.
-    target : Target, int, str or a list of these, optional
+    target : Target, int, str, function or a list of these, optional
         Target of the score: one for all images, one per image, or several for one image. None:
         the highest-scoring class of each image.
     points : int or sequence of int, optional

@@ -48,7 +48,7 @@ def maximize(
     ----------
     net : Network
         The network; only the steps up to the target are run.
-    target : Target, int, str or a list of these
+    target : Target, int, str, function or a list of these
         What to maximize: ``Filter("conv1", range(64))``, ``Class("tabby")``, a sum. Several
         targets are maximized together, one image each.
     recipe : str or Recipe

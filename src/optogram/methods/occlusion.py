@@ -40,7 +40,7 @@ def occlusion(
         The network to explain.
     image
         Image or images, as for `Network.prepare`.
-    target : Target, int, str or a list of these, optional
+    target : Target, int, str, function or a list of these, optional
         Target of the score: one for all images, one per image, or several for one image. None:
         the highest-scoring class of each image.
     patch : int or (height, width), optional

@@ -43,7 +43,7 @@ def progressive_occlusion(
         The network to explain.
     image
         One image, as for `Network.prepare`.
-    target : Target, int, str or a list of these, optional
+    target : Target, int, str, function or a list of these, optional
         Target of the score; several get one map each. None: the highest-scoring class.
     patch, stride, fill, fill_space, margin, score, incremental, fit
         See `occlusion`. Most useful with a small stride.

@@ -39,7 +39,7 @@ def scorecam(
         The network to explain.
     image
         Image or images, as for `Network.prepare`.
-    target : Target, int, str or a list of these, optional
+    target : Target, int, str, function or a list of these, optional
         Target of the score: one for all images, one per image, or several for one image. None:
         the highest-scoring class of each image.
     layer : str or sequence of str, optional

@@ -36,7 +36,7 @@ def smoothgrad(
         The network to explain.
     image
         Image or images, as for `Network.prepare`.
-    target : Target, int, str or a list of these, optional
+    target : Target, int, str, function or a list of these, optional
         Target of the score: one for all images, one per image, or several for one image. None:
         the highest-scoring class of each image.
     samples : int

@@ -16,7 +16,7 @@ from optogram.methods.ascent.recipe import Recipe
 from optogram.network.network import Network
 from optogram.pictures.fit import fit_picture
 from optogram.pictures.read import read_picture
-from optogram.target import Target, targets_of
+from optogram.target import Target, extended, targets_of
 from optogram.words import counted
 
 _GRAY = 127.5
@@ -87,6 +87,7 @@ def read(
     frames = None if frames is None else whole("frames", frames, 1)
     net.score_output(score)
     targets = targets_of(target)
+    net = extended(net, targets, score)
     groups: dict[tuple[Output, ...], list[int]] = {}
     for i, single in enumerate(targets):
         groups.setdefault(single.outputs(net, score), []).append(i)

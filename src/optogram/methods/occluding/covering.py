@@ -165,7 +165,7 @@ class Covering:
         self._windowed = None
         if incremental:
             self._windowed = windows_for(
-                net,
+                request.net,
                 list(self._weights),
                 request.size,
                 (patches.rows, patches.columns),

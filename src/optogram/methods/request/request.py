@@ -22,7 +22,7 @@ from optogram.network.network import Network
 from optogram.pictures.prepared import PreparedPhoto, PreparedPhotos
 from optogram.progress import Progress, continued, silent
 from optogram.result import Attribution, Question
-from optogram.target import Class, Target, stacked_weights, targets_of
+from optogram.target import Class, Target, extended, stacked_weights, targets_of
 from optogram.version import __version__
 from optogram.words import counted
 
@@ -36,7 +36,7 @@ class Request:
     Attributes
     ----------
     net : Network
-        The network.
+        The network, extended by targets that are functions.
     x : ndarray of shape (M, H, W, C)
         The distinct images, in network units.
     which : ndarray of shape (N,)
@@ -333,6 +333,7 @@ def ask(net: Network, image: Any, target: Any, score: str, fit: str | None = Non
         net.require_class_scores()
         return Request(net, x, np.arange(len(x)), None, score, warnings, photos)
     targets = targets_of(target)
+    net = extended(net, targets, score)
     for one in targets:  # before weights on maps, which may be too large, are made
         net.bytes_forward(x.shape[1:3], one.outputs(net, score))
     if len(x) > 1 and len(targets) not in (1, len(x)):
