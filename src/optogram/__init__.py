@@ -13,6 +13,7 @@ from optogram.version import __version__ as __version__
 if TYPE_CHECKING:
     from optogram import datasets as datasets
     from optogram import training as training
+    from optogram.auditing.audit import audit as audit
     from optogram.errors import BackendError as BackendError
     from optogram.errors import InputError as InputError
     from optogram.errors import ModelError as ModelError
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from optogram.network.opening.load import load as load
     from optogram.reporting.report import report as report
     from optogram.result import Attribution as Attribution
+    from optogram.result import Audit as Audit
     from optogram.result import Check as Check
     from optogram.result import FeatureMaps as FeatureMaps
     from optogram.result import GradCAM as GradCAM
@@ -72,6 +74,7 @@ if TYPE_CHECKING:
 # Module of each public name. Loaded on first use: importing optogram loads no backend.
 _HOMES = {
     "Attribution": "optogram.result",
+    "Audit": "optogram.result",
     "BackendError": "optogram.errors",
     "Check": "optogram.result",
     "Class": "optogram.target",
@@ -102,6 +105,7 @@ _HOMES = {
     "Rotate": "optogram.methods.ascent.transforms",
     "Scale": "optogram.methods.ascent.transforms",
     "StrongestImages": "optogram.result",
+    "audit": "optogram.auditing.audit",
     "check": "optogram.methods.check",
     "feature_maps": "optogram.methods.feature_maps",
     "gradcam": "optogram.methods.gradcam",

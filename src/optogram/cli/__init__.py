@@ -20,6 +20,7 @@ _COMMANDS = (
     "explain",
     "check",
     "strongest",
+    "audit",
     "maximize",
     "train",
     "completion",

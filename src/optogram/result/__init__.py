@@ -9,6 +9,7 @@ from optogram.result.attribution import (
     Occlusion,
     Question,
 )
+from optogram.result.audit import Audit
 from optogram.result.base import Result, is_result, load_result
 from optogram.result.check import Check
 from optogram.result.comparison import side_by_side
@@ -18,6 +19,7 @@ from optogram.result.strongest import StrongestImages
 
 __all__ = [
     "Attribution",
+    "Audit",
     "Check",
     "FeatureMaps",
     "GradCAM",

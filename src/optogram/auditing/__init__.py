@@ -1,0 +1,1 @@
+"""The audit of a classifier on labeled photos: errors, labels, duplicates, shortcuts."""
