@@ -14,14 +14,14 @@ from optogram.auditing.duplicates import near_duplicates
 from optogram.auditing.observing import Explainer, Observed, observe, prepared_one
 from optogram.auditing.page import check_place, write_pages
 from optogram.auditing.shortcut import MOST_TESTED, PHOTOS, Candidate, apart, candidates, tested
-from optogram.auditing.truth import labeled
+from optogram.auditing.truth import Labeled, labeled
 from optogram.auditing.wrong_labels import suspected_labels
 from optogram.errors import InputError
 from optogram.files import one_run
 from optogram.methods import ATTRIBUTIONS, attribution_method
 from optogram.methods.request.request import provenance_of
 from optogram.network.network import Network
-from optogram.progress import Meter, Progress, silent
+from optogram.progress import Meter, Progress, ShownProgress, reporting
 from optogram.result import Audit
 from optogram.result.audit import Cluster, Suspect
 
@@ -48,7 +48,7 @@ def audit(
     listed: int = 24,
     seed: int = 0,
     memory: float | str | None = None,
-    progress: Progress = silent,
+    progress: ShownProgress = None,
 ) -> Audit:
     """Examine a classifier on labeled photos: errors, wrong labels, duplicates, shortcuts.
 
@@ -91,8 +91,9 @@ def audit(
     memory : float or str, optional
         Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free memory.
         About 5 KB per photo are kept besides.
-    progress : callable, optional
-        Called as ``progress(done, total, what)``; ``what`` describes the work.
+    progress : bool or callable, optional
+        Whether to show a progress bar, or a function that is called as
+        ``progress(done, total, what)``; ``what`` describes the work.
 
     Returns
     -------
@@ -112,7 +113,26 @@ def audit(
     explainer = _explainer(net, method, layer, memory)
     given = labeled(net, photos, truth)
     place = None if out is None else check_place(Path(out))
-    meter = Meter(progress, _READING + _DUPLICATES + _CLUSTERS + _TESTS + _PAGES)
+    with reporting(progress) as told:
+        meter = Meter(told, _READING + _DUPLICATES + _CLUSTERS + _TESTS + _PAGES)
+        result = _audited(
+            net, given, explainer, place, fit, {"listed": listed, "seed": seed}, memory, meter
+        )
+        meter.finish()
+    return result
+
+
+def _audited(
+    net: Network,
+    given: Labeled,
+    explainer: Explainer,
+    place: Path | None,
+    fit: str | None,
+    numbers: dict[str, int],
+    memory: float | str | None,
+    meter: Meter,
+) -> Audit:
+    seed = numbers["seed"]
     with meter.part(_READING, "photos") as within:
         seen = observe(net, given.sources, given.truth, explainer, fit, memory, within)
     labels = given.truth[seen.kept]
@@ -123,11 +143,15 @@ def audit(
         cluster, clusters, regions = _clustered(seen, labels, seed, within)
     with meter.part(_TESTS, "test of suspected regions") as within:
         suspects = _tested(net, regions, seen, labels, sources, fit, seed, memory, within)
-    used = {"method": explainer.method.__name__, "layer": layer, "fit": fit or "stretch"}
     result = Audit(
         values=seen.own,
         method="audit",
-        parameters={**used, "listed": listed, "seed": seed},
+        parameters={
+            "method": explainer.method.__name__,
+            "layer": explainer.settings.get("layer"),
+            "fit": fit or "stretch",
+            **numbers,
+        },
         provenance=provenance_of(net, (*net.size, net.channels)),
         warnings=net.warnings,
         photos=tuple(given.names[i] for i in seen.kept),
@@ -150,7 +174,6 @@ def audit(
     with meter.part(_PAGES, "pages") as within:
         if place is not None:
             write_pages(place, net, result, seen.copies, sources, explainer, fit, memory, within)
-    meter.finish()
     return result
 
 

@@ -8,8 +8,8 @@ from optogram.cli.console import say
 from optogram.cli.options.attribution import memory_option
 from optogram.cli.options.network import fit_option, model_option, network_options, open_network
 from optogram.cli.photos import end_with_left_out
-from optogram.cli.progress import progress_bar
 from optogram.methods import ATTRIBUTIONS
+from optogram.progress import progress_bar
 
 
 @click.command()
