@@ -84,7 +84,7 @@ def commands_on(page: str) -> list[str]:
     text = read(page)
     lines = "".join(re.findall(r"^```sh\n(.*?)^```", text, re.M | re.S)).splitlines()
     quoted = re.findall(r"`(optogram [a-z]+ [^`]+)`", text)
-    return [line.partition("#")[0] for line in lines if line.startswith("optogram ")] + quoted
+    return [re.split("#|>", line)[0] for line in lines if line.startswith("optogram ")] + quoted
 
 
 def test_commands_on_pages_can_be_given():

@@ -63,13 +63,13 @@ def _files(*endings: str) -> Offer:
     return lambda context, incomplete: _paths(incomplete, endings)
 
 
-def _out(context: click.Context, incomplete: str) -> Iterator[CompletionItem]:
+def _out(context: click.Context, incomplete: str) -> Iterable[CompletionItem]:
     (out,) = (parameter for parameter in context.command.params if parameter.name == "out")
     is_folder = out.metavar == "DIR"
     return _paths(incomplete, () if is_folder else (".png", *models.ENDINGS))
 
 
-def _pictures(context: click.Context, incomplete: str) -> Iterator[CompletionItem]:
+def _pictures(context: click.Context, incomplete: str) -> Iterable[CompletionItem]:
     from optogram.pictures.read import ENDINGS
 
     return _paths(incomplete, tuple(ENDINGS))
@@ -117,11 +117,11 @@ def _layers(context: click.Context, incomplete: str) -> Iterator[CompletionItem]
             yield CompletionItem(name, help=kind)
 
 
-def _inputs(context: click.Context, incomplete: str) -> Iterator[CompletionItem]:
+def _inputs(context: click.Context, incomplete: str) -> Iterable[CompletionItem]:
     return _words(*_described(context).inputs)(context, incomplete)
 
 
-def _outputs(context: click.Context, incomplete: str) -> Iterator[CompletionItem]:
+def _outputs(context: click.Context, incomplete: str) -> Iterable[CompletionItem]:
     return _words(*_described(context).outputs)(context, incomplete)
 
 
@@ -165,7 +165,7 @@ def _plain(name: str) -> str:
     return re.sub(r"[\s_-]+", " ", name).casefold()
 
 
-def _colormaps(context: click.Context, incomplete: str) -> Iterator[CompletionItem]:
+def _colormaps(context: click.Context, incomplete: str) -> Iterable[CompletionItem]:
     from cmap import Catalog
 
     names = (name for name in Catalog().short_keys() if ":" not in name)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from optogram.cli.advice import in_options
-from optogram.cli.completing.models import remember
+from optogram.cli.completing.models import is_file, remember
 from optogram.cli.console import say
+from optogram.cli.options.code import defined_in, require_code
 from optogram.cli.options.parsing import constant_input
 
 if TYPE_CHECKING:
@@ -71,6 +72,12 @@ def network_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 help="Also open model files that contain code. The code runs on this machine "
                 "with your rights: use only with files from people you trust.",
             ),
+            click.option(
+                "--code",
+                metavar="FILE.py",
+                help="Python file that defines the custom layers of the model; it is run before "
+                "the model is opened. Needs --trust.",
+            ),
         )
     ):
         command = option(command)
@@ -108,6 +115,7 @@ NETWORK_OPTIONS = (
     "fixed",
     "output",
     "trust",
+    "code",
 )
 """Names of the options that `network_options` adds."""
 
@@ -122,12 +130,14 @@ def open_network(
     fixed: tuple[str, ...],
     output: str | None,
     trust: bool,
+    code: str | None,
 ) -> "Network":
     """Open the network that the options choose; print its warnings on standard error.
 
     What can be wrong is found before the backend is imported, as far as possible.
     """
     _require_given(model, weights, labels)
+    require_code(code, is_trusted=trust, is_file=is_file(model))
     constants = dict(map(constant_input, fixed))
     start_backend()
     from optogram import load  # raises where there is no backend
@@ -146,6 +156,7 @@ def open_network(
         fixed=constants,
         output=output,
         trust=trust,
+        custom_objects=None if code is None else defined_in(code),
     )
     remember(model, {layer.name: layer.kind for layer in net.layers})
     for warning in net.warnings:

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from optogram import backend
-from optogram.arguments import checked
+from optogram.arguments import checked, shown
 from optogram.errors import InputError, ModelError
 from optogram.files import kind_at, labels_beside
 from optogram.network.labels import Labels, imagenet
@@ -39,6 +39,7 @@ def load(
     output: str | None = None,
     resample: str = "lanczos",
     trust: bool = False,
+    custom_objects: Mapping[str, Any] | None = None,
 ) -> Network:
     """Open a network.
 
@@ -63,6 +64,10 @@ def load(
     trust : bool
         Also open a file that contains code (``Lambda`` layers): the author of the file can then
         run any program on this machine. False: such a file is refused without being loaded.
+    custom_objects : mapping of str to class or function, optional
+        Your own layers and functions in a model file, by name: ``{"MyLayer": MyLayer}``. They are
+        known to Keras only while the file is opened. Layers registered with Keras
+        (``keras.saving.register_keras_serializable``) need not be given.
 
     Returns
     -------
@@ -74,8 +79,9 @@ def load(
         If the name is unknown, the file is not a whole model or needs code to load, or the weights
         are not available.
     InputError
-        If weights are given for a model file, or the preparation, the labels, or the choice of
-        inputs and output do not fit.
+        If weights are given for a model file, or custom_objects for a name or with other contents
+        than classes and functions, or the preparation, the labels, or the choice of inputs and
+        output do not fit.
     BackendError
         If Keras's backend is missing.
     """
@@ -92,7 +98,10 @@ def load(
                 f"weights= is for networks given by name; the file {os.fspath(model)!r} has "
                 "weights of its own: leave weights= out."
             )
-        return _from_file(Path(model), preprocess, labels, trust, part)
+        custom = _require_custom(custom_objects or {})
+        return _from_file(Path(model), preprocess, labels, trust, custom, part)
+    if custom_objects:
+        raise InputError("custom_objects= is for model files: leave it out for a network by name.")
     entry = catalogue.find(str(model))
     built = catalogue.build(entry, weights)
     described = "random weights" if weights is None else f"weights {str(weights)!r}"
@@ -112,14 +121,17 @@ def _from_file(
     preprocess: Any,
     labels: Sequence[str] | str | os.PathLike | Labels | None,
     trust: bool,
+    custom: dict[str, Any],
     part: Mapping[str, Any],
 ) -> Network:
     content = read(path)
     try:
-        if not trust:
-            refuse_code(path, content.config)
-            require_weights_stored(path, content)
-        model = keras.saving.load_model(path, compile=False, safe_mode=not trust)
+        # The scope is local to the thread.
+        with keras.saving.custom_object_scope(custom):
+            if not trust:
+                refuse_code(path, content.config)
+                require_weights_stored(path, content)
+            model = keras.saving.load_model(path, compile=False, safe_mode=not trust)
     except ModelError:
         raise
     # A damaged or foreign file can fail anywhere inside Keras, with any exception.
@@ -142,6 +154,17 @@ def _from_file(
     return Network(model, preprocess, labels, origin=str(path), **part)
 
 
+def _require_custom(custom: Mapping[str, Any]) -> dict[str, Any]:
+    """``custom`` as given; InputError unless it has classes and functions by name."""
+    for name, content in custom.items():
+        if not isinstance(name, str) or not callable(content):
+            raise InputError(
+                "custom_objects must have classes or functions by name, such as "
+                f"{{'MyLayer': MyLayer}}, not {shown(name)}: {shown(content)}."
+            )
+    return dict(custom)
+
+
 def _architecture(model: keras.Model) -> catalogue.Entry | None:
     """The ImageNet classifier of the catalogue with the name and the classes of ``model``."""
     if getattr(model, "output_shape", None) != (None, _IMAGENET_CLASSES):
@@ -157,10 +180,10 @@ def _why_not(path: Path, error: Exception) -> str:
     unknown = r"(?:Could not (?:locate|deserialize) (?:class|function)|Unknown \w+:) '([^']+)'"
     custom = re.search(unknown, str(error))
     if custom:
+        name = custom[1].rpartition(">")[2]
         return (
-            f"{path} needs code that is not in the file ({custom[1]!r}): load it in Python with "
-            "keras.saving.load_model(path, custom_objects=…) and open that with "
-            "optogram.Network(model)."
+            f"{path} needs code that is not in the file ({custom[1]!r}): give the Python file that "
+            f"defines it with --code and --trust (in Python: custom_objects={{{name!r}: {name}}})."
         )
     return (
         f"{path} could not be loaded by Keras {keras.__version__} ({first_line(error)}): save it "
