@@ -47,6 +47,7 @@ _UNPACKED = 1 << 28
 _EXPANSION = 100
 
 _read: ContextVar[set[tuple[int, int]] | None] = ContextVar("read", default=None)
+_written: ContextVar[list[Path] | None] = ContextVar("written", default=None)
 
 
 def kind_at(path: Path) -> str:
@@ -67,13 +68,15 @@ def kind_at(path: Path) -> str:
 
 
 @contextmanager
-def one_run() -> Iterator[None]:
-    """In the block, no file that was read in it is replaced."""
-    token = _read.set(set())
+def one_run() -> Iterator[list[Path]]:
+    """In the block, no file that was read in it is replaced; yields the files written so far."""
+    written: list[Path] = []
+    tokens = _read.set(set()), _written.set(written)
     try:
-        yield
+        yield written
     finally:
-        _read.reset(token)
+        _read.reset(tokens[0])
+        _written.reset(tokens[1])
 
 
 def reading(path: Path) -> None:
@@ -179,6 +182,8 @@ def replacing(path: Path, *, is_listed: bool = False) -> Iterator[Path]:
             _add_to_list(place, hash_of_file(part))
         require_place(path)  # another program may have written there in the meantime
         part.replace(place)
+        if (written := _written.get()) is not None:
+            written.append(path)
     except OutputError:
         raise
     except OSError as error:

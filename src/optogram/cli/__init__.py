@@ -9,6 +9,7 @@ import click
 import optogram
 from optogram.cli.advice import in_options
 from optogram.cli.console import complain
+from optogram.cli.stopping import STATUS, say_stopped
 from optogram.errors import OptogramError
 
 _COMMANDS = (
@@ -50,12 +51,18 @@ class _Commands(click.Group):
         return super().main(*args, **kwargs)
 
     def invoke(self, context: click.Context) -> object:
-        """Run the command; exit with status 2 if the input cannot be used."""
+        """Run the command.
+
+        Exit with status 2 if the input cannot be used, with 130 if the user stops it.
+        """
         from optogram.files import one_run
 
         try:
-            with one_run():
+            with one_run() as written:
                 return super().invoke(context)
+        except KeyboardInterrupt:
+            say_stopped(context, written)
+            context.exit(STATUS)
         except OptogramError as error:
             command = self.get_command(context, context.invoked_subcommand or "")
             complain(f"optogram: {in_options(str(error), command)}")
@@ -71,5 +78,5 @@ def main() -> None:
     Then open report/index.html.
 
     Exit status: 0 on success; 1 if some of several photos could not be read and were skipped; 2 if
-    the command failed.
+    the command failed; 130 if it was stopped (Ctrl-C).
     """

@@ -27,6 +27,7 @@ from optogram.cli.options.parsing import (
     pair,
     sides,
 )
+from optogram.cli.stopping import CONTINUE, when_stopped
 from optogram.errors import NoGradientError
 from optogram.words import counted
 
@@ -202,6 +203,18 @@ def maximize(
         *_class_sheets(classes, rows * columns),
     ]
     folder, told, made = made_folder(out), set(net.warnings), 0
+    images, total, share = 0, sum(len(targets) for _, targets in sheets), 0.0
+
+    def stopped() -> str:
+        """How far the work is; "" if nothing is kept of it."""
+        if not images and not any((folder / f"{stem}.npz").exists() for stem, _ in sheets):
+            return ""
+        done = (images + share * len(targets)) / total
+        return (
+            f"Stopped at {100 * done:.0f} %: {images} of {counted(total, 'image')} are finished. "
+            f"{CONTINUE}"
+        )
+
     if others["start"] is not None:
         reading(Path(others["start"]))
     for stem, targets in sheets:
@@ -209,12 +222,15 @@ def maximize(
         for name in (f"{stem}.npz", f"{stem}.png", *gifs):
             require_place(folder / name)
     for number, (stem, targets) in enumerate(sheets, 1):
-        begun = time.monotonic()
+        begun, share = time.monotonic(), 0.0
+        when_stopped(stopped)
         with shown_progress() as progress:
 
             def named(
                 done: int, total: int, what: str, name: str = f"{number}/{len(sheets)}: {stem}"
             ) -> None:
+                nonlocal share
+                share = done / total
                 progress(done, total, f"{what}, sheet {name}")
 
             try:
@@ -243,6 +259,7 @@ def maximize(
             path,
         )
         _write_gifs(result, folder, stem, fps)
+        images, share = images + len(targets), 0.0
         seconds = time.monotonic() - begun
         say(f"{stem}: {counted(len(result.values), 'image')}, {seconds:.1f} s: {path}")
 

@@ -18,6 +18,7 @@ from optogram.cli.options.output import output_options
 from optogram.cli.options.parsing import file_stem, numbers
 from optogram.cli.photos import end_with_left_out, pictures_left_in, skipped_records
 from optogram.cli.records import Records
+from optogram.cli.stopping import CONTINUE, when_stopped
 from optogram.words import counted
 
 if TYPE_CHECKING:
@@ -82,7 +83,21 @@ def strongest(
     stem = file_stem(layer)
     for ending in ("png", "npz", "progress.npz"):
         require_place(place / f"{stem}.{ending}")
+    done = total = 0
+    checkpoint = place / f"{stem}.progress.npz"
+
+    def stopped() -> str:
+        """How far the work is."""
+        return f"Stopped after {done} of {counted(total, 'photo')}. {CONTINUE}" if done else ""
+
+    when_stopped(stopped)
     with shown_progress() as progress:
+
+        def counting(now: int, of: int, what: str) -> None:
+            nonlocal done, total
+            done, total = now, of
+            progress(now, of, what)
+
         result = optogram.strongest_images(
             net,
             layer,
@@ -90,9 +105,9 @@ def strongest(
             top,
             filters=chosen,
             fit=fit,
-            checkpoint=place / f"{stem}.progress.npz",
+            checkpoint=checkpoint,
             memory=memory,
-            progress=progress,
+            progress=counting,
         )
     warn(layer, result, set(net.warnings))
     write(result.plot(chosen), place / f"{stem}.png")

@@ -183,12 +183,17 @@ def _climb_batch(
     """Maximize the targets with the indices ``batch``."""
     targets, every = tuple(task.targets[i] for i in batch), task.every
     before = int(work.finished.sum()) * task.recipe.steps
-    for _ in climb(plan, state, targets, every):
-        if every and state.done % every == 0:
-            state.frames.append(_shown(task.net, task.recipe, pictures(plan, state)))
-        progress(before + state.done * len(batch), task.steps, "steps")
-        if saved and saved.is_due:
+    try:
+        for _ in climb(plan, state, targets, every):
+            if every and state.done % every == 0:
+                state.frames.append(_shown(task.net, task.recipe, pictures(plan, state)))
+            progress(before + state.done * len(batch), task.steps, "steps")
+            if saved and saved.is_due:
+                work.write(saved, batch, state)
+    except KeyboardInterrupt:
+        if saved and state.done and state.is_whole(every):
             work.write(saved, batch, state)
+        raise
     found = pictures(plan, state)
     if not np.isfinite(found).all():
         raise InputError("An image has NaN or infinite values: use a smaller learning_rate.")

@@ -181,6 +181,15 @@ class Climb:
         first = min(recipe.redirected, self.done - 1)
         return np.logical_not((self.slopes[:, first : self.done] > 0).any(axis=1))
 
+    def is_whole(self, every: int | None) -> bool:
+        """Whether nothing of the steps taken is missing, where the user stopped the work.
+
+        ``every`` so many steps there is a frame.
+        """
+        frames = self.done // every if every else 0
+        known = np.isfinite(self.history[:, : self.done])
+        return bool(known.all()) and len(self.frames) == frames
+
     def arrays(self) -> dict[str, np.ndarray]:
         """All arrays, for a checkpoint."""
         arrays = {"numbers": self.numbers, "history": self.history, "slopes": self.slopes}
