@@ -152,6 +152,8 @@ def test_quiet_leaves_errors_alone(run):
     assert (status, out, err) == (0, "", "")
     status, out, err = run("predict", "photos", "--quiet")
     assert (status, out) == (1, "") and err.startswith("Skipped: ") and err.count("\n") == 1
+    _, _, err = run("strongest", *COMMANDS["strongest"], "--quiet")
+    assert err.startswith("Skipped: ") and err.count("\n") == 1
     status, out, err = run("predict", "photos/b.png", "--quiet", "--json")
     assert (status, out) == (2, "") and err.startswith("optogram: ")
     assert run("predict", "photos", "--json", "--csv")[0] == 2
@@ -189,11 +191,17 @@ def test_explain_says_what_is_predicted_and_lists_its_files(run, tmp_path):
     net = og.load("small.keras")
     ((first,),) = net.predict("photos/a.png", top=1)
     other = (first.index + 1) % 3
-    status, out, _ = run("explain", "photos/a.png", "--target", other, "--mask", 0.5)
+    asked = ("explain", "photos/a.png", "--target", other, "--mask", 0.5)
+    status, out, _ = run(*asked)
     head, *files = out.splitlines()
     assert status == 0
     assert f"{first.label}, {first.probability:.2%}; explained: class {other}" in head
     assert {Path(file.strip()) for file in files} == set((tmp_path / "out").iterdir())
+    with Image.open(files[0].strip()) as small:
+        width = small.width
+    assert run(*asked, "--cell", 400)[0] == 0
+    with Image.open(files[0].strip()) as large:
+        assert large.width == pytest.approx(width + 2 * (400 - 224), abs=40)
 
 
 # -- before the backend ----------------------------------------------------------------------------
@@ -280,6 +288,11 @@ def test_advice_names_the_options_of_the_command(run):
         ("use a smaller patch, or fill_space.", "use a smaller patch, or --fill-space."),
         ("samples must be a whole number", "--samples must be a whole number"),
         ("open it with trust=True.", "open it with --trust."),
+        ('give fixed={"age": an array}.', "give --fixed age=NUMBERS (an array)."),
+        (
+            "such as Class(3, region=(top, left, bottom, right)).",
+            "such as --target 3 --region TOP,LEFT,BOTTOM,RIGHT.",
+        ),
         ("the method integrated_gradients, start=3", "the method integrated_gradients, start=3"),
         ("'fill_space' stays, and net.labels=1", "'fill_space' stays, and net.labels=1"),
     ],

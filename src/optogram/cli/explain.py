@@ -78,6 +78,13 @@ _COLUMNS = (
     help="Also show the stages of Grad-CAM: maps, gradients, weights, sum.",
 )
 @click.option(
+    "--cell",
+    type=click.IntRange(1),
+    metavar="PIXELS",
+    help="Longer side of each picture on the sheets, in pixels; 400 is a good size for slides.  "
+    "[default: 224]",
+)
+@click.option(
     "--out",
     metavar="DIR",
     default="explained",
@@ -96,6 +103,7 @@ def explain(
     mask: float | None,
     of: str,
     stages: bool,
+    cell: int | None,
     out: str,
     fit: str,
     **opening: Any,
@@ -131,6 +139,7 @@ def explain(
             suffixes = _suffixes(run, asked.count, overlay, mask, of, stages)
             for ending in (".png", ".npz", *(f"-{suffix}.png" for suffix in suffixes)):
                 require_place(folder / f"{stem}-{run.stem}{ending}")
+    sized = {} if cell is None else {"cell": cell}
     records, found = Records(*_COLUMNS), []
     with shown_progress() as progress:
         meter = Meter(progress, 100 * len(given.paths) * len(runs))
@@ -142,17 +151,17 @@ def explain(
                 for run, result in asked.results(net, runs, image, meter, stem):
                     warn(f"{stem}, {run.stem}", result, told)
                     written = [folder / f"{stem}-{run.stem}{ending}" for ending in (".png", ".npz")]
-                    write(result.plot(), written[0])
+                    write(result.plot(cell=cell), written[0])
                     result.save(written[1])
                     style = {} if opacity is None else {"opacity": opacity}
-                    more = _pictures(result, path, overlay, style, mask, of, stages)
+                    more = _pictures(result, path, overlay, style, mask, of, stages, cell)
                     for suffix, picture in more:
                         written.append(folder / f"{stem}-{run.stem}-{suffix}.png")
                         write(picture, written[-1])
                     results.append(result)
                     explained += _explanations(result, written)
                     files += written
-                write(side_by_side(results), files[0])
+                write(side_by_side(results, **sized), files[0])
                 for explanation in explained:
                     records.row(photo=path, **_cells(predicted, explanation, files[0]))
                 found.append(
@@ -246,6 +255,7 @@ def _pictures(
     mask: float | None,
     of: str,
     stages: bool,
+    cell: int | None,
 ) -> "Iterator[tuple[str, Image]]":
     """The requested extra pictures, each with the suffix of its file name.
 
@@ -261,7 +271,7 @@ def _pictures(
             size = result.images.shape[1:3]
             yield f"heat{number}", result.heat(index, of, size=(size[0], size[1]))
         if stages and isinstance(result, GradCAM):
-            yield f"stages{number}", result.steps.plot(index)
+            yield f"stages{number}", result.steps.plot(index, cell=cell)
         if overlay is not None:
             yield (
                 f"overlay{number}",

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from optogram.cli.console import say, shown_progress
+from optogram.cli.console import complain, say, shown_progress
 from optogram.cli.options.attribution import memory_option, warn
 from optogram.cli.options.network import (
     fit_option,
@@ -109,13 +109,15 @@ def strongest(
             memory=memory,
             progress=counting,
         )
-    warn(layer, result, set(net.warnings))
+    skips = [warning for warning in result.warnings if warning.startswith("Skipped: ")]
+    for skip in skips:
+        complain(skip)
+    warn(layer, result, {*net.warnings, *skips})
     write(result.plot(chosen), place / f"{stem}.png")
     result.save(place / f"{stem}.npz")
     photos, shown = len(result.photos), len(result.filters)
     say(f"{counted(photos, 'photo')}, {counted(shown, 'filter')}: {place / stem}.png")
-    warnings = result.warnings[len(result.warnings) - len(result.unread) :]
-    reasons = [warning.removeprefix("Skipped: ") for warning in warnings]
+    reasons = [skip.removeprefix("Skipped: ") for skip in skips]
     skipped = skipped_records(dict(zip(result.unread, reasons, strict=True)))
     records = Records(*_COLUMNS)
     found = [_filter_record(result, row) for row in range(shown)]
