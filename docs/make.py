@@ -46,7 +46,7 @@ def _entry(name: str, item: Any) -> list[str]:
     if inspect.isclass(item) or inspect.ismodule(item):
         members = [
             (member, value)
-            for member, value in vars(item).items()
+            for member, value in _members(item).items()
             if not member.startswith("_") and _is_own(item, value)
         ]
         if inspect.ismodule(item):  # their order changes as names are replaced and put back
@@ -72,6 +72,16 @@ def _parameters(item: Any) -> str:
     ]
     text = str(signature.replace(parameters=bare, return_annotation=inspect.Signature.empty))
     return re.sub(r"<function (\w+) at 0x[0-9a-f]+>", r"\1", text)
+
+
+def _members(item: Any) -> dict[str, Any]:
+    """The members of a module; of a class also those of bases in its room."""
+    if not inspect.isclass(item):
+        return dict(vars(item))
+    room = item.__module__.rpartition(".")[0]
+    bases = [base for base in item.__mro__[1:] if base.__module__.rpartition(".")[0] == room]
+    shared = bases if room == "optogram.network" else []
+    return {name: value for kind in (item, *shared) for name, value in vars(kind).items()}
 
 
 def _is_own(owner: Any, value: Any) -> bool:

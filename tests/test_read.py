@@ -497,7 +497,7 @@ def test_networks_of_other_channels_take_arrays_of_exactly_these(folder):
         (np.full((2, 2), "a"), "dtype <U1"),
         (None, "not a NoneType"),
         ([[1, 2], [3, 4]], "not a list"),
-        (b"cat.jpg", "not a bytes"),
+        (b"cat.jpg", "given as bytes holds no picture"),
     ],
 )
 def test_bad_arrays(array, words):

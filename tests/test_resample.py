@@ -117,7 +117,7 @@ def test_it_is_recorded(net, photo, tmp_path):
 
 def test_a_photo_as_baseline_is_resized_as_the_image(net, photo):
     x = net.prepare(photo, resample="nearest")
-    result = og.integrated_gradients(net, x, 0, baseline=str(photo), steps=2)
+    result = og.integrated_gradients(net, x, 0, baseline=str(photo), points=2)
     assert not result.values.any()  # from the image to itself
 
 

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from optogram.methods.strongest_images import strongest_images as strongest_images
     from optogram.network.network import Network as Network
     from optogram.network.opening.load import load as load
+    from optogram.pictures.sources import pixels as pixels
     from optogram.reporting.report import report as report
     from optogram.result import Attribution as Attribution
     from optogram.result import Audit as Audit
@@ -121,6 +122,7 @@ _HOMES = {
     "maximize": "optogram.methods.maximize",
     "occlusion": "optogram.methods.occlusion",
     "occlusion_probe": "optogram.methods.occlusion_probe",
+    "pixels": "optogram.pictures.sources",
     "progressive_occlusion": "optogram.methods.progressive_occlusion",
     "report": "optogram.reporting.report",
     "saliency": "optogram.methods.saliency",
@@ -132,7 +134,11 @@ _HOMES = {
 _ROOMS = ("datasets", "training")
 _NEED_KERAS = frozenset(
     ["training"]
-    + [name for name, home in _HOMES.items() if home.split(".")[1] not in ("errors", "result")]
+    + [
+        name
+        for name, home in _HOMES.items()
+        if home.split(".")[1] not in ("errors", "pictures", "result")
+    ]
 )
 
 __all__ = sorted([*_HOMES, *_ROOMS])

@@ -11,7 +11,8 @@ from optogram.graph import layer_types
 from optogram.graph.steps import Output, Step
 from optogram.methods.request.diagnosis import warnings_about_images, warnings_about_maps
 from optogram.methods.request.request import photos_of, provenance_of
-from optogram.network.network import Network, made_bytes
+from optogram.network.network import Network
+from optogram.network.predictions import made_bytes
 from optogram.pictures.prepared import PreparedPhotos
 from optogram.progress import ShownProgress, reporting
 from optogram.result import FeatureMaps

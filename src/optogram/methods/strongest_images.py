@@ -1,7 +1,7 @@
 """The photos that activate each filter most, and the receptive fields in them."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,12 @@ from optogram.graph.steps import Output
 from optogram.methods.request.checkpoint import Checkpoint, fingerprint, photo_mark
 from optogram.methods.request.request import provenance_of
 from optogram.network.network import Network
+from optogram.network.predictions import CHUNK
+from optogram.pictures.fit import fit_picture
+from optogram.pictures.prepared import as_shown, is_prepared
 from optogram.pictures.read import pictures_in
-from optogram.progress import ShownProgress, reporting, silent
+from optogram.pictures.sources import in_chunks, is_stream, labeled
+from optogram.progress import Progress, ShownProgress, reporting, silent
 from optogram.result import StrongestImages
 from optogram.words import counted
 
@@ -46,8 +50,10 @@ def strongest_images(
         The network; only the steps up to the layer are run.
     layer : str
         Name of a layer with feature maps.
-    photos : path of a folder, or sequence of what `Network.prepare` takes
-        A folder stands for all images in it and its subfolders, sorted by name.
+    photos : path of a folder, sequence of what `Network.prepare` takes, or stream
+        A folder stands for all images in it and its subfolders, sorted by name. A stream is a
+        generator, dataset or loader, as for `Network.predict`: it is read once, and only the
+        photos of the result are kept, at most at the input size.
     top : int
         Number of photos per filter, at least 1. Each photo counts once per filter.
     filters : iterable of int, optional
@@ -60,7 +66,7 @@ def strongest_images(
     checkpoint : path, optional
         A file for intermediate results: an interrupted run continues from it. If photos were
         added to the folder, only these are processed. Photos are identified by content: a photo
-        that was replaced makes this another run.
+        that was replaced makes this another run. Not for streams, which cannot be read again.
     memory : float or str, optional
         Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free memory.
     progress : bool or callable, optional
@@ -88,53 +94,27 @@ def strongest_images(
             "choose a layer before the maps are flattened or averaged."
         )
     top = whole("top", top, 1)
-    names, sources = _listed(photos)
-    is_folder = isinstance(photos, str | os.PathLike)
+    if is_stream(photos) and checkpoint is not None:
+        raise InputError(
+            "checkpoint needs a folder or a list of photos: a stream cannot be read again."
+        )
     chosen = _filters(filters, step.shape[-1] or 0, layer)
     height, width = size or net.nominal_size
     fitted = (whole("size, height,", height, 1), whole("size, width,", width, 1))
     output = Output(step.index)
-    strongest, saved = _Strongest.begin(len(chosen), top), None
-    if checkpoint is not None:
-        mark = fingerprint(net, [output], fitted, layer, top, chosen, fit, net.resample)
-        saved = Checkpoint(Path(checkpoint), mark, "strongest_images")
-        strongest = strongest.read(saved, dict(zip(names, sources, strict=True)))
-    left = [i for i, name in enumerate(names) if name not in strongest.done]
+    strongest = _Strongest.begin(len(chosen), top)
+    reader = _Reader(net, output, chosen, fit, fitted, memory)
+    with reporting(progress) as told:
+        if is_stream(photos):
+            reader.read_stream(photos, strongest, told)
+        else:
+            saved = None
+            if checkpoint is not None:
+                mark = fingerprint(net, [output], fitted, layer, top, chosen, fit, net.resample)
+                saved = Checkpoint(Path(checkpoint), mark, "strongest_images")
+            strongest = reader.read_list(photos, strongest, saved, told)
+    names = tuple(reader.names)
     places = {name: i for i, name in enumerate(names)}
-    unread: dict[int, str] = {}
-
-    def feed(part: slice) -> np.ndarray:
-        pictures = np.zeros((part.stop - part.start, *fitted, net.channels), np.float32)
-        for row, i in enumerate(left[part]):
-            try:
-                (pictures[row],) = net.fed([sources[i]], fit, fitted)
-            except PhotoError as error:
-                if not is_folder:
-                    raise
-                unread[i] = f"Skipped: {error}"
-        return pictures
-
-    try:
-        with reporting(progress) as told:
-            for part, (peaks,) in net.stream(
-                feed, len(left), fitted, [output], memory, silent, then=_peaks
-            ):
-                read = [row for row, i in enumerate(left[part]) if i not in unread]
-                batch = [left[part][row] for row in read]
-                strongest.add(peaks[read][:, chosen], [names[i] for i in batch])
-                strongest.done |= {
-                    names[i]: photo_mark(sources[i]) if saved else "" for i in left[part]
-                }
-                strongest.unread.update({names[i]: unread[i] for i in left[part] if i in unread})
-                if saved and saved.is_due:
-                    strongest.write(saved)
-                told(len(names) - len(left) + part.stop, len(names), "photos")
-    finally:
-        if saved:
-            strongest.write(saved)
-    if len(strongest.unread) == len(names):
-        first = next(iter(strongest.unread.values()))
-        raise InputError(f"None of the {len(names)} photos can be read: {first}")
     columns = net.shape(output, fitted)[1]
     known = strongest.photos != ""
     positions = np.where(known[..., None], np.stack(divmod(strongest.places, columns), axis=-1), 0)
@@ -151,7 +131,7 @@ def strongest_images(
         positions=positions,
         windows=_windows(net, step.index, fitted, positions),
         unread=tuple(strongest.unread),
-        opened=sources,
+        opened=reader.opened,
     )
 
 
@@ -232,6 +212,126 @@ class _Strongest:
         return found
 
 
+@dataclass
+class _Reader:
+    """Reads photos and finds the strongest.
+
+    Attributes
+    ----------
+    net, output, filters, fit, size, memory
+        The network, the layer, the filters, how photos are brought to which size, and the budget.
+    names : sequence of str
+        Names of the photos.
+    opened : sequence or dict
+        The photos by number; of a stream those that are among the strongest of a filter, at most
+        at the input size.
+    """
+
+    net: Network
+    output: Output
+    filters: list[int]
+    fit: str
+    size: tuple[int, int]
+    memory: float | str | None
+    names: Sequence[str] = ()
+    opened: Sequence[Any] | dict[int, np.ndarray] = ()
+
+    def read_list(
+        self, photos: Any, strongest: _Strongest, saved: Checkpoint | None, told: Progress
+    ) -> _Strongest:
+        """Add the photos of a folder or list, beginning with those in the checkpoint."""
+        names, sources = _listed(photos)
+        self.names, self.opened = names, sources
+        is_folder = isinstance(photos, str | os.PathLike)
+        if saved:
+            strongest = strongest.read(saved, dict(zip(names, sources, strict=True)))
+        left = [i for i, name in enumerate(names) if name not in strongest.done]
+        unread: dict[int, str] = {}
+
+        def feed(part: slice) -> np.ndarray:
+            pictures = np.zeros((part.stop - part.start, *self.size, self.net.channels), np.float32)
+            for row, i in enumerate(left[part]):
+                try:
+                    (pictures[row],) = self.net.fed([sources[i]], self.fit, self.size)
+                except PhotoError as error:
+                    if not is_folder:
+                        raise
+                    unread[i] = f"Skipped: {error}"
+            return pictures
+
+        try:
+            for part, peaks in self._peaks_of(feed, len(left)):
+                read = [row for row, i in enumerate(left[part]) if i not in unread]
+                batch = [left[part][row] for row in read]
+                strongest.add(peaks[read], [names[i] for i in batch])
+                strongest.done |= {
+                    names[i]: photo_mark(sources[i]) if saved else "" for i in left[part]
+                }
+                strongest.unread.update({names[i]: unread[i] for i in left[part] if i in unread})
+                if saved and saved.is_due:
+                    strongest.write(saved)
+                told(len(names) - len(left) + part.stop, len(names), "photos")
+        finally:
+            if saved:
+                strongest.write(saved)
+        if len(strongest.unread) == len(names):
+            first = next(iter(strongest.unread.values()))
+            raise InputError(f"None of the {len(names)} photos can be read: {first}")
+        return strongest
+
+    def read_stream(self, photos: Any, strongest: _Strongest, told: Progress) -> None:
+        """Add the photos of a stream, a few at a time.
+
+        Raises
+        ------
+        InputError
+            If there are none, one cannot be read, or one is named twice.
+        """
+        names: list[str] = []
+        kept: dict[int, np.ndarray] = {}
+        for chunk in in_chunks((photo for photo, _ in labeled(photos)), CHUNK):
+            first = len(names)
+            names += _names(chunk, first)
+            x = np.empty((len(chunk), *self.size, self.net.channels), np.float32)
+            for row, photo in enumerate(chunk):
+                x[row], kept[first + row] = self._prepared(photo, first + row)
+            for part, peaks in self._peaks_of(x.__getitem__, len(x)):
+                strongest.add(peaks, names[first + part.start : first + part.stop])
+            best = set(strongest.photos.ravel())
+            kept = {i: picture for i, picture in kept.items() if names[i] in best}
+            told(len(names), len(names), "photos")
+        if not names:
+            raise InputError("Expected at least one photo, got an empty stream.")
+        if len(set(names)) < len(names):
+            raise InputError("A photo is named twice in the stream: name each once.")
+        self.names, self.opened = names, kept
+
+    def _peaks_of(
+        self, feed: Callable[[slice], np.ndarray], count: int
+    ) -> Iterator[tuple[slice, np.ndarray]]:
+        """`_peaks` of the filters, batch by batch."""
+        for part, (peaks,) in self.net.stream(
+            feed, count, self.size, [self.output], self.memory, silent, then=_peaks
+        ):
+            yield part, peaks[:, self.filters]
+
+    def _prepared(self, photo: Any, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """A photo in network units, (H, W, C), and a picture of it for display."""
+        if is_prepared(photo):
+            x = self.net.fed(photo, is_any_size=True)
+            if x.shape[1:3] != self.size:
+                raise InputError(
+                    f"A prepared photo of the stream has {x.shape[1]}×{x.shape[2]} pixels, "
+                    f"expected {self.size[0]}×{self.size[1]}: give size=(height, width)."
+                )
+            return np.asarray(x)[0], self.net.display(x)[0]
+        x = self.net.fed([photo], self.fit, self.size, keep=True, first=number)
+        picture = x.photos[0].picture()  # type: ignore[attr-defined]
+        factor = max(1.0, *(old / new for old, new in zip(picture.shape, self.size, strict=False)))
+        height, width = (max(1, round(side / factor)) for side in picture.shape[:2])
+        return np.asarray(x)[0], as_shown(fit_picture(picture, (height, width)))
+
+
 def _peaks(maps: Any) -> Any:
     """The largest value of each map (N, h, w, C) and its flat position: (N, C, 2)."""
     flat = keras.ops.reshape(maps, (keras.ops.shape(maps)[0], -1, maps.shape[-1]))
@@ -248,13 +348,18 @@ def _listed(photos: Any) -> tuple[tuple[str, ...], Sequence[Any]]:
     is_many = isinstance(photos, Sequence | np.ndarray) and getattr(photos, "ndim", 1) != 0
     if not is_many or not len(photos):
         raise InputError("Expected a folder or a list of photos, with at least one in it.")
-    names = [
-        str(photo) if isinstance(photo, str | os.PathLike) else f"photo {i}"
-        for i, photo in enumerate(photos)
-    ]
+    names = _names(photos)
     if len(set(names)) < len(names):
         raise InputError("A photo is named twice in the list: name each once.")
     return tuple(names), photos
+
+
+def _names(photos: Sequence[Any], first: int = 0) -> list[str]:
+    """The names of photos, of which ``first`` is the number of the first."""
+    return [
+        str(photo) if isinstance(photo, str | os.PathLike) else f"photo {i}"
+        for i, photo in enumerate(photos, first)
+    ]
 
 
 def _filters(filters: Iterable[int] | None, count: int, layer: str) -> list[int]:

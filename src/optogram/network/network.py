@@ -1,12 +1,11 @@
 """An opened network."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
-import numpy as np
 
-from optogram.arguments import MOST, checked, whole
+from optogram.arguments import checked, whole
 from optogram.errors import InputError, ModelError
 from optogram.graph import layer_types
 from optogram.graph.channels_last import channels_last
@@ -15,30 +14,18 @@ from optogram.graph.snapshot import Snapshot
 from optogram.graph.steps import Graph, Returned, Step
 from optogram.interpreters import determinism
 from optogram.interpreters.ends.head import logits_warning
-from optogram.interpreters.engine import Computation
 from optogram.interpreters.geometry import sized
 from optogram.interpreters.own_preparation import own_preparation
 from optogram.network import layer_names
 from optogram.network.labels import numbered, read_labels
 from optogram.network.layer import Layer, describe, summary
+from optogram.network.predictions import Prediction as Prediction
+from optogram.network.predictions import Predictor
 from optogram.pictures.preparation import preparation
-from optogram.pictures.prepared import PreparedPhotos, is_prepared, prepared, remembering
 from optogram.pictures.resample import require_resample
-from optogram.words import counted
-
-_NOMINAL_SIDE = 224
 
 
-class Prediction(NamedTuple):
-    """A predicted class."""
-
-    index: int  # type: ignore[assignment]
-    id: str
-    label: str
-    probability: float
-
-
-class Network(Computation):
+class Network(Predictor):
     """A Keras 3 model, opened. The model itself is never changed.
 
     Parameters
@@ -271,198 +258,6 @@ class Network(Computation):
         )
         return summary(title, self.layers, self.model.weights)
 
-    # -- images and predictions ---------------------------------------------------------------
-
-    @checked
-    def prepare(
-        self,
-        image: Any,
-        fit: str | None = None,
-        size: tuple[int | None, int | None] | None = None,
-        resample: str | None = None,
-    ) -> np.ndarray:
-        """Read and preprocess images: a batch in network units.
-
-        Parameters
-        ----------
-        image : path, PIL image, array of shape (H, W, C) or (H, W) in 0..255, or a list of these
-            A uint8 batch (N, H, W, C) is a list of images. A float batch is already prepared,
-            and is only checked.
-        fit : {"stretch", "crop", "pad"}, optional
-            How a photo is brought to the input size. "stretch", the default: resize both sides
-            (the whole photo, as in Keras by default). "crop": cut out the center. "pad": add gray.
-        size : (height, width), optional
-            Size of the batch; None for one side keeps the photo's proportions. By default the
-            input size of the network, or the photo's own size if the network takes any. If it
-            differs from the network's, use the batch with `feature_maps`.
-        resample : {"lanczos", "bilinear", "nearest", "area"}, optional
-            How the pixels are computed at the new size. "lanczos": antialiased, as
-            ``keras.utils.load_img(interpolation="lanczos")``. "bilinear": without antialiasing, as
-            ``keras.utils.image_dataset_from_directory`` by default. "nearest": as
-            ``keras.utils.load_img`` by default. "area": the mean of the area that a new pixel
-            covers. None: what was chosen when the network was opened.
-
-        Returns
-        -------
-        ndarray of shape (N, H, W, C), float32
-            The batch, in network units. Its ``photos`` are the file, the fit and the visible part
-            of each photo, where results draw their maps (`PreparedPhotos`). The decoded photos are
-            kept as long as the batch exists, so that overlays do not read the files again.
-
-        Raises
-        ------
-        InputError
-            If an image cannot be read, has NaN or the wrong number of channels, if the images of
-            one batch differ in size, or if ``fit``, ``size`` or ``resample`` is given for a
-            prepared batch.
-        """
-        return self.fed(image, fit, size, resample, keep=True)
-
-    def fed(
-        self,
-        image: Any,
-        fit: str | None = None,
-        size: tuple[int | None, int | None] | None = None,
-        resample: str | None = None,
-        *,
-        keep: bool = False,
-        is_any_size: bool = False,
-    ) -> np.ndarray:
-        """`prepare` for the use of one call: ``keep`` says whether decoded pictures are kept.
-
-        ``is_any_size`` takes prepared batches of other sizes than the network's, too.
-        """
-        if is_prepared(image):
-            for name, given in (("fit", fit), ("size", size), ("resample", resample)):
-                if given is not None:
-                    raise InputError(
-                        f"The images are prepared already: give {name} to net.prepare, with the "
-                        "photos, and not here."
-                    )
-            return self._checked(image, is_any_size)
-        is_many = isinstance(image, list | tuple) or (
-            isinstance(image, np.ndarray) and image.ndim == 4
-        )
-        pictures = list(image) if is_many else [image]
-        if not pictures:
-            raise InputError("Expected at least one image, got an empty list.")
-        return prepared(
-            pictures,
-            self.channels,
-            self.size if size is None else size,
-            "stretch" if fit is None else fit,
-            self.resample if resample is None else resample,
-            self.preparation,
-            keep,
-        )
-
-    @checked
-    def display(self, x: np.ndarray) -> np.ndarray:
-        """Prepared images (N, H, W, C) as uint8 images; the inverse of `prepare`."""
-        return self.preparation.display(np.asarray(x))
-
-    @checked
-    def scores(
-        self,
-        image: Any,
-        memory: float | str | None = None,
-        *,
-        fit: str | None = None,
-        resample: str | None = None,
-    ) -> np.ndarray:
-        """The logits (N, outputs) for images, as for `prepare`.
-
-        (N, h, w, classes) if the network scores classes at every position.
-
-        Parameters
-        ----------
-        image, fit, resample
-            As for `prepare`.
-        memory : float or str, optional
-            Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free
-            memory.
-        """
-        x = self.fed(image, fit, resample=resample)
-        return self.evaluate(x, [self.head.logits], memory, beside=made_bytes(x, image))[0]
-
-    @checked
-    def predict(
-        self,
-        image: Any,
-        top: int = 5,
-        fit: str | None = None,
-        *,
-        resample: str | None = None,
-        memory: float | str | None = None,
-    ) -> list[list[Prediction]]:
-        """The most probable classes of each image.
-
-        A softmax is applied to the logits of networks without one. One sigmoid output stands for
-        two classes.
-
-        Parameters
-        ----------
-        image
-            Image or images, as for `prepare`.
-        top : int
-            Number of classes, at least 1.
-        fit : {"stretch", "crop", "pad"}, optional
-            See `prepare`.
-        resample : {"lanczos", "bilinear", "nearest", "area"}, optional
-            See `prepare`.
-        memory : float or str, optional
-            Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free
-            memory.
-
-        Returns
-        -------
-        list of list of Prediction
-            For each image, (index, id, label, probability), most probable first.
-        """
-        top = whole("top", top, 1)
-        if self.head.is_spatial:
-            raise InputError(
-                f"{self.name!r} has no class per image, it scores classes at every position "
-                f"{self.head.shape}: use net.scores(photo)."
-            )
-        return self.ranked(self.scores(image, memory, fit=fit, resample=resample), top)
-
-    def ranked(self, logits: np.ndarray, top: int) -> list[list[Prediction]]:
-        """The ``top`` most probable classes of each row of ``logits`` (N, outputs)."""
-        probabilities = self.head.probabilities(logits)
-        return [
-            [
-                Prediction(int(i), self.labels.ids[i], self.labels.names[i], float(row[i]))
-                for i in np.argsort(-row, kind="stable")[:top]
-            ]
-            for row in probabilities
-        ]
-
-    @checked
-    def class_index(self, label: int | str) -> int:
-        """The index of a class given by index, name or WordNet id.
-
-        Raises
-        ------
-        InputError
-            If it is out of range, unknown, or ambiguous.
-        """
-        if isinstance(label, str):
-            return self.labels.index(label)
-        count, label = self.head.classes, whole("A class", label, -MOST)
-        if not 0 <= label < count:
-            raise InputError(
-                f"{self.name!r} has {counted(count, 'class', 'classes')}, numbered 0 to "
-                f"{count - 1}: "
-                f"{label} is out of range."
-            )
-        return int(label)
-
-    @property
-    def nominal_size(self) -> tuple[int, int]:
-        """The input size (height, width); a default one if the network takes any size."""
-        return (self.size[0] or _NOMINAL_SIDE, self.size[1] or _NOMINAL_SIDE)
-
     def require_layers(self) -> None:
         """Raise an InputError if the network is opaque."""
         if self.is_opaque:
@@ -495,31 +290,6 @@ class Network(Computation):
             read = step.inputs[0]
             return len(self.graph.steps[read.step].shapes[read.index]) == len(step.shape)
         return step.passes_on or isinstance(operation, (*layer_types.NOT_EXPLAINED_AT, Returned))
-
-    def _checked(self, x: np.ndarray, is_any_size: bool = False) -> np.ndarray:
-        """A prepared batch, as ``float32``; InputError where it does not fit the network."""
-        expected = (*((None, None) if is_any_size else self.size), self.channels)
-        fits = all(want in (None, got) for want, got in zip(expected, x.shape[1:], strict=True))
-        if not fits or 0 in x.shape:
-            sides = ", ".join(str(side or "any") for side in expected)
-            raise InputError(
-                f"A prepared batch for {self.name!r} has the shape (N, {sides}), got {x.shape}: "
-                "make it with net.prepare(photo)."
-            )
-        bad = int(np.count_nonzero(~np.isfinite(x)))
-        if bad:
-            raise InputError(
-                f"The prepared batch has {bad} NaN or infinite values among {x.size}: replace them."
-            )
-        found = np.ascontiguousarray(x, np.float32)
-        if isinstance(x, PreparedPhotos):
-            return remembering(found, x.photos)
-        return found
-
-
-def made_bytes(x: np.ndarray, image: Any) -> int:
-    """Bytes of ``x``, which `Network.prepare` made of ``image``; 0 if it is the same array."""
-    return 0 if x is image else x.nbytes
 
 
 def _image_input(graph: Graph, name: str) -> tuple[tuple[int | None, int | None], int]:

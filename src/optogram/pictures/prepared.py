@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from optogram.errors import InputError
+from optogram.pictures.arrays import as_array, is_tensor
 from optogram.pictures.fit import fit_picture, seen_region
 from optogram.pictures.preparation import Preparation
 from optogram.pictures.read import PIXEL_LIMIT, read_picture
@@ -212,6 +213,7 @@ def prepared(
     resample: str,
     preparation: Preparation,
     keep: bool,
+    first: int | None = None,
 ) -> PreparedPhotos:
     """Read, fit and prepare photos, at least one, each once and one after the other.
 
@@ -227,6 +229,8 @@ def prepared(
         The preprocessing.
     keep
         Whether the batch keeps the decoded images, up to 360 MB in all.
+    first
+        Index of the first photo among all of a stream, for error messages.
 
     Raises
     ------
@@ -236,9 +240,11 @@ def prepared(
     x = np.empty((0, 0, 0, channels), np.float32)
     photos: list[PreparedPhoto] = []
     kept: list[np.ndarray] = []
-    for number, source in enumerate(sources):
+    for number, given in enumerate(sources):
+        source = as_array(given) if is_tensor(given) else given
         stamp = _stamp_of(source) if isinstance(source, str | os.PathLike) else None
-        picture, shown = _read(source, channels, number if len(sources) > 1 else None)
+        is_alone = first is None and len(sources) == 1
+        picture, shown = _read(source, channels, None if is_alone else number + (first or 0))
         fitted = fit_picture(picture, size, fit, resample)
         if not number:  # filled one by one: stacked in the end they would be there twice
             x = np.empty((len(sources), *fitted.shape), np.float32)
@@ -279,7 +285,7 @@ def _read(source: Any, channels: int, number: int | None) -> tuple[np.ndarray, n
     shown = read_picture(source, 3, number)
     if shown.dtype == np.uint8:
         return read_picture(shown, 1), shown
-    if isinstance(source, str | os.PathLike | Image.Image):
+    if isinstance(source, Image.Image) or not hasattr(source, "__array__"):
         return shown[..., :1], shown  # more than 8 bits: such files are gray
     return read_picture(source, 1, number), shown
 
@@ -291,7 +297,7 @@ def _described(
     height, width, _ = shape
     top, left, bottom, right = seen
     has_file = isinstance(source, str | os.PathLike)
-    file = getattr(source, "filename", "") if isinstance(source, Image.Image) else source
+    file = source if has_file else getattr(source, "filename", getattr(source, "name", ""))
     return {
         "name": Path(os.fsdecode(file)).name if isinstance(file, str | os.PathLike) else "",
         "path": _absolute(source) if has_file else None,

@@ -1,11 +1,13 @@
 """Reading of photos: any file, Pillow image or array becomes an upright image in 0..255."""
 
 import contextlib
+import io
 import mmap
 import os
 import re
 import stat
 import struct
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,13 +18,26 @@ from PIL import Image, UnidentifiedImageError
 
 from optogram.errors import InputError, PhotoError
 from optogram.files import is_own, reading
-from optogram.words import counted, with_article
+from optogram.pictures.arrays import (
+    as_array,
+    change_channels,
+    display_units,
+    eight_bits,
+    from_array,
+    reason,
+)
+from optogram.words import counted
 
 PIXEL_LIMIT = 120_000_000
 """Largest number of pixels (height × width); the header is checked before decoding."""
 
 _SCANNED_LIMIT = 20 * PIXEL_LIMIT
 """Largest product of pixels and scans of a progressive JPEG file; ten scans are usual."""
+
+_FILE_LIMIT = 512 << 20
+"""Largest size in bytes of an open file; files on disk are not read whole."""
+
+_ONE_READER = threading.Lock()
 
 # Plain raster formats, decoded in process; EPS, for one, would start Ghostscript.
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000")
@@ -54,12 +69,6 @@ _TURNS = {
     8: (True, True, False),
 }
 
-# Rec. 601 luma, the weights behind Pillow's mode "L".
-_LUMA = np.array((0.299, 0.587, 0.114), np.float32)
-
-# Tolerance for float images outside 0..255.
-_SLACK = 0.01
-
 
 def read_picture(
     source: str | os.PathLike | Image.Image | Any, channels: int = 3, place: int | None = None
@@ -70,13 +79,14 @@ def read_picture(
     ----------
     source
         The path of a PNG, JPEG, WebP, GIF, BMP, TIFF, PPM, AVIF or JPEG 2000 file (of several
-        frames the first), a Pillow image, or an array of shape (H, W) or (H, W, C) that holds
-        ``uint8``, ``uint16``, ``bool``, or numbers in 0..255.
+        frames the first); such a file opened for reading bytes, or its content as ``bytes``; a
+        Pillow image; or an array or tensor of shape (H, W) or (H, W, C) that holds ``uint8``,
+        ``uint16``, ``bool``, or numbers in 0..255.
     channels
         Number of channels. 1 and 3: converted between gray (Rec. 601 luma) and RGB. Any other
         number: only arrays with exactly that many channels are accepted.
     place
-        Its index in a list, for error messages about images without a name.
+        Its index among several, for error messages about images without a name.
 
     Returns
     -------
@@ -96,19 +106,49 @@ def read_picture(
     EXIF orientation is applied. Transparent images are blended with white. Color profiles are
     ignored, as in Keras. Pillow reads 16-bit color files as 8-bit.
     """
+    number = "" if place is None else f" number {place}, from 0,"
     if isinstance(source, str | os.PathLike):
         name = repr(os.fsdecode(source))
         _check_convertible(name, channels)
-        with _open(source, name) as file, _decoding(name), _identified(file) as image:
-            _check_scans(image, file, name)
-            return _from_image(image, channels, name)
-    number = "" if place is None else f" number {place} of the list, from 0,"
+        with _open(source, name) as file:
+            return _decoded(file, channels, name)
+    if isinstance(source, bytes | bytearray | memoryview) or hasattr(source, "read"):
+        name = _name_of_content(source, number)
+        _check_convertible(name, channels)
+        return _decoded(io.BytesIO(content_of(source, name)), channels, name)
     if isinstance(source, Image.Image):
         name = f"The Pillow image{number}"
         _check_convertible(name, channels)
         with _decoding(name):
             return _from_image(source, channels, name)
-    return _from_array(_as_array(source), channels, f"The array{number}")
+    return from_array(as_array(source), channels, f"The array{number}")
+
+
+def content_of(source: Any, name: str = "The file") -> bytes:
+    """The bytes of a picture file that ``source`` holds: bytes, or an open file.
+
+    A file is read from its beginning where that is possible, so that it can be read again.
+
+    Raises
+    ------
+    PhotoError
+        If it cannot be read, is a text file, or is larger than 512 MB.
+    """
+    if isinstance(source, bytes | bytearray | memoryview):
+        return bytes(source)
+    try:
+        with _ONE_READER:  # several threads may read the same file
+            if source.seekable():
+                source.seek(0)
+            content = source.read(_FILE_LIMIT + 1)
+    # A file of another library may raise any exception.
+    except Exception as error:
+        raise PhotoError(f"{name} cannot be read ({reason(error)}): open it again.") from error
+    if not isinstance(content, bytes):
+        raise PhotoError(f'{name} is not open for bytes: open it with open(path, "rb").')
+    if len(content) > _FILE_LIMIT:
+        raise PhotoError(f"{name} is larger than {_FILE_LIMIT >> 20} MB: shrink the image.")
+    return content
 
 
 def pictures_in(folder: str | os.PathLike) -> list[Path]:
@@ -188,7 +228,22 @@ def _opening(name: str) -> Iterator[None]:
             f"{name} cannot be read (permission denied): change its permissions or copy it."
         ) from None
     except (OSError, ValueError) as error:
-        raise PhotoError(f"{name} cannot be opened ({_reason(error)}): check the path.") from error
+        raise PhotoError(f"{name} cannot be opened ({reason(error)}): check the path.") from error
+
+
+def _name_of_content(source: Any, number: str) -> str:
+    """What error messages call bytes, or an open file."""
+    name = getattr(source, "name", None)
+    if isinstance(name, str):
+        return repr(name)
+    return f"The picture{number} given as {'an open file' if hasattr(source, 'read') else 'bytes'}"
+
+
+def _decoded(file: BinaryIO, channels: int, name: str) -> np.ndarray:
+    """The picture in a file, which ``name`` begins a sentence about."""
+    with _decoding(name), _identified(file) as image:
+        _check_scans(image, file, name)
+        return _from_image(image, channels, name)
 
 
 def _missing(name: str) -> str:
@@ -232,17 +287,12 @@ def _decoding(name: str) -> Iterator[None]:
             f"{name} holds no picture that can be read, whatever its extension: save it as {kinds}."
         ) from error
     except Image.DecompressionBombError as error:
-        raise PhotoError(f"{name} has too many pixels ({_reason(error)}): shrink it.") from error
+        raise PhotoError(f"{name} has too many pixels ({reason(error)}): shrink it.") from error
     except Exception as error:
         raise PhotoError(
-            f"{name} cannot be decoded, it may be damaged or cut short ({_reason(error)}): get "
+            f"{name} cannot be decoded, it may be damaged or cut short ({reason(error)}): get "
             "the file again, or save it again with an image editor."
         ) from error
-
-
-def _reason(error: BaseException) -> str:
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return " ".join(text.split()).rstrip(".") or type(error).__name__
 
 
 # Pillow images
@@ -267,9 +317,9 @@ def _from_image(image: Image.Image, channels: int, name: str) -> np.ndarray:
     image.load()
     # Modes "I", "I;16…" and "F" hold numbers, which Pillow would clip in the conversion to RGB.
     if image.mode[0] in "IF":
-        pixels = _change_channels(_numbers(image, name), channels)
+        pixels = change_channels(_numbers(image, name), channels)
     else:
-        pixels = _eight_bits(image, channels)
+        pixels = eight_bits(image, channels)
     return _upright(pixels, image)
 
 
@@ -277,8 +327,8 @@ def _check_scans(image: Image.Image, file: BinaryIO, name: str) -> None:
     """Refuse a JPEG file with very many scans: each makes the decoder process the whole image."""
     if image.format not in ("JPEG", "MPO"):
         return
-    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        scans = _scans(data)
+    with _content(file) as content:
+        scans = _scans(content)
     if scans * image.width * image.height > _SCANNED_LIMIT:
         raise PhotoError(
             f"{name} has {image.width}×{image.height} pixels in {scans} scans, which would take "
@@ -286,7 +336,14 @@ def _check_scans(image: Image.Image, file: BinaryIO, name: str) -> None:
         )
 
 
-def _scans(data: mmap.mmap) -> int:
+def _content(file: BinaryIO) -> memoryview | mmap.mmap:
+    """The whole content of a file; on disk, it is not read at once."""
+    if isinstance(file, io.BytesIO):
+        return file.getbuffer()
+    return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def _scans(data: memoryview | mmap.mmap) -> int:
     """Number of scans of the first image of a JPEG file.
 
     Markers are followed to its end. Previews are inside marker segments; a second image or a video,
@@ -313,18 +370,7 @@ def _numbers(image: Image.Image, name: str) -> np.ndarray:
     if ";16" in image.mode or (image.mode == "I" and image.format in _SIXTEEN_BITS_AS_I):
         values = values.astype(np.uint16)
         values[values == image.info.get("transparency", -1)] = 65535  # white where transparent
-    return _display_units(values, name)[..., None]
-
-
-def _eight_bits(image: Image.Image, channels: int) -> np.ndarray:
-    """Any 8-bit mode as a ``uint8`` array (H, W, channels), over white if transparent."""
-    if image.has_transparency_data:
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image.convert("RGBA"))
-    image = image.convert("RGB")
-    if channels == 1:
-        return np.array(image.convert("L"))[..., None]
-    return np.array(image)
+    return display_units(values, name)[..., None]
 
 
 def _upright(pixels: np.ndarray, image: Image.Image) -> np.ndarray:
@@ -339,111 +385,3 @@ def _upright(pixels: np.ndarray, image: Image.Image) -> np.ndarray:
     if mirror_columns:
         pixels = pixels[:, ::-1]
     return np.ascontiguousarray(pixels)
-
-
-# Arrays
-
-
-def _as_array(source: Any) -> np.ndarray:
-    if not hasattr(source, "__array__"):
-        raise PhotoError(
-            "An image is a path, a Pillow image or an array of shape (height, width, channels), "
-            f"not {with_article(type(source).__name__)}."
-        )
-    try:
-        return np.asarray(source)
-    except Exception as error:  # PyTorch: a tensor on a GPU, or one that needs gradients
-        raise PhotoError(
-            f"This {type(source).__name__} cannot be read as an array ({_reason(error)}): "
-            "give a NumPy array."
-        ) from error
-
-
-def _from_array(array: np.ndarray, channels: int, name: str) -> np.ndarray:
-    _check_shape(array, channels, name)
-    if array.dtype == np.uint16 and 0 < array.max() <= 255:
-        raise PhotoError(
-            f"{name} has dtype uint16, which spans 0..65535, but its largest value is "
-            f'{array.max()}: give it as uint8, array.astype("uint8").'
-        )
-    pixels = _display_units(array, name)
-    return _change_channels(pixels if pixels.ndim == 3 else pixels[..., None], channels)
-
-
-def _check_shape(array: np.ndarray, channels: int, name: str) -> None:
-    readable = (1, 3, 4) if channels in (1, 3) else (channels,)
-    shape = array.shape if array.ndim != 2 else (*array.shape, 1)
-    came = f"{name} has shape {array.shape}"
-    if array.size == 0:
-        raise PhotoError(f"{came}, which holds no pixels: give (height, width, {channels}).")
-    if len(shape) == 4:
-        raise PhotoError(f"{came}, a batch: give one image (height, width, {channels}) at a time.")
-    if len(shape) != 3:
-        raise PhotoError(f"{came}, but an image has (height, width, {channels}).")
-    if shape[-1] in readable:
-        return
-    if shape[0] in readable:
-        raise PhotoError(
-            f"{came}, channels first: transpose it to (height, width, channels) with "
-            "array.transpose(1, 2, 0)."
-        )
-    expected = "1, 3 or 4" if channels in (1, 3) else channels
-    raise PhotoError(
-        f"{came}, which means {counted(shape[-1], 'channel')}, but this network takes {channels}: "
-        "give "
-        f"(height, width, channels) with {expected} channels."
-    )
-
-
-def _display_units(array: np.ndarray, name: str) -> np.ndarray:
-    """Numbers of any type as 0..255, ``uint8`` for whole numbers."""
-    if array.dtype == np.uint8:
-        return array
-    if array.dtype.kind == "u" and array.dtype.itemsize == 2:
-        return array.astype(np.float32) / 257
-    if array.dtype == bool:
-        return array.astype(np.uint8) * 255
-    if array.dtype.kind in "iu":
-        _check_range(array, name)
-        return array.astype(np.uint8)
-    if array.dtype.kind != "f":
-        raise PhotoError(
-            f"{name} has dtype {array.dtype}, which is not an image type: give uint8, uint16, "
-            "bool or floats in 0..255."
-        )
-    bad = array.size - np.count_nonzero(np.isfinite(array))
-    if bad:
-        raise PhotoError(
-            f"{name} has {bad} NaN or infinite values among {array.size}: replace them."
-        )
-    _check_range(array, name)
-    if 0 < array.max() <= 1:
-        raise PhotoError(
-            f"{name} has floats between 0 and 1, but an image spans 0..255: multiply by 255, or "
-            "give uint8."
-        )
-    return np.clip(array, 0, 255).astype(np.float32)
-
-
-def _check_range(array: np.ndarray, name: str) -> None:
-    low, high = array.min(), array.max()
-    if low < -_SLACK or high > 255 + _SLACK:
-        raise PhotoError(
-            f"{name} has values from {low:g} to {high:g}, but a picture lies in 0..255: "
-            "rescale it, or undo its preparation first."
-        )
-
-
-def _change_channels(pixels: np.ndarray, channels: int) -> np.ndarray:
-    """Convert (H, W, 1, 3 or 4) in display units to (H, W, channels); other counts stay."""
-    if channels not in (1, 3):
-        return pixels.copy()
-    gray = pixels.shape[2] == 1
-    if pixels.dtype == np.uint8:
-        return _eight_bits(Image.fromarray(pixels[..., 0] if gray else pixels), channels)
-    if gray:
-        return pixels.repeat(channels, axis=2)
-    if pixels.shape[2] == 4:
-        alpha = pixels[..., 3:] / 255
-        pixels = pixels[..., :3] * alpha + 255 * (1 - alpha)
-    return (pixels @ _LUMA)[..., None] if channels == 1 else pixels

@@ -16,7 +16,8 @@ from optogram.methods.occlusion import occlusion
 from optogram.methods.request.request import provenance_of
 from optogram.methods.saliency import saliency
 from optogram.network.layer import field_text, row, totals
-from optogram.network.network import Network, Prediction
+from optogram.network.network import Network
+from optogram.network.predictions import Prediction
 from optogram.progress import Meter
 from optogram.render import Scale, compact, data_uri, scale_of
 from optogram.reporting.photos import Photo

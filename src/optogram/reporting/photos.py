@@ -13,6 +13,7 @@ from optogram.files import reading
 from optogram.network.network import Network
 from optogram.pictures.prepared import PreparedPhotos, as_shown
 from optogram.pictures.read import read_picture
+from optogram.pictures.sources import labeled
 from optogram.render import visible
 
 _SHOWN_SIDE = 900
@@ -59,15 +60,12 @@ def each(images: Any) -> Iterator[Any]:
     InputError
         If there are none.
     """
-    is_batch = isinstance(images, np.ndarray) and images.ndim == 4
-    is_many = isinstance(images, list | tuple | Iterator) or is_batch
-    is_one = isinstance(images, PreparedPhotos) or not is_many
+    is_floats = isinstance(images, np.ndarray) and images.ndim == 4 and images.dtype.kind == "f"
+    is_one = is_floats and not isinstance(images, PreparedPhotos)  # refused by `read_photo`
     count = 0
-    for source in [images] if is_one else images:
-        is_prepared = isinstance(source, PreparedPhotos)
-        for photo in (source[i : i + 1] for i in range(len(source))) if is_prepared else [source]:
-            count += 1
-            yield photo
+    for photo in [images] if is_one else (photo for photo, _ in labeled(images)):
+        count += 1
+        yield photo
     if not count:
         raise InputError("A report needs at least one photo, got none.")
 

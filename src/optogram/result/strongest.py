@@ -1,7 +1,7 @@
 """The photos that activate filters most."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, overload
@@ -41,8 +41,8 @@ class StrongestImages(Result):
         pixels of the prepared photo.
     unread : tuple of str
         Those of the ``photos`` that could not be read and were skipped.
-    opened : sequence or None
-        The photos argument; not saved.
+    opened : sequence, mapping or None
+        The photos argument; of a stream, those that are shown, by index. Not saved.
     """
 
     shapes: ClassVar = {
@@ -60,7 +60,9 @@ class StrongestImages(Result):
     positions: np.ndarray
     windows: np.ndarray
     unread: tuple[str, ...] = ()
-    opened: Sequence[Any] | None = field(default=None, repr=False, metadata={"is_saved": False})
+    opened: Sequence[Any] | Mapping[int, Any] | None = field(
+        default=None, repr=False, metadata={"is_saved": False}
+    )
 
     def crop(self, row: int, rank: int = 0) -> "Image":
         """The window of photo number ``rank`` that the filter in ``row`` saw, cut from the photo.

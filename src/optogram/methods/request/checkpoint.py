@@ -15,6 +15,7 @@ from optogram.files import hash_of_file, kind_at, read_arrays, replacing, requir
 from optogram.graph.fingerprint import Teller, content, digest, identity
 from optogram.graph.steps import Output
 from optogram.network.network import Network
+from optogram.pictures.read import content_of
 from optogram.version import __version__
 
 _SECONDS = 10.0
@@ -123,6 +124,8 @@ def photo_mark(source: Any) -> str:
         except OSError:
             return ""
     try:
+        if isinstance(source, bytes | bytearray | memoryview) or hasattr(source, "read"):
+            source = np.frombuffer(content_of(source), np.uint8)
         return digest(content(np.asarray(source)))
     # Reading the photo later reports the error.
     except Exception:
