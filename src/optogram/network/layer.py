@@ -11,7 +11,7 @@ import numpy as np
 from optogram.graph.steps import Shape, Step
 from optogram.interpreters.geometry import Geometry, dtype_bytes
 from optogram.interpreters.receptive_field import ReceptiveField
-from optogram.words import brief, printable
+from optogram.words import brief, counted, printable
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,11 @@ class Layer:
     memory: int
     receptive_field: ReceptiveField
     operation: Any = field(repr=False)
+
+    def __repr__(self) -> str:
+        """One line: name, kind, shape, parameters."""
+        parameters = counted(self.parameters, "parameter")
+        return f"<Layer {brief(self.name)}, {self.kind}: output {self.output_shape}, {parameters}>"
 
     @property
     def config(self) -> dict[str, Any]:

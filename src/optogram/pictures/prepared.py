@@ -16,6 +16,10 @@ from optogram.pictures.arrays import as_array, is_tensor
 from optogram.pictures.fit import fit_picture, seen_region
 from optogram.pictures.preparation import Preparation
 from optogram.pictures.read import PIXEL_LIMIT, read_picture
+from optogram.words import brief
+
+_SHOWN = 3
+"""How many photos of a batch its ``repr`` names."""
 
 _KEPT_BYTES = 3 * PIXEL_LIMIT
 """Maximum pixels of decoded images that a batch keeps: any one photo, or ten of 12 megapixels."""
@@ -118,6 +122,14 @@ class PreparedPhotos(np.ndarray):
 
     photos: tuple[PreparedPhoto, ...] | None
     _kept: tuple[np.ndarray | None, ...]
+
+    def __repr__(self) -> str:
+        """One line about the photos; the numbers where nothing is known of them."""
+        if self.photos is None:
+            return super().__repr__()
+        names = ", ".join(photo.name or "an array" for photo in self.photos[:_SHOWN])
+        more = f" and {len(self.photos) - _SHOWN} more" if len(self.photos) > _SHOWN else ""
+        return f"<PreparedPhotos {self.shape} of {brief(names)}{more}, fit {self.fit!r}>"
 
     @property
     def fit(self) -> str | None:

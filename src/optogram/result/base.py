@@ -6,17 +6,18 @@ import html
 import json
 import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, get_args, get_origin, overload
 
 import numpy as np
 
+from optogram import notebook
 from optogram.arguments import checked, checked_methods
-from optogram.errors import InputError
+from optogram.errors import InputError, OutputError
 from optogram.files import read_arrays, replacing
-from optogram.words import counted
+from optogram.words import brief, counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _FORMAT = "optogram result 1"
 _MANIFEST = "manifest"
+_SHOWN, _LONGEST_REPR = 3, 300
 _FORMER_NAMES = {"rule": "optimizer", "rate": "learning_rate", "centre": "center"}
 """Names of parameters in files that earlier versions saved, and what they are called now."""
 _FORMER_NAMES_OF = {"integrated_gradients": {"steps": "points"}, "smoothgrad": {"n": "samples"}}
@@ -65,6 +67,8 @@ class Result:
     def __init_subclass__(cls) -> None:
         """Register the class for `load_result`; validate the arguments of its methods."""
         Result.kinds[cls.__name__] = cls
+        if "__repr__" not in vars(cls):  # dataclasses would make one of many lines
+            cls.__repr__ = Result.__repr__  # type: ignore[method-assign]
         checked_methods(cls, _require_image)
 
     def __post_init__(self) -> None:
@@ -75,6 +79,24 @@ class Result:
                 locked = array.view()
                 locked.flags.writeable = False
                 object.__setattr__(self, item.name, locked)
+
+    def __repr__(self) -> str:
+        """One line: class, method, network, layer, targets, shape and scores."""
+        kind, layer = type(self).__name__, getattr(self, "layer", None)
+        is_named = kind.lower() == self.method.replace("_", "")
+        words = [
+            kind if is_named else f"{kind} ({self.method})",
+            f"of {self.provenance.get('network', 'an unknown network')}",
+            *([f"at {layer}"] if layer is not None else []),
+        ]
+        targets, scores = getattr(self, "targets", ()), np.ravel(getattr(self, "score", ()))
+        if targets:
+            words.append(f"for {_first_few(targets)}")
+        facts = [f"values {self.values.shape}"]
+        if len(scores):
+            noun = "score" if len(scores) == 1 else "scores"
+            facts.append(f"{noun} {_first_few([f'{score:.4g}' for score in scores])}")
+        return f"<{brief(' '.join(words), _LONGEST_REPR)}: {', '.join(facts)}>"
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         """``values``, for NumPy: ``np.asarray(result)``; read-only unless copied."""
@@ -148,6 +170,24 @@ class Result:
         """
         raise NotImplementedError
 
+    def show(self) -> None:
+        """Display the picture of `plot`: in a notebook below the cell, else in a viewer.
+
+        Raises
+        ------
+        OutputError
+            If this machine has no program that displays pictures.
+        """
+        from PIL import ImageShow
+
+        picture = self.plot()
+        if notebook.is_running():
+            notebook.display(picture)
+        elif not ImageShow.show(picture):
+            raise OutputError(
+                "No program to display pictures was found: use result.plot().save('picture.png')."
+            )
+
     def _repr_html_(self) -> str:
         """The picture with a caption, for notebooks."""
         from optogram.render import data_uri
@@ -158,6 +198,11 @@ class Result:
             f'<figure style="margin:0"><img src="{data_uri(self.plot())}" style="max-width:100%">'
             f"<figcaption>{html.escape(words)}</figcaption>{notes}</figure>"
         )
+
+
+def _first_few(items: Sequence[str]) -> str:
+    shown = ", ".join(items[:_SHOWN])
+    return shown if len(items) <= _SHOWN else f"{shown} and {len(items) - _SHOWN} more"
 
 
 def _require_image(arguments: Mapping[str, Any]) -> None:
