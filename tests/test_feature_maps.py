@@ -148,7 +148,11 @@ def test_chosen_kernels_share_the_scale_of_all(net):
     kernels = og.kernels(net, "last")
     shown = kernels.values[:, :, 2]
     expected = mosaic(
-        shown[..., [3, 0]], scale=Scale(shown.min(), shown.max()), cmap="gray", columns=2
+        shown[..., [3, 0]],
+        scale=Scale(shown.min(), shown.max()),
+        cmap="gray",
+        columns=2,
+        unit="weight",
     )
     np.testing.assert_array_equal(kernels.mosaic(2, [3, 0], columns=2), expected)
     with pytest.raises(InputError, match="4 kernels"):

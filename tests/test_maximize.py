@@ -173,12 +173,38 @@ def test_a_frame_every_second_step_at_five_a_second(vgg, tmp_path):
     np.testing.assert_array_equal(found.frames[:, -1], found.images)
     earlier = og.maximize(vgg, 2, og.Recipe(**D1), **{**OF_CLASS, "frames": None}, crop=3, steps=4)
     np.testing.assert_array_equal(found.frames[:, 1], earlier.images)
-    with Image.open(found.gif(tmp_path / "evolution.gif")) as gif:
+    with Image.open(found.gif(tmp_path / "evolution.gif", bare=True)) as gif:
         assert gif.size == (SIZE[1] - 6, SIZE[0] - 6)
         assert gif.n_frames == STEPS // 2
         for i in range(gif.n_frames):
             gif.seek(i)
             assert gif.info["duration"] == 200  # milliseconds
+
+
+def test_an_animation_starts_at_the_start_and_says_step_and_score(vgg, tmp_path, monkeypatch):
+    from optogram.result import maximization
+
+    said = []
+    captioned = maximization._captioned
+    monkeypatch.setattr(
+        maximization,
+        "_captioned",
+        lambda frame, step, score: said.append((step, score)) or captioned(frame, step, score),
+    )
+    start = np.random.default_rng(0).integers(0, 255, (*SIZE, 3), np.uint8)
+    found = og.maximize(vgg, 2, og.Recipe(**D1), **OF_CLASS, start=start)
+    assert np.corrcoef(found.start[0].ravel(), start.ravel())[0, 1] > 0.97  # shown with contrast
+    with Image.open(found.gif(tmp_path / "evolution.gif")) as gif:
+        assert gif.n_frames == 1 + STEPS // 2
+        assert gif.height > SIZE[0]  # text below
+        durations = []
+        for i in range(gif.n_frames):
+            gif.seek(i)
+            durations.append(gif.info["duration"])
+    assert durations == [200] * (STEPS // 2) + [2200]
+    assert [step for step, _ in said] == [f"step {n} of {STEPS}" for n in range(0, STEPS + 1, 2)]
+    assert said[0][1] == pytest.approx(found.history[0, 0])
+    assert said[-1][1] == pytest.approx(found.score[0])
 
 
 def test_the_logit_of_a_class_less_the_norm_and_the_total_variation(vgg):

@@ -263,7 +263,7 @@ def fourth_document(net):
         frames=2, score="probability", crop=25, center=0.0, spread=0.25,
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
-        bird.gif(Path(folder) / "bird.gif", fps=5)
+        bird.gif(Path(folder) / "bird.gif", fps=5, bare=True)
         with Image.open(Path(folder) / "bird.gif") as gif:
             shown = [gif.n_frames, gif.info["duration"], *gif.size]
     yield (

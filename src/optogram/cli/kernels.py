@@ -73,7 +73,7 @@ def kernels(
         )
     pictures = []
     for result in found:
-        count = result.values.shape[-1]
+        count = result.count(input_channel)
         style: dict[str, Any] = {"columns": columns, "cell": cell}
         if input_channel is not None or not result.is_color:
             style["cmap"] = colors or "gray"

@@ -135,7 +135,9 @@ _FIRST = 16
 @click.option(
     "--cell", type=click.IntRange(1), help="Longer side of each image on the sheet, in pixels."
 )
-@click.option("--bare", is_flag=True, help="Do not write captions.")
+@click.option(
+    "--bare", is_flag=True, help="Do not write captions, in animations neither step nor score."
+)
 @click.option(
     "--frames",
     type=click.IntRange(1),
@@ -258,7 +260,7 @@ def maximize(
             ),
             path,
         )
-        _write_gifs(result, folder, stem, fps)
+        _write_gifs(result, folder, stem, fps, bare)
         images, share = images + len(targets), 0.0
         seconds = time.monotonic() - begun
         say(f"{stem}: {counted(len(result.values), 'image')}, {seconds:.1f} s: {path}")
@@ -305,12 +307,12 @@ def _class_sheets(classes: tuple[str, ...], length: int) -> "Iterator[tuple[str,
         yield stem, [Class(class_label(name)) for name in part]
 
 
-def _write_gifs(result: "Maximization", folder: Path, stem: str, fps: float) -> None:
+def _write_gifs(result: "Maximization", folder: Path, stem: str, fps: float, bare: bool) -> None:
     """Write the ascent of each image as a GIF, if frames were kept."""
     if not result.frames.shape[1]:
         return
     for index, name in enumerate(_gif_names(stem, len(result.frames))):
-        result.gif(folder / name, index, fps)
+        result.gif(folder / name, index, fps, bare=bare)
 
 
 def _gif_names(stem: str, count: int) -> list[str]:

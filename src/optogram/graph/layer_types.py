@@ -8,6 +8,8 @@ import keras
 CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D)
 """Two-dimensional convolutions whose output is not larger than their input."""
 CONVOLUTIONS_AND_TRANSPOSED = (*CONVOLUTIONS, keras.layers.Conv2DTranspose)
+WITH_DEPTHWISE_KERNELS = (keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D)
+"""Convolutions that begin with kernels of a single input channel each."""
 
 LOCAL_POOLING = (keras.layers.MaxPooling2D, keras.layers.AveragePooling2D)
 GLOBAL_POOLING = (keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D)

@@ -77,7 +77,11 @@ def _kernels(net: Network, layer: str) -> Kernels:
     return Kernels(
         values=values,
         method="kernels",
-        parameters={"input": _colors(net, layer)},
+        parameters={
+            "input": _colors(net, layer),
+            "is_depthwise": isinstance(found.operation, layer_types.WITH_DEPTHWISE_KERNELS),
+            "groups": getattr(found.operation, "groups", 1),
+        },
         provenance=provenance_of(net, (*net.size, net.channels)),
         warnings=net.warnings,
         layer=layer,

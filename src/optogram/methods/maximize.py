@@ -119,7 +119,8 @@ def maximize(
         targets=task.names,
         history=work.history,
         score=work.score,
-        frames=work.frames,
+        frames=work.frames[:, 1:],
+        start=work.frames[:, 0] if task.every else None,
     )
     if saved:
         result.save(saved.path)
@@ -183,6 +184,8 @@ def _climb_batch(
     """Maximize the targets with the indices ``batch``."""
     targets, every = tuple(task.targets[i] for i in batch), task.every
     before = int(work.finished.sum()) * task.recipe.steps
+    if every and not state.done:
+        state.frames.append(_shown(task.net, task.recipe, pictures(plan, state)))
     try:
         for _ in climb(plan, state, targets, every):
             if every and state.done % every == 0:
@@ -212,8 +215,8 @@ class _Work:
         The score before each step.
     score : ndarray of shape (N,)
         Final scores.
-    frames : ndarray of shape (N, frames, h, w, C)
-        Intermediate images.
+    frames : ndarray of shape (N, 1 + frames, h, w, C)
+        The start image and intermediate images, if requested.
     finished, dead : bool ndarray of shape (N,)
         Which images are finished, and which of these always had a zero gradient.
     """
@@ -230,7 +233,7 @@ class _Work:
         """The state before the first step."""
         count, recipe = len(task.targets), task.recipe
         shown = [side - 2 * recipe.crop for side in task.canvas]
-        frames = recipe.steps // task.every if task.every else 0
+        frames = 1 + recipe.steps // task.every if task.every else 0
         return cls(
             values=np.zeros((count, *task.canvas, task.net.channels), np.float32),
             history=np.full((count, recipe.steps), np.nan, np.float32),

@@ -77,7 +77,9 @@ def write(picture: Photo, path: str | Path, *, quality: int = 90) -> Path:
 
 
 @checked
-def write_gif(frames: Sequence[Photo], path: str | Path, *, fps: float = 5.0) -> Path:
+def write_gif(
+    frames: Sequence[Photo], path: str | Path, *, fps: float = 5.0, hold: float = 0.0
+) -> Path:
     """Write pictures as a looping animation.
 
     Parameters
@@ -88,11 +90,13 @@ def write_gif(frames: Sequence[Photo], path: str | Path, *, fps: float = 5.0) ->
         Ends in .gif; the folder must exist.
     fps : float, default 5
         Frames per second, between 0.1 and 50.
+    hold : float, default 0
+        Seconds for which the last frame is shown in addition, up to 60.
 
     Raises
     ------
     InputError
-        If there are no frames, or the extension or fps is invalid.
+        If there are no frames, or the extension, fps or hold is invalid.
     OutputError
         If the file cannot be written, or would replace a file that optogram did not make.
     """
@@ -101,15 +105,19 @@ def write_gif(frames: Sequence[Photo], path: str | Path, *, fps: float = 5.0) ->
         raise InputError(f"An animation must be a .gif file, but got {path.name!r}.")
     if not 0.1 <= fps <= 50:
         raise InputError(f"fps must be between 0.1 and 50 frames per second, not {fps!r}.")
+    if not 0 <= hold <= 60:
+        raise InputError(f"hold must be between 0 and 60 seconds, not {hold!r}.")
     images = [as_image(frame) for frame in frames]
     if not images:
         raise InputError("An animation needs at least one frame, but got none.")
+    durations = [round(1000 / fps)] * len(images)
+    durations[-1] += round(1000 * hold)
     data = _encoded(
         images[0],
         "GIF",
         save_all=True,
         append_images=images[1:],
-        duration=round(1000 / fps),
+        duration=durations,
         loop=0,
         comment=MARK.encode(),
     )

@@ -24,6 +24,7 @@ def mosaic(
     margin: int = 2,
     scale: Scale | None = None,
     per_map: bool | Literal["range"] = False,
+    signed: bool | None = None,
     cmap: ColorMap | None = None,
     labels: Sequence[str] | None = None,
     bar: bool = True,
@@ -49,6 +50,9 @@ def mosaic(
         Whether each map has its own scale; then colors cannot be compared between maps, and there
         is no bar. "range": from the minimum to the maximum of each map, as in R's ``image`` and
         matplotlib's ``imshow``.
+    signed : bool, optional
+        Whether 0 is in the middle of the scales, of the mosaic or of each map. Default: if a value
+        is negative.
     cmap : str, sequence of str, array or callable, optional
         Colormap; see `colorize`.
     labels : sequence of str, optional
@@ -79,7 +83,7 @@ def mosaic(
     room = cell_size([tile.shape for tile in tiles], columns, cell, labels is not None)
     if scale is None:
         everything = np.concatenate([tile.ravel() for tile in tiles])
-        scale = range_of(everything) if per_map == "range" else scale_of(everything)
+        scale = range_of(everything) if per_map == "range" else scale_of(everything, signed=signed)
     table = color_table(scale, cmap)
     pictures = []
     for tile in tiles:

@@ -1,5 +1,6 @@
 """Results about layers: feature maps and kernels."""
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,13 +15,16 @@ from optogram.files import require_place
 from optogram.progress import ShownProgress, reporting
 from optogram.result.base import Result
 from optogram.result.photo import OfPhotos
-from optogram.result.plotting import placed
+from optogram.result.plotting import placed, require_tiles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from PIL.Image import Image
 
     from optogram.render import Scale
+
+_ACTIVATION, _WEIGHT = "activation", "weight"
+"""Units of scale bars."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +75,11 @@ class FeatureMaps(OfPhotos, Result):
 
         return scale_of(self.values[index])
 
+    @property
+    def signed(self) -> bool:
+        """Whether a map has negative values: then 0 is in the middle of the scales of all maps."""
+        return bool((self.values < 0).any())
+
     def mosaic(
         self, index: int = 0, channels: Sequence[int] | None = None, **style: Any
     ) -> "Image":
@@ -96,7 +105,7 @@ class FeatureMaps(OfPhotos, Result):
         if channels is not None:
             self._check(channels)
             maps = maps[..., list(channels)]
-        return mosaic(maps, **style)
+        return mosaic(maps, **{"signed": self.signed, "unit": _ACTIVATION, **style})
 
     def overlay(
         self, channel: int | None = None, index: int = 0, photo: Any = None, **style: Any
@@ -105,10 +114,13 @@ class FeatureMaps(OfPhotos, Result):
 
         ``photo`` and ``style`` as in `Attribution.overlay`.
         """
-        from optogram.render import overlay
+        from optogram.render import overlay, scale_of
 
         below, where = self._below(photo, index)
-        return overlay(below, self.matrix(channel, index), where=where, **style)
+        values = self.matrix(channel, index)
+        if str(style.get("style", "even")) == "even":  # other styles have their own ends
+            style.setdefault("scale", scale_of(values, signed=self.signed))
+        return overlay(below, values, where=where, **{"unit": _ACTIVATION, **style})
 
     def write_each(
         self,
@@ -156,7 +168,12 @@ class FeatureMaps(OfPhotos, Result):
         *_, height, width, count = self.values.shape
         chosen = list(range(count) if channels is None else channels)
         self._check(chosen)
-        style = {"scale": self.scale(index), "interpolation": "nearest", **style}
+        style = {
+            "scale": self.scale(index),
+            "interpolation": "nearest",
+            "unit": _ACTIVATION,
+            **style,
+        }
         if cell is not None:
             factor = cell / max(height, width)
             style["size"] = (max(1, round(height * factor)), max(1, round(width * factor)))
@@ -172,16 +189,22 @@ class FeatureMaps(OfPhotos, Result):
         return files
 
     @overload
-    def plot(self, *, ax: None = None) -> "Image": ...
+    def plot(self, *, cell: int | None = None, ax: None = None) -> "Image": ...
 
     @overload
-    def plot(self, *, ax: "Axes") -> "Axes": ...
+    def plot(self, *, cell: int | None = None, ax: "Axes") -> "Axes": ...
 
-    def plot(self, *, ax: "Axes | None" = None) -> "Image | Axes":
-        """The mosaic of each image, one below the other; ``ax`` as in `Result.plot`."""
+    def plot(self, *, cell: int | None = None, ax: "Axes | None" = None) -> "Image | Axes":
+        """The mosaic of each image, one below the other.
+
+        ``cell``: longer side of each map in pixels. ``ax`` as in `Result.plot`.
+        """
         from optogram.render import sheet
 
-        rows = [[self.mosaic(i)] for i in range(len(self.values))]
+        count, *_, channels = self.values.shape
+        side = math.isqrt(channels - 1) + 1
+        require_tiles(cell, count * side, side)
+        rows = [[self.mosaic(i, cell=cell)] for i in range(count)]
         return placed(sheet(rows, titles=[self.layer]), ax)
 
     def _check(self, channels: Sequence[int]) -> None:
@@ -211,7 +234,7 @@ def layer_by_layer(
         Longer side of each map in the picture, in pixels.
     **style
         See `optogram.render.mosaic`. By default, each map is scaled from its minimum to its
-        maximum.
+        maximum; in layers with negative values, with 0 in the middle.
 
     Returns
     -------
@@ -222,17 +245,21 @@ def layer_by_layer(
     InputError
         If there is no layer, or one has no such map.
     """
-    from optogram.render import sheet
+    from optogram.render import sheet, text_size
 
     if not maps:
         raise InputError("Expected the maps of at least one layer, got none.")
+    require_tiles(cell, len(maps), len(channels))
     style = {"columns": len(channels), "cell": cell, **style}
-    if "scale" not in style:
-        style.setdefault("per_map", "range")
     labels = [str(channel) for channel in channels]
-    rows = [[layer.mosaic(index, channels, labels=labels, **style)] for layer in maps.values()]
+    rows = []
+    for layer in maps.values():
+        own: dict[str, Any] = {}
+        if "scale" not in style:
+            own["per_map"] = True if layer.signed else "range"
+        rows.append([layer.mosaic(index, channels, labels=labels, **(own | style))])
     captions = [f"{name}\n{_shape_in_words(layer)}" for name, layer in maps.items()]
-    return sheet(rows, captions=captions)
+    return sheet(rows, captions=captions, text=text_size(cell, cell))
 
 
 def _shape_in_words(maps: FeatureMaps) -> str:
@@ -242,6 +269,10 @@ def _shape_in_words(maps: FeatureMaps) -> str:
 @dataclass(frozen=True, eq=False)
 class Kernels(Result):
     """The weights of a convolution: ``values`` (kh, kw, in, out).
+
+    In a depthwise convolution, each input channel has its own ``out`` kernels: kernel m of channel
+    c is number c·out + m, as in the layer's output. In a grouped convolution, ``in`` counts the
+    channels of one group.
 
     Attributes
     ----------
@@ -265,9 +296,10 @@ class Kernels(Result):
         ----------
         channel : int, optional
             Input channel to show, in gray, from the smallest weight to the largest. None: RGB
-            if the input channels are the colors of the image, else channel 0.
+            if the input channels are the colors of the image; all channels of a depthwise
+            convolution; else channel 0.
         filters : sequence of int, optional
-            Output channels. None: all.
+            Numbers of kernels. None: all.
         **style
             See `optogram.render.mosaic`, or `optogram.render.grid` for kernels in color.
 
@@ -278,32 +310,78 @@ class Kernels(Result):
         """
         from optogram.render import grid, mosaic, range_of, to_picture
 
-        *_, inputs, outputs = self.values.shape
-        chosen = list(range(outputs) if filters is None else filters)
-        _require(self.layer, "kernels", chosen, outputs)
-        _require(self.layer, "input channels", [channel or 0], inputs)
+        _require(self.layer, "input channels", [channel or 0], self.values.shape[2])
+        count = self.count(channel)
+        chosen = list(range(count) if filters is None else filters)
+        _require(self.layer, "kernels", chosen, count)
         if channel is None and self.is_color:
             step = -1 if self.parameters["input"] == "BGR" else 1
             pictures = np.moveaxis(to_picture(self.values), -1, 0)[chosen][..., ::step]
             return grid(list(pictures), **style)
-        shown = self.values[:, :, channel or 0]
-        style = {"scale": range_of(shown), "cmap": "gray", **style}
+        shown = self._of(channel)
+        style = {"scale": range_of(shown), "cmap": "gray", "unit": _WEIGHT, **style}
         return mosaic(shown[..., chosen], **style)
+
+    def count(self, channel: int | None = None) -> int:
+        """Number of kernels in `mosaic`: of a depthwise convolution all, or those of a channel."""
+        return self._of(channel).shape[-1]
 
     @property
     def is_color(self) -> bool:
-        """Whether the input channels are the colors of the image."""
-        return self.parameters["input"] in ("RGB", "BGR")
+        """Whether each kernel reads all colors of the image."""
+        is_whole = self.values.shape[2] == 3 and not self.is_depthwise
+        return is_whole and self.parameters["input"] in ("RGB", "BGR")
+
+    @property
+    def is_depthwise(self) -> bool:
+        """Whether each kernel reads one input channel of its own."""
+        return bool(self.parameters.get("is_depthwise"))
+
+    def caption(self, channel: int | None = None, shown: int | None = None) -> str:
+        """What a `mosaic` of ``shown`` kernels shows; None: of all."""
+        height, width, inputs, _ = self.values.shape
+        count = self.count(channel)
+        number = str(count) if shown in (None, count) else f"{shown} of {count}"
+        groups = self.parameters.get("groups", 1)
+        if self.is_depthwise and channel is None:
+            which = f"one channel each, {inputs} channels"
+        elif channel is None and self.is_color:
+            which = "in RGB"
+        elif self.is_depthwise or inputs > 1:
+            which = f"input channel {channel or 0} of {inputs}"
+        else:
+            which = "one input channel"
+        if groups > 1:
+            which = f"{which} in each of {groups} groups"
+        kind = "depthwise kernels" if self.is_depthwise else "kernels"
+        return f"{self.layer}: {number} {kind} {height}×{width}, {which}"
 
     @overload
-    def plot(self, *, ax: None = None) -> "Image": ...
+    def plot(self, *, cell: int | None = None, ax: None = None) -> "Image": ...
 
     @overload
-    def plot(self, *, ax: "Axes") -> "Axes": ...
+    def plot(self, *, cell: int | None = None, ax: "Axes") -> "Axes": ...
 
-    def plot(self, *, ax: "Axes | None" = None) -> "Image | Axes":
-        """The mosaic; ``ax`` as in `Result.plot`."""
-        return placed(self.mosaic(), ax)
+    def plot(self, *, cell: int | None = None, ax: "Axes | None" = None) -> "Image | Axes":
+        """The mosaic, with a title; kernels that are not in RGB have 0 in the middle of the scale.
+
+        ``cell``: longer side of each kernel in pixels. ``ax`` as in `Result.plot`.
+        """
+        from optogram.render import scale_of, sheet
+
+        side = math.isqrt(self.count() - 1) + 1
+        require_tiles(cell, side, side)
+        style: dict[str, Any] = {}
+        if not self.is_color:
+            style = {"scale": scale_of(self._of(None), signed=True), "cmap": None}
+        picture = self.mosaic(cell=cell, **style)
+        return placed(sheet([[picture]], titles=[self.caption()]), ax)
+
+    def _of(self, channel: int | None) -> np.ndarray:
+        """(kh, kw, kernels): the kernels on an input channel; depthwise, None: on all of them."""
+        if channel is None and self.is_depthwise:
+            return self.values.reshape(*self.values.shape[:2], -1)
+        return self.values[:, :, channel or 0]
 
 
 def _require(layer: str, what: str, numbers: Sequence[int], count: int) -> None:

@@ -184,9 +184,9 @@ class Climb:
     def is_whole(self, every: int | None) -> bool:
         """Whether nothing of the steps taken is missing, where the user stopped the work.
 
-        ``every`` so many steps there is a frame.
+        ``every`` so many steps there is a frame, after that of the start.
         """
-        frames = self.done // every if every else 0
+        frames = 1 + self.done // every if every else 0
         known = np.isfinite(self.history[:, : self.done])
         return bool(known.all()) and len(self.frames) == frames
 

@@ -112,7 +112,7 @@ def read(
         )
     plans = []
     for wanted, members in groups.items():
-        kept = recipe.steps // frames if frames else 0
+        kept = 1 + recipe.steps // frames if frames else 0
         plans.append((plan(net, recipe, canvas, wanted, score, seed, kept), members))
         for i in members:
             targets[i].weights(net, plans[-1][0].fed, score)  # raises where there is no such thing

@@ -234,6 +234,8 @@ class Answer:
             for target in request.targets or ()
             for output in target.outputs(net, request.score)
         }
+        if any(target.functions() for target in request.targets or ()):
+            return "score"
         if outputs - {classes}:
             return "score" if classes in outputs else "activation"
         is_plain = net.head.kind == "linear" and net.head.outputs == 1
