@@ -310,7 +310,6 @@ class Kernels(Result):
         """
         from optogram.render import grid, mosaic, range_of, to_picture
 
-        _require(self.layer, "input channels", [channel or 0], self.values.shape[2])
         count = self.count(channel)
         chosen = list(range(count) if filters is None else filters)
         _require(self.layer, "kernels", chosen, count)
@@ -381,6 +380,7 @@ class Kernels(Result):
         """(kh, kw, kernels): the kernels on an input channel; depthwise, None: on all of them."""
         if channel is None and self.is_depthwise:
             return self.values.reshape(*self.values.shape[:2], -1)
+        _require(self.layer, "input channels", [channel or 0], self.values.shape[2])
         return self.values[:, :, channel or 0]
 
 
