@@ -1,6 +1,7 @@
 """Class names: ImageNet's, numbered and the user's."""
 
 import json
+import re
 
 import pytest
 
@@ -95,6 +96,29 @@ def test_shared_names_are_allowed_and_ambiguous():
 def test_unknown_label_names_the_nearest():
     with pytest.raises(InputError, match=r"'tabi' .*the nearest are .*'tabby'.* from 0 to 999"):
         imagenet().index("tabi")
+
+
+def test_an_unknown_label_lists_classes_with_its_words_first():
+    with pytest.raises(InputError) as caught:
+        imagenet().index("cat")
+    hint = str(caught.value)
+    numbers = [int(number) for number in re.findall(r"\((\d+)\)", hint)]
+    assert numbers[:5] == [282, 283, 284, 285, 383]  # tiger cat … Egyptian cat, Madagascar cat
+    assert all(imagenet().names[n].casefold().split()[-1] == "cat" for n in numbers[:4])
+    assert len(numbers) == 8
+    assert "crate" not in hint
+    with pytest.raises(InputError, match=r"'tabby cat' .*the nearest are 'tabby' \(281\), 'tiger"):
+        imagenet().index("tabby cat")
+
+
+def test_find():
+    labels = imagenet()
+    words = [labels.names[number] for number in labels.find("CAT")]
+    assert words[:4] == ["tiger cat", "Persian cat", "Siamese cat", "Egyptian cat"]
+    assert words[-3:] == ["catamaran", "oystercatcher", "polecat"]  # begins with it, contains it
+    assert labels.find("dog shepherd")[0] in labels.find("shepherd")
+    assert labels.find("") == labels.find("()") == []
+    assert labels.find("qqqqqq") == []
 
 
 @pytest.mark.parametrize("label", ["1000", "-1", "", "()", "qqqqqq"])

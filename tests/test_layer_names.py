@@ -7,7 +7,7 @@ from keras import layers
 
 import networks
 import optogram as og
-from optogram.errors import InputError
+from optogram.errors import InputError, nearest, similar
 
 pytestmark = pytest.mark.once
 
@@ -51,3 +51,11 @@ def test_names_and_patterns_without_layers(net):
         net.layer_names(["conv1", "conv9"])
     with pytest.raises(InputError, match=r"'po\*' matches only .* 'pool' \(MaxPooling2D\)"):
         og.kernels(net, "po*")
+
+
+def test_names_with_the_same_words_are_suggested_first():
+    names = ["block1_conv1", "block1_conv2", "block2_conv1", "pool", "fc1"]
+    assert [names[i] for i in similar("conv1", names, 8)] == ["block1_conv1", "block2_conv1"]
+    assert similar("blok2_conv1", names, 8)[0] == 2
+    assert [names[i] for i in similar("pol", names, 8)] == ["pool"]
+    assert nearest("conv1", iter(names)) == "the nearest are 'block1_conv1' and 'block2_conv1'"

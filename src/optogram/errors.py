@@ -1,11 +1,15 @@
 """Exceptions of optogram: one sentence with what was expected, what came, and what to do."""
 
 import difflib
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 
 from optogram.words import LONGEST_LABEL, brief
 
 _LONGEST = 1000
+
+_SPELLED = 3
+"""Largest number of names that are suggested because of their spelling alone."""
 
 _COMPARED = 5000
 """Largest number of candidates for similar names."""
@@ -50,16 +54,61 @@ def nearest(name: str, candidates: Iterable[str], count: int = 3) -> str:
 
     Very many or very long candidates are not compared, because this would take too long.
     """
-    by_key: dict[str, str] = {}
-    for candidate in candidates:
-        if len(by_key) == _COMPARED:
-            return ""
-        if len(candidate) <= LONGEST_LABEL:
-            by_key[candidate.lower()] = candidate
-    if len(name) > LONGEST_LABEL:
-        return ""
-    close = difflib.get_close_matches(name.lower(), by_key, n=count, cutoff=0.5)
-    if not close:
-        return ""
-    names = " and ".join(repr(by_key[key]) for key in close)
-    return f"the nearest is {names}" if len(close) == 1 else f"the nearest are {names}"
+    known = list(dict.fromkeys(candidates))
+    names = [repr(known[i]) for i in similar(name, known, count)]
+    return the_nearest(names, " and ")
+
+
+def the_nearest(names: Sequence[str], between: str = ", ") -> str:
+    """A clause that lists ``names``, or ``""`` if there are none."""
+    verb = "is" if len(names) == 1 else "are"
+    return f"the nearest {verb} {between.join(names)}" if names else ""
+
+
+def similar(name: str, candidates: Sequence[str], count: int) -> list[int]:
+    """Indices of the ``count`` entries of ``candidates`` most similar to ``name``.
+
+    First those `containing` it; those that are spelled similarly only where there are none.
+    """
+    if len(name) > LONGEST_LABEL or len(candidates) > _COMPARED:
+        return []
+    found = containing(name, candidates)
+    if not found:
+        places = {
+            text.lower(): i for i, text in enumerate(candidates) if len(text) <= LONGEST_LABEL
+        }
+        close = difflib.get_close_matches(name.lower(), places, n=min(count, _SPELLED), cutoff=0.5)
+        found = [places[text] for text in close]
+    return found[:count]
+
+
+def containing(name: str, candidates: Sequence[str]) -> list[int]:
+    """Indices of the ``candidates`` that contain ``name``, whatever its case.
+
+    First those with most words of ``name`` (if not all of them, by similarity), then those with a
+    word that begins with it, then those that contain it anywhere; otherwise in their order.
+    Anything but letters and digits separates words.
+    """
+    wanted = _words(name)
+    if not wanted.strip():
+        return []
+    words = set(wanted.split())
+    ranked = []
+    for i, candidate in enumerate(candidates):
+        text = _words(candidate)
+        shared = len(words & set(text.split()))
+        if shared:
+            is_part = shared < len(words)
+            likeness = difflib.SequenceMatcher(None, wanted, text).ratio() if is_part else 0.0
+            ranked.append((-shared, -likeness, i))
+        elif wanted.rstrip() in text:
+            ranked.append((1, 0.0, i))
+        elif wanted.strip() in text:
+            ranked.append((2, 0.0, i))
+    return [i for _, _, i in sorted(ranked)]
+
+
+def _words(text: str) -> str:
+    """``text`` in lower case, with a space before, between and after words."""
+    words = re.split(r"[\W_]+", text.casefold())
+    return f" {' '.join(words).strip()} "

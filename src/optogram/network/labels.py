@@ -10,12 +10,13 @@ from importlib import resources
 from os import PathLike
 from pathlib import Path
 
-from optogram.errors import InputError, nearest
+from optogram.errors import InputError, containing, similar, the_nearest
 from optogram.files import kind_at, reading
 from optogram.words import counted, with_article
 
 _LARGEST_FILE = 10_000_000  # bytes
 _MOST_NAMES = 500_000
+_MOST_HINTS = 8
 
 
 @dataclass(frozen=True)
@@ -68,11 +69,16 @@ class Labels:
         digits = label.strip()
         if digits.isdecimal() and int(digits) < len(self):
             return int(digits)
-        hint = nearest(wanted, self.names)
+        close = similar(label, self.names, _MOST_HINTS)
+        hint = the_nearest([f"{self.names[number]!r} ({number})" for number in close])
         raise InputError(
-            f"{label!r} is not a class of this network{f' ({hint})' if hint else ''}; "
+            f"{label!r} is not a class of this network{f': {hint}' if hint else ''}; "
             f"give one of its labels or a number from 0 to {len(self) - 1}."
         )
+
+    def find(self, text: str) -> list[int]:
+        """The numbers of the classes whose label contains a text; see `Network.find_classes`."""
+        return containing(text, self.names)
 
     @staticmethod
     def _matches(wanted: str, key: Callable[[str], str], candidates: Iterable[str]) -> list[int]:

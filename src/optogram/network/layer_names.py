@@ -6,6 +6,8 @@ from fnmatch import fnmatchcase
 from optogram.errors import InputError, nearest
 from optogram.graph.steps import Step
 
+_MOST_HINTS = 8
+
 
 def is_pattern(name: str) -> bool:
     """Whether ``name`` has a character with a meaning in patterns: ``*``, ``?`` or ``[``."""
@@ -37,7 +39,7 @@ def matching(
 
 def unknown(name: str, steps: Mapping[str, Step], network: str) -> InputError:
     """The error for a name that no step has."""
-    hint = nearest(name, steps) or "`optogram inspect` lists them all"
+    hint = nearest(name, steps, _MOST_HINTS) or "`optogram inspect` lists them all"
     return InputError(f"{network!r} has no layer {name!r}: {hint}.")
 
 
@@ -48,5 +50,5 @@ def _none_matches(pattern: str, layers: list[str], steps: Mapping[str, Step], ne
             f"{pattern!r} matches only layers of other kinds, such as {layers[0]!r} "
             f"({steps[layers[0]].kind}): `optogram inspect` lists all layers."
         )
-    hint = nearest(pattern, steps) or "`optogram inspect` lists all layers"
+    hint = nearest(pattern, steps, _MOST_HINTS) or "`optogram inspect` lists all layers"
     return f"No layer of {network!r} with feature maps matches {pattern!r}: {hint}."

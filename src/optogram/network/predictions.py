@@ -29,6 +29,14 @@ class Prediction(NamedTuple):
     probability: float
 
 
+class Named(NamedTuple):
+    """A class of a network."""
+
+    index: int  # type: ignore[assignment]
+    id: str
+    label: str
+
+
 class Predictor(Computation):
     """What a network, opened as `Network`, does with images."""
 
@@ -275,6 +283,18 @@ class Predictor(Computation):
                 f"{count - 1}: {label} is out of range."
             )
         return int(label)
+
+    @checked
+    def find_classes(self, text: str) -> list[Named]:
+        """The classes whose label contains a text: (index, id, label) of each.
+
+        Parameters
+        ----------
+        text : str
+            One or several words, such as "cat". Classes with that word come first (tiger cat),
+            then those with a word that begins with it (cathedral), then those that contain it.
+        """
+        return [Named(i, self.labels.ids[i], self.labels.names[i]) for i in self.labels.find(text)]
 
     @property
     def nominal_size(self) -> tuple[int, int]:
