@@ -107,7 +107,7 @@ def test_an_unknown_label_lists_classes_with_its_words_first():
     assert all(imagenet().names[n].casefold().split()[-1] == "cat" for n in numbers[:4])
     assert len(numbers) == 8
     assert "crate" not in hint
-    with pytest.raises(InputError, match=r"'tabby cat' .*the nearest are 'tabby' \(281\), 'tiger"):
+    with pytest.raises(InputError, match=r"'tabby cat' .*the nearest are 'tabby' \(281\), .* cat'"):
         imagenet().index("tabby cat")
 
 

@@ -15,6 +15,7 @@ from keras import layers
 import networks
 import optogram as og
 from optogram.errors import InputError, ModelError
+from optogram.methods.request.checkpoint import fingerprint
 
 pytestmark = [pytest.mark.once, pytest.mark.keras_inside]
 
@@ -44,6 +45,20 @@ def refusal(path, **arguments):
     assert message.count(path.name) == 1
     assert "\n" not in message
     return message
+
+
+def test_a_network_from_a_file_is_called_after_the_file(saved, model, tmp_path):
+    for ending in (".keras", ".h5"):
+        net = og.load(shutil.copy(saved[ending], tmp_path / f"flowers{ending}"), preprocess="unit")
+        assert net.name == "flowers"
+        assert og.kernels(net, "conv1").provenance["network"] == "flowers"
+        same = og.Network(model, "unit")
+        assert same.name == model.name
+        # A checkpoint does not depend on the name.
+        assert fingerprint(net, [net.head.logits], (16, 16)) == fingerprint(
+            same, [same.head.logits], (16, 16)
+        )
+    assert og.Network(model, "unit", name="mine").name == "mine"
 
 
 # -- by name ---------------------------------------------------------------------------------------

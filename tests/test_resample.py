@@ -142,3 +142,26 @@ def test_errors(net, photo):
             wrong()
     with pytest.raises(InputError, match="prepared already: give resample to net"):
         net.predict(net.prepare(photo), resample="area")
+
+
+def test_photos_that_are_distorted_or_enlarged_much_are_warned_about(net, tmp_path):
+    def warned(photos, fit=None):
+        return net.prepare(photos, fit).warnings
+
+    banner, small = np.zeros((20, 70, 3), np.uint8), np.zeros((3, 3, 3), np.uint8)
+    (told,) = warned(banner)
+    assert told.startswith("Photo 0 (20×70 pixels) was stretched to 16×16, one side 3.5 times")
+    assert 'fit="crop" or fit="pad"' in told
+    assert warned(banner, "crop") == warned(banner, "pad") == ()
+    assert warned([np.zeros((20, 60, 3), np.uint8), np.zeros((4, 4, 3), np.uint8)]) == ()
+    (told,) = warned([small, small])
+    assert told.startswith("Photo 0 (3×3 pixels) and 1 more were each enlarged 5.3 times to 16×16")
+    assert warned(small, "crop") == (told.replace(" and 1 more were each", " was"),)
+    assert [w for w in og.saliency(net, [banner, small]).warnings if "pixels)" in w] == [
+        *warned(banner), told.replace("Photo 0", "Photo 1").replace(" and 1 more were each", " was")
+    ]  # fmt: skip
+    Image.fromarray(banner).save(tmp_path / "banner.png")
+    net.model.save(tmp_path / "net.keras")
+    arguments = ["predict", str(tmp_path / "banner.png"), "--model", str(tmp_path / "net.keras")]
+    assert "'banner.png' (20×70 pixels) was stretched" in CliRunner().invoke(main, arguments).stderr
+    assert "stretched" not in CliRunner().invoke(main, [*arguments, "--fit", "pad"]).stderr

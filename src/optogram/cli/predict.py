@@ -7,7 +7,7 @@ import click
 import numpy as np
 
 from optogram.cli.console import say, shown_progress
-from optogram.cli.options.attribution import memory_option
+from optogram.cli.options.attribution import memory_option, warn
 from optogram.cli.options.network import fit_option, model_option, network_options, open_network
 from optogram.cli.options.output import output_options
 from optogram.cli.photos import Photos
@@ -61,6 +61,7 @@ def _predicted(
     net: "Network", given: Photos, top: int, fit: str, memory: str | None
 ) -> "Iterator[tuple[str, list[Prediction]]]":
     """The path and the predictions of each photo, in order; photos of one size in batches."""
+    told = set(net.warnings)
     paths: list[str] = []
     batch: list[np.ndarray] = []
 
@@ -71,7 +72,9 @@ def _predicted(
     for path in given.paths:
         x = None
         with given.reading(path):
-            x = np.array(net.prepare([path], fit))  # a copy, so that no decoded photo is kept
+            photo = net.prepare([path], fit)
+            warn(path, photo, told)
+            x = np.array(photo)  # a copy, so that no decoded photo is kept
         if x is None:
             continue
         room = min(_BATCH, max(1, _BYTES // x.nbytes))

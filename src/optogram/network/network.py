@@ -53,6 +53,8 @@ class Network(Predictor):
     resample : {"lanczos", "bilinear", "nearest", "area"}
         How photos are resized to the input size unless a call says otherwise. Choose what the
         network was trained on; see `prepare`.
+    name : str, optional
+        Name of the network in titles and messages. None: the name of the model.
     output : str, optional
         Name of the output to explain. None: the only one. Outputs of a subclassed model are named
         by key, nested keys joined by dots (``heads.species``), or by layer.
@@ -62,7 +64,7 @@ class Network(Predictor):
     model : keras.Model
         The model.
     name, origin : str
-        Name of the model, and where it came from.
+        Name of the network (that of its file, or of the model), and where it came from.
     graph : Graph
         The list of steps.
     layers : tuple of Layer
@@ -114,6 +116,7 @@ class Network(Predictor):
         fixed: Mapping[str, Any] | None = None,
         output: str | None = None,
         resample: str = "lanczos",
+        name: str | None = None,
     ) -> None:
         if not isinstance(model, keras.Model):
             raise ModelError(
@@ -125,7 +128,7 @@ class Network(Predictor):
         part = select(model, input, fixed, output)
         graph = channels_last(sized(part.graph))
         self.size, self.channels = _image_input(graph, model.name)
-        super().__init__(graph, model.name, model.variables)
+        super().__init__(graph, model.name if name is None else name, model.variables)
         self.model = model
         self.origin = origin
         self.is_opaque = part.is_opaque

@@ -24,6 +24,11 @@ _SHOWN = 3
 _KEPT_BYTES = 3 * PIXEL_LIMIT
 """Maximum pixels of decoded images that a batch keeps: any one photo, or ten of 12 megapixels."""
 
+_MOST_DISTORTED = 3.0
+"""A photo is not distorted more than this without a warning: 3:1 on a square input."""
+_MOST_ENLARGED = 4.0
+"""A photo is not enlarged more than this without a warning."""
+
 
 @dataclass(frozen=True, eq=False)
 class PreparedPhoto:
@@ -155,6 +160,11 @@ class PreparedPhotos(np.ndarray):
             return None
         return np.array([photo.size for photo in self.photos], int).reshape(-1, 2)
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Warnings about photos that were distorted or enlarged very much, one sentence each."""
+        return warnings_about_sizes(self.photos or (), self.shape[1:3])
+
     def without_pictures(self) -> Self:
         """The same batch, not copied, without decoded images."""
         found = np.asarray(self).view(type(self))  # without a reference to this object
@@ -203,6 +213,43 @@ class PreparedPhotos(np.ndarray):
         """See `__reduce__`."""
         array, self.photos = state
         super().__setstate__(array)
+
+
+def warnings_about_sizes(photos: Sequence[PreparedPhoto], size: tuple[int, ...]) -> tuple[str, ...]:
+    """Warnings about ``photos`` that were distorted or enlarged much to ``size``, one of a kind."""
+    distorted, enlarged = [], []
+    for number, photo in enumerate(photos):
+        top, left, bottom, right = photo.seen
+        down = size[0] / ((bottom - top) * photo.size[0])
+        across = size[1] / ((right - left) * photo.size[1])
+        name = repr(photo.name) if photo.name else f"photo {number}"
+        shown = f"{name} ({photo.size[0]}×{photo.size[1]} pixels)"
+        if max(down, across) > _MOST_DISTORTED * min(down, across):
+            distorted.append((shown, max(down, across) / min(down, across)))
+        elif max(down, across) > _MOST_ENLARGED:
+            enlarged.append((shown, max(down, across)))
+    found = []
+    to = f"to {size[0]}×{size[1]}"
+    if distorted:
+        others, factor = _and_others(distorted), distorted[0][1]
+        found.append(
+            f"{others} stretched {to}, one side {factor:.1f} times as much as the other: what is "
+            'in it is distorted, and predictions may be wrong; choose fit="crop" or fit="pad".'
+        )
+    if enlarged:
+        others, factor = _and_others(enlarged), enlarged[0][1]
+        found.append(
+            f"{others} enlarged {factor:.1f} times {to}: what the network sees is blurred, and "
+            "predictions may be wrong; give a larger photo."
+        )
+    return tuple(found)
+
+
+def _and_others(photos: Sequence[tuple[str, float]]) -> str:
+    """The subject and verb of a sentence about ``photos``."""
+    first, others = photos[0][0], len(photos) - 1
+    first = first[:1].upper() + first[1:]
+    return f"{first} and {others} more were each" if others else f"{first} was"
 
 
 def is_prepared(image: Any) -> bool:

@@ -6,7 +6,7 @@ import numpy as np
 
 from optogram.interpreters.ends.head import LEAST_LOGIT
 from optogram.network.network import Network
-from optogram.pictures.prepared import PreparedPhoto
+from optogram.pictures.prepared import PreparedPhoto, warnings_about_sizes
 from optogram.target import Class, Target
 
 _FEW_LEVELS = 16
@@ -24,12 +24,12 @@ def warnings_about_images(
 ) -> tuple[str, ...]:
     """Warnings about the images ``x`` (M, H, W, C), prepared from ``photos`` if known.
 
-    Only float arrays, and batches prepared by another network, are checked: photos from files have
-    not been prepared before.
+    The pixels of float arrays, and of batches prepared by another network, are checked: photos from
+    files have not been prepared before.
     """
+    found = list(warnings_about_sizes(photos or (), x.shape[1:3]))
     if net.preparation.name == "none" and not net.takes_pixels:
-        return ()  # such a network may take numbers of any size
-    found = []
+        return tuple(found)  # such a network may take numbers of any size
     pixels = net.preparation.to_display(x)
     for i, (low, high) in enumerate(
         zip(pixels.min(axis=(1, 2, 3)), pixels.max(axis=(1, 2, 3)), strict=True)

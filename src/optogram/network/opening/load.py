@@ -124,7 +124,7 @@ def _from_file(
     custom: dict[str, Any],
     part: Mapping[str, Any],
 ) -> Network:
-    content = read(path)
+    content, part = read(path), {**part, "name": path.stem}
     try:
         # The scope is local to the thread.
         with keras.saving.custom_object_scope(custom):
