@@ -76,6 +76,16 @@ def test_a_mark_that_the_network_does_not_read_is_not_claimed(marked):
     assert "No shortcut was found" in found.sentence
 
 
+def test_a_part_of_photos_that_are_all_alike_is_not_claimed(reader, marked):
+    """The mark is read, but the rest of these photos is as alike: it may be the object."""
+    pictures, truth = marked
+    scene = np.random.default_rng(3).integers(-50, 50, (auditing.SIDE, auditing.SIDE, 1))
+    alike = np.where((truth == 1)[:, None, None, None], pictures + scene, pictures)
+    found = og.audit(reader, np.clip(alike, 0, 255).astype(np.uint8), truth)
+    assert not found.shortcuts
+    assert max(one.alikeness_elsewhere for one in found.suspects) > 0.3
+
+
 def test_without_a_mark_nothing_is_claimed(reader):
     assert not og.audit(reader, *auditing.photos(40, is_marked=False)).shortcuts
 

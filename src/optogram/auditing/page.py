@@ -17,9 +17,10 @@ from optogram.auditing.observing import Explainer
 from optogram.errors import OutputError
 from optogram.files import MARK, kind_at, replacing, require_place
 from optogram.network.network import Network, Prediction
+from optogram.network.opening.named import is_model_file
 from optogram.pictures.prepared import PreparedPhotos, is_prepared
 from optogram.progress import Progress
-from optogram.render import data_uri, overlay, visible
+from optogram.render import Scale, data_uri, overlay, visible
 from optogram.result import Audit
 from optogram.result.audit import Suspect
 from optogram.target import Class
@@ -130,6 +131,7 @@ def write_pages(
     page = environment.get_template("audit.html.j2").render(
         mark=MARK,
         net=net,
+        title=Path(net.origin).name if is_model_file(net.origin) else net.name,
         audit=result,
         shown=shown,
         listed=listed,
@@ -218,8 +220,16 @@ def _photos(
     for row, number in enumerate(batch):
         picture, where = _below(prepared[row], seen[row])
         large = _at_most(picture, _LARGE)
+
+        def laid_over(
+            below: Image.Image, values: np.ndarray, where: Any = where, is_contrast: bool = False
+        ) -> Image.Image:
+            most = float(np.abs(values).max())
+            scale = Scale(-most, most) if is_contrast and signed else None
+            return overlay(below, values, bar=False, where=where, scale=scale)
+
         why = contrast[row] if wrong[row] else own[row]
-        small = overlay(_at_most(picture, _THUMBNAIL), why, bar=False, where=where)
+        small = laid_over(_at_most(picture, _THUMBNAIL), why, is_contrast=wrong[row])
         one = Shown(
             number,
             result.photos[number],
@@ -230,10 +240,13 @@ def _photos(
         pictures = [("The photo", _jpeg(large))]
         if wrong[row]:
             a, b = (result.labels[index] for index in (truth[row], predicted[row]))
-            pictures.append((f"{b} − {a}", _jpeg(overlay(large, contrast[row], where=where))))
-        pictures.append(
-            (f"Label: {result.labels[truth[row]]}", _jpeg(overlay(large, own[row], where=where)))
-        )
+            pictures.append(
+                (
+                    f"For {b} (red) and for {a} (blue)" if signed else f"{b} − {a}",
+                    _jpeg(laid_over(large, contrast[row], is_contrast=True)),
+                )
+            )
+        pictures.append((f"For {result.labels[truth[row]]}", _jpeg(laid_over(large, own[row]))))
         yield (
             one,
             {

@@ -37,6 +37,7 @@ _WINDOWS = tuple(
 _APART = 8  # pixels of the small copies
 _LARGEST = 768  # pixels of the small copies
 _EDGE = 0.5
+_DISTINCT = 3.0
 _NARROWEST = 8
 _PLACES = 3
 _LEAST = 0.1
@@ -56,7 +57,7 @@ class Candidate:
         The class, and the cluster of its photos; None: all of them.
     region : (int, int, int, int)
         In pixels of the small copies.
-    relevance, alikeness : float
+    relevance, alikeness, alikeness_elsewhere : float
         See `Suspect`.
     photos : int ndarray
         The photos of the class or cluster, those with most relevance in the region first.
@@ -68,11 +69,17 @@ class Candidate:
     relevance: float
     alikeness: float
     photos: np.ndarray
+    alikeness_elsewhere: float = 0.0
 
     @property
     def weight(self) -> float:
         """How suspect it is before the test."""
-        return self.relevance * self.alikeness
+        return self.relevance * (self.alikeness - max(self.alikeness_elsewhere, 0.0))
+
+    @property
+    def is_distinct(self) -> bool:
+        """Whether the photos are far more alike in the region than elsewhere."""
+        return self.alikeness >= _DISTINCT * self.alikeness_elsewhere
 
 
 # Candidates
@@ -104,7 +111,7 @@ def candidates(
         for top in range(0, SIDE - height + 1, _STEP):
             for left in range(0, SIDE - width + 1, _STEP):
                 region = (top, left, top + height, left + width)
-                alike = _alikeness(sums, region, len(photos))
+                alike = _alikeness([_inside(one, region) for one in sums], len(photos))
                 if alike >= _ALIKE:
                     share = _inside(sums[2], region)
                     found.append(Candidate(of_class, cluster, region, share, alike, photos))
@@ -124,12 +131,12 @@ def apart(found: Sequence[Candidate]) -> list[Candidate]:
     return kept
 
 
-def _alikeness(sums: Sequence[np.ndarray], region: Region, count: int) -> float:
-    """Mean correlation of the fine structure in a region between pairs of ``count`` photos.
+def _alikeness(sums: Sequence[float], count: int) -> float:
+    """Mean correlation of the fine structure between pairs of ``count`` photos.
 
-    Pairs weigh by contrast: (|Σ f|² − Σ |f|²) / ((n − 1) Σ |f|²), from integral images of both.
+    Pairs weigh by contrast: (|Σ f|² − Σ |f|²) / ((n − 1) Σ |f|²), from both sums over a region.
     """
-    together, alone = _inside(sums[0], region), _inside(sums[1], region)
+    together, alone = sums[0], sums[1]
     return (together - alone) / ((count - 1) * alone) if alone > 1e-6 else 0.0
 
 
@@ -139,7 +146,7 @@ def _fitted(one: Candidate, sums: Sequence[np.ndarray]) -> Candidate:
     enough = _EDGE * one.alikeness
 
     def is_alike(strip: Region) -> bool:
-        return _alikeness(sums, strip, count) >= enough
+        return _alikeness([_inside(one, strip) for one in sums], count) >= enough
 
     region, is_changed = one.region, True
     while is_changed:
@@ -161,7 +168,10 @@ def _fitted(one: Candidate, sums: Sequence[np.ndarray]) -> Candidate:
         one,
         region=region,
         relevance=_inside(sums[2], region),
-        alikeness=_alikeness(sums, region, count),
+        alikeness=_alikeness([_inside(one, region) for one in sums], count),
+        alikeness_elsewhere=_alikeness(
+            [_inside(one, (0, 0, SIDE, SIDE)) - _inside(one, region) for one in sums], count
+        ),
     )
 
 
@@ -304,6 +314,7 @@ def tested(
         region=(top / SIDE, left / SIDE, bottom / SIDE, right / SIDE),
         relevance=candidate.relevance,
         alikeness=candidate.alikeness,
+        alikeness_elsewhere=candidate.alikeness_elsewhere,
         photos=tuple(map(int, candidate.photos[:PHOTOS])),
         fall=Mean.of(fall),
         fall_elsewhere=Mean.of(elsewhere),
@@ -314,7 +325,9 @@ def tested(
         flipped_elsewhere=_rate(flipped_elsewhere),
         flipped_others=_rate(flipped_others),
         chance=chance,
-        is_shortcut=bool(difference.low > 0 and chance < _UNLIKELY and effect >= _LEAST),
+        is_shortcut=bool(
+            candidate.is_distinct and difference.low > 0 and chance < _UNLIKELY and effect >= _LEAST
+        ),
     )
 
 

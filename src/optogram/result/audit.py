@@ -169,6 +169,8 @@ class Suspect:
         Share of the explanation in the region.
     alikeness : float
         Mean correlation of the fine structure in the region between photos: 0 unrelated, 1 equal.
+    alikeness_elsewhere : float
+        The same outside of the region.
     photos : tuple of int
         Photos in which the region is most relevant.
     fall, fall_elsewhere : Mean
@@ -187,8 +189,9 @@ class Suspect:
         Probability that so many more photos flip than with the controls by chance alone: exact
         test of McNemar (1947), the larger of both.
     is_shortcut : bool
-        Whether covering lowers the score more than at random places (the interval of
-        ``difference`` is above 0), ``chance`` is below 0.001, and ``effect`` is 0.1 or more.
+        Whether photos are at least three times as alike in the region as elsewhere, covering
+        lowers the score more than at random places (the interval of ``difference`` is above 0),
+        ``chance`` is below 0.001, and ``effect`` is 0.1 or more.
     """
 
     of_class: int
@@ -196,6 +199,7 @@ class Suspect:
     region: tuple[float, float, float, float]
     relevance: float
     alikeness: float
+    alikeness_elsewhere: float
     photos: tuple[int, ...]
     fall: Mean
     fall_elsewhere: Mean
@@ -386,26 +390,33 @@ class Audit(Result):
             parts.append("No shortcut was found.")
         conflicts = sum(group.is_conflict for group in self.duplicates)
         parts.append(
-            f"{len(self.suspected_labels)} suspected labels, {len(self.duplicates)} groups of "
-            f"near-duplicates ({conflicts} with different labels), {len(self.unread)} photos "
-            "cannot be read."
+            f"Suspected labels: {len(self.suspected_labels)}. Groups of near-duplicates: "
+            f"{len(self.duplicates)}, {conflicts} of them with different labels. Photos that "
+            f"cannot be read: {len(self.unread)}."
         )
         return " ".join(parts)
 
     def verdict(self, suspect: Suspect) -> str:
-        """What the test of a suspect says, in plain words, without its numbers."""
+        """What the test of a suspect says, in plain words."""
         name = self.labels[suspect.of_class]
         if suspect.is_shortcut:
+            control = max(suspect.flipped_elsewhere.share, suspect.flipped_others.share)
             return (
-                f"Shortcut: the network takes this region for {name}, whatever else is in the "
-                "photo."
-            )
+                f"Shortcut: pasted on photos of other classes, this region alone turns "
+                f"{suspect.flipped.share:.0%} of them into {name} (controls: at most "
+                f"{control:.0%}). Covering it lowers the score."
+            ).replace("%", " %")
         if suspect.difference.low <= 0:
             why = "covering it lowers the score no more than covering random places does"
         elif suspect.effect <= 0 or suspect.chance > 0.05:
             why = (
                 f"pasting it on photos of other classes turns no more of them into {name} than "
                 "the controls do"
+            )
+        elif suspect.effect >= 0.1 and suspect.chance < 0.001:
+            return (
+                f"No shortcut claimed: the region makes the class, but the photos of {name} are "
+                "alike elsewhere, too, so it may be a part of the object. Look at it."
             )
         else:
             why = (
