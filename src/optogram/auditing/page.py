@@ -299,6 +299,11 @@ def _below(x: np.ndarray, seen: Image.Image) -> tuple[Image.Image, Any]:
 
 
 def _at_most(image: Image.Image, side: int) -> Image.Image:
+    """The picture at most ``side`` pixels large; a small one is enlarged by a whole factor."""
+    factor = side // max(image.size)
+    if factor > 1:
+        size = (image.width * factor, image.height * factor)
+        return image.resize(size, Image.Resampling.NEAREST)
     smaller = image.copy()
     smaller.thumbnail((side, side), Image.Resampling.LANCZOS)
     return smaller
