@@ -36,9 +36,12 @@ def test_neutral_places_leave_a_gray_photo_untouched(value):
     assert (image[:, :160] == 90).all()
 
 
-def test_neutral_places_lose_color_and_no_light():
-    image = pixels(overlay(NOISE, np.zeros((2, 2)), bar=False))
+def test_neutral_places_are_the_photo_and_others_lose_color_and_no_light():
+    scale = Scale(0, 1)
+    image = pixels(overlay(NOISE, np.zeros((2, 2)), bar=False, scale=scale))
+    np.testing.assert_array_equal(image, NOISE)
     luma = np.array([0.299, 0.587, 0.114])
+    image = pixels(overlay(NOISE, np.ones((2, 2)), bar=False, scale=scale, opacity=0))
     assert np.abs(image @ luma - NOISE @ luma).max() < 1
     assert 0 < np.ptp(image, axis=-1).mean() < 0.5 * np.ptp(NOISE, axis=-1).mean()
 

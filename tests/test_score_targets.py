@@ -131,7 +131,7 @@ def test_globals_and_arrays_are_read_anew_in_each_call(net, x):
         return outputs[:, NUMBER]
 
     def by_array(outputs):
-        return keras.ops.sum(outputs * array, axis=1)
+        return keras.ops.sum(outputs * keras.ops.convert_to_tensor(array), axis=1)
 
     for NUMBER in (0, 3):
         array[:] = np.arange(5) == NUMBER

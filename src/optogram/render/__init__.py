@@ -9,7 +9,7 @@ from optogram.render.grid import grid
 from optogram.render.heatmap import heatmap
 from optogram.render.mosaic import mosaic
 from optogram.render.overlay import OverlayStyle, overlay, through_mask
-from optogram.render.resample import Photo, as_image, legible, resized, visible
+from optogram.render.resample import Photo, as_image, legible, map_on, resized, visible
 from optogram.render.sheet import sheet
 from optogram.render.text import compact, label, text_size
 
@@ -32,6 +32,7 @@ __all__ = [
     "heatmap",
     "label",
     "legible",
+    "map_on",
     "mosaic",
     "overlay",
     "picture_on",

@@ -18,6 +18,7 @@ from optogram.render.resample import (
     as_image,
     as_map,
     enlarged,
+    map_on,
     placed,
     resize_map,
     resized,
@@ -65,8 +66,11 @@ def overlay(
     values : array (h, w)
         Resized to the size of the photo; gray if not finite.
     style : {"even", "alpha", "added"}
-        "even": opacity grows with the distance of a value from neutral; the photo is desaturated,
-        so that the colors are those of the map.
+        "even": with s the distance of a value from neutral (0 of a signed scale, else the low end
+        of the scale), from 0 to 1 at the end of the scale: the photo loses 80 % · s of its
+        saturation, so that strong colors are those of the map, and is then blended with the color
+        of the map, which has the opacity ``opacity`` · s. Where a map is neutral, the photo is
+        unchanged.
         "alpha": 20 steps from the minimum to the maximum; step i of 0…19 has color i with alpha
         i/19 over white, and is blended with the photo with ``opacity``.
         "added": photo + ``opacity`` × color, clipped; negative values count as 0.
@@ -117,11 +121,10 @@ def overlay(
 
     shown = enlarged(photo) if size is None else resized(as_image(photo), size)
     pixels = np.array(shown)
-    window, box = placed(where, pixels.shape[:2], values.shape)
+    window, _ = placed(where, pixels.shape[:2], values.shape)
     if pixels[window].size:
-        below = pixels[window].astype(np.float32)
-        places = resize_map(to_unit(values, scale), below.shape[:2], interpolation, box)
-        pixels[window] = blended(places, below)
+        shown_values = map_on(pixels.shape[:2], values, where, interpolation)[window]
+        pixels[window] = blended(to_unit(shown_values, scale), pixels[window].astype(np.float32))
     picture = Image.fromarray(pixels)
     drawn = None
     if bar:
@@ -192,9 +195,9 @@ def _default_scale(style: OverlayStyle, values: np.ndarray) -> Scale:
 
 def _even(scale: Scale, table: np.ndarray, opacity: float) -> _Blend:
     def blend(unit: np.ndarray, below: np.ndarray) -> np.ndarray:
-        alpha = opacity * _strength(unit, scale)[..., None]
-        below = _desaturated(below)
-        return below + alpha * (paint(unit, table) - below)
+        strength = _strength(unit, scale)[..., None]
+        below = below + strength * (_desaturated(below) - below)
+        return below + opacity * strength * (paint(unit, table) - below)
 
     return blend
 

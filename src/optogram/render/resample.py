@@ -92,6 +92,38 @@ def _placed_along(
     return slice(begin, end), (part[0] * cells, part[1] * cells)
 
 
+def map_on(
+    size: tuple[int, int],
+    values: np.ndarray,
+    where: Rectangle | None = None,
+    interpolation: Interpolation = "bicubic",
+) -> np.ndarray:
+    """A map at the pixels of a photo of ``size`` (height, width), as `overlay` colors it.
+
+    Parameters
+    ----------
+    size : (int, int)
+        Height and width in pixels.
+    values : array (h, w)
+        The map, in any units.
+    where : (float, float, float, float), optional
+        The rectangle that the map covers, as fractions of the photo; see `overlay`.
+    interpolation : "bicubic", "bilinear" or "nearest"
+        See `resize_map`.
+
+    Returns
+    -------
+    float32 array of shape ``size``
+        NaN outside the rectangle, and in cells that are not finite.
+    """
+    require_room(size[1], size[0])
+    window, box = placed(where, size, values.shape)
+    found = np.full(size, np.nan, np.float32)
+    if found[window].size:
+        found[window] = resize_map(values, found[window].shape, interpolation, box)
+    return found
+
+
 def resize_map(
     values: np.ndarray,
     size: tuple[int, int],

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from numbers import Real
-from typing import TYPE_CHECKING, Any, ClassVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, overload
 
 import numpy as np
 
@@ -149,6 +149,33 @@ class Attribution(OfPhotos, Result):
             style is invalid.
         """
         return self._laid_over(photo, index, self.map_on_image(index), style)
+
+    def at(self, size: Literal["photo", "network"] | tuple[int, int], index: int = 0) -> np.ndarray:
+        """The heatmap of image ``index`` at the pixels of its photo.
+
+        This is what `overlay` colors: interpolated by splines through the values at the centers of
+        cells, or averaged where it is shrunk.
+
+        Parameters
+        ----------
+        size : "photo", "network" or (height, width)
+            "photo": every pixel of the photo. "network": every pixel of the network's input. A
+            size in pixels: of the photo, resized.
+        index : int
+            Index of the image.
+
+        Returns
+        -------
+        float32 ndarray of shape (height, width)
+            In units of ``values``. NaN outside the part of the photo that the network saw
+            (``fit="crop"``), and where the map is not finite.
+
+        Raises
+        ------
+        InputError
+            If the size of the photo is not known, or a size is not positive.
+        """
+        return self._at(self.map_on_image(index), size, index)
 
     def through_mask(
         self, t: float, index: int = 0, photo: Any = None, light: float = 0.12
@@ -335,6 +362,18 @@ class Occlusion(Attribution):
         style.setdefault("scale", scale_of(scores))
         style.setdefault("unit", self.score_unit)
         return self._laid_over(photo, index, self._on_image(scores), style)
+
+    def at(
+        self,
+        size: Literal["photo", "network"] | tuple[int, int],
+        index: int = 0,
+        of: str = "values",
+    ) -> np.ndarray:
+        """The map of image ``index`` at the pixels of its photo; see `Attribution.at`.
+
+        ``of="scores"``: the scores with the patch instead of their drop.
+        """
+        return self._at(self._on_image(self._shown(of)[index]), size, index)
 
     def heat(self, index: int = 0, of: str = "values", **style: Any) -> "Image":
         """The map of image ``index``, each value at the center of its patch.

@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, overload
 
 import numpy as np
 
@@ -121,6 +121,41 @@ class FeatureMaps(OfPhotos, Result):
         if str(style.get("style", "even")) == "even":  # other styles have their own ends
             style.setdefault("scale", scale_of(values, signed=self.signed))
         return overlay(below, values, where=where, **{"unit": _ACTIVATION, **style})
+
+    def at(
+        self,
+        size: Literal["photo", "network"] | tuple[int, int],
+        channel: int | None = None,
+        index: int = 0,
+    ) -> np.ndarray:
+        """The one map of image ``index`` at the pixels of its photo.
+
+        This is what `overlay` colors: interpolated by splines through the values at the centers of
+        cells, or averaged where it is shrunk.
+
+        Parameters
+        ----------
+        size : "photo", "network" or (height, width)
+            "photo": every pixel of the photo. "network": every pixel of the network's input. A
+            size in pixels: of the photo, resized.
+        channel : int, optional
+            Channel. None: the strongest map.
+        index : int
+            Index of the image.
+
+        Returns
+        -------
+        float32 ndarray of shape (height, width)
+            In units of ``values``. NaN outside the part of the photo that the network saw
+            (``fit="crop"``), and where the map is not finite.
+
+        Raises
+        ------
+        InputError
+            If the size of the photo is not known, the layer has no such map, or a size is not
+            positive.
+        """
+        return self._at(self.matrix(channel, index), size, index)
 
     def write_each(
         self,

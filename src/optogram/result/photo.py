@@ -3,10 +3,11 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from optogram.arguments import whole
 from optogram.errors import InputError
 
 if TYPE_CHECKING:
@@ -85,6 +86,28 @@ class OfPhotos:
         height, width = (max(1, round(side * part)) for part in (ratio**-0.5, ratio**0.5))
         factor = max(1, min(_NARROWEST / min(height, width), _LONGEST / max(height, width)))
         return round(height * factor), round(width * factor)
+
+    def _at(
+        self, heat: np.ndarray, size: Literal["photo", "network"] | tuple[int, int], index: int
+    ) -> np.ndarray:
+        """The map ``heat``, which covers what the network saw of image ``index``, at ``size``."""
+        from optogram.render import map_on
+
+        assert self.seen is not None and self.photo_size is not None
+        if size == "network":
+            height, width = self.images.shape[1:3]
+            return map_on((height, width), heat)
+        top, left, bottom, right = map(float, self.seen[index])
+        if size == "photo":
+            height, width = map(int, self.photo_size[index])
+            if not (height and width):
+                raise InputError(
+                    "The size of the photo is not known, since the image was given as a prepared "
+                    'batch: use at("network") or at((height, width)).'
+                )
+        else:
+            height, width = (whole("size, height and width,", side, 1) for side in size)
+        return map_on((height, width), heat, (top, left, bottom, right))
 
     def _below(self, photo: Any, index: int) -> tuple["Image", Where | None]:
         """The image below a map, and the rectangle of the map on it.
