@@ -84,7 +84,8 @@ def commands_on(page: str) -> list[str]:
     text = read(page)
     lines = "".join(re.findall(r"^```sh\n(.*?)^```", text, re.M | re.S)).splitlines()
     quoted = re.findall(r"`(optogram [a-z]+ [^`]+)`", text)
-    return [re.split("#|>", line)[0] for line in lines if line.startswith("optogram ")] + quoted
+    given = [re.split("#| > | [|] ", line)[0] for line in lines if line.startswith("optogram ")]
+    return given + quoted
 
 
 def test_commands_on_pages_can_be_given():

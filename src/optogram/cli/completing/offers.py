@@ -188,6 +188,7 @@ OFFERS: Mapping[str, Offer] = {
     "output": _outputs,
     "fixed": _fixed,
     "code": _files(".py"),
+    "truth": _files(".csv"),
     "colors": _colormaps,
     "start": _either(_words("gray"), _pictures),
     "fill": _words("mean", "blur"),
