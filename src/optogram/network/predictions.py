@@ -314,7 +314,8 @@ class Predictor(Computation):
         bad = int(np.count_nonzero(~np.isfinite(x)))
         if bad:
             raise InputError(
-                f"The prepared batch has {bad} NaN or infinite values among {x.size}: replace them."
+                f"The prepared batch has {counted(bad, 'NaN or infinite value')} among {x.size}: "
+                "replace them."
             )
         found = np.ascontiguousarray(x, np.float32)
         if isinstance(x, PreparedPhotos):

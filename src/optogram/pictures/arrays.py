@@ -97,7 +97,8 @@ def display_units(array: np.ndarray, name: str) -> np.ndarray:
     bad = array.size - np.count_nonzero(np.isfinite(array))
     if bad:
         raise PhotoError(
-            f"{name} has {bad} NaN or infinite values among {array.size}: replace them."
+            f"{name} has {counted(int(bad), 'NaN or infinite value')} among {array.size}: replace "
+            "them."
         )
     _check_range(array, name)
     if 0 < array.max() <= 1:

@@ -8,6 +8,7 @@ from optogram.interpreters.ends.head import LEAST_LOGIT
 from optogram.network.network import Network
 from optogram.pictures.prepared import PreparedPhoto, warnings_about_sizes
 from optogram.target import Class, Target
+from optogram.words import counted
 
 _FEW_LEVELS = 16
 """Photos rarely span fewer gray levels than this, out of 255."""
@@ -93,7 +94,8 @@ def warnings_about_maps(maps: np.ndarray, names: Sequence[str]) -> tuple[str, ..
         bad = int(np.count_nonzero(~np.isfinite(values)))
         if bad:
             found.append(
-                f"The map for {name} has {bad} NaN or infinite values: the network overflows for "
+                f"The map for {name} has {counted(bad, 'NaN or infinite value')}: the network "
+                "overflows for "
                 "this image."
             )
         elif not values.any():
