@@ -342,7 +342,7 @@ def test_results_are_saved_and_loaded(vgg, tmp_path):
     assert type(back) is og.Maximization
     for name in ("values", "images", "history", "score", "frames"):
         np.testing.assert_array_equal(getattr(back, name), getattr(found, name))
-    assert back.targets == found.targets == (f"{vgg.labels.names[2]} (2)",)
+    assert back.targets == found.targets == ("class 2",)
     assert back.parameters == found.parameters
     np.testing.assert_array_equal(np.asarray(back.plot()), np.asarray(found.plot()))
     assert np.asarray(found.trajectories()).std() > 0
@@ -699,7 +699,7 @@ FUSED = {"target": og.Filter("conv1", 0), "recipe": "tutorial"}
         ({"size": (16, 16), "crop": 8}, "leaves nothing of 16×16"),
         ({"size": (16, 16), "start": np.zeros((1, 16, 17, 3))}, r"(N, 16, 16, 3)"),
         ({"size": (16, 16), "start": np.full((1, 16, 16, 3), np.nan)}, "finite"),
-        ({"size": (16, 16), "start": np.zeros((2, 16, 16, 3))}, "2 start images for 1 targets"),
+        ({"size": (16, 16), "start": np.zeros((2, 16, 16, 3))}, "2 start images for 1 target"),
         (
             {"recipe": "fast", "size": (16, 16), "start": np.zeros((1, 16, 16, 3))},
             "optimizes fourier",
