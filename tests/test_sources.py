@@ -39,6 +39,18 @@ def files(tmp_path):
     return paths
 
 
+def assert_same(found, expected):
+    """Equal predictions, but for the rounding of batches of other lengths."""
+    assert [[p[:3] for p in ranks] for ranks in found] == [
+        [p[:3] for p in ranks] for ranks in expected
+    ]
+    np.testing.assert_allclose(
+        [[p.probability for p in ranks] for ranks in found],
+        [[p.probability for p in ranks] for ranks in expected],
+        atol=1e-6,
+    )
+
+
 class Loader(keras.utils.PyDataset):
     """Batches of two images with labels, as training takes them."""
 
@@ -59,19 +71,19 @@ def test_files_bytes_and_open_files(net, files, expected):
         file.read()  # read from the beginning, wherever it stands, and as often as one likes
         for source in (files[3], str(files[3]), content, bytearray(content), io.BytesIO(content),
                        file, file):  # fmt: skip
-            assert net.predict(source, top=2) == [expected[3]]
+            assert_same(net.predict(source, top=2), [expected[3]])
         assert net.prepare(file).photos[0].name == "3.png"
-    assert net.predict([content, files[0]], top=2) == [expected[3], expected[0]]
+    assert_same(net.predict([content, files[0]], top=2), [expected[3], expected[0]])
     result = og.gradcam(net, content)
     assert result.overlay().size  # the decoded photo is not needed again
 
 
 def test_tensors_of_the_backend(net, expected):
     for source in (PHOTOS[3], PHOTOS[3].astype(np.float32)):
-        assert net.predict(keras.ops.convert_to_tensor(source), top=2) == [expected[3]]
-    assert net.predict(keras.ops.convert_to_tensor(PHOTOS), top=2) == expected
+        assert_same(net.predict(keras.ops.convert_to_tensor(source), top=2), [expected[3]])
+    assert_same(net.predict(keras.ops.convert_to_tensor(PHOTOS), top=2), expected)
     prepared = keras.ops.convert_to_tensor(np.asarray(net.prepare(PHOTOS[3])))
-    assert net.predict(prepared, top=2) == [expected[3]]
+    assert_same(net.predict(prepared, top=2), [expected[3]])
     half = keras.ops.cast(keras.ops.convert_to_tensor(PHOTOS[3]), "bfloat16")
     assert og.saliency(net, half, 0).values.shape == (1, SIDE, SIDE, 3)
 
@@ -148,7 +160,7 @@ def test_a_stream_is_predicted_as_it_is_read(net, files, expected):
     for name, stream in streams(files):
         found = net.predict(stream, top=2)
         assert iter(found) is found, name
-        assert list(found) == expected, name
+        assert_same(list(found), expected)
 
 
 def test_labels_come_with_the_images(files):
@@ -164,7 +176,7 @@ def test_labels_come_with_the_images(files):
 
 def test_prepared_batches_in_a_stream_are_taken_as_they_are(net, expected):
     stream = iter([net.prepare(list(PHOTOS[:3])), PHOTOS[3], net.prepare(list(PHOTOS[4:]))])
-    assert list(net.predict(stream, top=2)) == expected
+    assert_same(list(net.predict(stream, top=2)), expected)
 
 
 def test_an_endless_stream_is_read_a_few_at_a_time(net, expected):
@@ -172,7 +184,7 @@ def test_an_endless_stream_is_read_a_few_at_a_time(net, expected):
     endless = (PHOTOS[next(read) % COUNT] for _ in itertools.repeat(None))
     found = net.predict(endless, top=2)
     assert next(read) == 0  # nothing is read before it is asked for
-    assert next(found) == expected[1]
+    assert_same([next(found)], [expected[1]])
     assert next(read) < 100
 
 
