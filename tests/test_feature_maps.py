@@ -159,3 +159,35 @@ def test_chosen_kernels_share_the_scale_of_all(net):
         kernels.mosaic(filters=[4])
     with pytest.raises(InputError, match="input channels"):
         kernels.mosaic(channel=99)
+
+
+def test_the_map_that_contributes_most_is_not_the_one_that_is_always_on():
+    # Maps: always on; twice the image; the image, which the score does not read.
+    image = keras.Input((4, 4, 1))
+    maps = keras.layers.Conv2D(3, 1, name="maps")
+    pooled = keras.layers.Dense(1, use_bias=False, name="score")
+    weighted = keras.layers.Flatten()(maps(image))
+    net = og.Network(keras.Model(image, pooled(weighted)), preprocess="none")
+    maps.set_weights([np.array([[[[0.0, 2.0, 5.0]]]], np.float32), np.array([9, 0, 0], np.float32)])
+    slopes = np.random.default_rng(0).uniform(1, 2, (4, 4, 3)).astype(np.float32)
+    slopes[..., 2] = 0
+    pooled.set_weights([slopes.reshape(-1, 1)])
+    x = np.random.default_rng(1).random((2, 4, 4, 1), np.float32)
+
+    found = og.feature_maps(net, x, "maps", target=0)["maps"]
+    assert found.strongest(1)[0] == 0, "the highest mean is that of the map that is always on"
+    np.testing.assert_array_equal(found.strongest(1, "variation"), [[2], [2]])
+    np.testing.assert_array_equal(found.strongest(3, by="contribution"), [[1, 0, 2], [1, 0, 2]])
+    varying = 2 * (x - x.mean(axis=(1, 2), keepdims=True))[..., 0]
+    literal = np.abs(varying * slopes[..., 1]).sum(axis=(1, 2))
+    np.testing.assert_allclose(found.contributions[:, 1], literal, rtol=1e-4)
+    np.testing.assert_allclose(found.contributions[:, [0, 2]], 0, atol=1e-5)
+    np.testing.assert_array_equal(
+        found.values, og.feature_maps(net, x, "maps")["maps"].values, "the same maps"
+    )
+    with pytest.raises(InputError, match="target="):
+        og.feature_maps(net, x, "maps")["maps"].strongest(1, "contribution")
+    with pytest.raises(InputError, match="by must be"):
+        found.strongest(1, "size")
+    with pytest.raises(InputError, match="2 images and 3 targets"):
+        og.feature_maps(net, x, "maps", target=[0, 0, 0])

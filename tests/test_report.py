@@ -1,7 +1,10 @@
 """The report: one self-contained page, whole or not there."""
 
 import base64
+import hashlib
+import html
 import io
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -13,6 +16,8 @@ from PIL import Image
 import optogram as og
 from optogram.errors import InputError, OutputError
 from optogram.files import MARK
+from optogram.reporting import patterns as cache
+from optogram.reporting import report as writing
 
 pytestmark = pytest.mark.once
 
@@ -43,6 +48,12 @@ class Page(HTMLParser):
     def handle_data(self, data):
         if self.tags[-1:] != ["style"]:
             self.words += data.split()
+
+
+def decoded_of(image):
+    decoded = Image.open(io.BytesIO(base64.b64decode(image["src"].split(",")[1])))
+    decoded.load()
+    return decoded
 
 
 def tiny(shape=(24, 32, 3), outputs=3, activation="softmax", labels=None):
@@ -92,22 +103,44 @@ def test_the_page_needs_nothing_but_itself(chelsea):
     path, page, _ = chelsea
     assert page.links
     assert all(link.startswith(("data:", "#")) for link in page.links)
-    assert not {"script", "link", "iframe"} & set(page.tags)
+    assert not {"link", "iframe"} & set(page.tags)
     assert "url(" not in page.html
-    assert path.stat().st_size < 3_000_000
+    assert "http" not in page.html.replace("http-equiv", "")
+    assert path.stat().st_size < 4_000_000
+
+
+def test_only_the_script_of_the_page_may_run(chelsea):
+    _, page, _ = chelsea
+    assert page.tags.count("script") == 1
+    (script,) = re.findall(r"<script>(.*?)</script>", page.html, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = f"style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+    assert f"default-src 'none'; img-src data:; {policy}" in html.unescape(page.html)
 
 
 def test_every_picture_has_words_and_decodes(chelsea):
     _, page, _ = chelsea
-    # photo, input, 3 classes × 3 methods, 5 sizes of maps × 2, kernels
-    assert len(page.images) == 2 + 9 + 10 + 1
+    # photo, input, (3 classes + 1 difference) × 3 methods, 5 sizes of maps × 2, crops of 3 filters
+    # of the 3 layers that do not see the whole image, kernels; viewer: the photo and 12 layers
+    assert len(page.images) == 2 + 12 + 10 + 9 + 1 + 13
+    assert sum("layer" in image.get("class", "") for image in page.images) == 12
     for image in page.images:
         assert image["alt"]
-        data = base64.b64decode(image["src"].split(",")[1])
-        decoded = Image.open(io.BytesIO(data))
-        decoded.load()
+        decoded = decoded_of(image)
         assert decoded.size == (int(image["width"]), int(image["height"]))
         assert np.ptp(np.asarray(decoded)) > 50
+
+
+def test_the_viewer_has_a_layer_for_each_choice_and_transparent_neutral_places(chelsea):
+    _, page, _ = chelsea
+    layers = [image for image in page.images if "data-row" in image]
+    assert [(one["data-row"], one["data-method"]) for one in layers] == [
+        (str(row), str(method)) for method in range(3) for row in range(4)
+    ]
+    alpha = np.asarray(decoded_of(layers[0]).convert("RGBA"))[..., 3]
+    assert alpha.max() > 200, "the strongest place of Grad-CAM is opaque"
+    assert alpha.min() < 20, "where Grad-CAM is near zero the photo shows"
+    assert 'class="viewer" hidden' in page.html, "without JavaScript it stays hidden"
 
 
 def test_headings_leave_out_no_level(chelsea):
@@ -130,9 +163,12 @@ def test_headings_leave_out_no_level(chelsea):
         "Occlusion",
         "96 maps of 112×112",
         "1280 maps of 7×7",
-        "The 64 strongest of 1280 maps",
-        "The 32 kernels of stem_conv",
-        "All 144 layers",
+        "The 64 of 1280 maps that tell most",
+        "tiger cat minus Egyptian cat why not tiger cat?",
+        "Check: This map changes when the weights are scrambled",
+        "The check is of the Grad-CAM map of Egyptian cat",
+        "32 kernels of stem_conv",
+        "144 layers",
         "4,694,024 parameters",
     ],
 )
@@ -155,7 +191,8 @@ def test_names_and_labels_cannot_become_markup(tmp_path):
     photo = tmp_path / "<script>x & y.png"
     Image.fromarray(GRAY).save(photo)
     page = Page(og.report(tiny(labels=[EVIL, "b", "c"]), photo, out=tmp_path / "out"))
-    assert "script" not in page.tags
+    assert page.tags.count("script") == 1
+    assert "alert(1)" not in re.findall(r"<script>(.*?)</script>", page.html, re.DOTALL)[0]
     assert EVIL in page.text
     assert photo.name in page.text
 
@@ -207,8 +244,9 @@ def test_a_place_that_cannot_be_written_to_is_found_before_the_work(tmp_path, pl
 def test_several_photos_have_an_index(tmp_path):
     photos = [GRAY, Image.fromarray(GRAY).rotate(90), og.datasets.sample_photo("rocket")]
     page = Page(og.report(tiny(), photos, out=tmp_path, top=1))
-    assert page.links[:4] == ["#photo-1", "#photo-2", "#photo-3", "#network"]
-    for anchor in page.links[:4]:
+    anchors = [link for link in page.links if link.startswith("#")]
+    assert anchors == ["#photo-1", "#photo-2", "#photo-3", "#network"]
+    for anchor in anchors:
         assert f'id="{anchor[1:]}"' in page.html
     assert "photo 2" in page.text
     assert "rocket.jpg" in page.text
@@ -239,7 +277,8 @@ def test_one_sigmoid_has_two_classes(tmp_path):
     page = Page(og.report(net, GRAY, out=tmp_path))
     assert "100% over all 2 classes" in page.text
     assert "Both classes share one output" in page.text
-    assert len(page.images) == 2 + 6 + 4 + 1
+    assert "minus" not in page.text, "the difference would be the same map"
+    assert len(page.images) == 2 + 6 + 4 + 6 + 1 + (1 + 6)
 
 
 def test_independent_sigmoids_do_not_add_up(tmp_path):
@@ -255,7 +294,7 @@ def test_a_single_number_is_no_probability(tmp_path):
 
 def test_fewer_classes_than_asked_for_are_all_explained(tmp_path):
     page = Page(og.report(tiny(), GRAY, out=tmp_path, top=10))
-    assert len(page.images) == 2 + 9 + 4 + 1
+    assert len(page.images) == 2 + 12 + 4 + 6 + 1 + (1 + 12)
 
 
 @pytest.mark.parametrize("channels", [1, 4])
@@ -263,7 +302,7 @@ def test_other_numbers_of_channels(tmp_path, channels):
     photo = np.repeat(GRAY[..., None], channels, axis=-1)
     page = Page(og.report(tiny(shape=(28, 28, channels)), photo, out=tmp_path, top=1))
     assert f"28×28×{channels}" in page.text
-    assert len(page.images) == 2 + 3 + 4 + 1
+    assert len(page.images) == 2 + 6 + 4 + 6 + 1 + (1 + 6)
 
 
 @pytest.mark.parametrize("fit", ["crop", "pad"])
@@ -285,7 +324,7 @@ def test_a_network_without_classes_still_shows_its_blocks(tmp_path):
     net = og.Network(keras.Model(image, keras.layers.Conv2D(5, 3)(x)))
     page = Page(og.report(net, GRAY, out=tmp_path))
     assert "has no class per image: it returns an output of shape any×any×5" in page.text
-    assert "The 64 strongest of 70 maps" in page.text
+    assert "The 64 of 70 maps that tell most" in page.text
     assert "Grad-CAM for" not in page.html
     assert net.warnings[0] in page.text
 
@@ -297,4 +336,137 @@ def test_a_network_without_maps_is_explained_without_them(tmp_path):
     assert "There is no Grad-CAM" in page.text
     assert "No layer of this network has feature maps larger than 1×1" in page.text
     assert "so no kernels are shown" in page.text
-    assert len(page.images) == 2 + 6
+    assert len(page.images) == 2 + 8 + (1 + 8)
+
+
+def test_targets_take_the_place_of_the_top_classes(tmp_path):
+    net = tiny(labels=["ant", "bee", "cat"])
+    page = Page(og.report(net, GRAY, out=tmp_path, target=["cat", 0, 2], check=False))
+    explained = [image["alt"] for image in page.images if "data-method" in image]
+    classes = {alt.split(" for ")[1].split(",")[0] for alt in explained}
+    winner = net.predict(GRAY, top=1)[0][0].label
+    rival = next(name for name in ("cat", "ant") if name != winner)
+    assert classes == {"cat", "ant", f"{rival} minus {winner}"}
+    with pytest.raises(InputError, match="classes"):
+        og.report(net, GRAY, out=tmp_path, target=og.Filter("first", 0))
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Two photos in the folders of their classes, of which the network gets one right."""
+    net = tiny(labels=["ant", "bee", "cat"])
+    answer = net.predict(GRAY, top=1)[0][0].label
+    wrong = next(name for name in net.labels.names if name != answer)
+    paths = []
+    for name in (answer, wrong):
+        (tmp_path / name).mkdir()
+        paths.append(tmp_path / name / "photo.png")
+        Image.fromarray(GRAY).save(paths[-1])
+    return net, paths, answer, wrong
+
+
+def marked(page):
+    return page.html.count("✓ right"), page.html.count("✗ wrong")
+
+
+def test_folders_are_the_truth_and_a_wrong_answer_is_compared_with_it(folders, tmp_path):
+    net, paths, answer, wrong = folders
+    page = Page(og.report(net, paths, out=tmp_path / "r", truth=True, top=1, check=False))
+    assert "1 of 2 predictions are right." in page.text
+    assert marked(page) == (2, 2), "in the sheet and in the section"
+    assert f"true: {wrong}" in page.text
+    assert f"{wrong} minus {answer} why not {wrong}?" in page.text
+    with pytest.raises(InputError, match="is no class of the network"):
+        og.report(net, og.datasets.sample_photo(), out=tmp_path / "r", truth=True)
+
+
+def test_the_truth_can_be_a_table_or_a_sequence(folders, tmp_path):
+    net, paths, answer, wrong = folders
+    table = tmp_path / "truth.csv"
+    table.write_text(f"Photo,Label\n{answer}/photo.png,{answer}\n{wrong}/photo.png,{answer}\n")
+    few = {"top": 1, "check": False, "out": tmp_path / "r"}
+    assert marked(Page(og.report(net, paths, truth=table, **few))) == (4, 0)
+    index = net.class_index(answer)
+    assert marked(Page(og.report(net, paths, truth=[index, wrong], **few))) == (2, 2)
+    table.write_text(f"photo,label\n{answer}/photo.png,{wrong}\n")
+    page = Page(og.report(net, paths, truth=table, **few))
+    assert "0 of 1 prediction is right; 1 photo has no true class" in page.text
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("photo,label\nother.png,ant\n", "no row for any of the photos"),
+        ("photo,label\nphoto.png\n", "row 2 lacks one of them"),
+        ("a,b\n1,2\n", "its header is 'a', 'b'"),
+        ("", "but it has 0 rows"),
+        ("photo,label\nphoto.png,dog\n", "dog"),
+    ],
+)
+def test_a_table_that_does_not_fit_is_told_before_the_work(folders, tmp_path, text, words):
+    net, paths, _, _ = folders
+    table = tmp_path / "truth.csv"
+    table.write_text(text)
+    told = []
+    with pytest.raises(InputError, match=re.escape(words)):
+        og.report(
+            net,
+            paths,
+            out=tmp_path / "r",
+            truth=table,
+            progress=lambda *args: told.append(args),
+        )
+    assert not told
+    with pytest.raises(InputError, match="one each"):
+        og.report(net, paths, out=tmp_path / "r", truth=[0])
+
+
+def patterns_in(page):
+    return [image for image in page.images if image["alt"].startswith("Image that maximizes")]
+
+
+def test_patterns_are_kept_for_each_network_and_bounded(tmp_path, monkeypatch):
+    monkeypatch.setattr(cache, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(cache, "STEPS", 4)
+    net, few = tiny(), {"top": 1, "check": False, "out": tmp_path / "r"}
+    assert not patterns_in(Page(og.report(net, GRAY, **few))), "nothing is computed unasked"
+    first = Page(og.report(net, GRAY, patterns=True, **few))
+    assert patterns_in(first)
+    kept = sorted((tmp_path / "cache").iterdir())
+    assert len(kept) == len(patterns_in(first))
+
+    monkeypatch.setattr(cache, "maximize", None)  # from here on all come from the cache
+    again = Page(og.report(tiny(), GRAY, **few))
+    assert [one["src"] for one in patterns_in(again)] == [one["src"] for one in patterns_in(first)]
+    assert not patterns_in(Page(og.report(net, GRAY, patterns=False, **few)))
+    assert not patterns_in(Page(og.report(tiny(outputs=2, shape=(16, 16, 3)), GRAY, **few)))
+
+    kept[0].write_bytes(b"damaged")
+    assert len(patterns_in(Page(og.report(net, GRAY, **few)))) == len(kept) - 1
+    monkeypatch.setattr(cache, "_MOST_BYTES", 0)
+    cache._prune()
+    assert not list((tmp_path / "cache").iterdir())
+
+
+def test_a_cache_that_cannot_be_written_is_no_error(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(cache, "cache_folder", lambda: tmp_path / "file" / "below")
+    monkeypatch.setattr(cache, "STEPS", 2)
+    page = Page(og.report(tiny(), GRAY, out=tmp_path / "r", top=1, check=False, patterns=True))
+    assert patterns_in(page)
+
+
+def test_many_photos_have_smaller_pictures(tmp_path, monkeypatch):
+    few = {"top": 1, "check": False, "patterns": False}
+    photos = [og.datasets.sample_photo()] * 2
+    large = og.report(tiny(), photos, out=tmp_path / "large", **few)
+    monkeypatch.setattr(writing, "_FEW", 1)
+    small = og.report(tiny(), photos, out=tmp_path / "small", **few)
+    assert small.stat().st_size < large.stat().st_size
+
+    def mosaics(path):
+        return [
+            int(image["width"]) for image in Page(path).images if "feature maps" in image["alt"]
+        ]
+
+    assert max(mosaics(small)) < 0.7 * max(mosaics(large))

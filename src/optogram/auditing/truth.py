@@ -92,7 +92,7 @@ def _from_folders(net: Network, folder: Path) -> Labeled:
 
 def _from_table(net: Network, photos: Any, table: Path) -> Labeled:
     """Labels from a CSV file; paths in it are relative to the folder of photos, or to the file."""
-    rows = _rows(table)
+    rows = table_rows(table)
     if isinstance(photos, str | os.PathLike):
         folder = Path(os.fsdecode(photos))
         if kind_at(folder) != "folder":
@@ -142,7 +142,7 @@ def _located(
     return candidates[0] if kind_at(candidates[1]) == "nothing" else candidates[1]
 
 
-def _rows(table: Path) -> list[tuple[str, str]]:
+def table_rows(table: Path) -> list[tuple[str, str]]:
     """The photo and label of each row of a CSV file."""
     if kind_at(table) != "file":
         raise InputError(f"No file {str(table)!r}: give a CSV file with the columns photo, label.")

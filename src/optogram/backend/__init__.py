@@ -14,6 +14,9 @@ backend, and every function is called with this backend as Keras's current one.
     compiles: a `Program`. It may read the current values of the Keras ``variables``, but not write
     to them. The tensors at the positions ``batched`` are batches: results for one image are the
     same, bit for bit, whatever batch sizes were used before.
+``direct(function, variables, batched=())``
+    As ``compile``, for a program that is run once or a few times: without compiling, where the
+    backend runs single operations well.
 ``signature(tensors)``
     The key under which programs are cached: shapes and dtypes if the backend compiles for each,
     the same for all arguments if one compilation is enough.

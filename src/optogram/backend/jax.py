@@ -52,6 +52,13 @@ def compile(
     return Program(ready)
 
 
+def direct(
+    function: Callable[..., Any], variables: Iterable[keras.Variable], batched: Collection[int] = ()
+) -> Program:
+    """See the contract. Single operations are compiled one by one, which takes longer."""
+    return compile(function, variables, batched)
+
+
 def signature(tensors: Sequence[Any]) -> Hashable:
     """See the contract."""
     return tuple((tensor.shape, str(tensor.dtype)) for tensor in tensors)

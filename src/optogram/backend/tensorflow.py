@@ -70,6 +70,20 @@ def compile(
     return Program(ready)
 
 
+def direct(
+    function: Callable[..., Any], variables: Iterable[keras.Variable], batched: Collection[int] = ()
+) -> Program:
+    """See the contract. Tracing a graph takes longer than running it once or a few times."""
+    variables = list(variables)
+
+    def run(tensors: Sequence[Any], weights: Sequence[Any] | None) -> Any:
+        given = zip(variables, weights, strict=True) if weights else None
+        with keras.StatelessScope(state_mapping=given):
+            return function(*tensors)
+
+    return Program(lambda tensors, weights: functools.partial(run, tensors, weights))
+
+
 def signature(tensors: Sequence[Any]) -> Hashable:
     """See the contract. After the second shape, one trace serves all."""
     return ()

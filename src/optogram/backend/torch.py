@@ -41,6 +41,13 @@ def compile(
     return Program(lambda tensors, weights: functools.partial(run, tensors, weights))
 
 
+def direct(
+    function: Callable[..., Any], variables: Iterable[keras.Variable], batched: Collection[int] = ()
+) -> Program:
+    """See the contract. Nothing is compiled."""
+    return compile(function, variables, batched)
+
+
 def signature(tensors: Sequence[Any]) -> Hashable:
     """See the contract. Nothing is compiled."""
     return ()

@@ -15,10 +15,13 @@ from optogram.cli.options.network import (
     require_folder,
 )
 from optogram.cli.options.output import quiet_option
+from optogram.cli.options.parsing import class_label
 from optogram.cli.photos import Photos
 
 if TYPE_CHECKING:
     import numpy as np
+
+_FOLDERS = "folders"
 
 
 @click.command()
@@ -38,6 +41,32 @@ if TYPE_CHECKING:
     show_default=True,
     help="Number of classes to explain.",
 )
+@click.option(
+    "--target",
+    "targets",
+    metavar="CLASS",
+    multiple=True,
+    help="Class to explain in each photo instead of the top ones: number, name or WordNet id; "
+    "repeatable.",
+)
+@click.option(
+    "--truth",
+    metavar="folders|FILE.csv",
+    help="True classes: the name of each photo's folder, or a CSV file with the columns photo and "
+    "label.",
+)
+@click.option(
+    "--check/--no-check",
+    default=True,
+    show_default=True,
+    help="Run sanity checks on the Grad-CAM map of each photo's first class.",
+)
+@click.option(
+    "--patterns/--no-patterns",
+    default=None,
+    help="Show images that maximize the strongest filters. They are computed once for each network "
+    "and filter, and kept in the user's cache folder.  [default: show those already computed]",
+)
 @fit_option
 @memory_option
 @network_options
@@ -47,6 +76,10 @@ def report(
     model: str,
     out: str,
     top: int,
+    targets: tuple[str, ...],
+    truth: str | None,
+    check: bool,
+    patterns: bool | None,
     fit: str,
     memory: str | None,
     **opening: Any,
@@ -57,6 +90,7 @@ def report(
     error; the exit status is then 1.
     """
     require_folder(out)
+    labels = list(map(class_label, targets))
     given = Photos(photos) if photos else None
     net = open_network(model, **opening)
     import optogram
@@ -71,6 +105,17 @@ def report(
         given.require_some()
 
     with shown_progress() as progress:
-        page = optogram.report(net, prepared(), out=out, top=top, memory=memory, progress=progress)
+        page = optogram.report(
+            net,
+            prepared(),
+            out=out,
+            top=top,
+            target=labels or None,
+            truth=True if truth == _FOLDERS else truth,
+            check=check,
+            patterns=patterns,
+            memory=memory,
+            progress=progress,
+        )
     say(f"Open {page} in a browser.")
     given.finish()

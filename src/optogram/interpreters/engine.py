@@ -65,6 +65,7 @@ class Computation:
         self.variables = all_variables(graph, variables)
         self.graph, self.head = find_head(graph, self.variables)
         self.backend = backend.current()
+        self._compile: Callable[..., backend.Program] = self.backend.compile
         self._snapshot: Snapshot | None = None
         self._weights: list[Any] | None = None
         self._measured: Kept[dict[int, Geometry]] = Kept(_KEPT)
@@ -192,6 +193,17 @@ class Computation:
         count = 3 if sides[0] == 2 else 2
         generator = np.random.default_rng(0)
         return self.backend.to_tensor(generator.normal(size=(count, *sides)).astype(np.float32))
+
+    def uncompiled(self) -> Self:
+        """The same network, whose programs are run step by step where that starts faster.
+
+        For questions that are asked once. Results are equal up to rounding. See ``direct`` in
+        `optogram.backend`.
+        """
+        other = copy.copy(self)
+        other._compile = self.backend.direct
+        other._programs, other._extended = Kept(_KEPT), Kept(_KEPT_FUNCTIONS)
+        return other
 
     def evaluate(
         self,
@@ -324,7 +336,7 @@ class Computation:
         """The program ``key`` for ``tensors``, shared by all threads."""
         return self._programs.get(
             (key, self.backend.signature(tensors)),
-            lambda: self.backend.compile(build(), self.variables, batched),
+            lambda: self._compile(build(), self.variables, batched),
         )
 
     def require_unchanged(self) -> None:

@@ -9,6 +9,7 @@ from optogram.arguments import checked
 from optogram.errors import InputError
 from optogram.graph import layer_types
 from optogram.graph.steps import Output, Step
+from optogram.interpreters.gradients import Weights, gradients
 from optogram.methods.request.diagnosis import warnings_about_images, warnings_about_maps
 from optogram.methods.request.request import photos_of, provenance_of
 from optogram.network.network import Network
@@ -16,6 +17,7 @@ from optogram.network.predictions import made_bytes
 from optogram.pictures.prepared import PreparedPhotos
 from optogram.progress import ShownProgress, reporting
 from optogram.result import FeatureMaps
+from optogram.target import stacked_weights, targets_of
 
 _LISTED = (*layer_types.CONVOLUTIONS_AND_TRANSPOSED, *layer_types.LOCAL_POOLING)
 
@@ -26,6 +28,7 @@ def feature_maps(
     image: Any,
     layers: str | Sequence[str] | None = None,
     *,
+    target: Any = None,
     fit: str | None = None,
     size: tuple[int | None, int | None] | None = None,
     memory: float | str | None = None,
@@ -45,6 +48,9 @@ def feature_maps(
         Names of layers with feature maps, or patterns such as "block*_pool"; see
         `Network.layer_names`. None: all convolution and pooling layers, or, where there are none,
         all steps with feature maps.
+    target : Target, int or str, or a list of one per image, optional
+        A score for which the contribution of each map is computed too, from the gradient at each
+        layer; see `FeatureMaps.contributions`. None: no gradients are computed.
     fit : {"stretch", "crop", "pad"}, optional
         See `Network.prepare`.
     size : (height, width), optional
@@ -66,8 +72,8 @@ def feature_maps(
     Raises
     ------
     InputError
-        If the image cannot be used, a layer does not exist or has no feature maps, or the layers
-        do not accept images of this size.
+        If the image or the target cannot be used, a layer does not exist or has no feature maps,
+        or the layers do not accept images of this size.
     """
     if layers is None:
         net.require_layers()
@@ -84,8 +90,15 @@ def feature_maps(
     photos = x.photos if isinstance(x, PreparedPhotos) else None
     x, known = np.asarray(x), photos_of(photos, range(len(x)))
     values = [Output(net.step(name).index) for name in names]
+    contributions: list[np.ndarray | None] = [None] * len(names)
     with reporting(progress) as told:
-        found = net.evaluate(x, values, memory, told, made_bytes(x, image))
+        if target is None:
+            found = net.evaluate(x, values, memory, told, made_bytes(x, image))
+        else:
+            weights = _score(net, target, x)
+            answer = gradients(net, x, weights, values, memory=memory, progress=told)
+            found = [place.maps for place in answer.at]
+            contributions = [_contributions(place.maps, place.gradient[0]) for place in answer.at]
     warnings = (*net.warnings, *warnings_about_images(net, x, photos))
     pictures, provenance = net.display(x), provenance_of(net, x.shape[1:], photos)
     return {
@@ -100,10 +113,28 @@ def feature_maps(
             ),
             images=pictures,
             layer=name,
+            contributions=own,
             **known,
         )
-        for name, maps in zip(names, found, strict=True)
+        for name, maps, own in zip(names, found, contributions, strict=True)
     }
+
+
+def _contributions(maps: np.ndarray, slopes: np.ndarray) -> np.ndarray:
+    """(N, C): Σ |∂S/∂A · (A − mean A)| for maps (N, h, w, C) and the gradients there."""
+    varying = maps - maps.mean(axis=(1, 2), keepdims=True)
+    return np.abs(np.multiply(varying, slopes, out=varying)).sum(axis=(1, 2))
+
+
+def _score(net: Network, target: Any, x: np.ndarray) -> Weights:
+    """The score of each image, as weights on outputs (1, N or 1, ...)."""
+    targets = targets_of(target)
+    if len(targets) not in (1, len(x)):
+        raise InputError(
+            f"Got {len(x)} images and {len(targets)} targets: give one target, or one per image."
+        )
+    stacked = stacked_weights(targets, net, x.shape[1:3], "logit")
+    return {output: array[None] for output, array in stacked.items()}
 
 
 def _is_listed(step: Step) -> bool:

@@ -4,11 +4,11 @@ from optogram.render.canvas import require_room
 from optogram.render.chart import chart, chart_on, picture_on
 from optogram.render.colors import DIVERGING, GRAY, OPENCV_JET, SEQUENTIAL, ColorMap, colorize
 from optogram.render.display import Scale, range_of, scale_of, standardized, to_picture, to_unit
-from optogram.render.encode import data_uri, to_bytes, write, write_gif
+from optogram.render.encode import data_uri, layer_uri, to_bytes, write, write_gif
 from optogram.render.grid import grid
 from optogram.render.heatmap import heatmap
 from optogram.render.mosaic import mosaic
-from optogram.render.overlay import OverlayStyle, overlay, through_mask
+from optogram.render.overlay import OverlayStyle, layer, overlay, through_mask
 from optogram.render.resample import Photo, as_image, legible, map_on, resized, visible
 from optogram.render.sheet import sheet
 from optogram.render.text import compact, label, text_size
@@ -31,6 +31,8 @@ __all__ = [
     "grid",
     "heatmap",
     "label",
+    "layer",
+    "layer_uri",
     "legible",
     "map_on",
     "mosaic",

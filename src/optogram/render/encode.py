@@ -40,8 +40,16 @@ def to_bytes(picture: Photo, format: str = "png", *, quality: int = 90) -> bytes
 @checked
 def data_uri(picture: Photo, format: str = "png", *, quality: int = 90) -> str:
     """Encode a picture, as in `to_bytes`, as a data URI for an HTML page."""
-    data = base64.b64encode(to_bytes(picture, format, quality=quality)).decode("ascii")
-    return f"data:image/{_name(format).lower()};base64,{data}"
+    return _uri(to_bytes(picture, format, quality=quality), _name(format))
+
+
+def layer_uri(picture: Image.Image, *, quality: int = 75) -> str:
+    """Encode an RGBA picture with its transparency, as WebP, as a data URI for an HTML page."""
+    return _uri(_encoded(picture, "WEBP", **_options("WEBP", quality)), "WEBP")
+
+
+def _uri(data: bytes, name: str) -> str:
+    return f"data:image/{name.lower()};base64,{base64.b64encode(data).decode('ascii')}"
 
 
 @checked

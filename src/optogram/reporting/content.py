@@ -2,13 +2,16 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from operator import gt
 from typing import Any
 
 import keras
+import numpy as np
 from PIL import Image
 
+from optogram.methods.check import check
 from optogram.methods.feature_maps import feature_maps
 from optogram.methods.gradcam import gradcam
 from optogram.methods.kernels import kernels
@@ -19,26 +22,71 @@ from optogram.network.layer import field_text, row, totals
 from optogram.network.network import Network
 from optogram.network.predictions import Prediction
 from optogram.progress import Meter
-from optogram.render import Scale, compact, data_uri, scale_of
+from optogram.render import Scale, compact, data_uri, layer, layer_uri, scale_of, visible
+from optogram.reporting.patterns import Patterns
 from optogram.reporting.photos import Photo
 from optogram.result import Attribution, FeatureMaps, Occlusion
+from optogram.target import Class, Target
 from optogram.words import counted
 
 _LISTED = 5
-_MOSAIC_LIMIT = 64
-_MOSAIC_SIDE = 1000
 _STRONGEST_NAMED = 5
-_QUALITY = 85
+_FILTERS = 3
+_FILTER_SIDE = 192
+_LAYER_SIDE = 448
+_THUMBNAIL = 240
+_BLOCK = 6
+"""Pixels of a mosaic per element of a map from which PNG is smaller than WebP."""
+_QUALITY = 82
+_SMALL_QUALITY = 75
+CHECK_STEPS = 6
+"""Steps of deletion and insertion; fewer than the default of `check`, for speed."""
 
 # Approximate cost of each step, in percent of a photo.
 _PREDICTION_UNITS = 5
 _MAPS_UNITS = 15
+_CHECK_UNITS = 30
+_PATTERN_UNITS = 60
 _Method = tuple[str, Callable[..., Attribution], int]
 _METHODS: tuple[_Method, ...] = (
     ("Grad-CAM", gradcam, 10),
     ("saliency", saliency, 10),
     ("occlusion", occlusion, 60),
 )
+_CHECKED = gradcam
+"""The method that is checked: the others take longer, because each is repeated five times."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the report computes and how large its pictures are.
+
+    Attributes
+    ----------
+    top : int
+        Number of top classes to explain, where ``targets`` is empty.
+    targets : tuple of int
+        Indices of the classes to explain instead.
+    checks : bool
+        Whether maps are checked.
+    patterns : Patterns or None
+        Images that maximize filters; None: they are left out.
+    memory : float, str or None
+        Memory budget.
+    maps : int
+        Number of maps in a mosaic, at most.
+    mosaic, photo : int
+        Longest side of a mosaic, and of the photo below overlays, in pixels.
+    """
+
+    top: int
+    targets: tuple[int, ...]
+    checks: bool
+    patterns: Patterns | None
+    memory: float | str | None
+    maps: int
+    mosaic: int
+    photo: int
 
 
 @dataclass(frozen=True)
@@ -63,10 +111,31 @@ class Picture:
 
 @dataclass(frozen=True)
 class Cell:
-    """One method's result for one class: its picture, and its numbers as text."""
+    """One method's result for one row: picture, map as transparent layer, numbers as text."""
 
     picture: Picture
+    layer: Picture
     numbers: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One explained score: of a class, or the difference of two classes.
+
+    Attributes
+    ----------
+    title : str
+        Name of the class, or of the difference.
+    prediction : Prediction or None
+        The class; None for a difference.
+    rival, winner : str
+        For a difference: the class whose score is positive, and the one whose score is subtracted.
+    """
+
+    title: str
+    prediction: Prediction | None
+    rival: str = ""
+    winner: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,9 +153,11 @@ class Explanation:
     parameters : mapping
         Arguments of the method.
     scale : Scale
-        Common scale of all cells.
+        Common scale of the classes; a difference has its own.
     cells : tuple of Cell
-        One per class.
+        One per row.
+    verdict : str
+        The conclusion of `check` for the first row; empty if it was not checked.
     """
 
     method: str
@@ -96,6 +167,26 @@ class Explanation:
     parameters: Any
     scale: Scale
     cells: tuple[Cell, ...]
+    verdict: str = ""
+
+
+@dataclass(frozen=True)
+class FilterShown:
+    """One filter: the crop of the photo that activates it most, and what maximizes it.
+
+    Attributes
+    ----------
+    channel : int
+        Its number.
+    crop : Picture or None
+        Its receptive field at the position of the largest value; None if that is the whole image.
+    pattern : Picture or None
+        The image that maximizes its mean activation; None if it was not computed.
+    """
+
+    channel: int
+    crop: Picture | None
+    pattern: Picture | None
 
 
 @dataclass(frozen=True)
@@ -118,6 +209,8 @@ class Stage:
         Whether the maps have negative values.
     mosaic, overlay : Picture
         All maps or the strongest ones, and the strongest one over the photo.
+    filters : tuple of FilterShown
+        The strongest filters.
     """
 
     layer: str
@@ -130,23 +223,56 @@ class Stage:
     signed: bool
     mosaic: Picture
     overlay: Picture
+    filters: tuple[FilterShown, ...]
 
 
 @dataclass(frozen=True)
 class Section:
-    """Everything about one photo; `predictions` and `explanations` are empty without classes."""
+    """Everything about one photo; without classes, there are no predictions and explanations.
+
+    Attributes
+    ----------
+    name, anchor : str
+        Name of the photo, and id of the section.
+    size, seen_size : (int, int)
+        (height, width) of the photo and of the network's input.
+    thumbnail, photo, below, seen : Picture
+        The photo: small, larger, below the layers of the maps, and as the network saw it.
+    predictions : tuple of Prediction
+        The highest-scoring classes.
+    truth : Prediction or None
+        The true class, if it is known.
+    rows : tuple of Row
+        The explained scores.
+    explanations : tuple of Explanation
+        One per method.
+    stages : tuple of Stage
+        Feature maps of each block.
+    warnings : tuple of str
+        Warnings of the results.
+    """
 
     name: str
     anchor: str
     size: tuple[int, int]
     seen_size: tuple[int, int]
+    thumbnail: Picture
     photo: Picture
+    below: Picture
     seen: Picture
     predictions: tuple[Prediction, ...]
-    explained: tuple[Prediction, ...]
+    truth: Prediction | None
+    rows: tuple[Row, ...]
     explanations: tuple[Explanation, ...]
     stages: tuple[Stage, ...]
     warnings: tuple[str, ...]
+
+    @property
+    def is_right(self) -> bool | None:
+        """Whether the prediction is the true class; None if that is not known."""
+        if self.truth is None or not self.predictions:
+            return None
+        return self.truth.index == self.predictions[0].index
 
 
 @dataclass(frozen=True)
@@ -193,46 +319,115 @@ class Anatomy:
     totals: str
 
 
-def units(net: Network) -> int:
+def units(net: Network, settings: Settings) -> int:
     """Total units of work of `section` for one photo."""
     attributions = 0 if net.head.is_spatial else sum(cost for _, _, cost in _METHODS)
-    return _PREDICTION_UNITS + attributions + _MAPS_UNITS
+    if settings.checks and not net.head.is_spatial:
+        attributions += _CHECK_UNITS
+    patterns = _PATTERN_UNITS if settings.patterns else 0
+    return _PREDICTION_UNITS + attributions + _MAPS_UNITS + patterns
 
 
 def section(
-    net: Network, photo: Photo, anchor: str, top: int, memory: float | str | None, meter: Meter
+    net: Network, photo: Photo, anchor: str, truth: int | None, settings: Settings, meter: Meter
 ) -> Section:
-    """Compute and draw everything about one photo, explaining its ``top`` classes."""
+    """Compute and draw everything about one photo, whose true class is ``truth`` if known."""
+    memory = settings.memory
+    photo = replace(photo, below=_at_most(photo.below, settings.photo))
     layers = _stage_layers(net, photo.x.shape[1:3])
     with meter.part(_PREDICTION_UNITS, f"{photo.name}: prediction"):
-        predictions = _predictions(net, photo, top, memory)
-    explained = predictions[:top]
-    targets = [prediction.index for prediction in explained]
-    explanations: list[Explanation] = []
+        ranked = _ranked(net, photo, memory)
+    places = {prediction.index: prediction for prediction in ranked}
+    true = None if truth is None else places.get(truth)
+    rows, targets = _rows(net, ranked, places, true, settings)
     warnings: list[str] = []
-    for title, method, cost in _methods_for(has_targets=bool(targets), has_maps=bool(layers)):
-        with meter.part(cost, f"{photo.name}: {title}") as within:
-            result = method(net, photo.x, targets, memory=memory, progress=within)
-            explanations.append(_explanation(title, result, photo))
+    found: list[tuple[str, Attribution]] = []
+    with ThreadPoolExecutor(1) as beside:
+        verdict: Future[str] | None = None
+        for title, method, cost in _methods_for(has_targets=bool(targets), has_maps=bool(layers)):
+            with meter.part(cost, f"{photo.name}: {title}") as within:
+                result = method(net, photo.x, targets, memory=memory, progress=within)
+            found.append((title, result))
             warnings += _own_warnings(net, title, result.warnings)
+            if settings.checks and method is _CHECKED:
+                # Each of the two leaves a core idle at times.
+                verdict = beside.submit(_verdict, method, net, photo, targets[0], memory)
+        explanations = [_explanation(title, result, photo, rows) for title, result in found]
+        if verdict is not None:
+            with meter.part(_CHECK_UNITS, f"{photo.name}: check"):
+                explanations[0] = replace(explanations[0], verdict=verdict.result())
     with meter.part(_MAPS_UNITS, f"{photo.name}: feature maps") as within:
-        found = feature_maps(net, photo.x, layers, memory=memory, progress=within) if layers else {}
-        stages = [_stage(net, maps, photo) for maps in found.values()]
-        for layer, maps in found.items():
-            warnings += _own_warnings(net, layer, maps.warnings)
+        first = targets[0] if targets else None
+        found_maps = (
+            feature_maps(net, photo.x, layers, target=first, memory=memory, progress=within)
+            if layers
+            else {}
+        )
+    stages = []
+    with meter.part(
+        _PATTERN_UNITS if settings.patterns else 0, f"{photo.name}: patterns of filters"
+    ) as within:
+        for layer_name, maps in found_maps.items():
+            stages.append(_stage(net, maps, photo, settings))
+            within(len(stages), len(found_maps), "")
+            warnings += _own_warnings(net, layer_name, maps.warnings)
     return Section(
         name=photo.name,
         anchor=anchor,
         size=photo.size,
         seen_size=photo.x.shape[1:3],
-        photo=_embedded(photo.shown, f"The photo {photo.name}"),
-        seen=_embedded(photo.seen, f"{photo.name} as the network saw it"),
-        predictions=predictions,
-        explained=explained,
+        thumbnail=_embedded(
+            _at_most(photo.below, _THUMBNAIL), f"The photo {photo.name}", quality=_SMALL_QUALITY
+        ),
+        photo=_embedded(_at_most(photo.shown, settings.photo * 3 // 2), f"The photo {photo.name}"),
+        below=_embedded(photo.below, f"The photo {photo.name}"),
+        seen=_embedded(_at_most(photo.seen, settings.photo), f"{photo.name} as the network saw it"),
+        predictions=tuple(ranked[: max(_LISTED, settings.top)]),
+        truth=true,
+        rows=tuple(rows),
         explanations=tuple(explanations),
         stages=tuple(stages),
         warnings=tuple(warnings),
     )
+
+
+def _verdict(
+    method: Callable[..., Attribution],
+    net: Network,
+    photo: Photo,
+    target: Target,
+    memory: float | str | None,
+) -> str:
+    """The conclusion of `check` on one map of a method."""
+    return check(
+        method(net, photo.x, target, memory=memory), steps=CHECK_STEPS, memory=memory
+    ).sentence
+
+
+def _rows(
+    net: Network,
+    ranked: Sequence[Prediction],
+    places: dict[int, Prediction],
+    true: Prediction | None,
+    settings: Settings,
+) -> tuple[list[Row], list[Target]]:
+    """The scores to explain: the classes asked for, the true class, and a difference."""
+    if not ranked:
+        return [], []
+    shown = [places[index] for index in settings.targets] or list(ranked[: settings.top])
+    if true is not None and true not in shown:
+        shown.append(true)
+    rows = [Row(prediction.label, prediction) for prediction in shown]
+    targets: list[Target] = [Class(prediction.index) for prediction in shown]
+    winner = ranked[0]
+    # What was expected in place of the winner; else the runner-up.
+    others = [other for other in (true, *shown, *ranked) if other not in (None, winner)]
+    if others and not net.head.is_binary and others[0] is not None:
+        rival = others[0]
+        title = f"{rival.label} minus {winner.label}"
+        rows.append(Row(title, None, rival.label, winner.label))
+        targets.append(Class(rival.index) - Class(winner.index))
+    return rows, targets
 
 
 def anatomy(net: Network) -> Anatomy:
@@ -259,27 +454,26 @@ def _stage_layers(net: Network, size: tuple[int, int]) -> list[str]:
     return list(last.values())
 
 
-def _predictions(
-    net: Network, photo: Photo, top: int, memory: float | str | None
-) -> tuple[Prediction, ...]:
+def _ranked(net: Network, photo: Photo, memory: float | str | None) -> list[Prediction]:
+    """All classes, highest-scoring first; empty without one score per class."""
     if net.head.is_spatial:
-        return ()
-    return tuple(net.ranked(net.scores(photo.x, memory), max(_LISTED, top))[0])
+        return []
+    return net.ranked(net.scores(photo.x, memory), net.head.classes)[0]
 
 
-def _explanation(title: str, result: Attribution, photo: Photo) -> Explanation:
+def _explanation(title: str, result: Attribution, photo: Photo, rows: Sequence[Row]) -> Explanation:
     scales = [result.scale(i) for i in range(len(result.targets))]
     # A common scale, so that classes can be compared.
-    common = scale_of([end for scale in scales for end in (scale.low, scale.high)])
+    of_classes = [
+        end
+        for row, scale in zip(rows, scales, strict=True)
+        for end in (scale.low, scale.high)
+        if row.prediction is not None
+    ]
+    common = scale_of(of_classes)
     cells = tuple(
-        Cell(
-            _embedded(
-                result.overlay(i, photo=photo.below, scale=common),
-                f"{title} for {target}, over {photo.name}",
-            ),
-            _numbers(result, i),
-        )
-        for i, target in enumerate(result.targets)
+        _cell_of(title, result, i, photo, row, common if row.prediction else scales[i])
+        for i, row in enumerate(rows)
     )
     return Explanation(
         method=result.method,
@@ -292,6 +486,22 @@ def _explanation(title: str, result: Attribution, photo: Photo) -> Explanation:
     )
 
 
+def _cell_of(
+    title: str, result: Attribution, index: int, photo: Photo, row: Row, scale: Scale
+) -> Cell:
+    alt = f"{title} for {row.title}, over {photo.name}"
+    below = photo.below
+    factor = min(1.0, _LAYER_SIDE / max(below.size))
+    size = (max(1, round(below.height * factor)), max(1, round(below.width * factor)))
+    top, left, bottom, right = map(float, photo.where)
+    drawn = layer(size, result.map_on_image(index), scale=scale, where=(top, left, bottom, right))
+    return Cell(
+        _embedded(result.overlay(index, photo=below, scale=scale), alt),
+        Picture(layer_uri(drawn), alt, drawn.width, drawn.height),
+        _numbers(result, index),
+    )
+
+
 def _numbers(result: Attribution, index: int) -> str:
     """The map of one class in numbers."""
     if isinstance(result, Occlusion):
@@ -300,35 +510,91 @@ def _numbers(result: Attribution, index: int) -> str:
     return f"largest value {compact(result.heatmap[index].max())}"
 
 
-def _stage(net: Network, maps: FeatureMaps, photo: Photo) -> Stage:
+def _stage(net: Network, maps: FeatureMaps, photo: Photo, settings: Settings) -> Stage:
     count = maps.values.shape[-1]
-    strongest = [int(channel) for channel in maps.strongest(_MOSAIC_LIMIT)[0]]
-    shown = strongest if count > _MOSAIC_LIMIT else range(count)
+    by = "variation" if maps.contributions is None else "contribution"
+    strongest = [int(channel) for channel in maps.strongest(settings.maps, by)[0]]
+    shown = strongest if count > settings.maps else range(count)
     field = net[maps.layer].receptive_field
+    size = maps.values.shape[1:3]
+    cell = _cell(size, len(shown), settings.mosaic)
     return Stage(
         layer=maps.layer,
         field=field_text(field),
         is_field_larger=all(map(gt, field.size, photo.x.shape[1:3])),
-        size=maps.values.shape[1:3],
+        size=size,
         count=count,
         drawn=len(shown),
         strongest=tuple(strongest[:_STRONGEST_NAMED]),
         signed=scale_of(maps.values).signed,
         mosaic=_embedded(
-            maps.mosaic(channels=shown, cell=_cell(maps.values.shape[1:3], len(shown))),
-            f"{len(shown)} feature maps of {maps.layer}",
-            flat=True,
+            maps.mosaic(channels=shown, cell=cell),
+            f"{counted(len(shown), 'feature map')} of {maps.layer}",
+            flat=cell >= _BLOCK * max(size),
         ),
         overlay=_embedded(
             maps.overlay(strongest[0], photo=photo.below),
             f"Feature map {strongest[0]} of {maps.layer}, over {photo.name}",
         ),
+        filters=_strongest_filters(net, maps, strongest[:_FILTERS], photo, settings),
     )
 
 
-def _cell(size: tuple[int, int], count: int) -> int:
-    """Longer side of a tile so that ``count`` maps of ``size`` fill a mosaic of the page."""
-    longer, room = max(size), _MOSAIC_SIDE // math.ceil(math.sqrt(count))
+def _strongest_filters(
+    net: Network, maps: FeatureMaps, channels: list[int], photo: Photo, settings: Settings
+) -> tuple[FilterShown, ...]:
+    """The filters ``channels`` of a layer; empty if there is nothing to show of any."""
+    patterns = settings.patterns.of(maps.layer, channels) if settings.patterns else {}
+    found = []
+    for channel in channels:
+        name = f"filter {channel} of {maps.layer}"
+        crop = _most_active_crop(net, maps, channel, photo)
+        pattern = patterns.get(channel)
+        found.append(
+            FilterShown(
+                channel,
+                None if crop is None else _small(crop, f"Crop that activates {name} most"),
+                None
+                if pattern is None
+                else _small(visible(pattern), f"Image that maximizes {name}"),
+            )
+        )
+    return tuple(found) if any(one.crop or one.pattern for one in found) else ()
+
+
+def _most_active_crop(
+    net: Network, maps: FeatureMaps, channel: int, photo: Photo
+) -> Image.Image | None:
+    """The receptive field of the largest value; None if that is about the whole image."""
+    field = net[maps.layer].receptive_field
+    height, width = photo.x.shape[1:3]
+    if field.is_whole or any(map(gt, field.size, (height, width))):
+        return None
+    values = maps.values[0, ..., channel]
+    place = np.unravel_index(int(values.argmax()), values.shape)
+    ends = [
+        (math.floor(start + at * stride), math.ceil(end + at * stride) + 1)
+        for start, end, stride, at in zip(field.start, field.end, field.stride, place, strict=True)
+    ]
+    (top, bottom), (left, right) = (
+        (max(0, low), min(side, high))
+        for (low, high), side in zip(ends, (height, width), strict=True)
+    )
+    picture = visible(net.display(photo.x)[0])
+    return picture.crop((left, top, right, bottom)) if top < bottom and left < right else None
+
+
+def _small(image: Image.Image, alt: str) -> Picture:
+    """A crop or pattern at the size of the page; its pixels stay visible if it is small."""
+    factor = _FILTER_SIDE / max(image.size)
+    size = (max(1, round(image.width * factor)), max(1, round(image.height * factor)))
+    way = Image.Resampling.NEAREST if factor >= 4 else Image.Resampling.LANCZOS
+    return _embedded(image.resize(size, way), alt, quality=_SMALL_QUALITY)
+
+
+def _cell(size: tuple[int, int], count: int, side: int) -> int:
+    """Longer side of a tile so that ``count`` maps of ``size`` fill a mosaic of ``side``."""
+    longer, room = max(size), side // math.ceil(math.sqrt(count))
     return longer * (room // longer) or room
 
 
@@ -357,10 +623,13 @@ def _own_warnings(net: Network, who: str, warnings: Sequence[str]) -> Iterator[s
     return (f"{who}: {warning}" for warning in warnings if warning not in net.warnings)
 
 
-def _embedded(image: Image.Image, alt: str, flat: bool = False) -> Picture:
-    """A picture for the page; ``flat``: blocks of one color, for which PNG may be smaller."""
-    if flat:
-        uri = min(data_uri(image, "png"), data_uri(image, "webp", quality=_QUALITY), key=len)
-    else:
-        uri = data_uri(image, "jpeg", quality=_QUALITY)
+def _at_most(image: Image.Image, side: int) -> Image.Image:
+    smaller = image.copy()
+    smaller.thumbnail((side, side), Image.Resampling.LANCZOS)
+    return smaller
+
+
+def _embedded(image: Image.Image, alt: str, flat: bool = False, quality: int = _QUALITY) -> Picture:
+    """A picture for the page; ``flat``: large blocks of one color, for which PNG is smaller."""
+    uri = data_uri(image, "png") if flat else data_uri(image, "webp", quality=quality)
     return Picture(uri, alt, image.width, image.height)

@@ -40,6 +40,10 @@ class Photo:
         The same in network units, with the part of the photo that it covers.
     fit, resample : str
         How the photo was brought to the input size.
+    where : tuple of float
+        The part that the network sees: top, left, bottom, right as fractions of height and width.
+    path : str or None
+        The file, if it was read from one.
     """
 
     name: str
@@ -50,6 +54,8 @@ class Photo:
     x: np.ndarray
     fit: str
     resample: str
+    where: tuple[float, ...]
+    path: str | None
 
 
 def each(images: Any) -> Iterator[Any]:
@@ -95,6 +101,8 @@ def read_photo(net: Network, source: Any, number: int, fit: str | None) -> Photo
         x=x.without_pictures(),
         fit=photo.fit,
         resample=photo.resample,
+        where=tuple(map(float, photo.seen)),
+        path=None if photo.path is None else str(photo.path),
     )
 
 

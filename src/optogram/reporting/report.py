@@ -1,24 +1,46 @@
 """The report: one HTML page on what a network sees in photos, and why it predicts a class."""
 
+import base64
+import hashlib
 import os
 import tempfile
 from collections.abc import Sequence
 from datetime import datetime
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import jinja2
+from markupsafe import Markup
 
 from optogram.arguments import checked, whole
-from optogram.errors import OutputError
+from optogram.errors import InputError, OutputError
 from optogram.files import MARK, one_run, replacing, require_place
 from optogram.network.network import Network
 from optogram.progress import Meter, ShownProgress, reporting
 from optogram.render import compact
-from optogram.reporting.content import Anatomy, Section, anatomy, section, units
+from optogram.reporting.content import (
+    CHECK_STEPS,
+    Anatomy,
+    Section,
+    Settings,
+    anatomy,
+    section,
+    units,
+)
+from optogram.reporting.patterns import Patterns
 from optogram.reporting.photos import each, read_photo
+from optogram.reporting.truth import true_classes
+from optogram.target import Class, targets_of
+from optogram.words import counted
 
 _NETWORK_UNITS = 5
+_FEW = 12
+"""With more photos, pictures are smaller."""
+_FULL: dict[str, int] = {"maps": 64, "mosaic": 1000, "photo": 640}
+_SMALL: dict[str, int] = {"maps": 36, "mosaic": 480, "photo": 320}
+_UNCOMPILED = 4
+"""With more photos, compiling the programs takes less time than it saves."""
 _FITS = {
     "stretch": "photos stretched to fit",
     "crop": "the center of each photo",
@@ -34,15 +56,21 @@ def report(
     out: str | os.PathLike = "report",
     *,
     top: int = 3,
+    target: Any = None,
+    truth: Any = None,
+    check: bool = True,
+    patterns: bool | None = None,
     fit: str | None = None,
     memory: float | str | None = None,
     progress: ShownProgress = None,
 ) -> Path:
     """Write an HTML page on what a network sees in photos, and why it predicts a class.
 
-    For each photo: predictions; Grad-CAM, saliency and occlusion for the top classes; feature maps
-    of each block of the network. Then the kernels of the first layer, and a table of all layers.
-    The page is a single file that needs no server and no internet.
+    For each photo: predictions; Grad-CAM, saliency and occlusion for the top classes and for the
+    difference of runner-up and winner, with sanity checks; feature maps of each block of the
+    network, and its strongest filters. Then the kernels of the first layer, and a table of all
+    layers. The page is a single file that needs no server and no internet. With more than 12
+    photos, its pictures are smaller.
 
     Parameters
     ----------
@@ -57,6 +85,18 @@ def report(
         optogram is never replaced.
     top : int
         Number of classes to explain, at least 1.
+    target : int, str or a list of these, optional
+        Classes to explain in each photo instead of the top ones, by index, name or WordNet id.
+    truth : path, True, or sequence of int or str, optional
+        True classes: a CSV file with the columns photo and label, or one class per photo; True:
+        the name of each photo's folder. The page marks right and wrong predictions, and a wrong
+        one is compared with the true class instead of the runner-up.
+    check : bool
+        Whether the Grad-CAM map of each photo's first class is checked by `check`, with 6 steps.
+    patterns : bool, optional
+        Whether to show the images that maximize the strongest filters of each block. They are kept
+        in the user's cache folder, because they do not depend on photos. None: show those that are
+        there already, and compute none.
     fit : {"stretch", "crop", "pad"}, optional
         How photos are brought to the input size; see `Network.prepare`.
     memory : float or str, optional
@@ -79,14 +119,25 @@ def report(
         before anything is computed.
     """
     top = whole("top", top, 1)
+    targets = _targets(net, target)
     page = Path(out) / "index.html"
     _check_writable(page)
     photos = [read_photo(net, source, number, fit) for number, source in enumerate(each(images), 1)]
+    true = true_classes(net, photos, truth)
+    settings = Settings(
+        top=top,
+        targets=targets,
+        checks=check,
+        patterns=None if patterns is False else Patterns(net, bool(patterns), memory),
+        memory=memory,
+        **(_FULL if len(photos) <= _FEW else _SMALL),
+    )
+    asked = net.uncompiled() if len(photos) <= _UNCOMPILED else net
     with reporting(progress) as told:
-        meter = Meter(told, len(photos) * units(net) + _NETWORK_UNITS)
+        meter = Meter(told, len(photos) * units(net, settings) + _NETWORK_UNITS)
         sections = [
-            section(net, photo, f"photo-{number}", top, memory, meter)
-            for number, photo in enumerate(photos, 1)
+            section(asked, photo, f"photo-{number}", own, settings, meter)
+            for number, (photo, own) in enumerate(zip(photos, true, strict=True), 1)
         ]
         with meter.part(_NETWORK_UNITS, "the network itself"):
             fits = list(dict.fromkeys(photo.fit for photo in photos))
@@ -115,17 +166,42 @@ def _html(
         lstrip_blocks=True,
     )
     environment.filters.update(
-        compact=compact, percent=_percent, sentence=_sentence, size="{0[0]}×{0[1]}".format
+        compact=compact,
+        counted=counted,
+        percent=_percent,
+        sentence=_sentence,
+        size="{0[0]}×{0[1]}".format,
     )
+    script = resources.files("optogram.reporting").joinpath("page.js").read_text(encoding="utf-8")
+    digest = hashlib.sha256(script.encode()).digest()
     return environment.get_template("page.html.j2").render(
         net=net,
         sections=sections,
         own=own,
         mark=MARK,
+        title=net.name,
+        script=Markup(script),
+        # Only this script runs, whatever labels and file names contain.
+        script_hash=base64.b64encode(digest).decode("ascii"),
+        check_steps=CHECK_STEPS,
+        rights=[section.is_right for section in sections if section.is_right is not None],
         fitted="photos as they are" if None in net.size else resized,
         is_all_seen=fits == ["stretch"],
         made=datetime.fromisoformat(own.provenance["time"]).strftime("%d %B %Y, %H:%M UTC"),
     )
+
+
+def _targets(net: Network, target: Any) -> tuple[int, ...]:
+    """The indices of the classes asked for, without duplicates."""
+    if target is None:
+        return ()
+    net.require_class_scores()
+    found: dict[int, None] = {}
+    for one in targets_of(target):
+        if not isinstance(one, Class) or one.region is not None:
+            raise InputError("The targets of a report are classes: give indices, names or ids.")
+        found[net.class_index(one.label)] = None
+    return tuple(found)
 
 
 def _percent(share: float) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, overload
 
 import numpy as np
 
-from optogram.arguments import checked
+from optogram.arguments import checked, shown
 from optogram.errors import InputError
 from optogram.files import require_place
 from optogram.progress import ShownProgress, reporting
@@ -37,6 +37,10 @@ class FeatureMaps(OfPhotos, Result):
         The input images.
     layer : str
         Name of the layer.
+    contributions : ndarray of shape (N, C), or None
+        How much each map A contributes to a score S by varying over the image:
+        Σ |∂S/∂A · (A − mean of A)| over its positions, in units of the score. 0 for a map that is
+        equal everywhere. None unless `feature_maps` was given a target.
     fit, seen, photo_size, prepared
         How the photos were prepared; see `Attribution`.
     """
@@ -50,11 +54,40 @@ class FeatureMaps(OfPhotos, Result):
 
     images: np.ndarray
     layer: str
+    contributions: np.ndarray | None = None
 
-    def strongest(self, count: int = 5) -> np.ndarray:
-        """(N, count): the channels with the highest means, highest first."""
+    def strongest(self, count: int = 5, by: str = "mean") -> np.ndarray:
+        """(N, count): the channels that rank highest for each image, highest first.
+
+        Parameters
+        ----------
+        count : int
+            Number of channels, at most.
+        by : {"mean", "variation", "contribution"}
+            "mean": the mean over positions, which is high for filters that are active
+            everywhere. "variation": the standard deviation over positions. "contribution":
+            `contributions` to a score.
+
+        Raises
+        ------
+        InputError
+            If ``by`` is unknown, or needs `contributions` and there are none.
+        """
         means = self.values.mean(axis=(1, 2))
-        return np.argsort(-means, axis=1, kind="stable")[:, :count]
+        if by == "mean":
+            ranks = means
+        elif by == "variation":
+            ranks = self.values.std(axis=(1, 2))
+        elif by == "contribution":
+            if self.contributions is None or self.contributions.shape != means.shape:
+                raise InputError(
+                    "These feature maps have no contributions to a score: compute them with "
+                    "feature_maps(…, target=…)."
+                )
+            ranks = self.contributions
+        else:
+            raise InputError(f'by must be "mean", "variation" or "contribution", not {shown(by)}.')
+        return np.argsort(-ranks, axis=1, kind="stable")[:, :count]
 
     def matrix(self, channel: int | None = None, index: int = 0) -> np.ndarray:
         """(h, w): one map of image ``index``. ``channel=None``: the strongest map.
