@@ -1,5 +1,6 @@
 """The photos that fire filters most: against looking at every map, and over interruptions."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 import networks
 import optogram as og
 from optogram.errors import InputError, PhotoError
+from optogram.pictures import read
 
 
 @pytest.fixture(scope="module")
@@ -200,6 +202,29 @@ def test_the_crop_is_where_the_filter_fired_in_the_photo_at_its_full_size(net):
     crop = np.asarray(found.crop(row))
     assert crop.shape == (4 * (window[2] - window[0]), 2 * (window[3] - window[1]), 3)
     assert crop[..., 0].max() == 255
+
+
+def test_a_plot_decodes_each_photo_once_and_keeps_the_shape_of_windows(net, folder, monkeypatch):
+    found = og.strongest_images(net, "stem", folder, 2)
+    decoded = []
+    read_picture = read.read_picture
+    monkeypatch.setattr(
+        read, "read_picture", lambda photo: decoded.append(photo) or read_picture(photo)
+    )
+    found.plot(cell=64)
+    assert len(decoded) == len(set(decoded)) == len(set(found.indices[:10].ravel()))
+
+    red = np.full((64, 16, 3), [255, 0, 0], np.uint8)
+    first = {name: getattr(found, name)[:1, :1] for name in ("values", "indices", "positions")}
+    narrow = dataclasses.replace(
+        found,
+        **first,
+        filters=found.filters[:1],
+        windows=np.array([[[0, 0, 16, 16]]]),
+        opened={int(found.indices[0, 0]): red},
+    )
+    is_red = (np.asarray(narrow.plot(cell=64)) == [255, 0, 0]).all(axis=-1)
+    assert (is_red.any(axis=1).sum(), is_red.any(axis=0).sum()) == (64, 16)
 
 
 def test_it_is_saved_and_drawn_from_the_files_again(net, folder, pictures, tmp_path):

@@ -6,7 +6,6 @@ from typing import Literal, get_args
 
 import numpy as np
 from PIL import Image
-from scipy.ndimage import distance_transform_edt
 
 from optogram.errors import InputError
 from optogram.render.canvas import require_room
@@ -168,6 +167,8 @@ def resize_map(
         return np.full(size, np.nan, np.float32)
     values = np.asarray(values, np.float32)
     if not known.all():
+        from scipy.ndimage import distance_transform_edt
+
         nearest = distance_transform_edt(~known, return_distances=False, return_indices=True)
         values = values[tuple(nearest)]
     top, left, bottom, right = box or (0, 0, *values.shape)

@@ -1,8 +1,10 @@
 """The photos that activate filters most."""
 
 import os
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, overload
 
@@ -72,10 +74,6 @@ class StrongestImages(Result):
         InputError
             If the photo is no longer there.
         """
-        from optogram.pictures.fit import seen_region
-        from optogram.pictures.read import read_picture
-        from optogram.render import visible
-
         rows, ranks = self.indices.shape
         row, rank = whole("row", row, -rows, rows - 1), whole("rank", rank, -ranks, ranks - 1)
         index = int(self.indices[row, rank])
@@ -83,18 +81,7 @@ class StrongestImages(Result):
             raise InputError(
                 f"Filter {self.filters[row]} has no photo number {rank}: there are fewer."
             )
-        size, fit = self.parameters["size"], self.parameters["fit"]
-        photo = visible(np.rint(read_picture(self._source(index))).astype(np.uint8))
-        top, left, bottom, right = seen_region((photo.height, photo.width), size, fit)
-        up, down = (bottom - top) / size[0], (right - left) / size[1]
-        window = self.windows[row, rank]
-        box = (
-            max(0, int(left + window[1] * down)),
-            max(0, int(top + window[0] * up)),
-            min(photo.width, round(left + window[3] * down)),
-            min(photo.height, round(top + window[2] * up)),
-        )
-        return photo.crop((box[0], box[1], max(box[2], box[0] + 1), max(box[3], box[1] + 1)))
+        return self._cut(self._photo(index), row, rank)
 
     @overload
     def plot(
@@ -120,11 +107,14 @@ class StrongestImages(Result):
         filters : sequence of int, optional
             Filter numbers. None: the first ten.
         cell : int
-            Height of a window in pixels.
+            Longer side of a window in pixels; other windows are centered in the square.
         ax : matplotlib.axes.Axes, optional
             As in `Result.plot`.
         """
+        from PIL import ImageOps
+
         from optogram.render import sheet
+        from optogram.render.canvas import PAPER
 
         cell = whole("cell", cell, 1, 10_000)
         numbers = [int(number) for number in self.filters]
@@ -132,16 +122,45 @@ class StrongestImages(Result):
         missing = [number for number in chosen if number not in numbers]
         if missing:
             raise InputError(f"Filters {missing} are not in this result.")
+        places = [numbers.index(number) for number in chosen]
+        wanted = defaultdict[int, list[tuple[int, int]]](list)
+        for row, rank in product(dict.fromkeys(places), range(self.values.shape[1])):
+            if self.indices[row, rank] >= 0:
+                wanted[int(self.indices[row, rank])].append((row, rank))
+        windows: dict[tuple[int, int], Image] = {}
+        for index, cells in wanted.items():
+            photo = self._photo(index)  # decoded once, whatever the number of its windows
+            for at in cells:
+                windows[at] = ImageOps.pad(self._cut(photo, *at), (cell, cell), color=PAPER)
         rows = [
-            [
-                self.crop(numbers.index(number), rank).resize((cell, cell))
-                for rank in range(self.values.shape[1])
-                if self.indices[numbers.index(number), rank] >= 0
-            ]
-            for number in chosen
+            [windows[row, rank] for rank in range(self.values.shape[1]) if (row, rank) in windows]
+            for row in places
         ]
         captions = [f"{self.layer}, filter {number}" for number in chosen]
         return placed(sheet(rows, captions=captions, gap=6), ax)
+
+    def _photo(self, index: int) -> "Image":
+        """Photo ``index``, decoded."""
+        from optogram.pictures.read import read_picture
+        from optogram.render import visible
+
+        return visible(np.rint(read_picture(self._source(index))).astype(np.uint8))
+
+    def _cut(self, photo: "Image", row: int, rank: int) -> "Image":
+        """The window of ``photo`` that the filter in ``row`` saw."""
+        from optogram.pictures.fit import seen_region
+
+        size, fit = self.parameters["size"], self.parameters["fit"]
+        top, left, bottom, right = seen_region((photo.height, photo.width), size, fit)
+        up, down = (bottom - top) / size[0], (right - left) / size[1]
+        window = self.windows[row, rank]
+        box = (
+            max(0, int(left + window[1] * down)),
+            max(0, int(top + window[0] * up)),
+            min(photo.width, round(left + window[3] * down)),
+            min(photo.height, round(top + window[2] * up)),
+        )
+        return photo.crop((box[0], box[1], max(box[2], box[0] + 1), max(box[3], box[1] + 1)))
 
     def _source(self, index: int) -> Any:
         if self.opened is not None:
