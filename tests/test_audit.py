@@ -1,5 +1,6 @@
 """The audit: shortcuts that are there and are not, labels, duplicates, files, pages."""
 
+import csv
 import json
 
 import keras
@@ -320,10 +321,22 @@ def test_the_command_writes_pages_and_prints_json(folder, tmp_path):
     auditing.network(reads_mark=False).model.save(model)
     (tmp_path / "colors.labels.txt").write_text("red\nblue\n")
     words = ["audit", str(folder), "--model", str(model), "--preprocess", "unit"]
-    words += ["--out", str(tmp_path / "out"), "--json", "--method", "saliency"]
-    done = CliRunner().invoke(main, words)
+    words += ["--out", str(tmp_path / "out"), "--method", "saliency"]
+    done = CliRunner().invoke(main, [*words, "--json"])
     assert done.exit_code == 1, done.output  # one photo is broken
-    assert json.loads(done.stdout)["accuracy"]["count"] == 12
+    document = json.loads(done.stdout)
+    assert document["command"] == "audit" and document["accuracy"]["count"] == 12
+    assert [one["photo"] for one in document["skipped"]] == ["blue/broken.jpg"]
     assert "blue/broken.jpg" in done.stderr
+    total = len(document["photos"])
+    table = list(csv.DictReader(CliRunner().invoke(main, [*words, "--csv"]).stdout.splitlines()))
+    assert [row["photo"] for row in table[:total]] == [one["photo"] for one in document["photos"]]
+    assert {(row["truth"], row["truth_label"]) for row in table[:total]} == {
+        ("0", "red"),
+        ("1", "blue"),
+    }
+    assert table[total]["photo"] == "blue/broken.jpg" and table[total]["error"]
+    missing = CliRunner().invoke(main, [*words, "--truth", str(tmp_path / "no.csv")])
+    assert missing.exit_code == 2 and "no.csv is no file" in missing.stderr
     page = (tmp_path / "out" / "index.html").read_text()
     assert MARK in page

@@ -1,15 +1,30 @@
 """`optogram audit`: a classifier on labeled photos."""
 
+from pathlib import Path
 from typing import Any
 
 import click
 
-from optogram.cli.console import say
+from optogram.cli.console import say, shown_progress
 from optogram.cli.options.attribution import memory_option
-from optogram.cli.options.network import fit_option, model_option, network_options, open_network
-from optogram.cli.photos import end_with_left_out
+from optogram.cli.options.network import (
+    fit_option,
+    model_option,
+    network_options,
+    open_network,
+    require_folder,
+)
+from optogram.cli.options.output import output_options
+from optogram.cli.photos import end_with_left_out, pictures_left_in, skipped_records
+from optogram.cli.records import Records
+from optogram.errors import InputError
+from optogram.files import kind_at
 from optogram.methods import ATTRIBUTIONS
-from optogram.progress import progress_bar
+
+_COLUMNS = (
+    "photo", "truth", "truth_label", "predicted", "predicted_label", "confidence",
+    "truth_probability", "rank", "cluster", "error",
+)  # fmt: skip
 
 
 @click.command()
@@ -24,7 +39,6 @@ from optogram.progress import progress_bar
 @click.option(
     "--out", metavar="DIR", default="audit", show_default=True, help="Folder for the pages."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON.")
 @click.option(
     "--method",
     type=click.Choice(ATTRIBUTIONS),
@@ -38,12 +52,12 @@ from optogram.progress import progress_bar
 @fit_option
 @memory_option
 @network_options
+@output_options
 def audit(
     folder: str,
     model: str,
     truth: str | None,
     out: str,
-    as_json: bool,
     method: str | None,
     layer: str | None,
     listed: int,
@@ -59,12 +73,14 @@ def audit(
     optogram made are replaced. Photos that cannot be read are skipped and listed on standard
     error; the exit status is then 1.
     """
+    pictures_left_in(folder)
+    require_folder(out)
+    if truth is not None and kind_at(Path(truth)) != "file":
+        raise InputError(f"{truth} is no file: give a CSV file with the columns photo and label.")
     net = open_network(model, **opening)
-    import json
-
     import optogram
 
-    with progress_bar() as progress:
+    with shown_progress() as progress:
         result = optogram.audit(
             net,
             folder,
@@ -78,10 +94,16 @@ def audit(
             memory=memory,
             progress=progress,
         )
+    records = Records(*_COLUMNS)
     for note in result.notes:
         say(f"Note: {note}", err=True)
-    if as_json:
-        click.echo(json.dumps(result.as_json(), indent=1))
-    else:
-        say(result.sentence, f"Open {out}/index.html in a browser.")
+    say(result.sentence, f"Open {out}/index.html in a browser.")
+    figures, names = result.as_json(), net.labels.names
+    figures["skipped"] = skipped_records(figures.pop("unread"))
+    for photo in figures["photos"]:
+        photo |= {f"{key}_label": names[photo[key]] for key in ("truth", "predicted")}
+        records.row(**photo)
+    for name, why in result.unread.items():
+        records.row(photo=name, error=why)
+    records.finish(net, **figures)
     end_with_left_out(list(result.unread), len(result.photos) + len(result.unread))
