@@ -306,6 +306,7 @@ def test_pipes_devices_sockets_and_folders_are_told_at_once(net, tmp_path, monke
             ):
                 with pytest.raises(OptogramError):
                     ask()
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save("x.png")
     for name in ("pipe", "folder", "device", "socket", "gone"):
         with pytest.raises(ValueError):
             read_array(Path(f"{name}.npy"))

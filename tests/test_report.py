@@ -166,7 +166,7 @@ def test_headings_leave_out_no_level(chelsea):
         "The 64 of 1280 maps that tell most",
         "tiger cat minus Egyptian cat why not tiger cat?",
         "Check: This map changes when the weights are scrambled",
-        "The check is of the Grad-CAM map of Egyptian cat",
+        "Checked is the map of Egyptian cat",
         "32 kernels of stem_conv",
         "144 layers",
         "4,694,024 parameters",
@@ -175,6 +175,16 @@ def test_headings_leave_out_no_level(chelsea):
 def test_the_page_tells(chelsea, words):
     _, page, _ = chelsea
     assert words in page.text
+
+
+def test_as_many_maps_are_checked_as_asked_for(tmp_path):
+    def checks(count, check):
+        photos = [GRAY] * count
+        return Page(og.report(tiny(), photos, out=tmp_path, top=1, check=check)).text.count(
+            "Check:"
+        )
+
+    assert (checks(1, None), checks(1, True), checks(1, False), checks(5, None)) == (1, 3, 0, 0)
 
 
 def test_progress_goes_one_way_and_says_what(chelsea):

@@ -266,7 +266,7 @@ def test_storages_that_do_not_match(read):
 def test_content_that_is_no_state_dict(read):
     with pytest.raises(ModelError, match="holds a list, expected a state dict"):
         read(torch_file([1, 2]))
-    with pytest.raises(ModelError, match="holds a int under 'epoch'"):
+    with pytest.raises(ModelError, match="holds an int under 'epoch'"):
         read(torch_file({"epoch": 3}))
 
 

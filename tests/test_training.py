@@ -170,7 +170,7 @@ def test_an_interrupted_training_leaves_everything_as_it_was(run, tmp_path, monk
 
     monkeypatch.setattr(keras.Model, "train_on_batch", interrupted)
     answer = run("--batch", 64)
-    assert answer.exit_code == 1 and "Aborted" in answer.stderr
+    assert answer.exit_code == 130 and "Stopped. No file was written." in answer.stderr
     assert left_behind(tmp_path) == before
 
 

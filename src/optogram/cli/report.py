@@ -57,9 +57,9 @@ _FOLDERS = "folders"
 )
 @click.option(
     "--check/--no-check",
-    default=True,
-    show_default=True,
-    help="Run sanity checks on the Grad-CAM map of each photo's first class.",
+    default=None,
+    help="Run sanity checks on all maps of each photo's first class, which can take minutes, or on "
+    "none.  [default: on the Grad-CAM map, for up to 4 photos]",
 )
 @click.option(
     "--patterns/--no-patterns",
@@ -78,7 +78,7 @@ def report(
     top: int,
     targets: tuple[str, ...],
     truth: str | None,
-    check: bool,
+    check: bool | None,
     patterns: bool | None,
     fit: str,
     memory: str | None,

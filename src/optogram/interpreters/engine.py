@@ -65,7 +65,7 @@ class Computation:
         self.variables = all_variables(graph, variables)
         self.graph, self.head = find_head(graph, self.variables)
         self.backend = backend.current()
-        self._compile: Callable[..., backend.Program] = self.backend.compile
+        self._compiles = True
         self._snapshot: Snapshot | None = None
         self._weights: list[Any] | None = None
         self._measured: Kept[dict[int, Geometry]] = Kept(_KEPT)
@@ -201,7 +201,7 @@ class Computation:
         `optogram.backend`.
         """
         other = copy.copy(self)
-        other._compile = self.backend.direct
+        other._compiles = False
         other._programs, other._extended = Kept(_KEPT), Kept(_KEPT_FUNCTIONS)
         return other
 
@@ -334,9 +334,10 @@ class Computation:
         batched: Collection[int],
     ) -> backend.Program:
         """The program ``key`` for ``tensors``, shared by all threads."""
+        compiled = self.backend.compile if self._compiles else self.backend.direct
         return self._programs.get(
             (key, self.backend.signature(tensors)),
-            lambda: self._compile(build(), self.variables, batched),
+            lambda: compiled(build(), self.variables, batched),
         )
 
     def require_unchanged(self) -> None:

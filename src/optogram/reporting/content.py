@@ -45,7 +45,6 @@ CHECK_STEPS = 6
 # Approximate cost of each step, in percent of a photo.
 _PREDICTION_UNITS = 5
 _MAPS_UNITS = 15
-_CHECK_UNITS = 30
 _PATTERN_UNITS = 60
 _Method = tuple[str, Callable[..., Attribution], int]
 _METHODS: tuple[_Method, ...] = (
@@ -53,8 +52,8 @@ _METHODS: tuple[_Method, ...] = (
     ("saliency", saliency, 10),
     ("occlusion", occlusion, 60),
 )
-_CHECKED = gradcam
-"""The method that is checked: the others take longer, because each is repeated five times."""
+CHECKED = {"gradcam": 30, "saliency": 50, "occlusion": 300}
+"""Methods that can be checked, and the cost: a check computes the map of each five times more."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +66,8 @@ class Settings:
         Number of top classes to explain, where ``targets`` is empty.
     targets : tuple of int
         Indices of the classes to explain instead.
-    checks : bool
-        Whether maps are checked.
+    checked : tuple of str
+        The methods whose maps are checked.
     patterns : Patterns or None
         Images that maximize filters; None: they are left out.
     memory : float, str or None
@@ -81,7 +80,7 @@ class Settings:
 
     top: int
     targets: tuple[int, ...]
-    checks: bool
+    checked: tuple[str, ...]
     patterns: Patterns | None
     memory: float | str | None
     maps: int
@@ -322,8 +321,8 @@ class Anatomy:
 def units(net: Network, settings: Settings) -> int:
     """Total units of work of `section` for one photo."""
     attributions = 0 if net.head.is_spatial else sum(cost for _, _, cost in _METHODS)
-    if settings.checks and not net.head.is_spatial:
-        attributions += _CHECK_UNITS
+    if not net.head.is_spatial:
+        attributions += sum(CHECKED[method] for method in settings.checked)
     patterns = _PATTERN_UNITS if settings.patterns else 0
     return _PREDICTION_UNITS + attributions + _MAPS_UNITS + patterns
 
@@ -343,19 +342,21 @@ def section(
     warnings: list[str] = []
     found: list[tuple[str, Attribution]] = []
     with ThreadPoolExecutor(1) as beside:
-        verdict: Future[str] | None = None
+        verdicts: dict[int, Future[str]] = {}
         for title, method, cost in _methods_for(has_targets=bool(targets), has_maps=bool(layers)):
             with meter.part(cost, f"{photo.name}: {title}") as within:
                 result = method(net, photo.x, targets, memory=memory, progress=within)
             found.append((title, result))
             warnings += _own_warnings(net, title, result.warnings)
-            if settings.checks and method is _CHECKED:
+            if result.method in settings.checked:
                 # Each of the two leaves a core idle at times.
-                verdict = beside.submit(_verdict, method, net, photo, targets[0], memory)
+                asked = (method, net, photo, targets[0], memory)
+                verdicts[len(found) - 1] = beside.submit(_verdict, *asked)
         explanations = [_explanation(title, result, photo, rows) for title, result in found]
-        if verdict is not None:
-            with meter.part(_CHECK_UNITS, f"{photo.name}: check"):
-                explanations[0] = replace(explanations[0], verdict=verdict.result())
+        for place, verdict in verdicts.items():
+            title, result = found[place]
+            with meter.part(CHECKED[result.method], f"{photo.name}: check of {title}"):
+                explanations[place] = replace(explanations[place], verdict=verdict.result())
     with meter.part(_MAPS_UNITS, f"{photo.name}: feature maps") as within:
         first = targets[0] if targets else None
         found_maps = (
@@ -533,11 +534,18 @@ def _stage(net: Network, maps: FeatureMaps, photo: Photo, settings: Settings) ->
             flat=cell >= _BLOCK * max(size),
         ),
         overlay=_embedded(
-            maps.overlay(strongest[0], photo=photo.below),
+            maps.overlay(strongest[0], photo=photo.below, scale=_spread(maps, strongest[0])),
             f"Feature map {strongest[0]} of {maps.layer}, over {photo.name}",
         ),
         filters=_strongest_filters(net, maps, strongest[:_FILTERS], photo, settings),
     )
+
+
+def _spread(maps: FeatureMaps, channel: int) -> Scale:
+    """The scale of one map, from its lowest value: what is equal everywhere is left out."""
+    values = maps.matrix(channel)
+    own = scale_of(values, signed=maps.signed)
+    return own if own.signed else Scale(float(values.min()), own.high)
 
 
 def _strongest_filters(

@@ -21,6 +21,7 @@ from optogram.progress import Meter, ShownProgress, reporting
 from optogram.render import compact
 from optogram.reporting.content import (
     CHECK_STEPS,
+    CHECKED,
     Anatomy,
     Section,
     Settings,
@@ -41,6 +42,8 @@ _FULL: dict[str, int] = {"maps": 64, "mosaic": 1000, "photo": 640}
 _SMALL: dict[str, int] = {"maps": 36, "mosaic": 480, "photo": 320}
 _UNCOMPILED = 4
 """With more photos, compiling the programs takes less time than it saves."""
+_CHECKED_PHOTOS = 4
+"""With more photos, checks are made only if asked for."""
 _FITS = {
     "stretch": "photos stretched to fit",
     "crop": "the center of each photo",
@@ -58,7 +61,7 @@ def report(
     top: int = 3,
     target: Any = None,
     truth: Any = None,
-    check: bool = True,
+    check: bool | None = None,
     patterns: bool | None = None,
     fit: str | None = None,
     memory: float | str | None = None,
@@ -91,8 +94,9 @@ def report(
         True classes: a CSV file with the columns photo and label, or one class per photo; True:
         the name of each photo's folder. The page marks right and wrong predictions, and a wrong
         one is compared with the true class instead of the runner-up.
-    check : bool
-        Whether the Grad-CAM map of each photo's first class is checked by `check`, with 6 steps.
+    check : bool, optional
+        Whether the maps of each photo's first class are checked by `check`, with 6 steps: all three
+        (True), or none (False). None: the Grad-CAM map, for up to 4 photos.
     patterns : bool, optional
         Whether to show the images that maximize the strongest filters of each block. They are kept
         in the user's cache folder, because they do not depend on photos. None: show those that are
@@ -127,7 +131,7 @@ def report(
     settings = Settings(
         top=top,
         targets=targets,
-        checks=check,
+        checked=_checked(check, len(photos)),
         patterns=None if patterns is False else Patterns(net, bool(patterns), memory),
         memory=memory,
         **(_FULL if len(photos) <= _FEW else _SMALL),
@@ -148,6 +152,13 @@ def report(
                 part.write_text(html, encoding="utf-8", errors="backslashreplace")
         meter.finish()
     return page
+
+
+def _checked(check: bool | None, count: int) -> tuple[str, ...]:
+    """The methods whose maps are checked in a report on ``count`` photos."""
+    if check is None:
+        return (next(iter(CHECKED)),) if count <= _CHECKED_PHOTOS else ()
+    return tuple(CHECKED) if check else ()
 
 
 def _html(
