@@ -3,9 +3,8 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from operator import gt
-from typing import Any
 
 import keras
 import numpy as np
@@ -23,7 +22,18 @@ from optogram.network.network import Network
 from optogram.network.predictions import Prediction
 from optogram.progress import Meter
 from optogram.render import Scale, compact, data_uri, layer, layer_uri, scale_of, visible
-from optogram.reporting.patterns import Patterns
+from optogram.reporting.parts import (
+    Anatomy,
+    Cell,
+    Explanation,
+    Filters,
+    FilterShown,
+    Picture,
+    Row,
+    Section,
+    Settings,
+    Stage,
+)
 from optogram.reporting.photos import Photo
 from optogram.result import Attribution, FeatureMaps, Occlusion
 from optogram.target import Class, Target
@@ -54,268 +64,6 @@ _METHODS: tuple[_Method, ...] = (
 )
 CHECKED = {"gradcam": 30, "saliency": 50, "occlusion": 300}
 """Methods that can be checked, and the cost: a check computes the map of each five times more."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the report computes and how large its pictures are.
-
-    Attributes
-    ----------
-    top : int
-        Number of top classes to explain, where ``targets`` is empty.
-    targets : tuple of int
-        Indices of the classes to explain instead.
-    checked : tuple of str
-        The methods whose maps are checked.
-    patterns : Patterns or None
-        Images that maximize filters; None: they are left out.
-    memory : float, str or None
-        Memory budget.
-    maps : int
-        Number of maps in a mosaic, at most.
-    mosaic, photo : int
-        Longest side of a mosaic, and of the photo below overlays, in pixels.
-    """
-
-    top: int
-    targets: tuple[int, ...]
-    checked: tuple[str, ...]
-    patterns: Patterns | None
-    memory: float | str | None
-    maps: int
-    mosaic: int
-    photo: int
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A picture of the page.
-
-    Attributes
-    ----------
-    uri : str
-        The image as a data URI.
-    alt : str
-        Alternative text.
-    width, height : int
-        Size in pixels.
-    """
-
-    uri: str
-    alt: str
-    width: int
-    height: int
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One method's result for one row: picture, map as transparent layer, numbers as text."""
-
-    picture: Picture
-    layer: Picture
-    numbers: str
-
-
-@dataclass(frozen=True)
-class Row:
-    """One explained score: of a class, or the difference of two classes.
-
-    Attributes
-    ----------
-    title : str
-        Name of the class, or of the difference.
-    prediction : Prediction or None
-        The class; None for a difference.
-    rival, winner : str
-        For a difference: the class whose score is positive, and the one whose score is subtracted.
-    """
-
-    title: str
-    prediction: Prediction | None
-    rival: str = ""
-    winner: str = ""
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """One method's results for all explained classes.
-
-    Attributes
-    ----------
-    method, title : str
-        Name of the function, and title of the method.
-    layer : str or None
-        The explained layer, for methods that explain one.
-    grid : (int, int)
-        Rows and columns of the map.
-    parameters : mapping
-        Arguments of the method.
-    scale : Scale
-        Common scale of the classes; a difference has its own.
-    cells : tuple of Cell
-        One per row.
-    verdict : str
-        The conclusion of `check` for the first row; empty if it was not checked.
-    """
-
-    method: str
-    title: str
-    layer: str | None
-    grid: tuple[int, int]
-    parameters: Any
-    scale: Scale
-    cells: tuple[Cell, ...]
-    verdict: str = ""
-
-
-@dataclass(frozen=True)
-class FilterShown:
-    """One filter: the crop of the photo that activates it most, and what maximizes it.
-
-    Attributes
-    ----------
-    channel : int
-        Its number.
-    crop : Picture or None
-        Its receptive field at the position of the largest value; None if that is the whole image.
-    pattern : Picture or None
-        The image that maximizes its mean activation; None if it was not computed.
-    """
-
-    channel: int
-    crop: Picture | None
-    pattern: Picture | None
-
-
-@dataclass(frozen=True)
-class Stage:
-    """Feature maps of the last layer at one map size.
-
-    Attributes
-    ----------
-    layer, field : str
-        Name, and receptive field as text.
-    is_field_larger : bool
-        Whether the receptive field is larger than the image.
-    size : (int, int)
-        Rows and columns of its maps.
-    count, drawn : int
-        Number of maps, and number of maps in the mosaic.
-    strongest : tuple of int
-        Channels of the strongest maps, strongest first.
-    signed : bool
-        Whether the maps have negative values.
-    mosaic, overlay : Picture
-        All maps or the strongest ones, and the strongest one over the photo.
-    filters : tuple of FilterShown
-        The strongest filters.
-    """
-
-    layer: str
-    field: str
-    is_field_larger: bool
-    size: tuple[int, int]
-    count: int
-    drawn: int
-    strongest: tuple[int, ...]
-    signed: bool
-    mosaic: Picture
-    overlay: Picture
-    filters: tuple[FilterShown, ...]
-
-
-@dataclass(frozen=True)
-class Section:
-    """Everything about one photo; without classes, there are no predictions and explanations.
-
-    Attributes
-    ----------
-    name, anchor : str
-        Name of the photo, and id of the section.
-    size, seen_size : (int, int)
-        (height, width) of the photo and of the network's input.
-    thumbnail, photo, below, seen : Picture
-        The photo: small, larger, below the layers of the maps, and as the network saw it.
-    predictions : tuple of Prediction
-        The highest-scoring classes.
-    truth : Prediction or None
-        The true class, if it is known.
-    rows : tuple of Row
-        The explained scores.
-    explanations : tuple of Explanation
-        One per method.
-    stages : tuple of Stage
-        Feature maps of each block.
-    warnings : tuple of str
-        Warnings of the results.
-    """
-
-    name: str
-    anchor: str
-    size: tuple[int, int]
-    seen_size: tuple[int, int]
-    thumbnail: Picture
-    photo: Picture
-    below: Picture
-    seen: Picture
-    predictions: tuple[Prediction, ...]
-    truth: Prediction | None
-    rows: tuple[Row, ...]
-    explanations: tuple[Explanation, ...]
-    stages: tuple[Stage, ...]
-    warnings: tuple[str, ...]
-
-    @property
-    def is_right(self) -> bool | None:
-        """Whether the prediction is the true class; None if that is not known."""
-        if self.truth is None or not self.predictions:
-            return None
-        return self.truth.index == self.predictions[0].index
-
-
-@dataclass(frozen=True)
-class Filters:
-    """The kernels of the first layer.
-
-    Attributes
-    ----------
-    layer : str
-        Name of the layer.
-    shape : tuple of int
-        (height, width, channels in, kernels).
-    scale : Scale
-        Weights at the ends of the display range.
-    picture : Picture
-        All kernels.
-    """
-
-    layer: str
-    shape: tuple[int, ...]
-    scale: Scale
-    picture: Picture
-
-
-@dataclass(frozen=True)
-class Anatomy:
-    """The section on the network.
-
-    Attributes
-    ----------
-    provenance : mapping of str
-        Provenance, as in every result.
-    filters : Filters or None
-        Kernels; None if no convolution reads the image.
-    rows : tuple of tuple of str
-        Name, kind, output, parameters, MFLOPs and receptive field of each layer.
-    totals : str
-        Totals over all layers, in a sentence.
-    """
-
-    provenance: dict[str, str]
-    filters: Filters | None
-    rows: tuple[tuple[str, ...], ...]
-    totals: str
 
 
 def units(net: Network, settings: Settings) -> int:

@@ -19,16 +19,8 @@ from optogram.files import MARK, one_run, replacing, require_place
 from optogram.network.network import Network
 from optogram.progress import Meter, ShownProgress, reporting
 from optogram.render import compact
-from optogram.reporting.content import (
-    CHECK_STEPS,
-    CHECKED,
-    Anatomy,
-    Section,
-    Settings,
-    anatomy,
-    section,
-    units,
-)
+from optogram.reporting.content import CHECK_STEPS, CHECKED, anatomy, section, units
+from optogram.reporting.parts import Anatomy, Section, Settings
 from optogram.reporting.patterns import Patterns
 from optogram.reporting.photos import each, read_photo
 from optogram.reporting.truth import true_classes
