@@ -2,19 +2,18 @@
 
 from optogram.result.attribution import (
     Attribution,
-    GradCAM,
-    GradCAMSteps,
     GuidedAttribution,
     IntegratedGradients,
-    Occlusion,
     Question,
 )
 from optogram.result.audit import Audit
 from optogram.result.base import Result, is_result, load_result
 from optogram.result.check import Check
 from optogram.result.comparison import side_by_side
+from optogram.result.gradcam import GradCAM, GradCAMSteps
 from optogram.result.maps import FeatureMaps, Kernels, layer_by_layer
 from optogram.result.maximization import Maximization
+from optogram.result.occlusion import Occlusion
 from optogram.result.strongest import StrongestImages
 
 __all__ = [

@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, overload
 
 import numpy as np
 
-from optogram.arguments import checked, whole
 from optogram.errors import InputError
 from optogram.result.base import Result
 from optogram.result.photo import OfPhotos
 from optogram.result.plotting import placed, require_tiles
 from optogram.result.titles import method_title, value_unit
-from optogram.words import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -124,7 +122,7 @@ class Attribution(OfPhotos, Result):
         InputError
             If ``t`` is not above 0 and at most 1.
         """
-        heat, highest = _comparable(self.heatmap, t)
+        heat, highest = comparable(self.heatmap, t)
         return heat >= t * highest
 
     def overlay(self, index: int = 0, photo: Any = None, **style: Any) -> "Image":
@@ -296,7 +294,7 @@ class Attribution(OfPhotos, Result):
         return placed(sheet(rows, titles=titles, captions=self.targets, text=text), ax)
 
 
-def _comparable(maps: np.ndarray, t: float) -> tuple[np.ndarray, np.ndarray]:
+def comparable(maps: np.ndarray, t: float) -> tuple[np.ndarray, np.ndarray]:
     """Maps (N, h, w), NaN where nothing can be kept, and their maxima (N, 1, 1)."""
     if not (isinstance(t, Real) and 0 < t <= 1):
         raise InputError(f"The threshold of a mask must be above 0 and at most 1, not {t!r}.")
@@ -305,144 +303,6 @@ def _comparable(maps: np.ndarray, t: float) -> tuple[np.ndarray, np.ndarray]:
     highest = np.where(np.isnan(maps), -np.inf, maps).max(axis=(1, 2), keepdims=True)
     tells = (highest > 0) & (highest > lowest)
     return np.where(tells, maps, np.nan), np.where(tells, highest, 0)
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Occlusion(Attribution):
-    """An occlusion map: the drop of the score for each position of the patch.
-
-    Attributes
-    ----------
-    scores : ndarray of shape (N, rows, cols)
-        The scores with the patch; ``values`` is ``score`` minus these.
-    exact : bool ndarray of shape (rows, cols)
-        Which of them were computed; the others are interpolated (`progressive_occlusion`).
-    """
-
-    shapes: ClassVar = Attribution.shapes | {"values": "N h w", "scores": "N h w", "exact": "h w"}
-
-    scores: np.ndarray
-    exact: np.ndarray
-
-    def mask(self, t: float, of: str = "values") -> np.ndarray:
-        """(N, rows, cols), True where the patch lowers the score most.
-
-        Parameters
-        ----------
-        t : float
-            Threshold as a fraction of the maximum of each image.
-        of : {"values", "scores"}
-            "values": True where the drop reaches ``t`` times the largest drop. "scores": True
-            where the score with the patch is below ``t`` times the largest such score; nowhere if
-            no score is positive.
-
-        Raises
-        ------
-        InputError
-            If ``t`` is not above 0 and at most 1, or ``of`` is unknown.
-        """
-        if self._shown(of) is self.values:
-            return super().mask(t)
-        scores, highest = _comparable(self.scores, t)
-        return scores < t * highest
-
-    def overlay(
-        self, index: int = 0, photo: Any = None, of: str = "values", **style: Any
-    ) -> "Image":
-        """The map of image ``index`` over that image; see `Attribution.overlay`.
-
-        ``of="scores"`` shows the scores with the patch instead of their drop; low scores mark
-        important places. Their scale begins at 0.
-        """
-        from optogram.render import scale_of
-
-        if of == "values":
-            return super().overlay(index, photo, **style)
-        scores = self._shown(of)[index]
-        style.setdefault("scale", scale_of(scores))
-        style.setdefault("unit", self.score_unit)
-        return self._laid_over(photo, index, self._on_image(scores), style)
-
-    def at(
-        self,
-        size: Literal["photo", "network"] | tuple[int, int],
-        index: int = 0,
-        of: str = "values",
-    ) -> np.ndarray:
-        """The map of image ``index`` at the pixels of its photo; see `Attribution.at`.
-
-        ``of="scores"``: the scores with the patch instead of their drop.
-        """
-        return self._at(self._on_image(self._shown(of)[index]), size, index)
-
-    def heat(self, index: int = 0, of: str = "values", **style: Any) -> "Image":
-        """The map of image ``index``, each value at the center of its patch.
-
-        Parameters
-        ----------
-        index : int
-            Index of the image.
-        of : {"values", "scores"}
-            Drop of the score, or score with the patch.
-        **style
-            See `optogram.render.heatmap`: ``size``, ``scale``, ``cmap``, ``bar``, ``title``.
-        """
-        from optogram.render import heatmap, scale_of
-
-        shown = self._shown(of)[index]
-        unit = self.score_unit if of == "scores" else self.unit
-        size = self.images.shape[1:3]
-        style = {"scale": scale_of(shown), "size": size, "unit": unit, **style}
-        return heatmap(self._on_image(shown), **style)
-
-    def through_mask(
-        self,
-        t: float,
-        index: int = 0,
-        photo: Any = None,
-        light: float = 0.12,
-        of: str = "values",
-    ) -> "Image":
-        """Image ``index``, dark outside `mask` (``t``, ``of``).
-
-        Each pixel belongs to the patch with the nearest center. See `Attribution.through_mask`.
-        """
-        mask = self.mask(t, of)[index]
-        (rows, columns) = (
-            np.abs(np.arange(side)[:, None] - centers).argmin(axis=1)
-            for side, centers in zip(self.images.shape[1:3], self._centers(), strict=True)
-        )
-        wide = mask[np.ix_(rows, columns)]
-        return self._through(wide, t, index, photo, light)
-
-    def map_on_image(self, index: int = 0) -> np.ndarray:
-        """The map with each value at the center of its patch, in pixels of the image."""
-        return self._on_image(self.values[index])
-
-    def _shown(self, of: str) -> np.ndarray:
-        if of not in ("values", "scores"):
-            raise InputError(f'of must be "values" or "scores", not {of!r}.')
-        return self.scores if of == "scores" else self.values
-
-    def _centers(self) -> tuple[np.ndarray, np.ndarray]:
-        """Rows and columns of the image at the centers of patches."""
-        counts, patch = self.values.shape[1:], self.parameters["patch"]
-        rows, columns = (
-            np.arange(count) * step + (side - 1) / 2
-            for count, side, step in zip(counts, patch, self.parameters["stride"], strict=True)
-        )
-        return rows, columns
-
-    def _on_image(self, cells: np.ndarray) -> np.ndarray:
-        """(H, W): ``cells`` (rows, cols) with each value at the center of its patch."""
-        from optogram.render.resample import resize_map
-
-        height, width = self.images.shape[1:3]
-        # One cell a step: in cells, how far the image begins before the first of them.
-        steps, patch = self.parameters["stride"], self.parameters["patch"]
-        top, left = (0.5 - side / 2 / step for side, step in zip(patch, steps, strict=True))
-        box = (top, left, top + height / steps[0], left + width / steps[1])
-        return resize_map(cells, (height, width), box=box)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -477,127 +337,3 @@ class IntegratedGradients(Attribution):
 
     baseline_score: np.ndarray
     completeness_gap: np.ndarray
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class GradCAM(Attribution):
-    """A Grad-CAM map with its intermediate stages.
-
-    Attributes
-    ----------
-    maps : ndarray of shape (N, h, w, K), or (1, h, w, K) where all share one image
-        Feature maps of the layer.
-    gradients : ndarray of shape (N, h, w, K)
-        Gradient of the score with respect to the maps.
-    """
-
-    shapes: ClassVar = Attribution.shapes | {
-        "maps": "N a b K | 1 a b K",
-        "gradients": "N a b K",
-    }
-
-    maps: np.ndarray
-    gradients: np.ndarray
-
-    @property
-    def steps(self) -> "GradCAMSteps":
-        """The four stages of the map."""
-        return GradCAMSteps(self)
-
-
-@dataclass(frozen=True)
-class GradCAMSteps:
-    """The four stages of Grad-CAM.
-
-    Attributes
-    ----------
-    result : GradCAM
-        The map that they lead to.
-    """
-
-    result: GradCAM
-
-    @property
-    def maps(self) -> np.ndarray:
-        """(N, h, w, K), or (1, h, w, K) where all share one image, stage 1, Aₖ: feature maps."""
-        return self.result.maps
-
-    @property
-    def gradients(self) -> np.ndarray:
-        """(N, h, w, K), stage 2, ∂S/∂Aₖ: gradient of the score with respect to the maps."""
-        return self.result.gradients
-
-    @property
-    def images(self) -> np.ndarray:
-        """(N, H, W, C), uint8: the input images."""
-        return self.result.images
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        """Descriptions of the targets."""
-        return self.result.targets
-
-    @property
-    def weights(self) -> np.ndarray:
-        """(N, K), stage 3, αₖ: spatial mean of the gradients."""
-        return self.gradients.mean(axis=(1, 2))
-
-    @property
-    def sum(self) -> np.ndarray:
-        """(N, h, w), stage 4: Σₖ αₖ Aₖ, before the ReLU."""
-        maps = np.broadcast_to(self.maps, self.gradients.shape)
-        return np.einsum("nk,nhwk->nhw", self.weights, maps)
-
-    @overload
-    def plot(
-        self, index: int = 0, top: int = 5, *, cell: int | None = None, ax: None = None
-    ) -> "Image": ...
-
-    @overload
-    def plot(
-        self, index: int = 0, top: int = 5, *, cell: int | None = None, ax: "Axes"
-    ) -> "Axes": ...
-
-    @checked
-    def plot(
-        self,
-        index: int = 0,
-        top: int = 5,
-        *,
-        cell: int | None = None,
-        ax: "Axes | None" = None,
-    ) -> "Image | Axes":
-        """The stages of image ``index`` for the ``top`` maps that contribute most, and the sum.
-
-        ``cell`` and ``ax`` as in `Attribution.plot`.
-        """
-        from optogram.render import compact, heatmap, resized, scale_of, sheet, text_size, visible
-
-        index = whole("index", index, -len(self.images), len(self.images) - 1)
-        top = whole("top", top, 1)
-        require_tiles(cell, top + 1, 4)
-        maps = self.maps[index if len(self.maps) > 1 else 0]
-        gradients, weights = self.gradients[index], self.weights[index]
-        parts = maps * weights
-        strongest = np.argsort(-np.abs(parts).sum(axis=(0, 1)), kind="stable")[:top]
-        size = self.result.shown_size(index, cell)
-        score = self.result.score_unit
-        units = "activation", f"{score} per activation", f"{score} per activation", score
-
-        def drawn(stage: np.ndarray, unit: str) -> list["Image"]:
-            scale = scale_of(stage[..., strongest])
-            return [heatmap(stage[..., k], size=size, scale=scale, unit=unit) for k in strongest]
-
-        tiles = np.broadcast_to(weights, maps.shape)
-        columns = [
-            drawn(stage, unit)
-            for stage, unit in zip((maps, gradients, tiles, parts), units, strict=True)
-        ]
-        rows: list[list[Image | None]] = [list(row) for row in zip(*columns, strict=True)]
-        photo = resized(visible(self.images[index]), size)
-        rows.append([photo, None, None, heatmap(self.sum[index], size=size, unit=score)])
-        captions = [f"map {k}, weight {compact(float(weights[k]))}" for k in strongest]
-        captions.append(f"{self.targets[index]}: the sum over {counted(len(weights), 'map')}")
-        titles = ["1 map", "2 gradient", "3 weight", "4 weight × map, summed"]
-        text = text_size(*size)
-        return placed(sheet(rows, titles=titles, captions=captions, text=text), ax)
