@@ -77,7 +77,11 @@ def test_nothing_differs_from_the_network_without(case, monkeypatch):
         ours, theirs = (one.geometry(relatives.SIZE)[one.step(name).index] for one in (net, plain))
         assert ours == theirs
     assert list(net.map_layers()) == list(plain.map_layers())
-    assert og.kernels(net, "conv").parameters["input"] == "RGB"
+    assert og.kernels(net, "conv").parameters == {
+        "input": "RGB",
+        "is_depthwise": False,
+        "groups": 1,
+    }
     steps = [
         windowing.assert_windows_equal_whole(one, x[:1], [one.head.logits]) for one in (net, plain)
     ]

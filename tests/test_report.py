@@ -106,7 +106,7 @@ def test_the_page_needs_nothing_but_itself(chelsea):
     assert not {"link", "iframe"} & set(page.tags)
     assert "url(" not in page.html
     assert "http" not in page.html.replace("http-equiv", "")
-    assert path.stat().st_size < 4_000_000
+    assert path.stat().st_size < 3_000_000
 
 
 def test_only_the_script_of_the_page_may_run(chelsea):
@@ -166,7 +166,7 @@ def test_headings_leave_out_no_level(chelsea):
         "The 64 of 1280 maps that tell most",
         "tiger cat minus Egyptian cat why not tiger cat?",
         "Check: This map changes when the weights are scrambled",
-        "Checked is the map of Egyptian cat",
+        "The map of Egyptian cat was checked",
         "32 kernels of stem_conv",
         "144 layers",
         "4,694,024 parameters",
@@ -436,7 +436,7 @@ def patterns_in(page):
 
 
 def test_patterns_are_kept_for_each_network_and_bounded(tmp_path, monkeypatch):
-    monkeypatch.setattr(cache, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(cache, "patterns_folder", lambda: tmp_path / "cache")
     monkeypatch.setattr(cache, "STEPS", 4)
     net, few = tiny(), {"top": 1, "check": False, "out": tmp_path / "r"}
     assert not patterns_in(Page(og.report(net, GRAY, **few))), "nothing is computed unasked"
@@ -460,7 +460,7 @@ def test_patterns_are_kept_for_each_network_and_bounded(tmp_path, monkeypatch):
 
 def test_a_cache_that_cannot_be_written_is_no_error(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
-    monkeypatch.setattr(cache, "cache_folder", lambda: tmp_path / "file" / "below")
+    monkeypatch.setattr(cache, "patterns_folder", lambda: tmp_path / "file" / "below")
     monkeypatch.setattr(cache, "STEPS", 2)
     page = Page(og.report(tiny(), GRAY, out=tmp_path / "r", top=1, check=False, patterns=True))
     assert patterns_in(page)

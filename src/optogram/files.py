@@ -14,6 +14,7 @@ import os
 import platform
 import re
 import stat
+import sys
 import uuid
 import zipfile
 from collections.abc import Iterator
@@ -48,6 +49,17 @@ _EXPANSION = 100
 
 _read: ContextVar[set[tuple[int, int]] | None] = ContextVar("read", default=None)
 _written: ContextVar[list[Path] | None] = ContextVar("written", default=None)
+
+
+def cache_folder() -> Path:
+    """The folder for files that can be made again, by the convention of the operating system."""
+    if sys.platform == "win32":
+        given, usual = os.environ.get("LOCALAPPDATA"), "AppData/Local"
+    elif sys.platform == "darwin":
+        given, usual = None, "Library/Caches"
+    else:
+        given, usual = os.environ.get("XDG_CACHE_HOME"), ".cache"
+    return Path(given or Path.home() / usual) / "optogram"
 
 
 def kind_at(path: Path) -> str:

@@ -3,21 +3,21 @@
 import json
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 from PIL import Image
 
 from optogram.auditing.observing import Explainer
 from optogram.errors import OutputError
-from optogram.files import MARK, kind_at, replacing, require_place
+from optogram.files import MARK, kind_at, require_place
 from optogram.network.network import Network, Prediction
 from optogram.network.opening.named import is_model_file
+from optogram.pages import templates, write_text
 from optogram.pictures.prepared import PreparedPhotos, is_prepared
 from optogram.progress import Progress
 from optogram.render import Scale, data_uri, overlay, visible
@@ -26,6 +26,7 @@ from optogram.result.audit import Suspect
 from optogram.target import Class
 
 _THUMBNAIL = 120
+_PIECE = 72  # height in pixels
 _LARGE = 480
 _BATCH = 16
 _QUALITY = 82
@@ -100,7 +101,8 @@ def write_pages(
     progress: Progress,
 ) -> None:
     """Write the pages of the photos, the JSON file, and last ``index.html``."""
-    environment = _environment()
+    environment = templates("auditing")
+    environment.filters["number"] = "{:,}".format
     listed = result.parameters["listed"]
     confusions = result.confusions[:_CONFUSIONS]
     clusters = _shown_clusters(result)
@@ -124,10 +126,10 @@ def write_pages(
         batch = numbers[start : start + _BATCH]
         for photo, content in _photos(net, result, batch, files, sources, explainer, fit, memory):
             shown[photo.number] = photo
-            _write(folder / "photos" / f"{photo.file}.html", photo_page.render(**content))
+            write_text(folder / "photos" / f"{photo.file}.html", photo_page.render(**content))
         progress(start + len(batch), len(numbers) + 1, "pages of photos")
     figures = {"made_by": MARK, **result.as_json()}
-    _write(folder / "audit.json", json.dumps(figures, ensure_ascii=False, indent=1))
+    write_text(folder / "audit.json", json.dumps(figures, ensure_ascii=False, indent=1))
     page = environment.get_template("audit.html.j2").render(
         mark=MARK,
         net=net,
@@ -145,30 +147,7 @@ def write_pages(
         groups=_GROUPS,
         per_group=_PER_GROUP,
     )
-    _write(folder / "index.html", page)
-
-
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("optogram", "auditing"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(percent=_percent, number="{:,}".format)
-    return environment
-
-
-def _write(path: Path, text: str) -> None:
-    with replacing(path) as part:
-        # File names need not be valid text: invalid bytes are escaped as \udcff.
-        part.write_text(text, encoding="utf-8", errors="backslashreplace")
-
-
-def _percent(share: float) -> str:
-    """A probability as text; positive ones are never shown as 0."""
-    return "below 0.1 %" if 0 < share < 0.001 else f"{100 * share:.1f} %"
+    write_text(folder / "index.html", page)
 
 
 def _files(names: Iterable[str]) -> list[str]:
@@ -369,15 +348,14 @@ def _region(net: Network, suspect: Suspect, sources: Sequence[Any], fit: str | N
     )
     pieces = [picture.crop(box) for picture in pictures]
     mean = np.mean([np.asarray(piece.convert("RGB"), np.float32) for piece in pieces], axis=0)
-    enlarged: Callable[[Image.Image], str] = lambda piece: _jpeg(_of_height(piece, 72))  # noqa: E731
     return Region(
         suspect,
         tuple(_jpeg(_at_most(picture, _THUMBNAIL)) for picture in pictures[:_CROPS]),
-        tuple(map(enlarged, pieces[:_CROPS])),
-        enlarged(Image.fromarray(np.rint(mean).astype(np.uint8))),
+        tuple(map(_enlarged, pieces[:_CROPS])),
+        _enlarged(Image.fromarray(np.rint(mean).astype(np.uint8))),
     )
 
 
-def _of_height(image: Image.Image, height: int) -> Image.Image:
-    width = max(1, round(image.width * height / image.height))
-    return image.resize((width, height), Image.Resampling.BICUBIC)
+def _enlarged(piece: Image.Image) -> str:
+    width = max(1, round(piece.width * _PIECE / piece.height))
+    return _jpeg(piece.resize((width, _PIECE), Image.Resampling.BICUBIC))

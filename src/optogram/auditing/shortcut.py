@@ -41,7 +41,7 @@ _DISTINCT = 3.0
 _NARROWEST = 8
 _PLACES = 3
 _LEAST = 0.1
-_UNLIKELY = 0.001  # 1 % for 12 suspects, about
+_UNLIKELY = 0.001  # 1% for 12 suspects, about
 
 Region = tuple[int, int, int, int]
 """Top, left, bottom, right in pixels."""

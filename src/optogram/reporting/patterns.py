@@ -1,15 +1,13 @@
 """Images that maximize filters, kept in the user's cache folder: they do not depend on photos."""
 
 import contextlib
-import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from optogram.errors import OptogramError
-from optogram.files import read_arrays, replacing
+from optogram.files import cache_folder, read_arrays, replacing
 from optogram.graph.steps import Output
 from optogram.methods.maximize import maximize
 from optogram.methods.request.checkpoint import fingerprint
@@ -24,16 +22,9 @@ _MOST_BYTES = 64_000_000
 _ENDING = ".npz"
 
 
-def cache_folder() -> Path:
-    """The folder of cached files, by the convention of the operating system."""
-    home = Path.home()
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = home / "Library" / "Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
-    return base / "optogram" / "patterns"
+def patterns_folder() -> Path:
+    """The folder of cached images."""
+    return cache_folder() / "patterns"
 
 
 class Patterns:
@@ -100,7 +91,7 @@ class Patterns:
             asked = ("pattern", _RECIPE, STEPS, self._size)
             size = self._size or self._net.nominal_size
             self._marks[layer] = fingerprint(self._net, [output], size, *asked)[:32]
-        return cache_folder() / f"{self._marks[layer]}-{channel}{_ENDING}"
+        return patterns_folder() / f"{self._marks[layer]}-{channel}{_ENDING}"
 
 
 def _read(path: Path) -> np.ndarray | None:
@@ -125,7 +116,7 @@ def _write(path: Path, image: np.ndarray) -> None:
 def _prune() -> None:
     """Remove the oldest images, so that the cache stays within its limit."""
     with contextlib.suppress(OSError):
-        files = [(path, path.stat()) for path in cache_folder().glob(f"*{_ENDING}")]
+        files = [(path, path.stat()) for path in patterns_folder().glob(f"*{_ENDING}")]
         left = sum(status.st_size for _, status in files) - _MOST_BYTES
         for path, status in sorted(files, key=lambda file: file[1].st_mtime):
             if left <= 0:

@@ -10,13 +10,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
 from optogram.arguments import checked, whole
 from optogram.errors import InputError, OutputError
-from optogram.files import MARK, one_run, replacing, require_place
+from optogram.files import MARK, one_run, require_place
 from optogram.network.network import Network
+from optogram.pages import templates, write_text
 from optogram.progress import Meter, ShownProgress, reporting
 from optogram.render import compact
 from optogram.reporting.content import CHECK_STEPS, CHECKED, anatomy, section, units
@@ -139,9 +139,7 @@ def report(
             fits = list(dict.fromkeys(photo.fit for photo in photos))
             resamples = list(dict.fromkeys(photo.resample for photo in photos))
             html = _html(net, sections, anatomy(net), fits, resamples)
-            with replacing(page) as part:
-                # File names need not be valid text: invalid bytes are escaped as \udcff.
-                part.write_text(html, encoding="utf-8", errors="backslashreplace")
+            write_text(page, html)
         meter.finish()
     return page
 
@@ -161,19 +159,9 @@ def _html(
     resamples: Sequence[str],
 ) -> str:
     resized = f"{', '.join(_FITS[fit] for fit in fits)}, {' and '.join(resamples)} resampling"
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("optogram", "reporting"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates("reporting")
     environment.filters.update(
-        compact=compact,
-        counted=counted,
-        percent=_percent,
-        sentence=_sentence,
-        size="{0[0]}×{0[1]}".format,
+        compact=compact, counted=counted, sentence=_sentence, size="{0[0]}×{0[1]}".format
     )
     script = resources.files("optogram.reporting").joinpath("page.js").read_text(encoding="utf-8")
     digest = hashlib.sha256(script.encode()).digest()
@@ -205,11 +193,6 @@ def _targets(net: Network, target: Any) -> tuple[int, ...]:
             raise InputError("The targets of a report are classes: give indices, names or ids.")
         found[net.class_index(one.label)] = None
     return tuple(found)
-
-
-def _percent(share: float) -> str:
-    """A probability as text; positive ones are never shown as 0."""
-    return "below 0.1%" if 0 < share < 0.001 else f"{share:.1%}"
 
 
 def _sentence(text: str) -> str:

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from PIL.Image import Image
 
-_Z = 1.959963984540054  # of the standard normal distribution, for 95 %
+_Z = 1.959963984540054  # of the standard normal distribution, for 95%
 _TOP = 5
 _DRAWN = 8
 
 
 @dataclass(frozen=True)
 class Rate:
-    """A share with its 95 % interval.
+    """A share with its 95% interval.
 
     Attributes
     ----------
@@ -52,16 +52,16 @@ class Rate:
         return cls(count, total, share, max(0.0, middle - half), min(1.0, middle + half))
 
     def __str__(self) -> str:
-        """For example ``81.2 % (77.0 to 84.7 %, 324 of 399)``."""
+        """For example ``81.2% (77.0 to 84.7%, 324 of 399)``."""
         return (
             f"{self.share:.1%} ({100 * self.low:.1f} to {self.high:.1%}, "
             f"{self.count} of {self.total})"
-        ).replace("%", " %")
+        )
 
 
 @dataclass(frozen=True)
 class Mean:
-    """A mean with its 95 % interval, by the normal approximation."""
+    """A mean with its 95% interval, by the normal approximation."""
 
     mean: float
     low: float
@@ -405,7 +405,7 @@ class Audit(Result):
                 f"Shortcut: pasted on photos of other classes, this region alone turns "
                 f"{suspect.flipped.share:.0%} of them into {name} (controls: at most "
                 f"{control:.0%}). Covering it lowers the score."
-            ).replace("%", " %")
+            )
         if suspect.difference.low <= 0:
             why = "covering it lowers the score no more than covering random places does"
         elif suspect.effect <= 0 or suspect.chance > 0.05:

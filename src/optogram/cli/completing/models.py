@@ -9,7 +9,6 @@ import contextlib
 import json
 import os
 import stat
-import sys
 import tempfile
 import zipfile
 from collections import Counter
@@ -18,6 +17,7 @@ from importlib import metadata, resources
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from optogram.files import cache_folder
 from optogram.network.opening import catalogue
 
 ENDINGS = (".keras", ".h5", ".hdf5")
@@ -29,7 +29,7 @@ _CONFIG_LIMIT = 20_000_000  # bytes: larger ones take too long to read between t
 _INLINED = ("Functional", "Model", "Sequential")
 _HAVE_ACTIVATIONS = ("Conv", "Dense", "Depthwise", "Separable")
 
-Path_ = tuple[str, ...]
+Names = tuple[str, ...]
 
 
 class Description(NamedTuple):
@@ -111,16 +111,7 @@ def _embedded_table() -> str:
 
 def _remembered(name: str) -> Path:
     """The file with the layers of the network called ``name``, in the installed Keras."""
-    return _cache_folder() / "layers" / f"{name}-{metadata.version('keras')}.tsv"
-
-
-def _cache_folder() -> Path:
-    if sys.platform == "win32":
-        given = os.environ.get("LOCALAPPDATA")
-    else:
-        given = os.environ.get("XDG_CACHE_HOME")
-    usual = "Library/Caches" if sys.platform == "darwin" else ".cache"
-    return Path(given or Path.home() / usual) / "optogram"
+    return cache_folder() / "layers" / f"{name}-{metadata.version('keras')}.tsv"
 
 
 # Model files
@@ -161,7 +152,7 @@ def _of_config(config: Any) -> Description:
     return Description(layers, tuple(halves), tuple(given), tuple(outputs))
 
 
-def _leaves(config: Mapping[str, Any], path: Path_) -> Iterator[tuple[Path_, Mapping[str, Any]]]:
+def _leaves(config: Mapping[str, Any], path: Names) -> Iterator[tuple[Names, Mapping[str, Any]]]:
     """The layers in the configuration of a model, those of nested models in their place."""
     for layer in config["layers"]:
         own = (*path, str(layer["config"]["name"]))
@@ -171,7 +162,7 @@ def _leaves(config: Mapping[str, Any], path: Path_) -> Iterator[tuple[Path_, Map
             yield own, layer
 
 
-def _shortest(paths: list[Path_]) -> list[str]:
+def _shortest(paths: list[Names]) -> list[str]:
     """The shortest unique end of each path, as `optogram.graph.steps` names layers."""
     lengths = dict.fromkeys(paths, 1)
     while True:
