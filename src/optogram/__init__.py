@@ -71,6 +71,8 @@ if TYPE_CHECKING:
     from optogram.target import Filter as Filter
     from optogram.target import Neuron as Neuron
     from optogram.target import Score as Score
+    from optogram.web.explore import Explorer as Explorer
+    from optogram.web.explore import explore as explore
 
 # Module of each public name. Loaded on first use: importing optogram loads no backend.
 _HOMES = {
@@ -80,6 +82,7 @@ _HOMES = {
     "Check": "optogram.result",
     "Class": "optogram.target",
     "Crop": "optogram.methods.ascent.transforms",
+    "Explorer": "optogram.web.explore",
     "FeatureMaps": "optogram.result",
     "Filter": "optogram.target",
     "GradCAM": "optogram.result",
@@ -108,6 +111,7 @@ _HOMES = {
     "StrongestImages": "optogram.result",
     "audit": "optogram.auditing.audit",
     "check": "optogram.methods.check",
+    "explore": "optogram.web.explore",
     "feature_maps": "optogram.methods.feature_maps",
     "gradcam": "optogram.methods.gradcam",
     "gradcam_plus_plus": "optogram.methods.gradcam_plus_plus",

@@ -22,6 +22,7 @@ _COMMANDS = (
     "check",
     "strongest",
     "audit",
+    "explore",
     "maximize",
     "train",
     "completion",

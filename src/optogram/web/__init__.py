@@ -1,0 +1,1 @@
+"""The explorer: a page in the browser that asks questions about networks and photos."""

@@ -1,0 +1,224 @@
+"""The explorer's addresses: the page and its modules, photos, questions, and the socket."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Iterable
+from importlib import resources
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+import optogram.web.questions  # noqa: F401  declares them
+from optogram.errors import OptogramError
+from optogram.web.answering import Answering, Event, as_texts
+from optogram.web.asking import QUESTIONS
+from optogram.web.description import description
+from optogram.web.packing import Answer, packed
+from optogram.web.safety import Guard
+from optogram.web.workspace import PHOTO_BYTES, Photo, Workspace
+
+_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+PACKED = "application/octet-stream"
+_MESSAGE_BYTES = 1 << 16
+_AT_ONCE = 64
+"""Largest number of questions that one socket may have open."""
+
+
+def create_app(
+    workspace: Workspace, hosts: Iterable[str], token: str | None = None, is_framed: bool = False
+) -> Starlette:
+    """The ASGI application of the explorer; the other arguments are those of `Guard`."""
+    answering = Answering(workspace)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        answering.close()
+
+    app = Starlette(
+        routes=[
+            Route("/", _file),
+            Route("/page/{path:path}", _file),
+            Route("/api/openapi.json", _description),
+            Route("/api/photos", _photos),
+            Route("/api/photos", _add, methods=["POST"]),
+            Route("/api/photos/{photo}/picture", _picture),
+            WebSocketRoute("/api/socket", _socket),
+            Route("/api/{name}", _ask),
+        ],
+        middleware=[Middleware(Guard, hosts=hosts, token=token, is_framed=is_framed)],
+        lifespan=lifespan,
+    )
+    app.state.workspace, app.state.answering = workspace, answering
+    app.state.files = page_files()
+    return app
+
+
+def page_files() -> dict[str, bytes]:
+    """The files of the page by path: these, and no others, can be fetched."""
+    root = resources.files("optogram.web").joinpath("page")
+
+    def found(folder: Any, before: str) -> Iterable[tuple[str, bytes]]:
+        for entry in folder.iterdir():
+            if entry.is_dir():
+                yield from found(entry, f"{before}{entry.name}/")
+            else:
+                yield f"{before}{entry.name}", entry.read_bytes()
+
+    return dict(found(root, ""))
+
+
+async def _file(request: Request) -> Response:
+    path = request.path_params.get("path", "index.html")
+    ending = path[path.rfind(".") :]
+    if path not in request.app.state.files or ending not in _TYPES:
+        return _error("There is no such file.", 404)
+    return Response(request.app.state.files[path], media_type=_TYPES[ending])
+
+
+async def _description(request: Request) -> Response:
+    return JSONResponse(description())
+
+
+async def _photos(request: Request) -> Response:
+    return JSONResponse([_listed(photo) for photo in request.app.state.workspace])
+
+
+async def _add(request: Request) -> Response:
+    content = bytearray()
+    async for part in request.stream():
+        content += part
+        if len(content) > PHOTO_BYTES:
+            return _error(f"Photos may have at most {PHOTO_BYTES >> 20} MB.", 413)
+    name = request.query_params.get("name", "photo")
+    try:
+        photo = await asyncio.to_thread(request.app.state.workspace.add, bytes(content), name)
+    except OptogramError as error:
+        return _error(str(error), 422)
+    return JSONResponse(_listed(photo), 201)
+
+
+async def _picture(request: Request) -> Response:
+    try:
+        photo = request.app.state.workspace.photo(request.path_params["photo"])
+    except OptogramError as error:
+        return _error(str(error), 404)
+    kind = "image/png" if photo.shown.startswith(b"\x89PNG") else "image/jpeg"
+    return Response(
+        photo.shown, media_type=kind, headers={"cache-control": "private, max-age=3600"}
+    )
+
+
+async def _ask(request: Request) -> Response:
+    name = request.path_params["name"]
+    if name not in QUESTIONS:
+        return _error("There is no such question: see /api/openapi.json.", 404)
+    asked = asyncio.ensure_future(
+        request.app.state.answering.answer(name, dict(request.query_params))
+    )
+    gone = asyncio.ensure_future(_gone(request))
+    try:
+        await asyncio.wait([asked, gone], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        gone.cancel()
+        if not asked.done():
+            asked.cancel()
+    if asked.cancelled() or not asked.done():
+        return Response(status_code=499)
+    kind, content = asked.result()
+    if kind == "error":
+        return _error(content["error"], 422 if content["is_asker"] else 500)
+    return Response(content, media_type=PACKED)
+
+
+async def _gone(request: Request) -> None:
+    """Return when the one who asked is gone."""
+    while not await request.is_disconnected():
+        await asyncio.sleep(0.2)
+
+
+async def _socket(socket: WebSocket) -> None:
+    """Questions ``{"ask": number, "name": …, "with": {…}}`` and ``{"cancel": number}``.
+
+    Each event of an answer comes as a packed message, with ``ask`` and ``event`` in its header.
+    """
+    await socket.accept()
+    answering: Answering = socket.app.state.answering
+    asked: dict[int, asyncio.Task[None]] = {}
+    sending = asyncio.Lock()
+
+    async def follow(ask: int, name: str, given: dict[str, Any]) -> None:
+        async def receive(event: Event) -> None:
+            kind, content = event
+            about = {"ask": ask, "event": kind}
+            async with sending:
+                if isinstance(content, bytes):
+                    # The answer may be kept, and read by others: what is ours goes before it.
+                    await socket.send_bytes(packed(Answer(about)) + content)
+                else:
+                    await socket.send_bytes(packed(Answer({**content, **about})))
+
+        try:
+            await answering.events(name, as_texts(given), receive)
+        except OptogramError as error:
+            await receive(("error", {"error": str(error), "is_asker": True}))
+        finally:
+            asked.pop(ask, None)
+
+    try:
+        while True:
+            text = await socket.receive_text()
+            message = _message(text)
+            if message is None or len(asked) >= _AT_ONCE:
+                await socket.close(1008, "This message is no question.")
+                return
+            if "cancel" in message:
+                if task := asked.pop(message["cancel"], None):
+                    task.cancel()
+                continue
+            task = asyncio.ensure_future(follow(message["ask"], message["name"], message["with"]))
+            asked[message["ask"]] = task
+    except (WebSocketDisconnect, RuntimeError):
+        pass
+    finally:
+        for task in list(asked.values()):
+            task.cancel()
+
+
+def _message(text: str) -> dict[str, Any] | None:
+    """The message in ``text``, or None if it is none."""
+    if len(text) > _MESSAGE_BYTES:
+        return None
+    try:
+        message = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(message, dict):
+        return None
+    if type(message.get("cancel")) is int:
+        return message
+    is_question = (
+        type(message.get("ask")) is int
+        and isinstance(message.get("name"), str)
+        and isinstance(message.get("with"), dict)
+    )
+    return message if is_question else None
+
+
+def _listed(photo: Photo) -> dict[str, Any]:
+    return {"id": photo.id, "name": photo.name, "width": photo.width, "height": photo.height}
+
+
+def _error(sentence: str, status: int) -> Response:
+    return JSONResponse({"error": sentence}, status)

@@ -1,0 +1,166 @@
+"""`og.explore`: the explorer, served from this process."""
+
+import html
+import threading
+import webbrowser
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from optogram.arguments import checked
+from optogram.errors import InputError
+from optogram.network.network import Network
+from optogram.notebook import is_running
+from optogram.pictures.read import ENDINGS
+from optogram.web.listening import Listener, require_packages
+from optogram.web.workspace import Workspace
+
+MEMORY = 512 << 20
+"""Bytes for answers that are kept, unless said otherwise."""
+_SECONDS_TO_CLOSE = 2
+
+
+class Explorer:
+    """A running explorer; created by `explore`.
+
+    Attributes
+    ----------
+    address : str
+        What to open in a browser; with a token if other machines can reach it.
+    workspace : Workspace
+        Its networks and photos.
+    """
+
+    def __init__(self, workspace: Workspace, listener: Listener, is_framed: bool = False) -> None:
+        require_packages()
+        import uvicorn
+
+        from optogram.web.app import create_app
+
+        self.workspace, self.address, self._socket = workspace, listener.address, listener.socket
+        app = create_app(workspace, listener.names, listener.token, is_framed)
+        config = uvicorn.Config(
+            app,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            ws="websockets-sansio",
+            ws_max_size=1 << 16,
+            limit_concurrency=256,
+            timeout_graceful_shutdown=_SECONDS_TO_CLOSE,
+        )
+        self._server = uvicorn.Server(config)
+        self._thread: threading.Thread | None = None
+
+    def __repr__(self) -> str:
+        return f"<Explorer at {self.address}>"
+
+    def _repr_html_(self) -> str:
+        """The page, inline."""
+        address = html.escape(self.address, quote=True)
+        return (
+            f'<iframe src="{address}" title="optogram explorer" allow="camera" '
+            'style="width: 100%; height: 800px; border: 1px solid #8884"></iframe>'
+        )
+
+    def run(self) -> None:
+        """Serve until Ctrl-C."""
+        self._server.run([self._socket])
+
+    def start(self) -> "Explorer":
+        """Serve in a thread; `stop` ends it."""
+        self._thread = threading.Thread(target=self.run, name="optogram-explorer", daemon=True)
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """End the explorer."""
+        self._server.should_exit = True
+        if self._thread is not None:
+            self._thread.join(2 * _SECONDS_TO_CLOSE)
+
+
+@checked
+def explore(
+    net: Network | Sequence[Network],
+    image: Any = None,
+    *,
+    photos: Any = None,
+    port: int = 0,
+    host: str = "127.0.0.1",
+    browser: bool | None = None,
+    memory: int = MEMORY,
+) -> Explorer:
+    """Open the explorer: a page in the browser to walk through a network.
+
+    Parameters
+    ----------
+    net : Network or sequence of Network
+        One network, or several to compare.
+    image : path or bytes, or a list of these, optional
+        Photos to begin with. None: a sample photo.
+    photos : path or list of paths, optional
+        A folder, or files, in which the photos that activate each filter most are searched.
+    port : int
+        Port to listen at; 0: any free one.
+    host : str
+        Address to listen at. Others than this machine's own, such as "0.0.0.0", can be reached by
+        other machines: the address then has a token.
+    browser : bool, optional
+        Whether to open a browser. None: unless in a notebook, which shows the page inline.
+    memory : int
+        Bytes for answers that are kept.
+
+    Returns
+    -------
+    Explorer
+        It serves in a thread: ``.address``, ``.stop()``.
+
+    Raises
+    ------
+    InputError
+        If a photo cannot be read, or the port is taken.
+    """
+    require_packages()
+    networks = [net] if isinstance(net, Network) else list(net)
+    workspace = workspace_of(networks, image, photos, memory)
+    explorer = Explorer(workspace, Listener(host, port), is_running()).start()
+    if browser or (browser is None and not is_running()):
+        webbrowser.open(explorer.address)
+    return explorer
+
+
+def workspace_of(
+    networks: Sequence[Network], image: Any, photos: Any, memory: int = MEMORY
+) -> Workspace:
+    """Networks and photos, as for `explore`."""
+    if not networks:
+        raise InputError("Expected a network, or several, got none.")
+    workspace = Workspace(networks, _files(photos), memory)
+    images = [image] if isinstance(image, str | Path | bytes) else image
+    for each in _sample() if images is None else images:
+        if isinstance(each, bytes):
+            workspace.add(each, "photo")
+        else:
+            workspace.add(Path(each), Path(each).name)
+    return workspace
+
+
+def _sample() -> list[Path]:
+    from optogram import datasets
+
+    return [Path(datasets.sample_photo())]
+
+
+def _files(photos: Any) -> list[Path]:
+    """The photos of a folder, or those listed."""
+    if photos is None:
+        return []
+    listed = [photos] if isinstance(photos, str | Path) else list(photos)
+    found: list[Path] = []
+    for path in map(Path, listed):
+        if path.is_dir():
+            found += sorted(p for p in path.rglob("*") if p.suffix.lower() in ENDINGS)
+        else:
+            found.append(path)
+    return found

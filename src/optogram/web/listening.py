@@ -1,0 +1,89 @@
+"""Where the explorer listens, and under which names it may be reached."""
+
+import importlib.util
+import ipaddress
+import secrets
+import socket
+
+from optogram.arguments import whole
+from optogram.errors import InputError
+
+
+def require_packages() -> None:
+    """Raise an InputError if a package that serves the explorer is missing."""
+    for package in ("starlette", "uvicorn", "websockets"):
+        if importlib.util.find_spec(package) is None:
+            raise InputError(
+                f"The explorer needs the package {package}: install it with pip install "
+                '"optogram[explorer]".'
+            )
+
+
+def is_local(host: str) -> bool:
+    """Whether ``host`` can be reached from this machine alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class Listener:
+    """An address where the explorer listens; whoever opens it waits until the explorer answers.
+
+    Attributes
+    ----------
+    socket : socket
+        Bound, and listening.
+    address : str
+        What to open in a browser; with a token if other machines can reach it.
+    token : str or None
+        The token.
+    names : list of str
+        Names and addresses, without port, under which it may be reached.
+
+    Raises
+    ------
+    InputError
+        If host or port cannot be used.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self.socket = _bound(host, whole("port", port, 0))
+        number = self.socket.getsockname()[1]
+        self.token = None if is_local(host) else secrets.token_urlsafe(24)
+        shown = socket.gethostname() if host in ("0.0.0.0", "::") else host
+        self.names = _names(host, shown)
+        bracketed = f"[{shown}]" if ":" in shown else shown
+        query = f"?token={self.token}" if self.token else ""
+        self.address = f"http://{bracketed}:{number}/{query}"
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """A socket that listens at ``host`` and ``port``."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        bound = socket.socket(family, socket.SOCK_STREAM)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+    except (OSError, OverflowError) as error:
+        raise InputError(
+            f"The explorer cannot listen at {host}, port {port} ({error}): choose another port, or "
+            "port 0 for any free one."
+        ) from error
+    bound.listen(128)
+    return bound
+
+
+def _names(host: str, shown: str) -> list[str]:
+    """The names under which the explorer may be reached."""
+    if is_local(host):
+        return ["127.0.0.1", "localhost", "::1", host]
+    return [host, shown.lower(), "127.0.0.1", "localhost", *_own_addresses()]
+
+
+def _own_addresses() -> list[str]:
+    try:
+        found = socket.getaddrinfo(socket.gethostname(), None)
+    except OSError:
+        return []
+    return sorted({str(entry[4][0]) for entry in found})

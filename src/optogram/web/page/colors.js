@@ -1,0 +1,93 @@
+// Colors are made here, from numbers, by one table for all: what is seen and what is saved agree.
+
+import { ask } from "./wire.js";
+
+// Odd, so that 0 on a two-sided scale has the middle color; as in render/colors.py.
+export const STEPS = 257;
+const UNKNOWN = 128;
+
+/** @type {Map<string, Uint8Array>} */
+const tables = new Map();
+
+/** Load the color tables: 257 RGB triples each. */
+export async function loadColors() {
+  const { names, arrays } = await ask("colors", {});
+  names.forEach((/** @type {string} */ name, /** @type {number} */ i) => {
+    const bytes = /** @type {Uint8Array} */ (arrays.tables.data);
+    tables.set(name, bytes.subarray(3 * STEPS * i, 3 * STEPS * (i + 1)));
+  });
+}
+
+/** Names of the color maps; those of `signed` maps have a neutral middle. */
+export function colorNames() {
+  return [...tables.keys()];
+}
+
+/** The 257 RGB triples of a color map. */
+export function table(/** @type {string} */ name) {
+  return /** @type {Uint8Array} */ (tables.get(name) ?? tables.values().next().value);
+}
+
+/** The two-sided color map that goes with any. */
+export const SIGNED = "RdBu_r";
+
+/** Range of numbers without NaN: [lowest, highest]; two-sided where `isSigned`. */
+export function rangeOf(/** @type {ArrayLike<number>} */ numbers, isSigned = false) {
+  let low = Infinity;
+  let high = -Infinity;
+  for (let i = 0; i < numbers.length; i++) {
+    const value = numbers[i];
+    if (Number.isFinite(value)) {
+      if (value < low) low = value;
+      if (value > high) high = value;
+    }
+  }
+  if (low > high) return [0, 1];
+  if (!isSigned) return [low, high];
+  const most = Math.max(Math.abs(low), Math.abs(high));
+  return [-most, most];
+}
+
+/**
+ * Numbers as the pixels of a picture.
+ * @param {ArrayLike<number>} numbers height × width of them
+ * @param {number} width
+ * @param {number} height
+ * @param {string} cmap
+ * @param {[number, number] | number[]} range
+ * @returns {ImageData}
+ */
+export function colored(numbers, width, height, cmap, [low, high]) {
+  const colors = table(cmap);
+  const image = new ImageData(width, height);
+  const factor = high > low ? (STEPS - 1) / (high - low) : 0;
+  for (let i = 0; i < width * height; i++) {
+    const value = numbers[i];
+    const at = 3 * Math.max(0, Math.min(STEPS - 1, Math.round((value - low) * factor)));
+    for (let c = 0; c < 3; c++) {
+      image.data[4 * i + c] = Number.isFinite(value) ? colors[at + c] : UNKNOWN;
+    }
+    image.data[4 * i + 3] = 255;
+  }
+  return image;
+}
+
+/** Draw a picture into `canvas`, which takes its size; CSS may enlarge it. */
+export function paint(/** @type {HTMLCanvasElement} */ canvas, /** @type {ImageData} */ image) {
+  canvas.width = image.width;
+  canvas.height = image.height;
+  /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d")).putImageData(image, 0, 0);
+}
+
+/** uint8 pixels (H, W, 3) or (H, W, 1) as a picture. */
+export function picture(/** @type {{data: ArrayLike<number>, shape: number[]}} */ { data, shape }) {
+  const [height, width, channels] = shape;
+  const image = new ImageData(width, height);
+  for (let i = 0; i < width * height; i++) {
+    for (let c = 0; c < 3; c++) {
+      image.data[4 * i + c] = data[channels * i + (channels === 1 ? 0 : c)];
+    }
+    image.data[4 * i + 3] = 255;
+  }
+  return image;
+}

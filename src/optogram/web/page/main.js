@@ -1,0 +1,88 @@
+// The frame of the page: what is looked at, the views, the photos and predictions beside them.
+
+import { loadColors } from "./colors.js";
+import { element, refusal } from "./elements.js";
+import { createSide } from "./side.js";
+import { addressOf, change, listen, state } from "./state.js";
+import { ask } from "./wire.js";
+
+/**
+ * @typedef {object} Network
+ * @property {string} name
+ * @property {string} origin
+ * @property {[number, number]} size
+ * @property {number} channels
+ * @property {number} classes
+ * @property {boolean} is_opaque
+ * @property {string[]} map_layers
+ * @property {string | null} default_layer
+ * @property {string[]} warnings
+ *
+ * @typedef {object} Context
+ * @property {Network[]} networks
+ *
+ * @typedef {object} View
+ * @property {HTMLElement} element
+ * @property {(state: Readonly<Record<string, string>>) => void} update   Called at first, and on each change.
+ * @property {() => void} [destroy]
+ */
+
+/** @type {[name: string, title: string][]} */
+export const VIEWS = [["patch", "Patch"]];
+
+/** @type {View | null} */
+let view = null;
+let shown = "";
+
+async function show(/** @type {Context} */ context) {
+  const place = /** @type {HTMLElement} */ (document.getElementById("view"));
+  const now = state();
+  const name = VIEWS.some(([known]) => known === now.view) ? now.view : VIEWS[0][0];
+  const network = context.networks[Number(now.model)] ?? context.networks[0];
+  /** @type {HTMLElement} */ (document.getElementById("network")).textContent = network.name;
+  const nav = /** @type {HTMLElement} */ (document.getElementById("views"));
+  nav.replaceChildren(
+    ...VIEWS.map(([known, title]) =>
+      element(
+        "a",
+        {
+          href: addressOf({ view: known }),
+          "aria-current": known === name ? "page" : null,
+          onclick: (/** @type {MouseEvent} */ event) => {
+            if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+            event.preventDefault();
+            change({ view: known });
+          },
+        },
+        title,
+      ),
+    ),
+  );
+  if (name !== shown) {
+    view?.destroy?.();
+    view = null;
+    shown = name;
+    const title = VIEWS.find(([known]) => known === name)?.[1];
+    document.title = `${title} · ${network.name} · optogram`;
+    const module = await import(`./views/${name}.js`);
+    if (shown !== name) return;
+    const made = /** @type {View} */ (module.create(context));
+    view = made;
+    place.replaceChildren(made.element);
+  }
+  view?.update(state());
+}
+
+async function start() {
+  try {
+    const [{ networks }] = await Promise.all([ask("networks", {}), loadColors()]);
+    const context = { networks };
+    await createSide(context);
+    listen(() => show(context));
+    await show(context);
+  } catch (error) {
+    document.getElementById("view")?.replaceChildren(refusal(error));
+  }
+}
+
+start();

@@ -1,0 +1,75 @@
+// What is looked at. It is the query of the address: every view is a link, back and forward work.
+
+/**
+ * @typedef {object} State
+ * @property {string} view       Name of the view.
+ * @property {string} model      Number of the network.
+ * @property {string} photo      Identifier of the photo.
+ * @property {string} target     What is explained: "285", "285-282"; "" for the first class.
+ * @property {string} layer      Name of the layer.
+ * @property {string} filter     Number of the filter.
+ * @property {string} cmap       Name of the color map.
+ * @property {string} opacity    Of maps over the photo, 0..1.
+ */
+
+const DEFAULTS = {
+  view: "patch",
+  model: "0",
+  photo: "",
+  target: "",
+  layer: "",
+  filter: "0",
+  cmap: "inferno",
+  opacity: "0.6",
+};
+
+/** @type {Set<(state: Readonly<Record<string, string>>) => void>} */
+const listeners = new Set();
+
+/** @returns {Record<string, string>} */
+function read() {
+  return { ...DEFAULTS, ...Object.fromEntries(new URLSearchParams(location.search)) };
+}
+
+let current = read();
+
+/** The state: the properties of `State`, and those that views add. */
+export function state() {
+  return current;
+}
+
+/** The address of the state with some properties changed. */
+export function addressOf(/** @type {Record<string, string>} */ changes) {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries({ ...current, ...changes })) {
+    if (value !== "" && value !== /** @type {Record<string, string>} */ (DEFAULTS)[name]) {
+      query.set(name, value);
+    }
+  }
+  return `?${query}`;
+}
+
+/**
+ * Change some properties, and tell all who listen.
+ * @param {Record<string, string>} changes
+ * @param {{replace?: boolean}} [how] replace: no step in the history, as for sliders.
+ */
+export function change(changes, { replace = false } = {}) {
+  const address = addressOf(changes);
+  if (address === addressOf({})) return;
+  history[replace ? "replaceState" : "pushState"](null, "", address);
+  tell();
+}
+
+/** Call `listener` with the state whenever it has changed. Returns a function that ends this. */
+export function listen(/** @type {(state: Readonly<Record<string, string>>) => void} */ listener) {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+function tell() {
+  current = read();
+  for (const listener of [...listeners]) listener(current);
+}
+
+addEventListener("popstate", tell);

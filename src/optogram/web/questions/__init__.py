@@ -1,0 +1,5 @@
+"""What can be asked about networks and photos; importing a module declares its questions."""
+
+from optogram.web.questions import colors as colors
+from optogram.web.questions import networks as networks
+from optogram.web.questions import photos as photos

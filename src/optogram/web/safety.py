@@ -1,0 +1,125 @@
+"""Who may ask: only pages of the explorer itself, on this machine unless told otherwise."""
+
+import hmac
+from collections.abc import Iterable
+from http.cookies import SimpleCookie
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse, RedirectResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_COOKIE = "optogram-token"
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src 'self' blob: data:; media-src 'self' blob:; font-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors {ancestors}"
+)
+_HEADERS = {
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "permissions-policy": "camera=(self), microphone=(), geolocation=()",
+}
+
+
+class Guard:
+    """Refuses requests under foreign names (DNS rebinding), from foreign pages, and without token.
+
+    Parameters
+    ----------
+    app : ASGI application
+        What is guarded.
+    hosts : iterable of str
+        Names and addresses, without port, under which the explorer may be reached.
+    token : str or None
+        Secret that a request must bring: as ``?token=`` once, which sets a cookie, or as
+        ``Authorization: Bearer``. None: none is needed.
+    is_framed : bool
+        Whether other pages may show the explorer in a frame, as notebooks do.
+    """
+
+    def __init__(
+        self, app: ASGIApp, hosts: Iterable[str], token: str | None, is_framed: bool = False
+    ) -> None:
+        self._app, self._hosts, self._token = app, frozenset(hosts), token
+        self._policy = _POLICY.format(ancestors="*" if is_framed else "'none'")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, refuse, or pass on."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        refusal = self._refusal(headers, scope)
+        if refusal is not None:
+            if scope["type"] == "websocket":
+                await send({"type": "websocket.close", "code": 1008, "reason": refusal[:120]})
+            else:
+                await PlainTextResponse(refusal, 403)(scope, receive, self._with_headers(send))
+            return
+        query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
+        if self._token is not None and "token" in query and scope["type"] == "http":
+            await self._enter(query)(scope, receive, self._with_headers(send))
+            return
+        await self._app(scope, receive, self._with_headers(send))
+
+    def _refusal(self, headers: Headers, scope: Scope) -> str | None:
+        """Why the request is refused, or None."""
+        host = headers.get("host", "")
+        if self._name(host) not in self._hosts:
+            return "This address is not the explorer's own: open the one that it printed."
+        origin = headers.get("origin")
+        if origin is not None and urlsplit(origin).netloc != host:
+            return "Other pages may not ask the explorer."
+        if headers.get("sec-fetch-site") == "cross-site" and not self._is_page(headers, scope):
+            return "Other pages may not ask the explorer."
+        if self._token is not None and not self._is_known(headers, scope):
+            return "A token is needed: open the whole link that the explorer printed."
+        return None
+
+    @staticmethod
+    def _is_page(headers: Headers, scope: Scope) -> bool:
+        """Whether the page itself is opened, as by a link."""
+        return scope.get("path") == "/" and headers.get("sec-fetch-mode") == "navigate"
+
+    @staticmethod
+    def _name(host: str) -> str:
+        """``host`` without its port."""
+        try:
+            return urlsplit(f"//{host}").hostname or ""
+        except ValueError:
+            return ""
+
+    def _is_known(self, headers: Headers, scope: Scope) -> bool:
+        """Whether the request brings the token."""
+        token = self._token or ""
+        query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
+        cookie = SimpleCookie(headers.get("cookie", "")).get(_COOKIE)
+        brought = [
+            *query.get("token", []),
+            headers.get("authorization", "").removeprefix("Bearer "),
+            cookie.value if cookie else "",
+        ]
+        return any(hmac.compare_digest(each.encode(), token.encode()) for each in brought)
+
+    def _enter(self, query: dict[str, list[str]]) -> RedirectResponse:
+        """The page again, without the token in its address."""
+        rest = urlencode({name: values[-1] for name, values in query.items() if name != "token"})
+        response = RedirectResponse("/" + (f"?{rest}" if rest else ""), 303)
+        response.set_cookie(_COOKIE, self._token or "", httponly=True, samesite="strict")
+        return response
+
+    def _with_headers(self, send: Send) -> Send:
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["content-security-policy"] = self._policy
+                for name, value in _HEADERS.items():
+                    headers[name] = value
+                if "cache-control" not in headers:
+                    headers["cache-control"] = "no-store"
+            await send(message)
+
+        return sending
