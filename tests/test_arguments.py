@@ -208,3 +208,23 @@ def test_a_layer_that_is_recommended_is_taken():
         og.gradcam(net, PHOTO, target, recommended)
     with pytest.raises(og.InputError, match="no layer between the image and the score"):
         og.gradcam(net, PHOTO, og.Filter("first", 0), "second")
+
+
+def test_an_unknown_argument_is_named_with_those_that_there_are():
+    near = r"gradcam\(\) has no argument 'layers': did you mean 'layer'\?"
+    with pytest.raises(TypeError, match=near):
+        og.gradcam(NET, PHOTO, layers="conv1")
+    with pytest.raises(TypeError, match=r"smoothgrad\(\) has no argument 'n': its .*, samples, "):
+        og.smoothgrad(NET, PHOTO, n=3)
+    with pytest.raises(
+        TypeError, match=r"plot\(\) has no argument 'cmap': its arguments are cell, ax"
+    ):
+        CAM.plot(cmap="jet")
+    with pytest.raises(TypeError, match=r"maximize\(\): missing .*'target'; its arguments are net"):
+        og.maximize(NET)
+
+
+def test_an_object_where_its_name_is_expected():
+    for layer in (NET["conv1"], NET.model.get_layer("conv1")):
+        with pytest.raises(og.InputError, match=r"give its name, 'conv1'\.$"):
+            og.gradcam(NET, PHOTO, 1, layer=layer)

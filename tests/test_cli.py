@@ -20,6 +20,7 @@ from PIL import Image
 import optogram as og
 from optogram import render, result
 from optogram.cli import main
+from optogram.cli.options import network
 from optogram.cli.options.attribution import TAKEN_BY
 from optogram.methods import ATTRIBUTIONS
 from optogram.network.opening import efficientnet_lite0
@@ -1071,3 +1072,42 @@ def test_check_takes_the_seed_whatever_the_method(run, model_file, photos):
     asked = ["check", photos / "cat.png", "--model", model_file, "--preprocess", "unit"]
     assert run(*asked, "--seed", 5, "--steps", 2)[0] == 0
     assert og.load_result("checked/gradcam.npz").parameters["seed"] == 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["raport"], "No command is called 'raport': did you mean report?"),
+        (["grad-cam", "cat.jpg"], "a method, optogram explain PHOTO --method gradcam."),
+        (["predict", "cat.png", "--model", "cat.png"], "cat.png is not a Keras model file"),
+        (["predict", "notes.jpg"], "'notes.jpg' holds no picture that can be read"),
+        (["report", "--truth", "tabby"], "'tabby' is no file: give --truth folders, or a CSV"),
+        (["audit", "photos"], "'photos' must have one subfolder per class"),
+        (["maximize", "--target", "tiger", "--size", "0"], "'--size': '0' is not a size"),
+        (["maximize", "--target", "tiger", "--noise", "1"], "'--noise': '1' is not a pair"),
+    ],
+)
+def test_a_mistaken_command_is_refused_before_keras_is_imported(
+    arguments, said, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "notes.jpg").write_text("no picture")
+    (tmp_path / "photos").mkdir()
+    for folder in (tmp_path, tmp_path / "photos"):
+        Image.new("RGB", (8, 8)).save(folder / "cat.png")
+
+    def start():
+        raise AssertionError("the backend is started")
+
+    monkeypatch.setattr(network, "start_backend", start)
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 2
+    assert said in result.stderr
+
+
+@pytest.mark.parametrize(("raised", "shown"), [(KeyboardInterrupt, ""), (ImportError, "a log\n")])
+def test_logs_of_the_backend_are_shown_only_where_it_fails(raised, shown, capfd):
+    with pytest.raises(raised), network._standard_error_kept_back():
+        os.write(2, b"a log\n")
+        raise raised
+    assert capfd.readouterr().err == shown

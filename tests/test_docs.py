@@ -1,5 +1,6 @@
 """The documentation says what the code does: every public name, option and command."""
 
+import ast
 import contextlib
 import importlib.util
 import inspect
@@ -97,6 +98,34 @@ def test_commands_on_pages_can_be_given():
             command = main.get_command(parent, words[1])
             assert command, words
             command.make_context(words[1], words[2:], parent=parent)
+
+
+def test_calls_for_users_of_other_libraries_have_arguments_that_exist():
+    """Each call in the tables binds to the signature of its function; nothing is run."""
+    page = re.sub("```.*?```", "", read("docs/other_libraries.md"), flags=re.S)
+    quoted = re.findall(r"`([^`]*)`", page)
+    called = [
+        node
+        for text in quoted
+        if text.startswith(("og.", "result.")) and "…" not in text
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Call)
+    ]
+    assert len(called) > 15
+    kinds = (optogram.Attribution, optogram.Maximization)
+    for call in called:
+        place, name = call.func.value.id, call.func.attr
+        if place == "og":
+            function = getattr(optogram, name)
+        else:
+            function = next(getattr(kind, name) for kind in kinds if hasattr(kind, name))
+        own = ["self"] if place == "result" else []
+        named = {keyword.arg: None for keyword in call.keywords}
+        signature = inspect.signature(function)
+        signature.bind(*own, *call.args, **named)
+        if name == "maximize":
+            fields = {*signature.parameters, *inspect.signature(optogram.Recipe).parameters}
+            assert named.keys() <= fields
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])

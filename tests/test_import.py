@@ -40,3 +40,6 @@ def test_an_unknown_name_is_an_attribute_error():
 
     assert not hasattr(optogram, "gradcamm")
     assert "gradcam" in dir(optogram)
+    for name, near in (("grad_cam", "gradcam"), ("ScoreCAM", "scorecam")):
+        with pytest.raises(AttributeError, match=f"did you mean {near!r}"):
+            getattr(optogram, name)

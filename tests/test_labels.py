@@ -127,6 +127,13 @@ def test_no_class(label):
         imagenet().index(label)
 
 
+def test_no_name_is_known_of_a_network_without_class_names():
+    with pytest.raises(
+        InputError, match=r"no class names. Give a number from 0 to 2, or the names"
+    ):
+        numbered(3).index("dog")
+
+
 def test_a_name_goes_before_a_number():
     assert read_labels(["7", "3", "1"]).index("1") == 2
 

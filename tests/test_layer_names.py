@@ -59,3 +59,6 @@ def test_names_with_the_same_words_are_suggested_first():
     assert similar("blok2_conv1", names, 8)[0] == 2
     assert [names[i] for i in similar("pol", names, 8)] == ["pool"]
     assert nearest("conv1", iter(names)) == "the nearest are 'block1_conv1' and 'block2_conv1'"
+    assert (
+        nearest("conv", ["conv1", "conv2", "conv3"]) == "the nearest are 'conv1', 'conv2', 'conv3'"
+    )

@@ -163,7 +163,7 @@ def test_labels_beside_a_file_are_taken_where_no_others_are_given(ending, saved,
     assert og.load(path).labels.names == ("ant", "bee", "cat", "dog", "emu")
     assert og.load(path, labels=list("abcde")).labels.names == tuple("abcde")
     beside.write_text("ant\nbee\n")
-    expected = r"Expected 5 labels.*; pets\.labels\.txt has 2: correct it, or .*--labels"
+    expected = r"Expected 5 labels.*; pets\.labels\.txt has 2: correct it, or .*labels=…"
     with pytest.raises(InputError, match=expected):
         og.load(path)
     beside.write_bytes(b"\xff\xfe\x00")

@@ -150,7 +150,7 @@ __all__ = sorted([*_HOMES, *_ROOMS])
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
-        raise AttributeError(f"module 'optogram' has no attribute {name!r}")
+        raise AttributeError(f"module 'optogram' has no attribute {name!r}{_near(name)}")
     if name in _NEED_KERAS:
         # Before Keras is imported, which would raise its own error for a missing backend.
         importlib.import_module("optogram.backend").current()
@@ -159,6 +159,15 @@ def __getattr__(name: str) -> Any:
     found = getattr(importlib.import_module(_HOMES[name]), name)
     globals()[name] = found
     return found
+
+
+def _near(name: str) -> str:
+    """The public name that a mistyped one may mean, such as gradcam for GradCam or grad_cam."""
+    import difflib
+
+    plain = {known.lower().replace("_", ""): known for known in __all__}
+    near = difflib.get_close_matches(name.lower().replace("_", ""), plain, 1)
+    return f": did you mean {plain[near[0]]!r}?" if near and not name.startswith("_") else ""
 
 
 def __dir__() -> list[str]:

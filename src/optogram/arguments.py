@@ -5,6 +5,7 @@ minimum, are checked with `whole` and `number`.
 """
 
 import builtins
+import difflib
 import functools
 import inspect
 import math
@@ -111,13 +112,18 @@ def checked(
 
     @functools.wraps(function)
     def reading(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-        bound = signature.bind(*args, **kwargs)
+        try:
+            bound = signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(_of_call(function, signature, kwargs, error)) from None
         for name, hint in hints().items():
             if name in bound.arguments:
                 try:
                     bound.arguments[name] = _read(bound.arguments[name], hint)
                 except _OtherKindError as other:
-                    came = f"not {shown(bound.arguments[name])}{other}"
+                    given = bound.arguments[name]
+                    way = str(other) or _by_name(given, hint)
+                    came = f"not {shown(given)}{way}"
                     raise InputError(f"{name} must be {_words(hint)}, {came}.") from None
         if then is not None:
             then(bound.arguments)
@@ -131,6 +137,32 @@ def checked_methods(kind: type, then: Callable[[Mapping[str, Any]], None] | None
     for name, member in list(vars(kind).items()):
         if isinstance(member, types.FunctionType) and not name.startswith("_"):
             setattr(kind, name, checked(member, then))
+
+
+def _of_call(
+    function: Callable[..., Any],
+    signature: inspect.Signature,
+    named: Mapping[str, Any],
+    error: TypeError,
+) -> str:
+    """The message for a call with unknown or missing arguments: which there are."""
+    known = [name for name in signature.parameters if name != "self"]
+    unknown = next((name for name in named if name not in known), None)
+    if unknown is None:
+        return f"{function.__name__}(): {error}; its arguments are {', '.join(known)}."
+    near = difflib.get_close_matches(unknown, known, 1)
+    advice = f"did you mean {near[0]!r}? Its" if near else "its"
+    return (
+        f"{function.__name__}() has no argument {unknown!r}: {advice} arguments are "
+        f"{', '.join(known)}."
+    )
+
+
+def _by_name(given: Any, hint: Any) -> str:
+    """Advice for an object, such as a layer, where its name is expected."""
+    name = getattr(given, "name", None)
+    is_expected = hint is str or str in typing.get_args(hint)
+    return f": give its name, {shown(name)}" if is_expected and isinstance(name, str) else ""
 
 
 _OF_SEVERAL = ((Sequence, np.ndarray), Iterable)

@@ -56,7 +56,7 @@ def nearest(name: str, candidates: Iterable[str], count: int = 3) -> str:
     """
     known = list(dict.fromkeys(candidates))
     names = [repr(known[i]) for i in similar(name, known, count)]
-    return the_nearest(names, " and ")
+    return the_nearest(names, " and " if len(names) == 2 else ", ")
 
 
 def the_nearest(names: Sequence[str], between: str = ", ") -> str:

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,9 +13,11 @@ from optogram.arguments import as_index
 from optogram.errors import InputError
 from optogram.files import kind_at, reading
 from optogram.network.labels import numbered
-from optogram.network.network import Network
 from optogram.pictures.prepared import is_prepared
 from optogram.pictures.read import pictures_in
+
+if TYPE_CHECKING:
+    from optogram.network.network import Network
 
 _PHOTO = ("photo", "file", "filename", "file_name", "path", "filepath", "image", "image_id", "name")
 _LABEL = ("label", "class", "class_name", "truth", "target", "category", "y", "species")
@@ -45,7 +47,7 @@ class Labeled:
     notes: tuple[str, ...]
 
 
-def labeled(net: Network, photos: Any, truth: Any) -> Labeled:
+def labeled(net: "Network", photos: Any, truth: Any) -> Labeled:
     """The photos and their labels; see `audit` for the arguments.
 
     Raises
@@ -75,9 +77,23 @@ def labeled(net: Network, photos: Any, truth: Any) -> Labeled:
     )
 
 
-def _from_folders(net: Network, folder: Path) -> Labeled:
+def _from_folders(net: "Network", folder: Path) -> Labeled:
     """One class per subfolder."""
     paths = pictures_in(folder)
+    require_subfolders(folder, paths)
+    inside = [path.relative_to(folder) for path in paths]
+    folders = [path.parts[0] for path in inside]
+    return _labeled_by(net, list(map(str, inside)), paths, folders, is_unique=True)
+
+
+def require_subfolders(folder: Path, paths: Iterable[Path]) -> None:
+    """Check that each photo in ``folder`` lies in a subfolder, which names its class.
+
+    Raises
+    ------
+    InputError
+        If photos lie directly in the folder.
+    """
     inside = [path.relative_to(folder) for path in paths]
     loose = [str(path) for path in inside if len(path.parts) == 1]
     if loose:
@@ -86,11 +102,9 @@ def _from_folders(net: Network, folder: Path) -> Labeled:
             f"directly in it, such as {loose[0]!r}: move them into the folder of their class, or "
             "give a CSV file with their labels as truth (--truth)."
         )
-    folders = [path.parts[0] for path in inside]
-    return _labeled_by(net, list(map(str, inside)), paths, folders, is_unique=True)
 
 
-def _from_table(net: Network, photos: Any, table: Path) -> Labeled:
+def _from_table(net: "Network", photos: Any, table: Path) -> Labeled:
     """Labels from a CSV file; paths in it are relative to the folder of photos, or to the file."""
     rows = table_rows(table)
     if isinstance(photos, str | os.PathLike):
@@ -173,7 +187,7 @@ def table_rows(table: Path) -> list[tuple[str, str]]:
     return [(row[photo].strip(), row[label].strip()) for row in rows[1:]]
 
 
-def _from_sequence(net: Network, sources: Sequence[Any], truth: Any) -> Labeled:
+def _from_sequence(net: "Network", sources: Sequence[Any], truth: Any) -> Labeled:
     """One label for each photo, as index or name."""
     if isinstance(truth, np.ndarray) and truth.ndim == 2 and truth.shape[1] == 1:
         truth = truth[:, 0]
@@ -195,7 +209,7 @@ def _from_sequence(net: Network, sources: Sequence[Any], truth: Any) -> Labeled:
 
 
 def _labeled_by(
-    net: Network,
+    net: "Network",
     names: list[str],
     sources: Sequence[Any],
     labels: list[str],
@@ -209,7 +223,7 @@ def _labeled_by(
 
 
 def matched(
-    net: Network, names: list[str], *, is_unique: bool = True
+    net: "Network", names: list[str], *, is_unique: bool = True
 ) -> tuple[dict[str, int], tuple[str, ...]]:
     """The class of each name: by label, WordNet id or number, else in alphabetical order.
 

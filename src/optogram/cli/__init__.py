@@ -1,5 +1,6 @@
 """The command line: thin commands that call the public API and print its results."""
 
+import difflib
 import importlib
 import os
 from typing import Any
@@ -45,6 +46,15 @@ class _Commands(click.Group):
             importlib.import_module("optogram.cli.completing.offers").complete(command)
         return command
 
+    def resolve_command(
+        self, context: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command and its arguments; the error for an unknown one names the nearest."""
+        name = args[0]
+        if name in _COMMANDS or name.startswith("-") or context.resilient_parsing:
+            return super().resolve_command(context, args)
+        raise click.UsageError(f"No command is called {name!r}: {_instead_of(name)}", context)
+
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run the command line, or tab completion if a shell's script asks for it."""
         if "_OPTOGRAM_COMPLETE" in os.environ:
@@ -68,6 +78,21 @@ class _Commands(click.Group):
             command = self.get_command(context, context.invoked_subcommand or "")
             complain(f"optogram: {in_options(str(error), command)}")
             context.exit(2)
+
+
+def _instead_of(name: str) -> str:
+    """What to run instead of a command that does not exist."""
+    if name == "help":
+        return "run optogram --help."
+    from optogram.methods import ATTRIBUTIONS
+
+    method = name.lower().replace("-", "_")
+    if method in ATTRIBUTIONS or (method := method.replace("_", "")) in ATTRIBUTIONS:
+        return f"it is a method, optogram explain PHOTO --method {method}."
+    near = difflib.get_close_matches(name, _COMMANDS)
+    if near:
+        return f"did you mean {' or '.join(near)}?"
+    return f"choose {', '.join(_COMMANDS[:-1])} or {_COMMANDS[-1]}."
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

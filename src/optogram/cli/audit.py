@@ -73,7 +73,11 @@ def audit(
     optogram made are replaced. Photos that cannot be read are skipped and listed on standard
     error; the exit status is then 1.
     """
-    pictures_left_in(folder)
+    photos = pictures_left_in(folder)
+    if truth is None:
+        from optogram.auditing.truth import require_subfolders
+
+        require_subfolders(Path(folder), photos)
     require_folder(out)
     if truth is not None and kind_at(Path(truth)) != "file":
         raise InputError(f"{truth} is no file: give a CSV file with the columns photo and label.")

@@ -183,7 +183,7 @@ def maximize(
         )
     _require_needed(click.get_current_context())
     opening = {name: others.pop(name) for name in NETWORK_OPTIONS}
-    rows, columns = sides(sheet, "4x4", "rows")
+    rows, columns = sides(sheet, "--sheet", "4x4", "rows")
     if noise is not None:
         others["center"], others["spread"] = pair(noise)
     sized = None if size is None else sides(size)

@@ -75,11 +75,11 @@ class Photos:
 
     def _require_files(self) -> None:
         """Find out before the network is opened if there is nothing to read."""
-        from optogram.pictures.read import require_picture_file
+        from optogram.pictures.read import require_picture
 
         for path in self.paths:
             with self.reading(path):
-                require_picture_file(path)
+                require_picture(path)
                 return
         self.require_some()
 
@@ -91,9 +91,11 @@ def _in_folder(name: str) -> tuple[list[str], int]:
     return list(map(str, found)), own
 
 
-def pictures_left_in(folder: str) -> None:
-    """Check that ``folder`` has photos; say how many pictures in it are optogram's own."""
-    tell_left_out(_in_folder(folder)[1])
+def pictures_left_in(folder: str) -> list[Path]:
+    """The photos in ``folder``, at least one; say how many pictures in it are optogram's own."""
+    found, own = _in_folder(folder)
+    tell_left_out(own)
+    return list(map(Path, found))
 
 
 def tell_left_out(own: int) -> None:

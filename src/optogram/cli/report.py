@@ -1,6 +1,7 @@
 """`optogram report`: an HTML report on photos."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,6 +18,8 @@ from optogram.cli.options.network import (
 from optogram.cli.options.output import quiet_option
 from optogram.cli.options.parsing import class_label
 from optogram.cli.photos import Photos
+from optogram.errors import InputError
+from optogram.files import kind_at
 
 if TYPE_CHECKING:
     import numpy as np
@@ -90,6 +93,11 @@ def report(
     error; the exit status is then 1.
     """
     require_folder(out)
+    if truth not in (None, _FOLDERS) and kind_at(Path(truth)) != "file":
+        raise InputError(
+            f"{truth!r} is no file: give --truth folders, or a CSV file with the columns photo and "
+            "label."
+        )
     labels = list(map(class_label, targets))
     given = Photos(photos) if photos else None
     net = open_network(model, **opening)

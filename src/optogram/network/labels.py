@@ -69,6 +69,11 @@ class Labels:
         digits = label.strip()
         if digits.isdecimal() and int(digits) < len(self):
             return int(digits)
+        if all(name == _unnamed(number) for number, name in enumerate(self.names)):
+            raise InputError(
+                f"{label!r} is not a class: this network has no class names. Give a number from 0 "
+                f"to {len(self) - 1}, or the names (labels=…)."
+            )
         close = similar(label, self.names, _MOST_HINTS)
         hint = the_nearest([f"{self.names[number]!r} ({number})" for number in close])
         raise InputError(
@@ -143,7 +148,7 @@ def read_labels(
         raise InputError(
             f"Expected {counted(count, 'label')}, one for each output; {origin} has "
             f"{len(labels)}: correct "
-            "it, or give other labels (labels=…, --labels)."
+            "it, or give other labels (labels=…)."
         )
     return labels
 

@@ -206,14 +206,30 @@ def require_picture_file(source: str | os.PathLike) -> None:
         raise PhotoError(f"{name} is empty (0 bytes): copy or download the image again.")
 
 
+def require_picture(source: str | os.PathLike) -> None:
+    """Check that a file begins as a picture does, without decoding it.
+
+    Raises
+    ------
+    PhotoError
+        If it is no picture, or none that `require_picture_file` accepts.
+    """
+    name = repr(os.fsdecode(source))
+    with _opened(source, name) as file, _decoding(name), _identified(file):
+        return
+
+
 def _open(source: str | os.PathLike, name: str) -> BinaryIO:
-    """Open a regular, non-empty file; raise a PhotoError for anything else."""
-    require_picture_file(source)
-    path = Path(os.fsdecode(source))
-    with _opening(name):
-        file = path.open("rb")
-    reading(path)
+    """Open a photo to decode it; raise a PhotoError for anything but a regular, non-empty file."""
+    file = _opened(source, name)
+    reading(Path(os.fsdecode(source)))
     return file
+
+
+def _opened(source: str | os.PathLike, name: str) -> BinaryIO:
+    require_picture_file(source)
+    with _opening(name):
+        return Path(os.fsdecode(source)).open("rb")
 
 
 @contextmanager

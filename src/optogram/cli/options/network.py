@@ -253,7 +253,7 @@ def _standard_error_kept_back() -> Iterator[None]:
         os.dup2(kept.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:  # not where the user stops it
             kept.seek(0)
             os.write(original, kept.read())
             raise

@@ -31,7 +31,10 @@ def numbers(text: str, count: int | None = None, where: str = "") -> list[int]:
         match = re.fullmatch(r"\s*([0-9]{1,18})\s*(?:-\s*([0-9]{1,18})\s*)?", part)
         ends = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
         if ends[0] > ends[1]:
-            raise click.BadParameter(f'{shown(text)} is not a list of numbers such as "0-9,17".')
+            raise click.BadParameter(
+                f'{shown(text)} is not a list of numbers such as "0-9,17".',
+                param_hint="'--filters'",
+            )
         if count is None:
             continue
         if ends[1] >= count:
@@ -44,11 +47,15 @@ def numbers(text: str, count: int | None = None, where: str = "") -> list[int]:
     return list(found)
 
 
-def sides(text: str, example: str = "310x400", first: str = "height") -> tuple[int, int]:
+def sides(
+    text: str, option: str = "--size", example: str = "310x400", first: str = "height"
+) -> tuple[int, int]:
     """The two numbers of a text such as "310x400": height and width, or rows and columns."""
     match = re.fullmatch(r"\s*([1-9]\d*)\s*[x×]\s*([1-9]\d*)\s*", text)
     if not match:
-        raise click.BadParameter(f'{text!r} is not a size such as "{example}", {first} first.')
+        raise click.BadParameter(
+            f'{text!r} is not a size such as "{example}", {first} first.', param_hint=f"{option!r}"
+        )
     return int(match[1]), int(match[2])
 
 
@@ -67,7 +74,8 @@ def open_sides(text: str) -> tuple[int | None, int | None]:
     match = re.fullmatch(r"\s*([1-9]\d*)?\s*[x×]\s*([1-9]\d*)?\s*", text)
     if not match or not (match[1] or match[2]):
         raise click.BadParameter(
-            f'{text!r} is not a size such as "310x400" or "x400", height first.'
+            f'{text!r} is not a size such as "310x400" or "x400", height first.',
+            param_hint="'--size'",
         )
     return int(match[1]) if match[1] else None, int(match[2]) if match[2] else None
 
@@ -77,7 +85,9 @@ def pair(text: str) -> tuple[float, float]:
     try:
         first, second = map(float, text.split(","))
     except ValueError:
-        raise click.BadParameter(f'{text!r} is not a pair of numbers such as "138,20".') from None
+        raise click.BadParameter(
+            f'{text!r} is not a pair of numbers such as "138,20".', param_hint="'--noise'"
+        ) from None
     return first, second
 
 
@@ -87,7 +97,8 @@ def box(text: str) -> tuple[int, int, int, int]:
         top, left, bottom, right = map(int, text.split(","))
     except ValueError:
         raise click.BadParameter(
-            f'{text!r} is not a box such as "4,4,12,12": top, left, bottom, right.'
+            f'{text!r} is not a box such as "4,4,12,12": top, left, bottom, right.',
+            param_hint="'--region'",
         ) from None
     return top, left, bottom, right
 
@@ -118,7 +129,8 @@ def constant_input(text: str) -> tuple[str, Any]:
     except (OSError, ValueError, EOFError, MemoryError) as error:
         raise click.BadParameter(
             f'{text!r} does not give values for an input, such as "age=40", "box=0.1,0.9" or '
-            f'"map=file.npy" ({error}).'
+            f'"map=file.npy" ({error}).',
+            param_hint="'--fixed'",
         ) from None
     return name, values if len(values) > 1 else values[0]
 

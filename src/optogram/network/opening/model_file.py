@@ -15,7 +15,7 @@ import keras
 from optogram.errors import ModelError
 from optogram.files import reading
 from optogram.graph.keras_private.building import numbers_asked
-from optogram.network.opening.named import require_file
+from optogram.network.opening.named import container, require_file
 from optogram.pictures.read import PIXEL_LIMIT
 from optogram.words import with_article
 
@@ -76,15 +76,8 @@ def read(path: Path) -> Content:
     try:
         require_file(path)
         reading(path)
-        if zipfile.is_zipfile(path):
-            content = _from_keras_file(path)
-        elif h5py.is_hdf5(path):
-            content = _from_h5_file(path)
-        else:
-            raise ModelError(
-                f"{path} is not a Keras model file: expected a .keras or .h5 file made by "
-                "model.save()."
-            )
+        is_zip = container(path) == "zip"
+        content = _from_keras_file(path) if is_zip else _from_h5_file(path)
         _require_measure(path, content.config)
     except ModelError:
         raise

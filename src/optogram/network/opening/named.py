@@ -1,7 +1,9 @@
 """Whether a model is named or in a file, told without Keras."""
 
 import os
+import zipfile
 from pathlib import Path
+from typing import Literal
 
 from optogram.errors import ModelError
 from optogram.files import kind_at
@@ -19,7 +21,7 @@ def is_model_file(model: str | os.PathLike) -> bool:
 
 
 def require_model(model: str | os.PathLike) -> None:
-    """Check that there is such a file, or a network of that name.
+    """Check that there is such a file, which begins as model files do, or a network of that name.
 
     Raises
     ------
@@ -28,8 +30,29 @@ def require_model(model: str | os.PathLike) -> None:
     """
     if is_model_file(model):
         require_file(Path(model))
+        if os.access(model, os.R_OK):  # else reading it says so
+            container(Path(model))
     else:
         catalogue.find(str(model))
+
+
+def container(path: Path) -> Literal["zip", "hdf5"]:
+    """What a model file is: a zip archive, as .keras files are, or HDF5.
+
+    Raises
+    ------
+    ModelError
+        If it is neither.
+    """
+    if zipfile.is_zipfile(path):
+        return "zip"
+    import h5py
+
+    if h5py.is_hdf5(path):
+        return "hdf5"
+    raise ModelError(
+        f"{path} is not a Keras model file: expected a .keras or .h5 file made by model.save()."
+    )
 
 
 def require_file(path: Path) -> None:
