@@ -10,7 +10,7 @@ from typing import Any
 from optogram.errors import InputError, OptogramError
 from optogram.web.asking import QUESTIONS, Question
 from optogram.web.packing import Answer, packed
-from optogram.web.workspace import Workspace
+from optogram.web.workspace import StoppedError, Workspace
 
 _SHORT_THREADS = 4
 _LONG_THREADS = 2
@@ -20,10 +20,6 @@ Event = tuple[str, bytes | Mapping[str, Any]]
 ("error", {"error", "is_asker"})."""
 
 logger = logging.getLogger("optogram.web")
-
-
-class StoppedError(Exception):
-    """Nobody waits for the answer any more."""
 
 
 class _Work:

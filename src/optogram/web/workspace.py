@@ -53,6 +53,10 @@ class Photo:
     shown: bytes
 
 
+class StoppedError(Exception):
+    """Nobody waits for the answer any more."""
+
+
 class Kept:
     """Things that were computed, within a budget of bytes; the least recently used ones go first.
 
@@ -81,15 +85,19 @@ class Kept:
 
     def once(self, key: Any, make: Callable[[], tuple[Any, int]]) -> Any:
         """What is kept under ``key``, else what ``make`` returns with its size in bytes."""
-        with self._lock:
-            if key in self._items:
-                self._items.move_to_end(key)
-                return self._items[key][0]
-            coming = self._coming.get(key)
-            if is_mine := coming is None:
-                coming = self._coming[key] = Future()
-        if not is_mine:
-            return coming.result()
+        while True:
+            with self._lock:
+                if key in self._items:
+                    self._items.move_to_end(key)
+                    return self._items[key][0]
+                coming = self._coming.get(key)
+                if coming is None:
+                    coming = self._coming[key] = Future()
+                    break
+            try:
+                return coming.result()
+            except StoppedError:  # theirs: ours goes on
+                continue
         try:
             item, size = make()
         except BaseException as error:
