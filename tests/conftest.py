@@ -52,6 +52,9 @@ def pytest_addoption(parser):
     parser.addoption(
         "--full", action="store_true", help="run the tests marked full, too: the cross products"
     )
+    parser.addoption(
+        "--screenshots", metavar="DIR", help="write pictures of the explorer's pages into DIR"
+    )
 
 
 def pytest_configure(config):

@@ -60,7 +60,7 @@ export async function createSide(/** @type {import("./main.js").Context} */ cont
     event.preventDefault();
     add([...(event.dataTransfer?.files ?? [])]);
   });
-  addEventListener("paste", (event) => {
+  document.addEventListener("paste", (event) => {
     const files = [...(event.clipboardData?.files ?? [])];
     if (files.length) add(files);
   });

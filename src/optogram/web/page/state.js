@@ -52,7 +52,7 @@ export function addressOf(/** @type {Record<string, string>} */ changes) {
 /**
  * Change some properties, and tell all who listen.
  * @param {Record<string, string>} changes
- * @param {{replace?: boolean}} [how] replace: no step in the history, as for sliders.
+ * @param {{replace?: boolean}} how replace: no step in the history, as for sliders.
  */
 export function change(changes, { replace = false } = {}) {
   const address = addressOf(changes);

@@ -64,7 +64,7 @@ function widened(/** @type {Uint16Array} */ halves) {
 
 /** The numbers that a scaled array stands for. */
 export function unscaled(/** @type {Array_} */ array) {
-  const { data, shape, low, high } = array;
+  const { data, low, high } = array;
   if (!low || !high) return data instanceof Float32Array ? data : Float32Array.from(data);
   const numbers = new Float32Array(data.length);
   const each = data.length / low.length;

@@ -1,0 +1,87 @@
+"""Networks and photos that the explorer is tried on, by name."""
+
+import io
+
+import keras
+import numpy as np
+from keras import layers
+from PIL import Image
+
+import fashion
+import networks
+import optogram as og
+
+BUDGET = 64 << 20
+SIDE = 32
+
+
+def explorer(name):
+    """A running explorer of the network ``name``, with two photos."""
+    net, photos = OPENED.get(name, _small(name))()
+    return og.explore(net, photos, browser=False, memory=BUDGET)
+
+
+def png(pixels):
+    """``pixels`` as the content of a file."""
+    content = io.BytesIO()
+    Image.fromarray(pixels).save(content, "PNG")
+    return content.getvalue()
+
+
+def photos(side=SIDE, channels=3):
+    """Two photos: noise around a bright square at the upper left, or at the lower right."""
+    generator = np.random.default_rng(0)
+    shape = (side, side + 8) if channels == 1 else (side, side + 8, 3)
+    first, second = generator.integers(120, size=(2, *shape), dtype=np.uint8)
+    first[2 : side // 2, 2 : side // 2] = 250
+    second[side // 2 : -2, side // 2 : -2] = 250
+    return [png(first), png(second)]
+
+
+def _lite0():
+    return og.load("efficientnet-lite0"), None
+
+
+def _fashion():
+    """The network of `optogram train`, trained a little on squares in ten places."""
+    data = fashion.made(train=256, test=64)
+    model = og.training.train(data, epochs=2, batch=64).model
+    net = og.Network(model, "none", labels=list(data.classes), origin="fashion.keras")
+    return net, [png(data.test_images[0]), png(data.test_images[1])]
+
+
+def _seeded(name):
+    def opened():
+        keras.utils.set_random_seed(0)
+        return og.load(name, weights=None), [*photos(96)]
+
+    return opened
+
+
+def _two_inputs():
+    """A photo and two numbers in; three classes out."""
+    keras.utils.set_random_seed(0)
+    photo, age = keras.Input((SIDE, SIDE, 3), name="photo"), keras.Input((2,), name="age")
+    x = layers.Conv2D(6, 3, activation="relu", name="conv1")(photo)
+    x = layers.Conv2D(8, 3, activation="relu", name="conv2")(layers.MaxPooling2D()(x))
+    both = layers.Concatenate()([layers.GlobalAveragePooling2D()(x), age])
+    answer = layers.Dense(3, activation="softmax", name="species")(both)
+    model = keras.Model({"photo": photo, "age": age}, answer)
+    return og.Network(model, "unit", input="photo", fixed={"age": [0.2, 0.4]}), photos()
+
+
+def _small(name):
+    def opened():
+        return og.Network(networks.build(name), "unit"), photos()
+
+    return opened
+
+
+OPENED = {
+    "lite0": _lite0,
+    "fashion": _fashion,
+    "vgg16": _seeded("vgg16"),
+    "densenet121": _seeded("densenet121"),
+    "two_inputs": _two_inputs,
+}
+"""And every name of networks.py, such as "fused", "branches", "segmentation"."""
