@@ -62,7 +62,7 @@ _COLUMNS = (
     "--mask",
     type=click.FloatRange(0, 1, min_open=True),
     metavar="SHARE",
-    help="Also show the photo where a map reaches this fraction of its maximum; the rest is black.",
+    help="Also show the photo where a map reaches this fraction of its maximum; the rest is dark.",
 )
 @click.option(
     "--of",
