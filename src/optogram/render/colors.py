@@ -82,7 +82,9 @@ def paint(unit: np.ndarray, table: np.ndarray) -> np.ndarray:
     """Colors (..., 3), uint8, of positions (...) in [0, 1] in a `color_table`."""
     known = np.isfinite(unit)
     index = np.rint(np.where(known, unit, 0) * (len(table) - 1)).astype(np.intp)
-    return np.where(known[..., None], table[index], _unknown_color(table))
+    # The color of unknown values follows the table, so that each position is looked up once.
+    index = np.where(known, index, len(table))
+    return np.take(np.vstack([table, _unknown_color(table)]), index, axis=0)
 
 
 def banded(unit: np.ndarray, count: int) -> np.ndarray:
