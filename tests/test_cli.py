@@ -38,10 +38,27 @@ def lite0_model():
     return efficientnet_lite0.efficientnet_lite0()
 
 
+@pytest.fixture(scope="module")
+def load(model_file):
+    """`optogram.load`, which opens the small network once for commands that open it alike."""
+    opened, load = {}, og.load
+
+    def opening(model, **options):
+        if str(model) != str(model_file) or options.get("labels") is not None:
+            return load(model, **options)
+        key = repr(options)
+        if key not in opened:
+            opened[key] = load(model, **options)
+        return opened[key]
+
+    return opening
+
+
 @pytest.fixture
-def run(tmp_path, monkeypatch, lite0_model):
+def run(tmp_path, monkeypatch, lite0_model, load):
     """Run a command in an empty folder; returns exit status, standard output and error."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(og, "load", load)
     monkeypatch.setattr(efficientnet_lite0, "efficientnet_lite0", lambda weights: lite0_model)
 
     def run(*arguments):

@@ -1,5 +1,7 @@
 """What is wrong with a map is said with the map, and nothing is said where nothing is wrong."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -23,6 +25,12 @@ EVERY = [
     *CAMS,
     og.occlusion,
 ]
+
+
+@functools.cache
+def opened(name, preparation):
+    """A network of `networks`, opened once for all tests that ask for it."""
+    return og.Network(networks.build(name), preparation)
 
 
 def texts(result, words):
@@ -150,7 +158,7 @@ def test_probabilities_far_from_one_are_not_called_saturated():
 
 @pytest.mark.parametrize("method", CAMS)
 def test_a_layer_that_one_target_does_not_depend_on_is_warned_of(method):
-    net = og.Network(networks.build("branches"), "none")
+    net = opened("branches", "none")
     x = networks.images_for(net.model, count=1)
     found = method(net, x, [1, og.Filter("branch3", 1)], "branch5")
     (warning,) = texts(found, "does not depend on")
@@ -161,7 +169,7 @@ def test_a_layer_that_one_target_does_not_depend_on_is_warned_of(method):
 
 @pytest.mark.parametrize("method", CAMS)
 def test_a_layer_that_no_target_depends_on_is_an_error(method):
-    net = og.Network(networks.build("branches"), "none")
+    net = opened("branches", "none")
     x = networks.images_for(net.model, count=1)
     for targets in (og.Filter("branch3", 1), [og.Filter("branch3", 1), og.Filter("stem", 0)]):
         with pytest.raises(InputError, match="does not depend on 'branch5'"):
@@ -170,7 +178,7 @@ def test_a_layer_that_no_target_depends_on_is_an_error(method):
 
 @pytest.mark.parametrize("method", [og.gradcam, og.gradcam_plus_plus, og.layercam])
 def test_the_map_of_a_target_without_a_path_is_zero(method):
-    net = og.Network(networks.build("branches"), "none")
+    net = opened("branches", "none")
     x = networks.images_for(net.model, count=1)
     found = method(net, x, [1, og.Filter("branch3", 1)], "branch5")
     assert not found.values[1].any()
@@ -186,7 +194,7 @@ def photo(request):
 
 @pytest.fixture(scope="module", params=PREPARATIONS)
 def net(request):
-    return og.Network(networks.build("fused"), request.param)
+    return opened("fused", request.param)
 
 
 def about_images(result):
@@ -232,7 +240,7 @@ def test_pixels_handed_in_as_network_units_are_doubted(net, photo):
 
 @pytest.mark.parametrize("method", [*EVERY, og.feature_maps])
 def test_every_method_hands_doubts_on(method):
-    net = og.Network(networks.build("fused"), "unit")
+    net = opened("fused", "unit")
     x = networks.images_for(net.model)
     x[1] /= 255
     found = method(net, x, "conv1")["conv1"] if method is og.feature_maps else method(net, x, 1)
@@ -241,14 +249,14 @@ def test_every_method_hands_doubts_on(method):
 
 
 def test_networks_that_take_any_numbers_are_not_doubted():
-    net = og.Network(networks.build("fused"), "none")
+    net = opened("fused", "none")
     x = networks.images_for(net.model)
     assert not about_images(og.saliency(net, x, 1))
     assert not about_images(og.saliency(net, x * 1e4, 1))
 
 
 def test_a_plain_color_is_not_doubted():
-    net = og.Network(networks.build("fused"), "unit")
+    net = opened("fused", "unit")
     assert not about_images(og.saliency(net, np.full((1, 16, 16, 3), 0.5, "float32"), 1))
 
 
@@ -257,7 +265,7 @@ def test_a_plain_color_is_not_doubted():
 
 @pytest.mark.parametrize("method", [og.guided_backprop, og.guided_gradcam])
 def test_smooth_activations_are_named_by_both_guided_methods(method):
-    net = og.Network(networks.build("everything"), "unit")
+    net = opened("everything", "unit")
     found = method(net, networks.images_for(net.model), 1)
     (warning,) = texts(found, "left 2 other activations")
     assert "'separable'" in warning and "'transposed'" in warning
@@ -275,7 +283,7 @@ def test_too_few_points_of_integrated_gradients_are_warned_of():
 
 
 def test_each_warning_is_said_once():
-    net = og.Network(networks.build("everything"), "unit")
+    net = opened("everything", "unit")
     for method in EVERY:
         found = method(net, networks.images_for(net.model), 1)
         assert len(set(found.warnings)) == len(found.warnings)

@@ -155,7 +155,7 @@ def test_openings_in_threads_are_alike_and_leave_nothing_behind(kind):
 
     def open_some(whole):
         try:
-            found.extend(opened(model, whole) for _ in range(1 if whole else 3))
+            found.extend(opened(model, whole) for _ in range(1 if whole else 2))
         except Exception as failure:
             failures.append(failure)
 

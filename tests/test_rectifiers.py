@@ -1,5 +1,7 @@
 """Guided backpropagation reaches every rectifier, however it was written, and says which."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -94,12 +96,18 @@ RECTIFIERS = {
 }
 
 
+@functools.cache
+def guided(name):
+    """A network of one rectifier, and what guided backpropagation finds in it."""
+    net = elementwise(RECTIFIERS[name][0])
+    return net, og.guided_backprop(net, PIXELS[None, :, :, None])
+
+
 @pytest.mark.each_backend
 @pytest.mark.parametrize("name", RECTIFIERS)
 def test_a_rectifier_passes_what_is_positive_where_it_is_on(name):
-    rectify, slope = RECTIFIERS[name]
-    net = elementwise(rectify)
-    found = og.guided_backprop(net, PIXELS[None, :, :, None])
+    slope = RECTIFIERS[name][1]
+    _, found = guided(name)
     expected = slope * np.maximum(WEIGHTS, 0) * (PIXELS > 0)
     assert_close(found.values[0, :, :, 0], expected)
     assert len(found.treated) == 1
@@ -109,8 +117,7 @@ def test_a_rectifier_passes_what_is_positive_where_it_is_on(name):
 
 @pytest.mark.parametrize("name", RECTIFIERS)
 def test_the_score_is_that_of_the_network_itself(name):
-    net = elementwise(RECTIFIERS[name][0])
-    found = og.guided_backprop(net, PIXELS[None, :, :, None])
+    net, found = guided(name)
     expected = literal.array(net.model(PIXELS[None, :, :, None]))[0, 0]
     assert found.score[0] == pytest.approx(expected, rel=1e-5)
 
@@ -228,11 +235,18 @@ NAMES = {
 }
 
 
+@functools.cache
+def guided_in_whole(name):
+    """A model, images, and what guided backpropagation finds in them."""
+    model = networks.build(name)
+    x = networks.images_for(model)
+    return model, x, og.guided_backprop(og.Network(model, "none"), x)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_activation_on_the_way_is_named(name):
-    model = networks.build(name)
+    model, _, found = guided_in_whole(name)
     treated, left_alone = NAMES[name](model)
-    found = og.guided_backprop(og.Network(model, "none"), networks.images_for(model))
     assert sorted(found.treated) == sorted(treated)
     assert sorted(found.left_alone) == sorted(left_alone)
     about_activations = [text for text in found.warnings if "applies to rectifiers" in text]
@@ -245,9 +259,7 @@ def test_every_activation_on_the_way_is_named(name):
 @pytest.mark.each_backend
 @pytest.mark.parametrize("name", [name for name in networks.BUILDERS if name != "segmentation"])
 def test_gradients_are_finite_and_of_the_shape_of_the_image(name):
-    model = networks.build(name)
-    x = networks.images_for(model)
-    found = og.guided_backprop(og.Network(model, "none"), x)
+    _, x, found = guided_in_whole(name)
     assert found.values.shape == x.shape
     assert found.values.dtype == np.float32
     assert np.isfinite(found.values).all()

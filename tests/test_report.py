@@ -1,6 +1,7 @@
 """The report: one self-contained page, whole or not there."""
 
 import base64
+import functools
 import hashlib
 import html
 import io
@@ -56,7 +57,9 @@ def decoded_of(image):
     return decoded
 
 
+@functools.cache
 def tiny(shape=(24, 32, 3), outputs=3, activation="softmax", labels=None):
+    """A network, opened once for all tests that ask for the same."""
     keras.utils.set_random_seed(0)
     image = keras.Input(shape)
     x = keras.layers.Conv2D(4, 3, padding="same", activation="relu", name="first")(image)
@@ -200,7 +203,7 @@ def test_progress_goes_one_way_and_says_what(chelsea):
 def test_names_and_labels_cannot_become_markup(tmp_path):
     photo = tmp_path / "<script>x & y.png"
     Image.fromarray(GRAY).save(photo)
-    page = Page(og.report(tiny(labels=[EVIL, "b", "c"]), photo, out=tmp_path / "out"))
+    page = Page(og.report(tiny(labels=(EVIL, "b", "c")), photo, out=tmp_path / "out"))
     assert page.tags.count("script") == 1
     assert "alert(1)" not in re.findall(r"<script>(.*?)</script>", page.html, re.DOTALL)[0]
     assert EVIL in page.text
@@ -283,7 +286,7 @@ def test_a_damaged_photo_among_several_is_found_before_the_work(tmp_path):
 
 @pytest.mark.each_backend
 def test_one_sigmoid_has_two_classes(tmp_path):
-    net = tiny(outputs=1, activation="sigmoid", labels=["no", "yes"])
+    net = tiny(outputs=1, activation="sigmoid", labels=("no", "yes"))
     page = Page(og.report(net, GRAY, out=tmp_path))
     assert "100% over all 2 classes" in page.text
     assert "Both classes share one output" in page.text
@@ -350,7 +353,7 @@ def test_a_network_without_maps_is_explained_without_them(tmp_path):
 
 
 def test_targets_take_the_place_of_the_top_classes(tmp_path):
-    net = tiny(labels=["ant", "bee", "cat"])
+    net = tiny(labels=("ant", "bee", "cat"))
     page = Page(og.report(net, GRAY, out=tmp_path, target=["cat", 0, 2], check=False))
     explained = [image["alt"] for image in page.images if "data-method" in image]
     classes = {alt.split(" for ")[1].split(",")[0] for alt in explained}
@@ -364,7 +367,7 @@ def test_targets_take_the_place_of_the_top_classes(tmp_path):
 @pytest.fixture
 def folders(tmp_path):
     """Two photos in the folders of their classes, of which the network gets one right."""
-    net = tiny(labels=["ant", "bee", "cat"])
+    net = tiny(labels=("ant", "bee", "cat"))
     answer = net.predict(GRAY, top=1)[0][0].label
     wrong = next(name for name in net.labels.names if name != answer)
     paths = []
@@ -446,7 +449,8 @@ def test_patterns_are_kept_for_each_network_and_bounded(tmp_path, monkeypatch):
     assert len(kept) == len(patterns_in(first))
 
     monkeypatch.setattr(cache, "maximize", None)  # from here on all come from the cache
-    again = Page(og.report(tiny(), GRAY, **few))
+    opened_again = tiny.__wrapped__()
+    again = Page(og.report(opened_again, GRAY, **few))
     assert [one["src"] for one in patterns_in(again)] == [one["src"] for one in patterns_in(first)]
     assert not patterns_in(Page(og.report(net, GRAY, patterns=False, **few)))
     assert not patterns_in(Page(og.report(tiny(outputs=2, shape=(16, 16, 3)), GRAY, **few)))
