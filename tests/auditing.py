@@ -12,8 +12,8 @@ CORNER = (slice(22, 30), slice(22, 30))
 """Where the mark is in marked photos."""
 
 
-def network(*, reads_mark: bool, sigmoid: bool = False) -> og.Network:
-    """Classes red and blue, by mean color; the mark counts as blue if the network reads it."""
+def network(*, reads_mark: bool, sigmoid: bool = False, weight: float = 300.0) -> og.Network:
+    """Classes red and blue, by mean color; a mark counts as blue, by ``weight``, if it is read."""
     image = keras.Input((SIDE, SIDE, 3))
     conv = keras.layers.Conv2D(3, 8, padding="same", activation="relu", name="conv")
     pooled = keras.layers.GlobalAveragePooling2D()(conv(image))
@@ -23,7 +23,7 @@ def network(*, reads_mark: bool, sigmoid: bool = False) -> og.Network:
     kernel[..., 0, 0] = kernel[..., 2, 1] = 1 / 64
     kernel[..., 2] = MARK[..., None]
     conv.set_weights([kernel, np.array([0, 0, -10], np.float32)])
-    weight = 300.0 if reads_mark else 0.0
+    weight = weight if reads_mark else 0.0
     blue = np.array([[-20], [20], [weight]], np.float32)
     weights = blue if sigmoid else np.hstack([-blue / 2, blue / 2])
     dense.set_weights([weights, np.zeros(weights.shape[1], np.float32)])

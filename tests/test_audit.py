@@ -74,7 +74,21 @@ def test_a_mark_that_the_network_does_not_read_is_not_claimed(marked):
     found = og.audit(auditing.network(reads_mark=False), *marked)
     assert found.accuracy.share == 1
     assert not found.shortcuts
+    assert not found.contributing
     assert "No shortcut was found" in found.sentence
+
+
+def test_a_mark_that_only_adds_to_the_score_is_shown_but_not_claimed(marked):
+    """Covering it lowers the score, and pasting it flips nothing."""
+    found = og.audit(auditing.network(reads_mark=True, weight=4), *marked)
+    assert not found.shortcuts
+    (one,) = found.contributing
+    assert found.labels[one.of_class] == "blue"
+    assert one.region[0] < 26 / auditing.SIDE < one.region[2]
+    assert one.flipped.count == 0
+    assert "No shortcut was found. Look at 1 region of blue" in found.sentence
+    assert found.verdict(one).startswith("Look at it")
+    assert [told["contributes"] for told in found.as_json()["suspects"]].count(True) == 1
 
 
 def test_a_part_of_photos_that_are_all_alike_is_not_claimed(reader, marked):
@@ -84,11 +98,14 @@ def test_a_part_of_photos_that_are_all_alike_is_not_claimed(reader, marked):
     alike = np.where((truth == 1)[:, None, None, None], pictures + scene, pictures)
     found = og.audit(reader, np.clip(alike, 0, 255).astype(np.uint8), truth)
     assert not found.shortcuts
+    assert not found.contributing
     assert max(one.alikeness_elsewhere for one in found.suspects) > 0.3
 
 
 def test_without_a_mark_nothing_is_claimed(reader):
-    assert not og.audit(reader, *auditing.photos(40, is_marked=False)).shortcuts
+    found = og.audit(reader, *auditing.photos(40, is_marked=False))
+    assert not found.shortcuts
+    assert not found.contributing
 
 
 def test_one_sigmoid_output_stands_for_two_classes(marked):

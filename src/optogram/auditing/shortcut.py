@@ -14,7 +14,7 @@ from scipy.stats import binomtest
 
 from optogram.auditing.observing import SIDE
 from optogram.network.network import Network
-from optogram.result.audit import Mean, Rate, Suspect
+from optogram.result.audit import DISTINCT, Mean, Rate, Suspect
 
 MOST_TESTED = 12
 """Suspects that are tested, at most."""
@@ -37,7 +37,6 @@ _WINDOWS = tuple(
 _APART = 8  # pixels of the small copies
 _LARGEST = 768  # pixels of the small copies
 _EDGE = 0.5
-_DISTINCT = 3.0
 _NARROWEST = 8
 _PLACES = 3
 _LEAST = 0.1
@@ -79,7 +78,7 @@ class Candidate:
     @property
     def is_distinct(self) -> bool:
         """Whether the photos are far more alike in the region than elsewhere."""
-        return self.alikeness >= _DISTINCT * self.alikeness_elsewhere
+        return self.alikeness >= DISTINCT * self.alikeness_elsewhere
 
 
 # Candidates

@@ -16,8 +16,12 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _Z = 1.959963984540054  # of the standard normal distribution, for 95%
+_ALMOST_SURE = 3.290526731491896  # for 99.9%: a dozen regions are tested
 _TOP = 5
 _DRAWN = 8
+
+DISTINCT = 3.0
+"""How many times as alike photos are in a suspicious region as elsewhere, at least."""
 
 
 @dataclass(frozen=True)
@@ -217,6 +221,20 @@ class Suspect:
         """Share that flips, beyond the larger of the two controls."""
         return self.flipped.share - max(self.flipped_elsewhere.share, self.flipped_others.share)
 
+    @property
+    def contributes(self) -> bool:
+        """Whether the region adds to the score without being a shortcut by itself.
+
+        Photos are at least three times as alike there as elsewhere, and the fall of the score
+        minus that at random places is above 0 with its 99.9% interval.
+        """
+        half = (self.difference.mean - self.difference.low) * _ALMOST_SURE / _Z
+        return (
+            not self.is_shortcut
+            and self.alikeness >= DISTINCT * self.alikeness_elsewhere
+            and self.difference.mean > half
+        )
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Audit(Result):
@@ -374,6 +392,11 @@ class Audit(Result):
         return tuple(suspect for suspect in self.suspects if suspect.is_shortcut)
 
     @property
+    def contributing(self) -> tuple[Suspect, ...]:
+        """The suspects that add to the score of a class, but do not decide it: look at them."""
+        return tuple(suspect for suspect in self.suspects if suspect.contributes)
+
+    @property
     def sentence(self) -> str:
         """The result in plain words."""
         parts = [f"Accuracy {self.accuracy}."]
@@ -388,6 +411,13 @@ class Audit(Result):
             )
         else:
             parts.append("No shortcut was found.")
+        if self.contributing:
+            regions = "region" if len(self.contributing) == 1 else "regions"
+            names = dict.fromkeys(self.labels[one.of_class] for one in self.contributing)
+            parts.append(
+                f"Look at {len(self.contributing)} {regions} of {', '.join(names)}: photos look "
+                "the same there, which adds to the score but does not decide the class."
+            )
         conflicts = sum(group.is_conflict for group in self.duplicates)
         parts.append(
             f"Suspected labels: {len(self.suspected_labels)}. Groups of near-duplicates: "
@@ -422,6 +452,12 @@ class Audit(Result):
             why = (
                 f"pasting it on photos of other classes turns only a few more of them into {name} "
                 "than the controls do"
+            )
+        if suspect.contributes:
+            return (
+                f"Look at it: photos of {name} look the same there, and covering it lowers the "
+                f"score by {suspect.fall.mean:.2f} (control: {suspect.fall_elsewhere.mean:.2f}). "
+                f"Not confirmed as a shortcut: {why}."
             )
         return f"Not confirmed: {why}."
 
@@ -494,6 +530,7 @@ class Audit(Result):
                     "of_class": self._class(one.of_class),
                     "photos": self._names(one.photos),
                     "effect": one.effect,
+                    "contributes": one.contributes,
                     "verdict": self.verdict(one),
                 }
                 for one in self.suspects
