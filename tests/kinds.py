@@ -492,6 +492,9 @@ METHODS: dict[str, Callable[[og.Network, np.ndarray, Kind], Any]] = {
     "scorecam": lambda net, image, kind: og.scorecam(net, image, kind.target),
     "guided_gradcam": lambda net, image, kind: og.guided_gradcam(net, image, kind.target),
     "occlusion": lambda net, image, kind: og.occlusion(net, image, kind.target, patch=8),
+    "intervene": lambda net, image, kind: og.intervene(
+        net, image, {og.Filter(kind.at, 1): og.Change(scale=2.0)}, kind.target
+    ),
     "maximize, class": lambda net, image, kind: og.maximize(
         net, kind.target or 0, "tutorial", steps=2
     ),

@@ -35,6 +35,7 @@ NOT_FOR = {
             "layercam",
             "scorecam",
             "guided_gradcam",
+            "intervene",
             "maximize, filter",
             "strongest_images",
         },

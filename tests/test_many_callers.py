@@ -55,6 +55,9 @@ LONG = {
     "guided backprop": lambda net, **more: og.guided_backprop(net, PHOTOS[0], **more),
     "guided gradcam": lambda net, **more: og.guided_gradcam(net, PHOTOS[0], **more),
     "integrated": lambda net, **more: og.integrated_gradients(net, PHOTOS[0], points=6, **more),
+    "intervene": lambda net, **more: og.intervene(
+        net, PHOTOS, {og.Filter("conv1", 1): og.Change(scale=2.0)}, **more
+    ),
     "layercam": lambda net, **more: og.layercam(net, PHOTOS[:2], layer="conv1", **more),
     "maximize": lambda net, **more: og.maximize(
         net, og.Filter("conv1", range(3)), size=(SIDE, SIDE), steps=3, **more
@@ -76,6 +79,7 @@ CALLS = LONG | {
     "scores": lambda net: net.scores(PHOTOS),
     "summary": lambda net: net.summary(),
     "patch": lambda net: og.occlusion_probe(net, PHOTOS[3], patch=5)(2, 4),
+    "change": lambda net: og.intervention_probe(net, PHOTOS[3])({og.Filter("conv2", 0): 0.0}),
     "kernels": lambda net: og.kernels(net, "conv1"),
 }
 

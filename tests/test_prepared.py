@@ -228,6 +228,8 @@ def test_what_else_takes_photos_takes_fit_and_memory(net, photo):
         lambda: net.scores(x, fit="pad"),
         lambda: og.feature_maps(net, x, "stem", fit="pad"),
         lambda: og.occlusion_probe(net, x, fit="pad"),
+        lambda: og.intervene(net, x, {"stem": 0.0}, fit="pad"),
+        lambda: og.intervention_probe(net, x, fit="pad"),
     ):
         with pytest.raises(InputError, match="prepared already: give fit"):
             ask()

@@ -28,6 +28,7 @@ COMMANDS = {
     "predict": ("photos", "--top", 2),
     "inspect": (),
     "explain": ("photos", "--method", "gradcam", "--method", "saliency", "--target", 1),
+    "intervene": ("photos", "--set", "conv:1=0", "--scale", "conv:0=2", "--top", 2),
     "check": ("photos", "--method", "saliency", "--steps", 2),
     "strongest": ("photos", "--layer", "conv", "--top", 3),
 }
@@ -65,7 +66,7 @@ def run(place, monkeypatch, tmp_path):
 
     def run(name, *arguments, out=True):
         model = ("small.keras",) if name == "inspect" else ("--model", "small.keras")
-        if name in ("explain", "check", "strongest") and out:
+        if name in ("explain", "intervene", "check", "strongest") and out:
             model += ("--out", tmp_path / "out")
         result = CliRunner().invoke(main, [name, *map(str, (*arguments, *model))])
         if result.exception and not isinstance(result.exception, SystemExit):
@@ -134,6 +135,22 @@ def test_numbers_are_those_of_the_library(run):
     assert maps["gradcam"]["score"] == pytest.approx(float(result.score[0]), abs=1e-5)
     assert maps["gradcam"]["maximum"] == pytest.approx(result.values.max(), rel=1e-4)
     assert all(Path(file).exists() for file in explained["files"])
+    document = json.loads(run("intervene", *COMMANDS["intervene"], "--json")[1])
+    assert document["changes"] == ["conv, filter 1: set to 0", "conv, filter 0: × 2"]
+    changes = {og.Filter("conv", 1): 0.0, og.Filter("conv", 0): og.Change(scale=2.0)}
+    result = og.intervene(net, photos, changes)
+    for i, photo in enumerate(document["photos"]):
+        assert [one["index"] for one in photo["classes"]] == result.strongest(2)[i].tolist()
+        for one in photo["classes"]:
+            assert one["probability_after"] == pytest.approx(
+                result.probabilities_after[i, one["index"]], abs=1e-6
+            )
+            assert one["score_before"] == pytest.approx(
+                result.scores_before[i, one["index"]], abs=1e-5
+            )
+        assert photo["target_after"] == pytest.approx(float(result.target_after[i]), abs=1e-5)
+        saved = og.load_result(photo["files"][1])
+        np.testing.assert_allclose(saved.values[0], result.values[i], atol=1e-6)
     peaks = og.strongest_images(net, "conv", photos, top=3)
     (one, two) = json.loads(run("strongest", *COMMANDS["strongest"], "--json")[1])["filters"]
     for found, values in zip((one, two), peaks.values, strict=True):
@@ -236,6 +253,9 @@ def test_explain_says_what_is_predicted_and_lists_its_files(run, tmp_path):
         (("maximize", "--layer", "conv", "--start", "gone.jpg"), "'gone.jpg' does not exist"),
         (("maximize", "--layer", "conv", "--sheet", "0x3"), "'0x3' is not a size"),
         (("strongest", "gone", "--layer", "conv"), "'gone' is not a folder"),
+        (("intervene", "photos"), "Say which filters are changed"),
+        (("intervene", "photos", "--set", "conv:1"), "'conv:1' is not LAYER:FILTERS=VALUE"),
+        (("intervene", "photos", "--scale", "conv:1=nan"), "with a finite number"),
         (("train", "--data", "gone"), "gone"),
     ],
 )

@@ -47,6 +47,7 @@ def results(net, tmp_path_factory):
         og.occlusion(net, PHOTO, "cat", patch=8, stride=8),
         og.feature_maps(net, PHOTO, ["conv1"])["conv1"],
         og.kernels(net, "conv1"),
+        og.intervene(net, PHOTO, {og.Filter("conv1", 0): 0.0}),
         og.maximize(net, "cat", steps=1),
         og.strongest_images(net, "conv1", folder, 1, filters=[0]),
         og.check(saliency, steps=2),

@@ -49,6 +49,7 @@ METHODS = {
     "layercam": lambda net, x, **more: og.layercam(net, x, 1, "relu", **more),
     "scorecam": lambda net, x, **more: og.scorecam(net, x, 1, "relu", **more),
     "guided_gradcam": lambda net, x, **more: og.guided_gradcam(net, x, 1, "relu", **more),
+    "intervene": lambda net, x, **more: og.intervene(net, x, {FILTER: 0.0, "frozen": 1.0}, **more),
     "maximize": lambda net, x, **more: og.maximize(net, FILTER, steps=2, size=(16, 16), **more),
     "predict": lambda net, x: net.predict(x),
     "summary": lambda net, x: net.summary(),

@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from optogram.methods.guided_backprop import guided_backprop as guided_backprop
     from optogram.methods.guided_gradcam import guided_gradcam as guided_gradcam
     from optogram.methods.integrated_gradients import integrated_gradients as integrated_gradients
+    from optogram.methods.intervene import intervene as intervene
+    from optogram.methods.intervening.changes import Change as Change
+    from optogram.methods.intervention_probe import InterventionProbe as InterventionProbe
+    from optogram.methods.intervention_probe import intervention_probe as intervention_probe
     from optogram.methods.kernels import kernels as kernels
     from optogram.methods.layercam import layercam as layercam
     from optogram.methods.maximize import maximize as maximize
@@ -59,6 +63,7 @@ if TYPE_CHECKING:
     from optogram.result import GradCAM as GradCAM
     from optogram.result import GuidedAttribution as GuidedAttribution
     from optogram.result import IntegratedGradients as IntegratedGradients
+    from optogram.result import Intervention as Intervention
     from optogram.result import Kernels as Kernels
     from optogram.result import Maximization as Maximization
     from optogram.result import Occlusion as Occlusion
@@ -79,6 +84,7 @@ _HOMES = {
     "Attribution": "optogram.result",
     "Audit": "optogram.result",
     "BackendError": "optogram.errors",
+    "Change": "optogram.methods.intervening.changes",
     "Check": "optogram.result",
     "Class": "optogram.target",
     "Crop": "optogram.methods.ascent.transforms",
@@ -89,6 +95,8 @@ _HOMES = {
     "GuidedAttribution": "optogram.result",
     "InputError": "optogram.errors",
     "IntegratedGradients": "optogram.result",
+    "Intervention": "optogram.result",
+    "InterventionProbe": "optogram.methods.intervention_probe",
     "Jitter": "optogram.methods.ascent.transforms",
     "Kernels": "optogram.result",
     "Maximization": "optogram.result",
@@ -118,6 +126,8 @@ _HOMES = {
     "guided_backprop": "optogram.methods.guided_backprop",
     "guided_gradcam": "optogram.methods.guided_gradcam",
     "integrated_gradients": "optogram.methods.integrated_gradients",
+    "intervene": "optogram.methods.intervene",
+    "intervention_probe": "optogram.methods.intervention_probe",
     "kernels": "optogram.methods.kernels",
     "layer_by_layer": "optogram.result",
     "layercam": "optogram.methods.layercam",

@@ -187,7 +187,7 @@ class Filter(Target):
     def weights(self, net: Network, size: tuple[int, int], score: str = "logit") -> Weights:
         """See `Target.weights`."""
         output, shape = _map(net, self.layer, size)
-        vector = _one_hot(shape[-1], _checked_channel(self.channel, shape[-1], self.layer))
+        vector = _one_hot(shape[-1], require_channel(self.channel, shape[-1], self.layer))
         if not self.border:
             positions = int(np.prod(shape[:-1]))
             return {output: vector.reshape((1,) * (len(shape) - 1) + (-1,)) / positions}
@@ -251,7 +251,7 @@ class Neuron(Target):
                 f"({y}, {x}), counted from 0, is outside."
             )
         weights = np.zeros(shape, np.float32)
-        weights[y, x, _checked_channel(self.channel, shape[2], self.layer)] = 1
+        weights[y, x, require_channel(self.channel, shape[2], self.layer)] = 1
         return {output: weights}
 
     def outputs(self, net: Network, score: str = "logit") -> tuple[Output, ...]:
@@ -500,7 +500,8 @@ def _one_hot(length: int, index: int) -> np.ndarray:
     return vector
 
 
-def _checked_channel(channel: Any, count: int, layer: str) -> int:
+def require_channel(channel: Any, count: int, layer: str) -> int:
+    """``channel`` if it is one of the ``count`` channels of ``layer``; else an InputError."""
     if not isinstance(channel, int) or not 0 <= channel < count:
         raise InputError(
             f"{layer!r} has {counted(count, 'channel')}, numbered 0 to {count - 1}: {channel} is "

@@ -20,6 +20,7 @@ _COMMANDS = (
     "maps",
     "kernels",
     "explain",
+    "intervene",
     "check",
     "strongest",
     "audit",

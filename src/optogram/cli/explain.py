@@ -185,8 +185,7 @@ def explain(
 
 def _predicted(net: "Network", image: "np.ndarray", memory: str | None) -> "Prediction | None":
     """The most probable class; None where the network does not give classes of an image."""
-    is_regression = net.head.kind == "linear" and net.head.outputs == 1
-    if net.head.is_spatial or is_regression:
+    if net.head.is_spatial or net.head.is_regression:
         return None
     ((first,),) = net.predict(image, top=1, memory=memory)
     return first

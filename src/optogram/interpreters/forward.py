@@ -80,8 +80,8 @@ class Schedule:
             gradient with respect to an added zero is the gradient at that step, however the output
             is used afterwards.
         replace : mapping of int to callable
-            Replaces the output of the step with that index, given its inputs and its output
-            (guided forward pass).
+            Replaces the first output of the step with that index, given its first input and that
+            output (guided and edited forward pass).
         known : mapping of Output to tensor
             The known outputs that the schedule starts from.
 
@@ -97,7 +97,7 @@ class Schedule:
                 index, step = scheduled.index, self.graph.steps[scheduled.index]
                 outputs = scheduled.run(tensors) if scheduled.run else [_fed(step, x)]
                 if index in replace:
-                    outputs = [replace[index](tensors[step.inputs[0]], outputs[0])]
+                    outputs[0] = replace[index](tensors[step.inputs[0]], outputs[0])
                 if index in add:
                     outputs[0] = outputs[0] + keras.ops.cast(add[index], outputs[0].dtype)
                 tensors.update(zip(scheduled.made, outputs, strict=False))

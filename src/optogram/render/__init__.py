@@ -1,7 +1,7 @@
 """Arrays to pixels: the only room that makes colors or writes images."""
 
 from optogram.render.canvas import require_room
-from optogram.render.chart import chart, chart_on, picture_on
+from optogram.render.chart import bars, bars_on, chart, chart_on, picture_on
 from optogram.render.colors import DIVERGING, GRAY, OPENCV_JET, SEQUENTIAL, ColorMap, colorize
 from optogram.render.display import Scale, range_of, scale_of, standardized, to_picture, to_unit
 from optogram.render.encode import data_uri, layer_uri, to_bytes, write, write_gif
@@ -23,6 +23,8 @@ __all__ = [
     "Photo",
     "Scale",
     "as_image",
+    "bars",
+    "bars_on",
     "chart",
     "chart_on",
     "colorize",

@@ -1,4 +1,4 @@
-"""Line charts, drawn by Matplotlib: as a picture, or into given axes.
+"""Line charts and bar charts, drawn by Matplotlib: as a picture, or into given axes.
 
 Uses the object API of Matplotlib, never pyplot, so that global state is not changed.
 """
@@ -6,7 +6,7 @@ Uses the object API of Matplotlib, never pyplot, so that global state is not cha
 import textwrap
 import threading
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -21,6 +21,7 @@ from optogram.words import brief
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.text import Text
 
 # Okabe and Ito's colors, suitable for color-blind readers.
@@ -31,6 +32,10 @@ _DPI = 100
 _FONT = 13
 """Font size in pixels."""
 _INK, _FRAME, _GRID = "#26282c", "#bec0c4", "#e4e5e8"
+_BAR = 14
+"""Thickness of a bar in pixels, and the gap between groups."""
+_LONGEST_NAME = 28
+"""Characters in a line of a bar's name, which has two lines at most."""
 _CHARACTER = 0.6
 """Width of a character, as a fraction of the font size."""
 _DRAWING = threading.Lock()
@@ -87,19 +92,92 @@ def chart(
         assert extent is not None  # the axes are visible
         below = (extent.y0 - _FONT / 2) / height
         _add_legend(ax, lines, width, loc="upper left", bbox_to_anchor=(0, below))
-        # The frame keeps its size; the figure grows by all that stands around it.
-        box = figure.get_tightbbox(canvas.get_renderer()).padded(_FONT / 2 / _DPI)
-        figure.set_size_inches(box.width, box.height)
-        ax.set_position(
-            (
-                -box.x0 / box.width,
-                -box.y0 / box.height,
-                width / _DPI / box.width,
-                height / _DPI / box.height,
-            )
-        )
-        canvas.draw()
-        return Image.fromarray(np.array(canvas.buffer_rgba())).convert("RGB")
+        return _picture(canvas, (height, width))
+
+
+@checked
+def bars(
+    names: Sequence[str],
+    series: Mapping[str, ArrayLike],
+    *,
+    title: str | None = None,
+    x_label: str | None = None,
+    x_range: tuple[float, float] | None = None,
+    width: int = 380,
+) -> Image.Image:
+    """Draw horizontal bars in groups, one group per name from the top down, with a legend.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Names of the groups.
+    series : mapping of str to array of shape (len(names),)
+        Lengths of the bars, one of each group; values that are not finite have no bar.
+    title : str, optional
+        Title above the frame.
+    x_label : str, optional
+        Label of the x axis.
+    x_range : (float, float), optional
+        Values at the left and the right of the frame. Default: all values, and 0.
+    width : int
+        Width of the frame in pixels; its height depends on the number of bars.
+
+    Returns
+    -------
+    PIL.Image.Image
+        RGB, larger than the frame by title, axes and legend.
+
+    Raises
+    ------
+    InputError
+        If there is no bar, or a series has another length than ``names``.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    width = whole("width", width, 1, 10_000)
+    height = len(names) * (len(series) + 1) * _BAR
+    require_room(width, height)
+    with _DRAWING:
+        figure = Figure((width / _DPI, max(1, height) / _DPI), dpi=_DPI, facecolor="white")
+        canvas = FigureCanvasAgg(figure)
+        ax = figure.add_axes((0, 0, 1, 1), facecolor="white")
+        _draw_bars(ax, names, series, x_label=x_label, x_range=x_range)
+        _set_style(ax, title, width, axis="x")
+        extent = ax.get_tightbbox(canvas.get_renderer())
+        assert extent is not None  # the axes are visible
+        below = (extent.y0 - _FONT / 2) / height
+        place = {"loc": "upper left", "bbox_to_anchor": (0, below)}
+        _add_legend(ax, series, width, handles=ax.containers, **place)
+        return _picture(canvas, (height, width))
+
+
+def bars_on(
+    ax: "Axes",
+    names: Sequence[str],
+    series: Mapping[str, ArrayLike],
+    *,
+    title: str | None = None,
+    x_label: str | None = None,
+    x_range: tuple[float, float] | None = None,
+) -> "Axes":
+    """Draw a bar chart into ``ax``, in the style of its figure; return ``ax``. See `bars`.
+
+    Raises
+    ------
+    InputError
+        If ``ax`` is not an Axes of matplotlib, or as in `bars`.
+    """
+    require_axes(ax)
+    with _DRAWING:
+        _draw_bars(ax, names, series, x_label=x_label, x_range=x_range)
+        width = ax.get_window_extent().width * 72 / ax.figure.dpi  # in points
+        if title:
+            size = float(ax.title.get_fontsize())
+            _write(ax.set_title("", parse_math=False), _wrapped(title, width, size))
+        drawn = ax.containers[-len(series) :]
+        _add_legend(ax, series, width * 0.9, handles=drawn, loc="best", fontsize="small")
+    return ax
 
 
 def chart_on(
@@ -192,16 +270,75 @@ def _draw(
         ax.xaxis.label.set_parse_math(False)
 
 
+def _draw_bars(
+    ax: "Axes",
+    names: Sequence[str],
+    series: Mapping[str, ArrayLike],
+    *,
+    x_label: str | None,
+    x_range: tuple[float, float] | None,
+) -> None:
+    drawn = [np.asarray(values, float) for values in series.values()]
+    if not drawn or not len(names) or any(values.shape != (len(names),) for values in drawn):
+        raise InputError("A bar chart needs names, and series with one value for each of them.")
+    left, right = x_range or _range([*drawn, np.zeros(1)])
+    right = right if right > left else left + 1
+    thickness = 1 / (len(drawn) + 1)
+    for number, values in enumerate(drawn):
+        ax.barh(
+            np.arange(len(names)) + (number + 1) * thickness,
+            np.where(np.isfinite(values), values, 0),
+            height=thickness,
+            color=_COLORS[number % len(_COLORS)],
+            zorder=3,
+        )
+    ax.set_xlim(left, right)
+    ax.set_ylim(len(names) - thickness / 2 + 0.1, thickness / 2 - 0.1)
+    ax.xaxis.set_major_formatter(lambda tick, _: compact(tick))
+    written = [_in_two_lines(name) for name in names]
+    middles = np.arange(len(names)) + (len(drawn) + 1) / 2 * thickness
+    ax.set_yticks(middles, [drawable(words)[0] for words in written])
+    ax.tick_params(axis="y", length=0)
+    for text, words in zip(ax.get_yticklabels(), written, strict=True):
+        text.set_parse_math(False)
+        _write(text, words)
+    if x_label:
+        _write(ax.xaxis.label, x_label)
+        ax.xaxis.label.set_parse_math(False)
+
+
+def _in_two_lines(name: str) -> str:
+    lines = textwrap.wrap(brief(name), _LONGEST_NAME, max_lines=2, placeholder=" …")
+    return "\n".join(lines) or " "
+
+
+def _picture(canvas: "FigureCanvasAgg", size: tuple[int, int]) -> Image.Image:
+    """The figure as a picture; its frame keeps its ``size``, and all around it is added."""
+    figure, (height, width) = canvas.figure, size
+    box = figure.get_tightbbox(canvas.get_renderer()).padded(_FONT / 2 / _DPI)
+    figure.set_size_inches(box.width, box.height)
+    figure.axes[0].set_position(
+        (
+            -box.x0 / box.width,
+            -box.y0 / box.height,
+            width / _DPI / box.width,
+            height / _DPI / box.height,
+        )
+    )
+    canvas.draw()
+    return Image.fromarray(np.array(canvas.buffer_rgba())).convert("RGB")
+
+
 def _range(axes: Sequence[np.ndarray]) -> tuple[float, float]:
     numbers = np.concatenate(axes)
     finite = numbers[np.isfinite(numbers)]
     return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
 
 
-def _set_style(ax: "Axes", title: str | None, width: float) -> None:
+def _set_style(ax: "Axes", title: str | None, width: float, axis: Literal["x", "y"] = "y") -> None:
     """The looks of pictures of our own, whatever the reader's style says."""
     size = _FONT * 72 / _DPI
-    ax.grid(axis="y", color=_GRID, linewidth=0.8)
+    ax.grid(axis=axis, color=_GRID, linewidth=0.8)
     ax.set_axisbelow(True)
     ax.tick_params(labelsize=size, color=_FRAME, labelcolor=_INK)
     ax.spines[:].set_color(_FRAME)
@@ -211,8 +348,17 @@ def _set_style(ax: "Axes", title: str | None, width: float) -> None:
         _write(heading, _wrapped(title, width, _FONT + 1))
 
 
-def _add_legend(ax: "Axes", names: Mapping[str, Any], width: float, **place: Any) -> None:
-    """Name the last lines drawn: in one row where that fits into ``width``, else one a row."""
+def _add_legend(
+    ax: "Axes",
+    names: Mapping[str, Any],
+    width: float,
+    handles: Sequence[Any] | None = None,
+    **place: Any,
+) -> None:
+    """Name the ``handles``, or the last lines: in a row where ``width`` suffices, else one a row.
+
+    Handles: one for each name.
+    """
     is_own = place["loc"] != "best"
     room = [(len(brief(name)) * _CHARACTER + 4) * _FONT for name in names]
     is_row = is_own and sum(room) <= width
@@ -221,7 +367,8 @@ def _add_legend(ax: "Axes", names: Mapping[str, Any], width: float, **place: Any
     if is_own:
         style |= {"frameon": False, "borderaxespad": 0, "borderpad": 0}
         style |= {"fontsize": _FONT * 72 / _DPI, "labelcolor": _INK}
-    legend = ax.legend(ax.lines[-len(names) :], ["name"] * len(names), **style)
+    handles = ax.lines[-len(names) :] if handles is None else handles
+    legend = ax.legend(handles, ["name"] * len(names), **style)
     # Long names shall not squeeze the reader's axes.
     legend.set_in_layout(is_own)
     size = _FONT if is_own else float(legend.get_texts()[0].get_fontsize())

@@ -11,6 +11,7 @@ from optogram.result.base import Result, is_result, load_result
 from optogram.result.check import Check
 from optogram.result.comparison import side_by_side
 from optogram.result.gradcam import GradCAM, GradCAMSteps
+from optogram.result.intervention import Intervention
 from optogram.result.maps import FeatureMaps, Kernels, layer_by_layer
 from optogram.result.maximization import Maximization
 from optogram.result.occlusion import Occlusion
@@ -25,6 +26,7 @@ __all__ = [
     "GradCAMSteps",
     "GuidedAttribution",
     "IntegratedGradients",
+    "Intervention",
     "Kernels",
     "Maximization",
     "Occlusion",

@@ -117,6 +117,12 @@ def _layers(context: click.Context, incomplete: str) -> Iterator[CompletionItem]
             yield CompletionItem(name, help=kind)
 
 
+def _changed(context: click.Context, incomplete: str) -> Iterator[CompletionItem]:
+    """Layers, after which filters and a value are typed."""
+    for item in _layers(context, incomplete):
+        yield CompletionItem(item.value, type="open", help=item.help)
+
+
 def _inputs(context: click.Context, incomplete: str) -> Iterable[CompletionItem]:
     return _words(*_described(context).inputs)(context, incomplete)
 
@@ -178,6 +184,9 @@ OFFERS: Mapping[str, Offer] = {
     "model": _models,
     "layer": _layers,
     "layers": _layers,
+    "set_maps": _changed,
+    "scale_maps": _changed,
+    "shift_maps": _changed,
     "targets": _classes,
     "classes": _classes,
     "against": _classes,

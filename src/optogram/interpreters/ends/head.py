@@ -61,6 +61,11 @@ class Head:
         return self.kind == "sigmoid" and self.outputs == 1
 
     @property
+    def is_regression(self) -> bool:
+        """Whether the single output is a number that stands for no class."""
+        return self.kind == "linear" and self.outputs == 1
+
+    @property
     def classes(self) -> int:
         """Number of classes."""
         return 2 if self.is_binary else self.outputs
@@ -76,7 +81,7 @@ class Head:
             if not self.is_binary:
                 return positive
             return np.concatenate([1 - positive, positive], axis=-1)
-        return logits if self.kind == "linear" and self.outputs == 1 else softmax(logits)
+        return logits if self.is_regression else softmax(logits)
 
     def winning_weights(self, outputs: np.ndarray, score: str = "logit") -> np.ndarray:
         """Weights (N, outputs) that select the predicted class of each row of ``outputs``.

@@ -238,8 +238,7 @@ class Answer:
             return "score"
         if outputs - {classes}:
             return "score" if classes in outputs else "activation"
-        is_plain = net.head.kind == "linear" and net.head.outputs == 1
-        return "output" if is_plain else request.score
+        return "output" if net.head.is_regression else request.score
 
     def attribution(
         self,
@@ -315,10 +314,19 @@ class GradientAnswer(Answer):
         return warnings_about_gradients(self.vanished, self.places, where)
 
 
-def ask(net: Network, image: Any, target: Any, score: str, fit: str | None = None) -> Request:
+def ask(
+    net: Network,
+    image: Any,
+    target: Any,
+    score: str,
+    fit: str | None = None,
+    *,
+    takes_maps: bool = False,
+) -> Request:
     """Validate the arguments of a method.
 
     One image and several targets, several images and one target, or equally many of both.
+    ``takes_maps``: no target is needed, even if scores are maps, as in segmentation.
 
     Raises
     ------
@@ -332,7 +340,8 @@ def ask(net: Network, image: Any, target: Any, score: str, fit: str | None = Non
     x = np.asarray(x)
     warnings = warnings_about_images(net, x, photos)
     if target is None:
-        net.require_class_scores()
+        if not takes_maps:
+            net.require_class_scores()
         return Request(net, x, np.arange(len(x)), None, score, warnings, photos)
     targets = targets_of(target)
     net = extended(net, targets, score)
