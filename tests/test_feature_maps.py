@@ -11,6 +11,8 @@ from optogram.errors import InputError
 from optogram.render import Scale, colorize, mosaic, overlay
 from optogram.result import FeatureMaps
 
+pytestmark = pytest.mark.once
+
 PHOTO = np.random.default_rng(0).integers(0, 256, (30, 45, 3), np.uint8)
 
 
@@ -39,6 +41,7 @@ def made_by_keras(net, x, layer):
 # -- numbers ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.each_backend
 def test_all_layers_at_once_are_what_keras_makes_of_them(net):
     found = og.feature_maps(net, PHOTO)
     x = net.prepare(PHOTO)
@@ -46,6 +49,7 @@ def test_all_layers_at_once_are_what_keras_makes_of_them(net):
         np.testing.assert_allclose(maps.values, made_by_keras(net, x, layer), atol=1e-6)
 
 
+@pytest.mark.each_backend
 def test_photos_of_another_size_go_up_to_the_layers_that_take_them(flat):
     found = og.feature_maps(flat, [PHOTO, PHOTO[::-1]], ["conv1", "pool", "conv3"], size=(None, 24))
     assert {name: maps.values.shape[1:] for name, maps in found.items()} == {

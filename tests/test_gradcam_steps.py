@@ -9,6 +9,8 @@ import literal
 import networks
 import optogram as og
 
+pytestmark = pytest.mark.once
+
 CLOSE = 1e-5
 """Largest difference ÷ range: float32 sums in another order."""
 
@@ -51,6 +53,7 @@ def assert_close(found, expected):
     np.testing.assert_allclose(found, expected, rtol=0, atol=CLOSE * np.ptp(expected))
 
 
+@pytest.mark.each_backend
 @pytest.mark.parametrize("case", CASES)
 def test_the_stages_make_the_map(case, net, x):
     found, images = explained(case, net, x, rectify=False)
@@ -75,6 +78,7 @@ def test_the_map_is_the_positive_part_of_the_sum(case, net, x):
     assert_close(found.values, np.maximum(found.steps.sum, 0))
 
 
+@pytest.mark.each_backend
 def test_the_gradients_are_those_of_the_score(net, x):
     found = og.gradcam(net, x, [2, 0, 1], "stem")
     for i, target in enumerate([2, 0, 1]):

@@ -13,6 +13,8 @@ import optogram as og
 from optogram.errors import InputError, OptogramError
 from optogram.methods.request import checkpoint
 
+pytestmark = pytest.mark.once
+
 SIZE = (20, 24)
 STEPS = 10
 TRAJECTORY = 1e-3
@@ -106,6 +108,7 @@ def assert_same_climb(found, row, expected):
 # -- the rows of the tutorials, each against the same thing written out ----------------------------
 
 
+@pytest.mark.each_backend
 def test_filters_by_the_root_mean_square_on_a_canvas_of_the_layers_size(vgg):
     """Row A3."""
     canvas = (SIZE[0] // 2, SIZE[1] // 2)
@@ -127,6 +130,7 @@ def test_filters_by_the_root_mean_square_on_a_canvas_of_the_layers_size(vgg):
         assert_same_climb(found, row, expected)
 
 
+@pytest.mark.each_backend
 def test_the_tutorials_recipe_counts_in_levels_of_a_screen(resnet):
     found = og.maximize(resnet, og.Filter("block0_conv", 2), "tutorial", steps=STEPS, size=SIZE)
     start = (np.random.default_rng(0).random((*SIZE, 3)) * 20 + 128) / 127.5 - 1
@@ -138,6 +142,7 @@ INNER = og.Filter("block1_out", 3, border=2)
 D1 = {"optimizer": "l2", "learning_rate": 10.0, "spread": 0.25, "contrast": 0.15, "steps": STEPS}
 
 
+@pytest.mark.each_backend
 def test_a_filter_without_a_border_by_the_l2_norm(resnet):
     """Row D1."""
     found = og.maximize(resnet, INNER, og.Recipe(**D1))
@@ -145,6 +150,7 @@ def test_a_filter_without_a_border_by_the_l2_norm(resnet):
     assert_same_climb(found, 0, literal.gradient_ascent(both, noise(0.25), "l2", 10.0, STEPS))
 
 
+@pytest.mark.each_backend
 def test_a_filter_from_a_photo_and_noise(resnet, photo):
     """Row D2."""
     found = og.maximize(resnet, INNER, og.Recipe(**D1), start=photo)
@@ -156,6 +162,7 @@ def test_a_filter_from_a_photo_and_noise(resnet, photo):
 OF_CLASS = {"score": "probability", "l2": 1e-6, "learning_rate": 100.0, "frames": 2}
 
 
+@pytest.mark.each_backend
 def test_the_probability_of_a_class_less_the_norm_of_the_picture(vgg):
     """Row D3."""
     found = og.maximize(vgg, 2, og.Recipe(**D1), **OF_CLASS)
@@ -207,6 +214,7 @@ def test_an_animation_starts_at_the_start_and_says_step_and_score(vgg, tmp_path,
     assert said[-1][1] == pytest.approx(found.score[0])
 
 
+@pytest.mark.each_backend
 def test_the_logit_of_a_class_less_the_norm_and_the_total_variation(vgg):
     """Row B4."""
     penalties = {"l2": 1e-5, "tv": 1e-5}
@@ -262,6 +270,7 @@ def test_row_d1_on_resnet50_v2():
     assert_same_climb(found, 0, literal.gradient_ascent(both, start[0], "l2", 10.0, steps=5))
 
 
+@pytest.mark.each_backend
 def test_frequencies_by_adam(resnet):
     """The recipe "fast" without its transforms; the chain rule through the picture by hand."""
     found = og.maximize(
@@ -281,6 +290,7 @@ def test_frequencies_by_adam(resnet):
     np.testing.assert_allclose(found.values[0], painter.picture(numbers) * 2 - 1, atol=0.01)
 
 
+@pytest.mark.each_backend
 @pytest.mark.parametrize("recipe", og.RECIPES)
 def test_every_named_recipe_leads_up(recipe, resnet):
     target = og.Filter("block1_out", 1)
@@ -294,6 +304,7 @@ def test_every_named_recipe_leads_up(recipe, resnet):
 # -- what a result holds ---------------------------------------------------------------------------
 
 
+@pytest.mark.each_backend
 def test_the_score_is_that_of_the_finished_picture(resnet):
     found = og.maximize(resnet, og.Filter("block0_conv", [0, 4]), PLAIN, size=SIZE)
     maps = og.feature_maps(resnet, found.values, "block0_conv")["block0_conv"].values
@@ -375,6 +386,7 @@ def assert_close(found, expected):
     np.testing.assert_allclose(found.history, expected.history, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.each_backend
 def test_targets_are_climbed_together_as_each_alone(resnet, several, together):
     assert together.targets == tuple(target.describe(resnet) for target in several)
     for row, target in enumerate(several):
@@ -383,10 +395,12 @@ def test_targets_are_climbed_together_as_each_alone(resnet, several, together):
     assert not np.allclose(together.values[0], together.values[2], atol=0.01)
 
 
+@pytest.mark.each_backend
 def test_batches_of_any_length_give_the_same(resnet, several, together):
     assert_close(og.maximize(resnet, several, PLAIN, memory=1), together)
 
 
+@pytest.mark.each_backend
 def test_a_neuron_moves_only_what_it_sees(resnet):
     found = og.maximize(resnet, og.Neuron("block0_conv", (4, 9), 2), PLAIN)
     moved = np.abs(found.values[0] - noise(0.25).astype("float32")).max(axis=-1) > 1e-6
@@ -407,6 +421,7 @@ def test_filters_of_several_layers_in_one_call(resnet):
     np.testing.assert_allclose(found.score, expected, rtol=1e-4)
 
 
+@pytest.mark.each_backend
 def test_a_sum_over_two_layers_is_climbed(resnet):
     target = og.Filter("stem", 1) + 2 * og.Filter("block0_conv", 3)
     found = og.maximize(resnet, target, PLAIN, size=SIZE)
@@ -416,6 +431,7 @@ def test_a_sum_over_two_layers_is_climbed(resnet):
     assert found.score[0] > found.history[0, 0]
 
 
+@pytest.mark.each_backend
 def test_every_draw_comes_from_the_seed(resnet, several, together):
     again = og.maximize(resnet, several, PLAIN)
     np.testing.assert_array_equal(again.values, together.values)
@@ -442,6 +458,7 @@ def test_targets_that_fit_the_pictures_but_not_the_networks_own_size(resnet):
     assert moved[24:27, 28:31].all() and moved.sum() == 9
 
 
+@pytest.mark.each_backend
 @pytest.mark.parametrize("recipe", ["tutorial", "fast"])
 def test_gray_networks_that_are_not_square(recipe):
     model = networks.build("binary")
@@ -482,6 +499,7 @@ def interrupted(net, targets, path, after, **more):
         )
 
 
+@pytest.mark.each_backend
 def test_an_interrupted_climb_goes_on_half_way_up_a_picture(resnet, several, often, tmp_path):
     path = tmp_path / "climb.npz"
     expected = og.maximize(resnet, several, PLAIN, **MOVING, memory=1)
@@ -603,6 +621,7 @@ def half_dead():
     return og.Network(model, "caffe")
 
 
+@pytest.mark.each_backend
 def test_a_filter_that_never_fires_is_an_error(half_dead):
     with pytest.raises(
         InputError, match=r"conv, filter 0 is zero at the start image.*:pre"
@@ -619,6 +638,7 @@ def test_a_filter_that_never_fires_beside_one_that_does_is_a_warning(half_dead):
     np.testing.assert_allclose(found.values[0], noise(0.25, shape=(16, 16, 3)), atol=1e-6)
 
 
+@pytest.mark.each_backend
 def test_a_filter_that_is_shut_for_noise_is_opened_by_redirected_gradients():
     image = keras.Input((16, 16, 1))
     x = layers.Conv2D(1, 1, activation="relu", name="conv")(image)
@@ -646,17 +666,20 @@ def test_a_filter_that_is_shut_for_noise_is_opened_by_redirected_gradients():
     assert not found.warnings[len(net.warnings) :]
 
 
+@pytest.mark.each_backend
 def test_redirected_gradients_do_not_make_a_dead_filter_alive(half_dead):
     with pytest.raises(InputError, match="zero at the start image"):
         og.maximize(half_dead, og.Filter("conv", 0), PLAIN, size=(16, 16), redirected=2)
 
 
+@pytest.mark.each_backend
 def test_before_its_rectifier_a_dead_filter_can_be_climbed(half_dead):
     found = og.maximize(half_dead, og.Filter("conv:pre", 0), PLAIN, size=(16, 16))
     assert not found.warnings
     assert found.score[0] > found.history[0, 0]
 
 
+@pytest.mark.each_backend
 def test_weights_that_are_not_numbers_are_named():
     model = networks.build("linear")
     kernel = model.get_layer("conv1").kernel

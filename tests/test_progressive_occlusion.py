@@ -9,6 +9,8 @@ import optogram as og
 from optogram.errors import InputError
 from optogram.methods.occluding.refinement import Refinement
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture(scope="module")
 def net():
@@ -67,6 +69,7 @@ def test_estimates_get_better():
 # -- maps ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.each_backend
 def test_the_last_map_is_that_of_occlusion(net, x):
     arguments = {"patch": 2, "stride": 1, "fill": 0.2, "fill_space": "network"}
     told = []
@@ -109,6 +112,7 @@ def test_several_images_are_not_refined(net, x):
 # -- a probe ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.each_backend
 @pytest.mark.parametrize("name", ["everything", "binary"])
 def test_a_probe_says_what_the_network_says_of_the_covered_image(name):
     net = og.Network(networks.build(name), "none")
@@ -125,6 +129,7 @@ def test_a_probe_says_what_the_network_says_of_the_covered_image(name):
         np.testing.assert_allclose(probe(y, left), expected, atol=1e-5)
 
 
+@pytest.mark.each_backend
 def test_a_probe_on_windows(monkeypatch):
     from optogram.interpreters.windowed import costs
 

@@ -11,6 +11,8 @@ import networks
 import optogram as og
 from optogram.errors import InputError
 
+pytestmark = pytest.mark.once
+
 METHODS = {
     "saliency": og.saliency,
     "guided_gradcam": og.guided_gradcam,
@@ -37,6 +39,7 @@ def difference(outputs):
     return outputs[:, 3] - outputs[:, 1]
 
 
+@pytest.mark.each_backend
 @pytest.mark.parametrize("method", METHODS)
 def test_a_function_gives_the_numbers_of_the_same_class_targets(method, net, x):
     found = METHODS[method](net, x, difference)
@@ -48,6 +51,7 @@ def test_a_function_gives_the_numbers_of_the_same_class_targets(method, net, x):
     assert found.values.any()
 
 
+@pytest.mark.each_backend
 def test_a_function_of_probabilities(net, x):
     found = og.saliency(net, x, lambda outputs: outputs[:, 2], score="probability")
     expected = og.saliency(net, x, 2, score="probability")
@@ -55,6 +59,7 @@ def test_a_function_of_probabilities(net, x):
     np.testing.assert_allclose(found.score, expected.score, rtol=1e-6)
 
 
+@pytest.mark.each_backend
 def test_a_function_that_is_not_linear_follows_the_chain_rule(net, x):
     found = og.gradcam(net, x, lambda outputs: outputs[:, 2] ** 2, "stem", rectify=False)
     plain = og.gradcam(net, x, 2, "stem", rectify=False)
@@ -63,6 +68,7 @@ def test_a_function_that_is_not_linear_follows_the_chain_rule(net, x):
     np.testing.assert_allclose(found.values, expected, rtol=1e-4, atol=1e-6 * np.ptp(expected))
 
 
+@pytest.mark.each_backend
 def test_functions_and_other_targets_can_be_combined(net, x):
     both = 2 * og.Score(difference, "3 over 1") - og.Class(0)
     found = og.saliency(net, x[:1], [both, 4])
@@ -73,12 +79,14 @@ def test_functions_and_other_targets_can_be_combined(net, x):
     np.testing.assert_allclose(found.values, expected.values, rtol=0, atol=1e-6 * scale)
 
 
+@pytest.mark.each_backend
 def test_one_function_for_each_image(net, x):
     found = og.layercam(net, x, [lambda outputs: outputs[:, 0], lambda outputs: outputs[:, 4]])
     np.testing.assert_array_equal(found.values, og.layercam(net, x, [0, 4]).values)
     assert found.targets == ("a function", "a function")
 
 
+@pytest.mark.each_backend
 def test_a_function_of_scores_at_every_position():
     image = keras.Input((12, 12, 3))
     maps = keras.layers.Conv2D(4, 3, padding="same", name="maps")(image)
@@ -93,6 +101,7 @@ def test_a_function_of_scores_at_every_position():
     np.testing.assert_allclose(found.values, expected.values, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.each_backend
 def test_an_image_maximizes_a_function(net):
     made = og.maximize(net, difference, "tutorial", steps=4)
     expected = og.maximize(net, og.Class(3) - og.Class(1), "tutorial", steps=4)
@@ -108,6 +117,7 @@ def test_the_check_asks_the_function_again(net, x):
     np.testing.assert_allclose(checked.deletion[0, :, 0], logits[3] - logits[1], rtol=1e-5)
 
 
+@pytest.mark.each_backend
 def test_functions_written_anew_in_each_call_share_programs_if_they_compute_the_same(net, x):
     nets = []
     for index in (0, 1, 0, 1):
@@ -147,7 +157,6 @@ class Held:
     index = 2
 
 
-@pytest.mark.once
 def test_what_functions_leave_behind_is_bounded(net):
     held, alive = Held(), {"object": [], "number": []}
     for index in range(12):
@@ -182,7 +191,6 @@ def test_what_no_target_can_be_is_one_sentence(function, words, net, x):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("given", [og.Class, Held])
 def test_a_class_is_no_function(given, net, x):
     with pytest.raises(InputError, match="Expected a target"):
@@ -193,13 +201,13 @@ def test_a_class_is_no_function(given, net, x):
         og.Score(difference, 3)
 
 
+@pytest.mark.each_backend
 def test_a_function_without_gradient_gives_a_warning(net, x):
     found = og.saliency(net, x, lambda outputs: keras.ops.argmax(outputs, axis=1))
     assert not found.values.any()
     assert any("zero everywhere" in warning for warning in found.warnings)
 
 
-@pytest.mark.once
 def test_checkpoints_match_functions_by_what_they_compute(net, tmp_path):
     path = tmp_path / "made.npz"
     more = {"recipe": "tutorial", "steps": 2, "checkpoint": path}
@@ -213,7 +221,6 @@ def test_checkpoints_match_functions_by_what_they_compute(net, tmp_path):
         made(3.0)
 
 
-@pytest.mark.once
 def test_results_are_saved_with_the_name_of_the_function(net, x, tmp_path):
     found = og.gradcam(net, x[:1], og.Score(difference, "dog over bee"))
     assert og.load_result(found.save(tmp_path / "why.npz")).targets == ("dog over bee",)

@@ -13,6 +13,8 @@ import optogram as og
 from optogram.errors import InputError, PhotoError
 from optogram.pictures import read
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture(scope="module")
 def net():
@@ -40,6 +42,7 @@ def assert_same(found, expected):
     np.testing.assert_array_equal(found.positions, expected.positions)
 
 
+@pytest.mark.each_backend
 def test_it_finds_what_looking_at_every_map_finds(net, pictures):
     maps = og.feature_maps(net, list(pictures), "branch5")["branch5"].values
     found = og.strongest_images(net, "branch5", list(pictures), top=3, memory=1)
@@ -54,6 +57,7 @@ def test_it_finds_what_looking_at_every_map_finds(net, pictures):
             assert maps[photo, y, x, row] == pytest.approx(value, rel=1e-5)
 
 
+@pytest.mark.each_backend
 def test_the_window_is_the_receptive_field_cut_at_the_border(net, pictures):
     found = og.strongest_images(net, "branch3", list(pictures), top=2)
     field = net["branch3"].receptive_field
@@ -257,6 +261,7 @@ def test_what_cannot_be_asked(arguments, words, net, pictures):
         og.strongest_images(net, **given)
 
 
+@pytest.mark.each_backend
 def test_networks_of_any_size_get_the_size_given():
     net = og.Network(networks.build("any_size"), "unit")
     photos = [np.full((20, 30, 3), i, np.uint8) for i in (10, 200)]

@@ -25,6 +25,8 @@ from random_graphs import build, descriptions, images
 from thoroughness import examples
 from windowing import TOLERANCE, assert_windows_equal_whole, spans_within
 
+pytestmark = pytest.mark.once
+
 KERAS_BACKEND = keras.config.backend()
 EXAMPLES = examples(4 if KERAS_BACKEND == "jax" else 10, 25)
 
@@ -150,6 +152,7 @@ def network_with(make, head):
     return og.Network(model, "none")
 
 
+@pytest.mark.each_backend
 @pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("kind", tried(KINDS))
 def test_every_kind_of_step_on_windows(kind, head, always):
@@ -163,6 +166,7 @@ def test_every_kind_of_step_on_windows(kind, head, always):
     assert_same(before, state(net.model))
 
 
+@pytest.mark.each_backend
 @pytest.mark.parametrize("kind", tried(NO_RULE))
 def test_whole_maps_take_over_where_there_is_no_rule(kind, always):
     net = network_with(NO_RULE[kind], "mean")
@@ -171,6 +175,7 @@ def test_whole_maps_take_over_where_there_is_no_rule(kind, always):
     assert "last" not in steps
 
 
+@pytest.mark.each_backend
 @pytest.mark.parametrize("keeps", [False, True])
 def test_a_mean_is_corrected_where_little_of_its_map_changes(keeps, always):
     keras.utils.set_random_seed(0)
@@ -182,6 +187,7 @@ def test_a_mean_is_corrected_where_little_of_its_map_changes(keeps, always):
     assert "mean" in steps
 
 
+@pytest.mark.each_backend
 @settings(
     max_examples=EXAMPLES,
     deadline=None,
@@ -200,6 +206,7 @@ def test_random_networks(always, description, seed):
         assert_windows_equal_whole(net, x, values, seed)
 
 
+@pytest.mark.each_backend
 def test_batches_are_cut_where_memory_ends(always):
     net = network_with(KINDS["sum"], "flat")
     x = images((14, 11), 3, 1)
@@ -210,6 +217,7 @@ def test_batches_are_cut_where_memory_ends(always):
 # -- what methods make of it -----------------------------------------------------------------------
 
 
+@pytest.mark.each_backend
 @pytest.mark.parametrize("image", [0] if KERAS_BACKEND == "jax" else [0, slice(None)])
 def test_occlusion_is_the_same_either_way(image, always):
     net = og.Network(networks.build("everything"), "none")
@@ -272,6 +280,7 @@ def test_a_plan_is_made_once_for_a_grid(always, plans_made):
     assert len(plans_made) == 4
 
 
+@pytest.mark.each_backend
 def test_a_plan_serves_other_weights(always, plans_made):
     net = network_with(KINDS["sum"], "flat")
     x = images((14, 11), 3, 1)
@@ -298,6 +307,7 @@ def test_a_plan_holds_no_network(always):
         gc.enable()
 
 
+@pytest.mark.each_backend
 def test_maps_stay_tensors_between_programs(always, monkeypatch):
     net = network_with(NO_RULE["squeeze and excite"], "mean")
     fed = {}
