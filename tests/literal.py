@@ -133,11 +133,11 @@ def gradient(model, x, score, layer=None):
         (found,) = torch.autograd.grad(score(finish(last)[0]), at)
         at = at.detach()
     else:
-        found, at = _gradient_in_jax(model, both, x, score, finish, layer)
+        found, at = _gradient_in_jax(model, x, score, layer)
     return array(found)[0], array(at)[0]
 
 
-def _gradient_in_jax(model, both, x, score, finish, layer):
+def _gradient_in_jax(model, x, score, layer):
     import jax
 
     shift = Shift()
@@ -150,19 +150,22 @@ def _gradient_in_jax(model, both, x, score, finish, layer):
     clone = keras.models.clone_model(model, call_function=call)
     clone.set_weights(model.get_weights())
     features, finish = before_activation(clone)
-    inner = keras.Model(clone.input, features)
+    inner = keras.Model(clone.input, [shift.output, features])
 
     @jax.jit
-    @jax.grad
-    def loss(value):
+    @functools.partial(jax.value_and_grad, has_aux=True)
+    def loss(value, x):  # an image that is no argument would be computed with while compiling
         shift.value = value
         try:
-            return score(finish(inner(x, training=False))[0])
+            maps, last = inner(x, training=False)
+            return score(finish(last)[0]), maps
         finally:
             shift.value = 0.0
 
-    at, _ = fast(both)(x)
-    return loss(at * 0), at
+    # Nothing is added, so the maps are those of the model; compiling once gives both.
+    maps = jax.eval_shape(lambda x: inner(x, training=False)[0], x)
+    (_, at), found = loss(jax.numpy.zeros(maps.shape, maps.dtype), x)
+    return found, at
 
 
 def feature_maps(model, x, layer):

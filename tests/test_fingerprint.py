@@ -274,6 +274,7 @@ def mark_of_all(extra=0):
     return mark_of(model_of(chosen, extra), (closure_of(0.5), closure_of(2)))
 
 
+@pytest.mark.newest_keras
 def test_another_process_finds_the_same_mark():
     done = subprocess.run(
         [sys.executable, "-c", PROCESS.format(path=sys.path)],

@@ -81,6 +81,7 @@ def test_the_replay_of_a_random_network_equals_the_model(description):
     assert_same(before, state(model))
 
 
+@pytest.mark.newest_keras
 @on_networks(FIELDS)
 def test_receptive_fields_of_a_random_network_are_what_has_influence(description):
     model = make_additive(build(description))
