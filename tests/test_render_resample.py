@@ -109,6 +109,18 @@ def test_smooth_maps_have_no_value_that_the_cells_around_do_not_have():
     assert positive.min() == 0 and (positive[4 * 31 :] == 0).all()
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_smooth_maps_have_no_edges(seed):
+    """A third of the step is a third of the difference, also where plateaus meet slopes."""
+    cells = np.random.default_rng(seed).choice([0.0, 0.8, 1.0], (7, 7)).astype(np.float32)
+    for axis in (0, 1):
+        coarse, fine = (
+            np.abs(np.diff(resize_map(cells, (7 * factor, 7 * factor)), axis=axis)).max()
+            for factor in (32, 96)
+        )
+        assert fine < 0.4 * coarse
+
+
 def test_a_hot_cell_is_round_and_no_diamond():
     """At equal distances from the center of the cell, along the axes and along the diagonal."""
     near = {}

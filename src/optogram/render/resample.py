@@ -1,7 +1,6 @@
 """Resizing of maps and photos."""
 
 import math
-from functools import reduce
 from typing import Literal, get_args
 
 import numpy as np
@@ -23,7 +22,7 @@ _WIDEST = 4096
 # Pillow's box filter repeats pixels when it enlarges and, unlike NEAREST, averages them when it
 # shrinks, so that no cell of a map is dropped.
 _FILTERS = {
-    "bicubic": Image.Resampling.BICUBIC,
+    "bicubic": Image.Resampling.BILINEAR,  # where it shrinks
     "bilinear": Image.Resampling.BILINEAR,
     "nearest": Image.Resampling.BOX,
 }
@@ -138,9 +137,10 @@ def resize_map(
     size : (int, int)
         New height and width in pixels.
     interpolation : "bicubic", "bilinear" or "nearest"
-        "bicubic": Catmull-Rom splines through the values at cell centers, each pixel limited to the
-        range of the four cells around it, so that no value or sign appears that the map does not
-        have. "bilinear": straight lines between cell centers. "nearest": each cell as a block.
+        "bicubic": monotone cubic curves through the values at cell centers, which have no edges and
+        stay in the range of the four cells around a pixel, so that no value or sign appears that
+        the map does not have. "bilinear": straight lines between cell centers. "nearest": each cell
+        as a block.
         A map that shrinks is averaged.
     box : (float, float, float, float), optional
         Part of the map: top, left, bottom, right in cells. None: all. Beyond the map, the values at
@@ -173,9 +173,8 @@ def resize_map(
         values = values[tuple(nearest)]
     top, left, bottom, right = box or (0, 0, *values.shape)
     grows = size[0] >= bottom - top and size[1] >= right - left
-    # Pillow's cubic filter has negative weights, and interpolates only where it enlarges.
     is_cubic = interpolation == "bicubic" and grows
-    filter_ = _FILTERS["bilinear" if interpolation == "bicubic" else interpolation]
+    filter_ = _FILTERS[interpolation]
     beyond = max(-top, -left, bottom - values.shape[0], right - values.shape[1], 0)
     border = math.ceil(beyond) + (2 if is_cubic else 0)
     part = (top + border, left + border, bottom + border, right + border)
@@ -188,15 +187,41 @@ def resize_map(
 
 
 def _cubic(values: np.ndarray, size: tuple[int, int], box: Rectangle) -> np.ndarray:
-    """Bicubic enlargement of the part ``box``, limited to the range of the four cells around."""
-    found = _resize(values, size, Image.Resampling.BICUBIC, box)
-    top, left, bottom, right = (edge - 0.5 for edge in box)
-    corners = values[:-1, :-1], values[1:, :-1], values[:-1, 1:], values[1:, 1:]
-    low, high = (
-        _resize(reduce(limit, corners), size, Image.Resampling.NEAREST, (top, left, bottom, right))
-        for limit in (np.minimum, np.maximum)
+    """Monotone bicubic enlargement of the part ``box``, the same along either axis first."""
+    top, left, bottom, right = box
+    rows = top + (np.arange(size[0]) + 0.5) * ((bottom - top) / size[0]) - 0.5
+    columns = left + (np.arange(size[1]) + 0.5) * ((right - left) / size[1]) - 0.5
+    down = _monotone(_monotone(values, columns, 1), rows, 0)
+    across = _monotone(_monotone(values, rows, 0), columns, 1)
+    return np.clip((down + across) / 2, values.min(), values.max())  # but for rounding, they are
+
+
+def _monotone(values: np.ndarray, places: np.ndarray, axis: int) -> np.ndarray:
+    """Monotone cubic interpolation along an axis (Fritsch and Butland, 1984).
+
+    The slope in each cell is the harmonic mean of those to its neighbors, 0 where they differ in
+    sign: between two cells there is no value beyond theirs, and the slope does not jump.
+    """
+    cells = np.moveaxis(values, axis, 0)
+    before, after = np.diff(cells[:-1], axis=0), np.diff(cells[1:], axis=0)
+    is_extreme = before * after <= 0
+    slopes = np.zeros_like(cells)
+    slopes[1:-1] = np.where(
+        is_extreme, 0, 2 * before * after / np.where(is_extreme, 1, before + after)
     )
-    return np.clip(found, low, high)
+    cell = np.clip(np.floor(places), 0, len(cells) - 2).astype(int)
+    t = (places - cell).astype(np.float32)
+    weight = t * t * (3 - 2 * t)
+    found = sum(
+        np.expand_dims(share, 1 - axis) * np.take(np.moveaxis(terms, 0, axis), at, axis)
+        for share, terms, at in (
+            (1 - weight, cells, cell),
+            (weight, cells, cell + 1),
+            (t * (1 - t) ** 2, slopes, cell),
+            (-(t * t) * (1 - t), slopes, cell + 1),
+        )
+    )
+    return np.asarray(found, np.float32)
 
 
 def resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
