@@ -38,7 +38,7 @@ climb = {
 }
 shown = {"contrast": 0.15, "size": (224, 224)}
 
-steps = either(50, 10, "steps", of=resnet)
+steps = either(50, 5, "steps", of=resnet)
 target = og.Filter(LAYER, 51, border=2)
 one = og.maximize(resnet, target, "tutorial", steps=steps, crop=25, **climb, **shown)
 print(one.images.shape, f"score {one.history[0, 0]:.4f} at first, {one.score[0]:.4f} in the end")
@@ -70,7 +70,7 @@ patterns.sheet(columns, margin=5)
 count = either(16, 4, "filters")
 targets = og.Filter("block4b_add", range(count), border=2)
 og.maximize(
-    embedded, targets, "tutorial", steps=either(300, 24, "steps"), crop=50, **climb, **shown
+    embedded, targets, "tutorial", steps=either(300, 12, "steps"), crop=50, **climb, **shown
 ).sheet(4)
 
 # %% [markdown]
@@ -79,7 +79,7 @@ og.maximize(
 # Filter 51 again, 20 steps, from a photo plus noise.
 
 # %%
-steps = 20
+steps = either(20, 5, "steps")
 for net, layer in ((resnet, LAYER), (embedded, "block4b_add")):
     target = og.Filter(layer, 51, border=2)
     dream = og.maximize(
@@ -106,7 +106,7 @@ for name, net in {"VGG16": vgg16, "the embedded network": embedded}.items():
 # 100, a frame every second step.
 
 # %%
-steps = either(100, 10, "steps")
+steps = either(100, 4, "steps")
 climb |= {"learning_rate": 100.0, "l2": 1e-6}
 redshank = og.maximize(
     vgg16, 141, "tutorial", steps=steps, frames=2, score="probability", **climb, **shown
@@ -117,7 +117,7 @@ print(redshank.targets[0], redshank.frames.shape, f"probability {redshank.score[
 # With the default recipe and the embedded network:
 
 # %%
-steps = either(128, 32, "steps")
+steps = either(128, 12, "steps")
 bird = og.maximize(embedded, 141, steps=steps, frames=2)
 bird.plot()
 

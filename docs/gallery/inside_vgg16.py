@@ -52,7 +52,7 @@ og.kernels(embedded, "stem_conv").mosaic(columns=8, cell=64)
 # The score is the logit of class 385, before the softmax.
 
 # %%
-steps = either(5000, 32, "iterations")
+steps = either(5000, 16, "iterations")
 quarters = set()
 
 

@@ -72,7 +72,7 @@ maps.mosaic(channels=range(channels), columns=8, cell=100, cmap=topo, per_map="r
 # %%
 layers = convolutions[:: either(1, 12, "every n-th layer", of=vgg16)]
 filters = range(either(40, 8, "filters a layer", of=vgg16))
-steps = either(50, 10, "steps", of=vgg16)
+steps = either(50, 5, "steps", of=vgg16)
 for name in layers:
     began = time.perf_counter()
     patterns = og.maximize(
@@ -91,7 +91,8 @@ for name in layers:
 
 # %%
 targets = og.Filter("block3b_add", range(either(40, 8, "filters")))
-og.maximize(embedded, targets, "tutorial", size=(96, 96), steps=50).sheet(8)
+steps = either(50, 12, "steps")
+og.maximize(embedded, targets, "tutorial", size=(96, 96), steps=steps).sheet(8)
 
 # %% [markdown]
 # ## The three most probable classes, and Grad-CAM of the first
