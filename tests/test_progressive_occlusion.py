@@ -129,6 +129,20 @@ def test_a_probe_says_what_the_network_says_of_the_covered_image(name):
         np.testing.assert_allclose(probe(y, left), expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["fused", "segmentation"])
+def test_scores_of_a_probe_are_those_of_the_covered_image(name):
+    net = og.Network(networks.build(name), "unit")
+    x = networks.images_for(net.model)[:1]
+    probe = og.occlusion_probe(net, x, patch=4, fill="blur")
+    np.testing.assert_allclose(probe.score, net.scores(x)[0], atol=1e-5)
+    covered = x.copy()
+    covered[:, 2:6, 0:3] = probe.fill[:, 2:6, 0:3]
+    np.testing.assert_allclose(probe.scores(2, -1), net.scores(covered)[0], atol=1e-5)
+    expected = net.head.probabilities(net.scores(covered))[0]
+    np.testing.assert_allclose(probe(2, -1), expected, atol=1e-5)
+    assert probe.nbytes >= 2 * x.nbytes
+
+
 @pytest.mark.each_backend
 def test_a_probe_on_windows(monkeypatch):
     from optogram.interpreters.windowed import costs

@@ -1,5 +1,6 @@
 """Live occlusion: class probabilities with one patch on an image, in milliseconds."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,9 @@ from optogram.errors import InputError
 from optogram.methods.occluding.covering import Patches, covered, windows_for
 from optogram.methods.request.painting import paint_for
 from optogram.network.network import Network
+
+_BYTES = 4
+"""Bytes of a number in a map."""
 
 
 class OcclusionProbe:
@@ -20,8 +24,14 @@ class OcclusionProbe:
         Size of the patch, in pixels of the prepared image.
     size : (height, width)
         Size of the prepared image.
-    probabilities : ndarray of shape (classes,)
+    score : ndarray of shape (outputs,) or (h, w, outputs)
+        Logits without the patch, as of `Network.scores`.
+    probabilities : ndarray of shape (classes,) or (h, w, classes)
         Class probabilities without the patch.
+    fill : ndarray of shape (1, H, W, C)
+        What the patch shows at each place, in network units.
+    nbytes : int
+        Approximate number of bytes that the probe holds.
     """
 
     def __init__(
@@ -33,7 +43,7 @@ class OcclusionProbe:
         margin: int,
         memory: float | str | None,
     ) -> None:
-        self._net, self._x, self._paint, self._memory = net, x, paint, memory
+        self._net, self._x, self.fill, self._memory = net, x, paint, memory
         self.size, self.patch = (x.shape[1], x.shape[2]), patch
         # All positions where at least one row and one column of the patch are on the image.
         self._spans = tuple(
@@ -46,14 +56,32 @@ class OcclusionProbe:
         )
         self._base = self._windowed.base(x) if self._windowed else []
         (logits,) = net.evaluate(x, values, memory)
+        self.score = logits[0]
         self.probabilities = net.head.probabilities(logits)[0]
+        # Bases begin with the image, as a tensor.
+        self.nbytes = x.nbytes + paint.nbytes
+        self.nbytes += sum(math.prod(tensor.shape) * _BYTES for tensor in self._base)
         self(0, 0)  # compiles
 
     @checked
     def __call__(self, y: int, x: int) -> np.ndarray:
         """Class probabilities (classes,) with the patch's upper left corner at (y, x).
 
-        The corner may lie outside the image if part of the patch is inside.
+        The corner may lie outside the image if part of the patch is inside. Of a segmentation
+        network: (h, w, classes).
+
+        Raises
+        ------
+        InputError
+            If the whole patch is outside the image.
+        """
+        return self._net.head.probabilities(self.scores(y, x)[None])[0]
+
+    @checked
+    def scores(self, y: int, x: int) -> np.ndarray:
+        """Logits (outputs,) with the patch's upper left corner at (y, x).
+
+        As of `Network.scores`; of a segmentation network (h, w, outputs).
 
         Raises
         ------
@@ -72,14 +100,13 @@ class OcclusionProbe:
             )
         place = np.array([[at + extent - 1 for at, extent in zip(corner, self.patch, strict=True)]])
         if self._windowed is not None:
-            found = self._windowed.stream(self._base, self._paint, place, self._memory)
-            logits = next(iter(found))[1][0]
-        else:
-            covered_image = self._x.copy()
-            rows, columns = (slice(*s[i]) for s, i in zip(self._spans, place[0], strict=True))
-            covered_image[:, rows, columns] = self._paint[:, rows, columns]
-            (logits,) = self._net.evaluate(covered_image, [self._net.head.logits], self._memory)
-        return self._net.head.probabilities(logits)[0]
+            found = self._windowed.stream(self._base, self.fill, place, self._memory)
+            return next(iter(found))[1][0][0]
+        covered_image = self._x.copy()
+        rows, columns = (slice(*s[i]) for s, i in zip(self._spans, place[0], strict=True))
+        covered_image[:, rows, columns] = self.fill[:, rows, columns]
+        (logits,) = self._net.evaluate(covered_image, [self._net.head.logits], self._memory)
+        return logits[0]
 
 
 @checked
@@ -102,7 +129,7 @@ def occlusion_probe(
     Parameters
     ----------
     net : Network
-        A classifier with one output vector per image.
+        A classifier, or a segmentation network.
     image
         One image, as for `Network.prepare`.
     patch, fill, fill_space, margin, fit
@@ -114,14 +141,13 @@ def occlusion_probe(
     -------
     OcclusionProbe
         A callable: given (y, x) of the patch's upper left corner, it returns the class
-        probabilities, (classes,).
+        probabilities, (classes,); its method `scores` returns the logits.
 
     Raises
     ------
     InputError
-        If there are several images, the patch does not fit, or the network is not a classifier.
+        If there are several images, or the patch does not fit.
     """
-    net.require_class_scores()
     x = np.asarray(net.fed(image, fit))
     if len(x) > 1:
         raise InputError(f"Expected one image, got {len(x)}: create one probe for each.")

@@ -53,6 +53,7 @@ def create_app(
             Route("/api/openapi.json", _description),
             Route("/api/photos", _photos),
             Route("/api/photos", _add, methods=["POST"]),
+            Route("/api/photos/{photo}", _remove, methods=["DELETE"]),
             Route("/api/photos/{photo}/picture", _picture),
             WebSocketRoute("/api/socket", _socket),
             Route("/api/{name}", _ask),
@@ -107,6 +108,14 @@ async def _add(request: Request) -> Response:
     except OptogramError as error:
         return _error(str(error), 422)
     return JSONResponse(_listed(photo), 201)
+
+
+async def _remove(request: Request) -> Response:
+    try:
+        request.app.state.workspace.remove(request.path_params["photo"])
+    except OptogramError as error:
+        return _error(str(error), 404)
+    return Response(status_code=204)
 
 
 async def _picture(request: Request) -> Response:

@@ -56,6 +56,19 @@ def description() -> dict[str, Any]:
             },
         },
     }
+    paths["/api/photos/{photo}"] = {
+        "delete": {
+            "operationId": "remove_photo",
+            "summary": "Remove a photo from the list; its file stays.",
+            "parameters": [
+                {"name": "photo", "in": "path", "required": True, "schema": {"type": "string"}}
+            ],
+            "responses": {
+                "204": {"description": "It was removed."},
+                "404": _json("There is no such photo.", _ERROR),
+            },
+        }
+    }
     paths["/api/photos/{photo}/picture"] = {
         "get": {
             "operationId": "picture",

@@ -46,6 +46,8 @@ class Explorer:
             server_header=False,
             ws="websockets-sansio",
             ws_max_size=1 << 16,
+            # Numbers hardly get smaller, and answers to a drag must not wait for it.
+            ws_per_message_deflate=False,
             limit_concurrency=256,
             timeout_graceful_shutdown=_SECONDS_TO_CLOSE,
         )

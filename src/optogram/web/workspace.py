@@ -205,6 +205,12 @@ class Workspace:
                 raise InputError(f"There are {PHOTOS} photos already: restart to add others.")
             return self._photos.setdefault(found, photo)
 
+    def remove(self, text: str) -> None:
+        """Forget the photo with the identifier ``text``; its file stays."""
+        self.photo(text)
+        with self._lock:
+            self._photos.pop(text, None)
+
     def prepared(self, net: Network, photo: Photo) -> PreparedPhotos | np.ndarray:
         """``photo`` as ``net`` takes it, (1, H, W, C)."""
 

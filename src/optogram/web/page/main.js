@@ -77,7 +77,7 @@ async function start() {
   try {
     const [{ networks }] = await Promise.all([ask("networks", {}), loadColors()]);
     const context = { networks };
-    await createSide(context);
+    await createSide();
     listen(() => show(context));
     await show(context);
   } catch (error) {

@@ -10,6 +10,10 @@
  * @property {string} filter     Number of the filter.
  * @property {string} cmap       Name of the color map.
  * @property {string} opacity    Of maps over the photo, 0..1.
+ * @property {string} patch      Side of the patch in pixels; "" for a seventh of the photo's.
+ * @property {string} fill       What the patch shows: gray, blur or mean.
+ * @property {string} stride     Between the patch's positions in a map; "" for a quarter of it.
+ * @property {string} place      Center of the patch, "row,column"; "" for no patch.
  */
 
 const DEFAULTS = {
@@ -21,6 +25,10 @@ const DEFAULTS = {
   filter: "0",
   cmap: "inferno",
   opacity: "0.6",
+  patch: "",
+  fill: "gray",
+  stride: "",
+  place: "",
 };
 
 /** @type {Set<(state: Readonly<Record<string, string>>) => void>} */

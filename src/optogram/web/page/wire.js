@@ -180,17 +180,16 @@ export function latest(name, answered, refused) {
   const go = async () => {
     if (isAsking) return;
     isAsking = true;
-    try {
-      while (next) {
-        const given = next;
-        next = null;
+    while (next) {
+      const given = next;
+      next = null;
+      try {
         answered(await ask(name, given), given);
+      } catch (error) {
+        refused(/** @type {Error} */ (error));
       }
-    } catch (error) {
-      refused(/** @type {Error} */ (error));
-    } finally {
-      isAsking = false;
     }
+    isAsking = false;
   };
   return (/** @type {Record<string, any>} */ given) => {
     next = given;
@@ -216,6 +215,11 @@ export async function addPhoto(/** @type {Blob} */ content, /** @type {string} *
   const answer = await response.json();
   if (!response.ok) throw new Refused(answer.error);
   return answer;
+}
+
+/** Remove a photo from the list; its file stays. */
+export async function removePhoto(/** @type {string} */ photo) {
+  await fetch(`/api/photos/${photo}`, { method: "DELETE" });
 }
 
 /** Address of the picture of a photo. */

@@ -10,19 +10,15 @@ from optogram.web.workspace import Photo, Workspace
 
 @question(MODEL, PHOTO)
 def predictions(workspace: Workspace, tell: Tell, model: Network, photo: Photo) -> Answer:
-    """Probabilities and scores of all classes, (classes,); of a segmentation, shares of the area.
+    """Probabilities and scores of all classes, (classes,).
 
-    A network that scores classes at every position has probabilities (h, w, classes) too.
+    Of a segmentation network the shares of the area where each class is the highest, mean scores,
+    and the highest class at each position, (h, w).
     """
-    scores = model.scores(workspace.prepared(model, photo))
-    probabilities = model.head.probabilities(scores)[0]
-    arrays = {"scores": scores[0]}
+    scores = model.scores(workspace.prepared(model, photo))[0]
+    arrays = class_numbers(model, scores)
     if model.head.is_spatial:
-        winners = probabilities.argmax(axis=-1)
-        shares = np.bincount(winners.ravel(), minlength=model.head.classes) / winners.size
-        arrays |= {"positions": winners.astype(np.int32), "probabilities": shares}
-    else:
-        arrays |= {"probabilities": probabilities}
+        arrays["positions"] = _winners(model, scores).astype(np.int32)
     kind = "binary" if model.head.is_binary else model.head.kind
     return Answer({"kind": kind, "is_spatial": model.head.is_spatial}, arrays)
 
@@ -30,5 +26,34 @@ def predictions(workspace: Workspace, tell: Tell, model: Network, photo: Photo) 
 @question(MODEL, PHOTO)
 def prepared(workspace: Workspace, tell: Tell, model: Network, photo: Photo) -> Answer:
     """The photo as the network takes it, for display, (H, W, 3) or (H, W, 1) of uint8."""
-    pixels = model.display(workspace.prepared(model, photo))[0]
-    return Answer({}, {"pixels": pixels[..., :3] if pixels.shape[-1] >= 3 else pixels[..., :1]})
+    x = workspace.prepared(model, photo)
+    return Answer({}, {"pixels": for_display(model, x)})
+
+
+def for_display(model: Network, x: np.ndarray) -> np.ndarray:
+    """The first image of a prepared batch as uint8 pixels, (H, W, 3) or (H, W, 1)."""
+    pixels = model.display(x)[0]
+    return pixels[..., :3] if pixels.shape[-1] >= 3 else pixels[..., :1]
+
+
+def class_numbers(model: Network, scores: np.ndarray) -> dict[str, np.ndarray]:
+    """``scores`` and ``probabilities`` of all classes, (classes,), from the scores of one image.
+
+    Of a segmentation network, mean scores, and shares of the area.
+    """
+    head = model.head
+    if head.is_spatial:
+        shares = np.bincount(_winners(model, scores).ravel(), minlength=head.classes)
+        means = scores.reshape(-1, scores.shape[-1]).mean(axis=0)
+        return {"scores": _each(model, means), "probabilities": shares / shares.sum()}
+    return {"scores": _each(model, scores), "probabilities": head.probabilities(scores)}
+
+
+def _each(model: Network, scores: np.ndarray) -> np.ndarray:
+    """One score for each class; with one sigmoid output, class 0 has its negative."""
+    return np.concatenate([-scores, scores]) if model.head.is_binary else scores
+
+
+def _winners(model: Network, scores: np.ndarray) -> np.ndarray:
+    """(h, w): the highest class at each position."""
+    return model.head.probabilities(scores).argmax(axis=-1)
