@@ -52,6 +52,9 @@ _SMALL_QUALITY = 75
 CHECK_STEPS = 6
 """Steps of deletion and insertion; fewer than the default of `check`, for speed."""
 
+_ENCODERS = ThreadPoolExecutor(2, "optogram-pictures")
+"""Pictures are encoded here while the next ones are computed."""
+
 # Approximate cost of each step, in percent of a photo.
 _PREDICTION_UNITS = 5
 _MAPS_UNITS = 15
@@ -246,7 +249,7 @@ def _cell_of(
     drawn = layer(size, result.map_on_image(index), scale=scale, where=(top, left, bottom, right))
     return Cell(
         _embedded(result.overlay(index, photo=below, scale=scale), alt),
-        Picture(layer_uri(drawn), alt, drawn.width, drawn.height),
+        Picture(_ENCODERS.submit(layer_uri, drawn), alt, drawn.width, drawn.height),
         _numbers(result, index),
     )
 
@@ -387,5 +390,5 @@ def _at_most(image: Image.Image, side: int) -> Image.Image:
 
 def _embedded(image: Image.Image, alt: str, flat: bool = False, quality: int = _QUALITY) -> Picture:
     """A picture for the page; ``flat``: large blocks of one color, for which PNG is smaller."""
-    uri = data_uri(image, "png") if flat else data_uri(image, "webp", quality=quality)
-    return Picture(uri, alt, image.width, image.height)
+    encoding = _ENCODERS.submit(data_uri, image, "png" if flat else "webp", quality=quality)
+    return Picture(encoding, alt, image.width, image.height)

@@ -1,5 +1,6 @@
 """The parts of a report: what the page shows, and its settings."""
 
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,18 +47,23 @@ class Picture:
 
     Attributes
     ----------
-    uri : str
-        The image as a data URI.
+    encoding : Future of str
+        The image as a data URI, as soon as it is encoded.
     alt : str
         Alternative text.
     width, height : int
         Size in pixels.
     """
 
-    uri: str
+    encoding: Future[str]
     alt: str
     width: int
     height: int
+
+    @property
+    def uri(self) -> str:
+        """The image as a data URI."""
+        return self.encoding.result()
 
 
 @dataclass(frozen=True)
