@@ -59,6 +59,9 @@ class Step:
     spatial : tuple of int
         Axes of rows and columns in the layout that the operation was built for; empty if it reads
         maps of both layouts.
+    path : tuple of str
+        Names of the nested models and custom layers that it is in, outermost first, and its own;
+        empty for a step that the model does not have.
     """
 
     index: int
@@ -73,6 +76,7 @@ class Step:
     dtypes: tuple[str, ...]
     half: str = ""
     spatial: tuple[int, ...] = (1, 2)
+    path: tuple[str, ...] = ()
 
     @property
     def shape(self) -> Shape:
@@ -291,6 +295,7 @@ class _Builder:
                 shapes=tuple(tuple(tensor.shape) for tensor in draft.tensors),
                 dtypes=tuple(tensor.dtype for tensor in draft.tensors),
                 half=draft.half,
+                path=draft.path,
             )
             for index, (name, draft) in enumerate(
                 zip(_names(self._drafts), self._drafts, strict=True)

@@ -52,6 +52,12 @@ def scaled(values: np.ndarray, *, each: bool = False) -> Scaled:
     return Scaled(np.rint(255 * unit).astype(np.uint8), low.ravel().tolist(), high.ravel().tolist())
 
 
+def as_bytes(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    """``values`` as uint8, 0 for ``low`` and 255 for ``high``; those beyond are cut."""
+    unit = (np.asarray(values, np.float32) - low) / (high - low if high > low else 1)
+    return np.rint(255 * np.clip(np.nan_to_num(unit), 0, 1)).astype(np.uint8)
+
+
 @dataclass(frozen=True)
 class Answer:
     """The answer to a question.

@@ -4,3 +4,4 @@ from optogram.web.questions import colors as colors
 from optogram.web.questions import networks as networks
 from optogram.web.questions import patch as patch
 from optogram.web.questions import photos as photos
+from optogram.web.questions import space as space

@@ -1,0 +1,142 @@
+"""Blocks of a network: groups of steps that can be shown as one.
+
+Groups are found in nested models, in the names of layers (``conv2_block1_1_bn``), and, where names
+say nothing, between the steps that every path goes through. No path leaves a block and comes back,
+so that a network with some blocks folded is a network too.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from optogram.graph.steps import Step
+
+_LARGEST_SHARE = 0.7
+"""A group by name with more of what it is in would say nothing."""
+_FEWEST = 8
+"""Steps that are divided even if their names say nothing."""
+_PARTS = re.compile(r"[A-Za-z]*\d*")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A group of steps.
+
+    Attributes
+    ----------
+    name : str
+        What its layers have in common, or the layer it ends with.
+    parent : int or None
+        Position in the list of the block that it is in.
+    steps : tuple of int
+        Indices of all its steps, those of blocks inside included.
+    """
+
+    name: str
+    parent: int | None
+    steps: tuple[int, ...]
+
+
+def blocks_of(steps: Sequence[Step]) -> list[Block]:
+    """The blocks of a list of steps; a block stands after the one that it is in."""
+    reads = [sorted({output.step for output in step.inputs}) for step in steps]
+    found: list[Block] = []
+
+    def divide(
+        inside: tuple[int, ...], parent: int | None, names: dict[int, list[str]], is_model: bool
+    ) -> None:
+        """Add the blocks among the steps ``inside``; ``names`` has the prefixes left for each."""
+        groups = _groups(inside, names, reads)
+        if not groups and is_model and len(inside) >= _FEWEST:
+            groups = _between_cuts(inside, steps, reads)
+        for name, members in groups:
+            found.append(Block(name.rstrip("/"), parent, members))
+            place = len(found) - 1
+            rest = {index: _after(names[index], name) for index in members}
+            divide(members, place, rest, name.endswith("/"))
+
+    names = {step.index: _prefixes(step) for step in steps}
+    divide(tuple(range(len(steps))), None, names, is_model=True)
+    return found
+
+
+def _prefixes(step: Step) -> list[str]:
+    """The groups that the names around a step name, from large to small."""
+    path = step.path or (step.name,)
+    use = re.search(r"@\d+", step.name)
+    again = use.group() if use else ""
+    prefixes = [f"{'/'.join(path[: i + 1])}{again}/" for i in range(len(path) - 1)]
+    name = path[-1]
+    if re.sub(r"(_\d+)+$", "", name) == _generated(step):
+        return prefixes
+    inside = "/".join(path[:-1]) + "/" if len(path) > 1 else ""
+    ends = sorted(
+        {match.end() for match in _PARTS.finditer(name) if match.end() > match.start()}
+        | {len(name)}
+    )
+    return prefixes + [f"{inside}{name[:end]}{again}" for end in ends]
+
+
+def _generated(step: Step) -> str:
+    """The name that Keras gives to a layer of this class."""
+    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", type(step.operation).__name__)
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+def _after(prefixes: list[str], name: str) -> list[str]:
+    return prefixes[prefixes.index(name) + 1 :] if name in prefixes else prefixes
+
+
+def _groups(
+    inside: Sequence[int], names: dict[int, list[str]], reads: Sequence[list[int]]
+) -> list[tuple[str, tuple[int, ...]]]:
+    """(name, steps) of the largest groups by name among the steps ``inside``."""
+    candidates: dict[str, list[int]] = defaultdict(list)
+    for index in inside:
+        for prefix in names[index]:
+            candidates[prefix].append(index)
+    taken: set[int] = set()
+    chosen: list[tuple[str, tuple[int, ...]]] = []
+    # Of groups with the same steps, the one with the longest name.
+    for name, members in sorted(candidates.items(), key=lambda g: (-len(g[1]), -len(g[0]))):
+        most = _LARGEST_SHARE * len(inside) if not name.endswith("/") else len(inside) - 1
+        if len(members) < 3 or len(members) > most or not taken.isdisjoint(members):
+            continue
+        if is_convex(members, reads):
+            taken.update(members)
+            chosen.append((name, tuple(members)))
+    return sorted(chosen, key=lambda group: group[1][0])
+
+
+def is_convex(members: Collection[int], reads: Sequence[Collection[int]]) -> bool:
+    """Whether no path leaves the steps ``members`` and comes back."""
+    group = set(members)
+    left: set[int] = set()
+    for index in range(min(group), max(group) + 1):
+        if not left.isdisjoint(reads[index]) or (
+            index not in group and not group.isdisjoint(reads[index])
+        ):
+            if index in group:
+                return False
+            left.add(index)
+    return True
+
+
+def _between_cuts(
+    inside: Sequence[int], steps: Sequence[Step], reads: Sequence[list[int]]
+) -> list[tuple[str, tuple[int, ...]]]:
+    """(name, steps) of what lies between two steps that every path goes through."""
+    last = {index: index for index in inside}
+    for index in inside:
+        for read in reads[index]:
+            if read in last:
+                last[read] = index
+    groups, start, reach = [], 0, -1
+    for place, index in enumerate(inside):
+        if reach <= index:  # nothing before it is read after it
+            if 3 <= place - start < _LARGEST_SHARE * len(inside):
+                groups.append((steps[index].name, tuple(inside[start : place + 1])))
+            start = place + 1
+        reach = max(reach, last[index])
+    return groups
