@@ -1,8 +1,8 @@
 """Blocks of a network: groups of steps that can be shown as one.
 
 Groups are found in nested models, in the names of layers (``conv2_block1_1_bn``), and, where names
-say nothing, between the steps that every path goes through. No path leaves a block and comes back,
-so that a network with some blocks folded is a network too.
+say nothing, between the steps that every path goes through. With any blocks folded, the steps still
+have an order: no path leaves a block and comes back.
 """
 
 import re
@@ -103,24 +103,36 @@ def _groups(
         most = _LARGEST_SHARE * len(inside) if not name.endswith("/") else len(inside) - 1
         if len(members) < 3 or len(members) > most or not taken.isdisjoint(members):
             continue
-        if is_convex(members, reads):
+        if can_be_folded([*(group for _, group in chosen), members], inside, reads):
             taken.update(members)
             chosen.append((name, tuple(members)))
     return sorted(chosen, key=lambda group: group[1][0])
 
 
-def is_convex(members: Collection[int], reads: Sequence[Collection[int]]) -> bool:
-    """Whether no path leaves the steps ``members`` and comes back."""
-    group = set(members)
-    left: set[int] = set()
-    for index in range(min(group), max(group) + 1):
-        if not left.isdisjoint(reads[index]) or (
-            index not in group and not group.isdisjoint(reads[index])
-        ):
-            if index in group:
-                return False
-            left.add(index)
-    return True
+def can_be_folded(
+    groups: Sequence[Collection[int]], inside: Collection[int], reads: Sequence[Collection[int]]
+) -> bool:
+    """Whether the steps ``inside`` still have an order when each group is a single step."""
+    one = {index: index for index in inside}
+    for number, group in enumerate(groups):
+        one.update(dict.fromkeys(group, -1 - number))
+    waits: dict[int, set[int]] = {}
+    feeds: dict[int, set[int]] = defaultdict(set)
+    for index in inside:
+        before = {one[read] for read in reads[index] if read in one} - {one[index]}
+        waits.setdefault(one[index], set()).update(before)
+        for each in before:
+            feeds[each].add(one[index])
+    ready = [each for each, before in waits.items() if not before]
+    done = 0
+    while ready:
+        each = ready.pop()
+        done += 1
+        for reader in feeds[each]:
+            waits[reader].discard(each)
+            if not waits[reader]:
+                ready.append(reader)
+    return done == len(waits)
 
 
 def _between_cuts(

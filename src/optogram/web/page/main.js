@@ -28,7 +28,10 @@ import { ask } from "./wire.js";
  */
 
 /** @type {[name: string, title: string][]} */
-export const VIEWS = [["patch", "Patch"]];
+export const VIEWS = [
+  ["patch", "Patch"],
+  ["network", "Network"],
+];
 
 /** @type {View | null} */
 let view = null;

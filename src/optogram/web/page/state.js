@@ -14,6 +14,9 @@
  * @property {string} fill       What the patch shows: gray, blur or mean.
  * @property {string} stride     Between the patch's positions in a map; "" for a quarter of it.
  * @property {string} place      Center of the patch, "row,column"; "" for no patch.
+ * @property {string} look       Of the network: "space" or "flat".
+ * @property {string} eye        Where the network is seen from; "" sees it whole.
+ * @property {string} folds      "all" or "none" unfolded, or the blocks that are not as at first.
  */
 
 const DEFAULTS = {
@@ -29,6 +32,9 @@ const DEFAULTS = {
   fill: "gray",
   stride: "",
   place: "",
+  look: "space",
+  eye: "",
+  folds: "",
 };
 
 /** @type {Set<(state: Readonly<Record<string, string>>) => void>} */

@@ -12,11 +12,14 @@
  * @property {number} depth @property {number} lane
  */
 
-const GAP = 1.5;
+const GAP = 1.2;
 const LANE = 1.1;
 const CARD_GAP = 0.16;
 
-/** Depth of each node: length of the longest path to it. @param {Node_[]} nodes */
+/**
+ * Depth of each node: length of the longest path to it.
+ * @param {Node_[]} nodes
+ */
 export function depthsOf(nodes) {
   const depths = new Int32Array(nodes.length);
   nodes.forEach((node, place) => {
@@ -35,7 +38,8 @@ export function depthsOf(nodes) {
 /**
  * Lane of each node: 0 for the path through the most steps, others beside it in turn. Nodes of one
  * depth have different lanes.
- * @param {Node_[]} nodes @param {ArrayLike<number>} depths
+ * @param {Node_[]} nodes
+ * @param {ArrayLike<number>} depths
  */
 export function lanesOf(nodes, depths) {
   const lanes = new Int32Array(nodes.length).fill(0);
@@ -77,13 +81,20 @@ function deepest(/** @type {ArrayLike<number>} */ depths) {
   return found;
 }
 
-/** Height of the maps of a node in pixels; 0 without maps. @param {Graph} graph @param {Node_} node */
+/**
+ * Height of the maps of a node in pixels; 0 without maps.
+ * @param {Graph} graph
+ * @param {Node_} node
+ */
 function sideOf(graph, node) {
   const { shape, has_maps: hasMaps } = graph.steps[node.step];
   return hasMaps ? Math.max(shape[0] ?? 1, shape[1] ?? 1) : 0;
 }
 
-/** Whether a network enlarges maps again, as for segmentation. @param {Graph} graph */
+/**
+ * Whether a network enlarges maps again, as for segmentation.
+ * @param {Graph} graph
+ */
 export function isEnlarging(graph) {
   return graph.steps.some((step) => {
     const side = step.has_maps ? (step.shape[0] ?? 0) : 0;
@@ -95,7 +106,10 @@ export function isEnlarging(graph) {
 }
 
 /**
- * The places of the nodes. @param {Graph} graph @param {Node_[]} nodes @param {number} cards
+ * The places of the nodes.
+ * @param {Graph} graph
+ * @param {Node_[]} nodes
+ * @param {number} cards
  * @returns {Place[]}
  */
 export function placesOf(graph, nodes, cards) {

@@ -20,7 +20,10 @@ const EACH_PAGE = ACROSS * ACROSS;
  */
 
 export class Tiles {
-  /** @param {number} steps @param {number} count Maps of each step, at most. */
+  /**
+   * @param {number} steps
+   * @param {number} count Maps of each step, at most.
+   */
   constructor(steps, count) {
     this.count = count;
     /** @type {(Stack | undefined)[]} */
@@ -31,7 +34,10 @@ export class Tiles {
     this.changed = new Set();
   }
 
-  /** Take in the maps that an answer has. @param {import("../wire.js").Answer} answer */
+  /**
+   * Take in the maps that an answer has.
+   * @param {import("../wire.js").Answer} answer
+   */
   add(answer) {
     const bytes = /** @type {Uint8Array} */ (answer.arrays.tiles.data);
     let at = 0;
@@ -70,7 +76,10 @@ export class Tiles {
   }
 }
 
-/** Where a tile lies: [left, top, page], left and top in 0..1. @param {number} tile */
+/**
+ * Where a tile lies: [left, top, page], left and top in 0..1.
+ * @param {number} tile
+ */
 export function placeOf(tile) {
   const inside = tile % EACH_PAGE;
   return [
@@ -82,7 +91,9 @@ export function placeOf(tile) {
 
 /**
  * Ask for the maps of a photo; `came` is called when some are there.
- * @param {Tiles} tiles @param {string} model @param {string} photo
+ * @param {Tiles} tiles
+ * @param {string} model
+ * @param {string} photo
  * @param {{came: () => void, progress: import("../wire.js").Heard["progress"], signal: AbortSignal}} heard
  */
 export async function load(tiles, model, photo, { came, progress, signal }) {

@@ -1,0 +1,86 @@
+// Names in space: elements over the canvas, of what is near, as many as do not cover each other.
+
+import { element } from "../elements.js";
+
+/**
+ * @typedef {object} Name_
+ * @property {string} key
+ * @property {string} text
+ * @property {number} x @property {number} y @property {number} z
+ * @property {number} rank    Higher ones are placed first; then nearer ones.
+ * @property {string} style   Class of the element.
+ * @property {() => void} click
+ */
+
+const MOST = 36;
+const FARTHEST = 90;
+
+export class Labels {
+  constructor() {
+    this.element = element("div", { class: "labels", "aria-hidden": "true" });
+    /** @type {HTMLButtonElement[]} */
+    this.pool = [];
+    /** @type {Name_[]} */
+    this.names = [];
+    /** @type {(Name_ | null)[]} */
+    this.shown = [];
+  }
+
+  /**
+   * @param {(x: number, y: number, z: number) => number[]} project
+   * @param {number} width
+   * @param {number} height
+   */
+  draw(project, width, height) {
+    /** @type {{name: Name_, left: number, top: number, far: number}[]} */
+    const seen = [];
+    for (const name of this.names) {
+      const [left, top, far] = project(name.x, name.y, name.z);
+      if (far < 0.2 || (far > FARTHEST && name.rank < 1)) continue;
+      if (left > -40 && left < width + 40 && top > 0 && top < height) {
+        seen.push({ name, left, top, far });
+      }
+    }
+    seen.sort((a, b) => b.name.rank - a.name.rank || a.far - b.far);
+    /** @type {number[][]} */
+    const taken = [];
+    let used = 0;
+    for (const { name, left: middle, top } of seen) {
+      if (used === MOST) break;
+      const half = Math.min(name.text.length, 30) * 3.7 + 8;
+      const left = Math.max(half, Math.min(width - half, middle));
+      const box = [left - half, left + half, top - 20, top + 2];
+      const isCovered = taken.some(
+        (other) => box[0] < other[1] && box[1] > other[0] && box[2] < other[3] && box[3] > other[2],
+      );
+      if (isCovered) continue;
+      taken.push(box);
+      this.#place(used, name, left, top);
+      used += 1;
+    }
+    for (let i = used; i < this.pool.length; i++) {
+      if (this.shown[i]) this.pool[i].hidden = true;
+      this.shown[i] = null;
+    }
+  }
+
+  #place(/** @type {number} */ index, /** @type {Name_} */ name, /** @type {number} */ left, /** @type {number} */ top) {
+    let made = this.pool[index];
+    if (!made) {
+      made = element("button", {
+        type: "button",
+        tabindex: -1,
+        onclick: () => this.shown[index]?.click(),
+      });
+      this.pool.push(made);
+      this.element.append(made);
+    }
+    if (this.shown[index] !== name) {
+      if (!this.shown[index]) made.hidden = false;
+      made.textContent = name.text;
+      made.className = name.style;
+      this.shown[index] = name;
+    }
+    made.style.transform = `translate(${left.toFixed(1)}px, ${top.toFixed(1)}px) translate(-50%, -100%)`;
+  }
+}
