@@ -151,9 +151,13 @@ export class Flat {
       element(
         "span",
         { class: "words" },
-        title,
-        element("span", { class: "quiet" }, ` ${what}, ${shapeText(step.shape)}`),
-        element("span", { class: "quiet reads" }, reads ? `reads ${reads}` : "is fed", feeds ? `; feeds ${feeds}` : "; is the output"),
+        element(
+          "span",
+          { class: "line" },
+          title,
+          element("span", { class: "quiet" }, ` ${what}, ${shapeText(step.shape)}`),
+        ),
+        element("span", { class: "quiet line reads" }, reads ? `reads ${reads}` : "is fed", feeds ? `; feeds ${feeds}` : "; is the output"),
       ),
     ];
   }

@@ -1,10 +1,10 @@
 // Names in space: elements over the canvas, of what is near, as many as do not cover each other.
 
 import { element } from "../elements.js";
+import { floorsOf } from "./lines.js";
 
 /**
  * @typedef {object} Name_
- * @property {string} key
  * @property {string} text
  * @property {number} x @property {number} y @property {number} z
  * @property {number} rank    Higher ones are placed first; then nearer ones.
@@ -83,4 +83,35 @@ export class Labels {
     }
     made.style.transform = `translate(${left.toFixed(1)}px, ${top.toFixed(1)}px) translate(-50%, -100%)`;
   }
+}
+
+/**
+ * The names of all nodes, and of the blocks that are unfolded.
+ * @param {import("./graph.js").Graph} graph
+ * @param {import("./graph.js").Node_[]} nodes
+ * @param {import("./layout.js").Place[]} places
+ * @param {number} chosen
+ * @param {{choose: (step: number) => void, toggle: (block: number) => void}} told
+ * @returns {Name_[]}
+ */
+export function namesOf(graph, nodes, places, chosen, told) {
+  const ofNodes = nodes.map((node, place) => {
+    const { x, y, z, size } = places[place];
+    const isBlock = node.id < 0;
+    return {
+      text: isBlock ? `▸ ${node.name}` : node.name,
+      ...{ x, z, y: y + size / 2 + 0.15 },
+      rank: place === chosen ? 3 : isBlock ? 1 : 0,
+      style: place === chosen ? "chosen" : isBlock ? "folded" : "",
+      click: () => (isBlock ? told.toggle(-1 - node.id) : told.choose(node.step)),
+    };
+  });
+  const ofFloors = floorsOf(graph, nodes, places).map(({ block, low, high }) => ({
+    text: `▾ ${graph.blocks[block].name}`,
+    ...{ x: (low[0] + high[0]) / 2, y: low[1] - 0.35, z: high[2] },
+    rank: graph.blocks[block].parent === null ? 0.9 : 0.5,
+    style: "floor",
+    click: () => told.toggle(block),
+  }));
+  return [...ofNodes, ...ofFloors];
 }

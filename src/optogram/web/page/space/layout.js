@@ -149,3 +149,17 @@ export function placesOf(graph, nodes, cards) {
 
 /** Distance between two maps of a stack. */
 export const BETWEEN = CARD_GAP;
+
+const ABOVE = 0.9;
+const ROWS = 3;
+
+/**
+ * How the maps of the chosen stack are spread above it: side of each, distance between two, and
+ * height of all with the gap below.
+ * @param {Place} place
+ */
+export function spreadOf(place) {
+  const side = Math.max(place.size, 2.4) * 0.62;
+  const pitch = side * 1.06;
+  return { side, pitch, above: ABOVE, tall: ABOVE + ROWS * pitch };
+}

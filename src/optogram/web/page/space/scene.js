@@ -1,7 +1,7 @@
 // The scene: all maps in one draw call, all lines in another.
 
 import { SIGNED, STEPS, table } from "../colors.js";
-import { BETWEEN } from "./layout.js";
+import { BETWEEN, spreadOf } from "./layout.js";
 import { segmentsOf } from "./lines.js";
 import { CARD_FRAGMENT, CARD_VERTEX, LINE_FRAGMENT, LINE_VERTEX } from "./shaders.js";
 import { PAGE, placeOf } from "./tiles.js";
@@ -189,7 +189,7 @@ export class Scene {
       const size = [(at.size * (width ?? 1)) / longest, (at.size * (height ?? 1)) / longest];
       const isMarked = place === chosen;
       const columns = Math.ceil(Math.sqrt(count));
-      const each = Math.max(at.size, 2.4) * 0.8;
+      const { side, pitch, above } = spreadOf(at);
       for (let i = 0; i < count; i++) {
         const look = [
           ...placeOf(node.step * tiles.count + i),
@@ -200,9 +200,9 @@ export class Scene {
         // The maps of the chosen step once more, side by side above it.
         const rows = Math.ceil(count / columns);
         const row = Math.floor(i / columns);
-        const up = at.y + at.size / 2 + 0.9 + (rows - row - 0.5) * each * 1.06;
-        const across = at.z + ((i % columns) - (columns - 1) / 2) * each * 1.06;
-        const scale = each / at.size;
+        const up = at.y + at.size / 2 + above + (rows - row - 0.5) * pitch;
+        const across = at.z + ((i % columns) - (columns - 1) / 2) * pitch;
+        const scale = side / at.size;
         const large = [size[0] * scale, size[1] * scale];
         cards.push([at.x, up, across, ...large, ...look.slice(0, 5), 0]);
       }

@@ -3,9 +3,8 @@
 import { element } from "../elements.js";
 import { eyeOf, eyeText, Flying, looking } from "./flying.js";
 import { kindText, shapeText } from "./graph.js";
-import { Labels } from "./labels.js";
-import { placesOf } from "./layout.js";
-import { floorsOf } from "./lines.js";
+import { Labels, namesOf } from "./labels.js";
+import { placesOf, spreadOf } from "./layout.js";
 import { overview, picked, projection } from "./picking.js";
 import { createScene } from "./scene.js";
 
@@ -183,10 +182,12 @@ export class Space {
     return this.places.filter(({ x }) => x < start + LONG);
   }
 
+  /** Look at a stack and the maps above it. */
   #goTo(/** @type {Place} */ place) {
     const { yaw } = this.flying.eye;
-    const point = { x: place.x, y: place.y + place.size * 0.8, z: place.z };
-    this.flying.go(looking(point, 3.2 * Math.max(2.4, place.size), Math.cos(yaw) > 0 ? yaw : 0.9, -0.2));
+    const tall = place.size + spreadOf(place).tall;
+    const point = { x: place.x, y: place.y - place.size / 2 + tall / 2, z: place.z };
+    this.flying.go(looking(point, 1.25 * tall, Math.cos(yaw) > 0 ? yaw : 0.6, -0.15));
   }
 
   /**
@@ -204,28 +205,7 @@ export class Space {
     const { graph, scene, nodes, places, chosen } = this;
     if (!graph || !scene) return;
     scene.setNodes(graph, nodes, places, chosen);
-    this.labels.names = nodes.map((node, place) => {
-      const { x, y, z, size } = places[place];
-      const isBlock = node.id < 0;
-      return {
-        key: String(node.id),
-        text: isBlock ? `▸ ${node.name}` : node.name,
-        ...{ x, z, y: y + size / 2 + 0.15 },
-        rank: place === chosen ? 3 : isBlock ? 1 : 0,
-        style: place === chosen ? "chosen" : isBlock ? "folded" : "",
-        click: () => (isBlock ? this.told.toggle(-1 - node.id) : this.told.choose(node.step)),
-      };
-    });
-    for (const { block, low, high } of floorsOf(graph, nodes, places)) {
-      this.labels.names.push({
-        key: `floor ${block}`,
-        text: `▾ ${graph.blocks[block].name}`,
-        ...{ x: (low[0] + high[0]) / 2, y: low[1] - 0.35, z: high[2] },
-        rank: graph.blocks[block].parent === null ? 0.9 : 0.5,
-        style: "floor",
-        click: () => this.told.toggle(block),
-      });
-    }
+    this.labels.names = namesOf(graph, nodes, places, chosen, this.told);
     this.ask();
   }
 

@@ -226,12 +226,12 @@ export function create() {
  * @param {Graph} graph
  */
 function foldsText(graph) {
-  if (graph.unfolded.size === graph.blocks.length && graph.blocks.length) return "all";
-  if (graph.unfolded.size === 0 && graph.blocks.length) return "none";
   const first = new Graph(graph.steps, graph.blocks).unfolded;
   const differing = [...graph.blocks.keys()].filter(
     (block) => first.has(block) !== graph.unfolded.has(block),
   );
+  if (differing.length && graph.unfolded.size === graph.blocks.length) return "all";
+  if (differing.length && graph.unfolded.size === 0) return "none";
   return differing.join(".");
 }
 
