@@ -70,6 +70,25 @@ def _two_inputs():
     return og.Network(model, "unit", input="photo", fixed={"age": [0.2, 0.4]}), photos()
 
 
+class Code(keras.Model):
+    """Code that cannot be traced: the network has no layers to look at."""
+
+    def __init__(self):
+        super().__init__(name="code")
+        self.dense = layers.Dense(3)
+
+    def call(self, inputs, training=False):
+        if keras.utils.is_keras_tensor(inputs):
+            raise TypeError("no symbols here")
+        return self.dense(keras.ops.mean(inputs, axis=(1, 2)))
+
+
+def _opaque():
+    model = Code()
+    model(np.ones((1, SIDE, SIDE, 3), "float32"))
+    return og.Network(model, "unit"), photos()
+
+
 def _small(name):
     def opened():
         return og.Network(networks.build(name), "unit"), photos()
@@ -83,5 +102,6 @@ OPENED = {
     "vgg16": _seeded("vgg16"),
     "densenet121": _seeded("densenet121"),
     "two_inputs": _two_inputs,
+    "opaque": _opaque,
 }
 """And every name of networks.py, such as "fused", "branches", "segmentation"."""

@@ -45,7 +45,8 @@ def test_a_network_in_space_is_walked_by_keys(visit):
     page.wait_for_selector(".labels button:text-is('▸ mixed')")
     assert "branch_pool" not in labels(page)
     page.go_back()
-    page.wait_for_selector(".labels .chosen:text-is('branch_pool')")
+    page.wait_for_selector(".labels button:text-is('▸ mixed')", state="hidden")
+    assert "folds=" not in page.url and "layer=branch_pool" in page.url
     visit.look(page, "network")
 
 
@@ -114,3 +115,10 @@ def test_without_webgl_the_network_is_a_list_and_the_page_says_why(visit):
     ready(page)
     assert "it has no WebGL 2" in page.locator(".network [role=note]").inner_text()
     assert page.locator("[role=treeitem]").count() > 10
+
+
+def test_a_network_without_layers_says_so(visit):
+    page = visit("opaque", "?view=network")
+    refusal = page.locator(".network .refusal").inner_text()
+    assert "its layers are not available" in refusal
+    assert not page.locator(".network .shown").is_visible()

@@ -15,7 +15,7 @@
  * @property {string} stride     Between the patch's positions in a map; "" for a quarter of it.
  * @property {string} place      Center of the patch, "row,column"; "" for no patch.
  * @property {string} look       Of the network: "space" or "flat".
- * @property {string} eye        Where the network is seen from; "" sees it whole.
+ * @property {string} eye        Where the network is seen from; "" for its beginning.
  * @property {string} folds      "all" or "none" unfolded, or the blocks that are not as at first.
  */
 

@@ -64,7 +64,10 @@ export class Space {
     this.eye = "";
     /** @type {number | undefined} */
     this.resting = undefined;
+    this.width = this.height = 0;
     this.sizes = new ResizeObserver(() => {
+      this.width = this.canvas.clientWidth;
+      this.height = this.canvas.clientHeight;
       this.scene?.resize();
       this.ask();
     });
@@ -269,7 +272,8 @@ export class Space {
     scene.camera.position.set(eye.at.x, eye.at.y, eye.at.z);
     scene.camera.rotation.set(eye.pitch, eye.yaw - Math.PI / 2, 0, "YXZ");
     scene.draw();
-    const { clientWidth: width, clientHeight: height } = this.canvas;
+    // Known since the last change: to ask the page would lay it out in each frame.
+    const { width, height } = this;
     this.labels.draw(projection(eye, width, height), width, height);
     this.before = this.flying.isMoving ? now : 0;
     if (this.flying.isMoving) this.ask();

@@ -34,7 +34,7 @@ export function create() {
 
   const trouble = element("div");
   const panel = element("div", { class: "detail" });
-  const place = element("div", { class: "stage" });
+  const place = element("div", { class: "shown" });
   const bar = progressBar("Computing maps…");
   bar.element.hidden = true;
   const names = element("datalist", { id: "network-steps" });
@@ -68,13 +68,19 @@ export function create() {
     "Drag to turn, wheel to come nearer, Shift and drag to move. Keys: W A S D Q E fly, arrows turn, " +
       "comma and period walk along the steps, Space folds, Enter opens, Home shows all.",
   );
+  const halves = element(
+    "div",
+    { class: "halves" },
+    element("div", { class: "holder" }, place, bar.element),
+    panel,
+  );
   const root = element(
     "section",
     { class: "network", "aria-label": "Network" },
     tools,
     trouble,
     !isAble && element("p", { role: "note" }, WITHOUT_WEBGL),
-    element("div", { class: "halves" }, element("div", { class: "holder" }, place, bar.element), panel),
+    halves,
     names,
     isAble && keys,
   );
@@ -118,11 +124,14 @@ export function create() {
       ]);
       if (isGone || model !== state().model) return;
       graph = new Graph(steps, blocks);
+      halves.hidden = tools.hidden = false;
       names.replaceChildren(...steps.map((/** @type {{name: string}} */ { name }) => element("option", { value: name })));
       photo = "";
       await show();
     } catch (error) {
-      if (!isGone) root.replaceChildren(refusal(error));
+      if (isGone) return;
+      trouble.replaceChildren(refusal(error));
+      halves.hidden = tools.hidden = keys.hidden = true;
     }
   }
 
