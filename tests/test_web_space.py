@@ -62,6 +62,7 @@ def named_blocks(net):
     return {block.name: [steps[index].name for index in block.steps] for block in blocks_of(steps)}
 
 
+@pytest.mark.each_backend
 @pytest.mark.parametrize("name", ["branches", "shared_model", "operations"])
 def test_walk_gives_what_every_step_returns(name, picture, monkeypatch):
     monkeypatch.setattr(walking, "STEPS", 3)  # so that small networks have several parts, too
