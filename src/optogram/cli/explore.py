@@ -62,10 +62,15 @@ def explore(
     searched = list(Photos([folder]).paths) if folder is not None else None
     listener = Listener(host, port)
     say(listener.address)
-    networks = [open_network(model, **opening) for model in models or (DEFAULT,)]
+    names = models or (DEFAULT,)
+    networks = [open_network(model, **opening) for model in names]
     from optogram.web.explore import Explorer, workspace_of
+    from optogram.web.opening import Opening
 
-    explorer = Explorer(workspace_of(networks, given, searched), listener)
+    workspace = workspace_of(networks, given, searched)
+    for net, name in zip(networks, names, strict=True):
+        workspace.openings[id(net)] = Opening(name, opening)
+    explorer = Explorer(workspace, listener)
     if not no_browser:
         webbrowser.open(listener.address)
     explorer.run()

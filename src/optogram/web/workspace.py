@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -18,6 +18,9 @@ from optogram.network.network import Network
 from optogram.pictures.prepared import PreparedPhotos
 from optogram.pictures.read import read_picture
 from optogram.target import Class, Filter, Target
+
+if TYPE_CHECKING:
+    from optogram.web.opening import Opening
 
 PHOTOS = 500
 """Largest number of photos at a time."""
@@ -140,6 +143,8 @@ class Workspace:
         Photos in which the strongest crops are searched.
     answers, objects : Kept
         Packed answers, and what they are computed from.
+    openings : dict of int to Opening
+        How networks were opened, by their `id`; not of those that were opened elsewhere.
     """
 
     def __init__(
@@ -148,6 +153,7 @@ class Workspace:
         self.networks = tuple(networks)
         self.folder = tuple(folder)
         self.answers, self.objects = Kept(budget), Kept(budget)
+        self.openings: dict[int, Opening] = {}
         self._photos: dict[str, Photo] = {}
         self._lock = threading.Lock()
 

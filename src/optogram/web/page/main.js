@@ -2,8 +2,11 @@
 
 import { loadColors } from "./colors.js";
 import { element, refusal } from "./elements.js";
+import { beginRecording } from "./freezing/recording.js";
+import { thaw } from "./freezing/thawing.js";
 import { createSide } from "./side.js";
 import { addressOf, change, listen, state } from "./state.js";
+import { createTaking } from "./taking.js";
 import { ask } from "./wire.js";
 
 /**
@@ -30,6 +33,7 @@ import { ask } from "./wire.js";
 /** @type {[name: string, title: string][]} */
 export const VIEWS = [
   ["patch", "Patch"],
+  ["why", "Why"],
   ["network", "Network"],
 ];
 
@@ -78,6 +82,10 @@ async function show(/** @type {Context} */ context) {
 
 async function start() {
   try {
+    const frozenAt = await thaw();
+    if (frozenAt === null) beginRecording();
+    const views = VIEWS.map(([name, title]) => ({ name, title }));
+    document.querySelector("header")?.append(createTaking(views, frozenAt));
     const [{ networks }] = await Promise.all([ask("networks", {}), loadColors()]);
     const context = { networks };
     await createSide();

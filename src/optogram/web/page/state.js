@@ -17,6 +17,12 @@
  * @property {string} look       Of the network: "space" or "flat".
  * @property {string} eye        Where the network is seen from; "" for its beginning.
  * @property {string} folds      "all" or "none" unfolded, or the blocks that are not as at first.
+ * @property {string} blend      Opacity grows with the value ("value"), or is the same ("even").
+ * @property {string} scale      Of maps: percentile, own or common.
+ * @property {string} zoom       Of maps: center, as fractions of the photo, and factor; "" for none.
+ * @property {string} methods    Names of the attribution methods, by commas; "" for all.
+ * @property {string} explained  Layer of the CAM methods; "" for the last one with feature maps.
+ * @property {string} alone      Name of the method that is shown alone and large.
  */
 
 const DEFAULTS = {
@@ -27,7 +33,7 @@ const DEFAULTS = {
   layer: "",
   filter: "0",
   cmap: "inferno",
-  opacity: "0.6",
+  opacity: "0.7",
   patch: "",
   fill: "gray",
   stride: "",
@@ -35,6 +41,12 @@ const DEFAULTS = {
   look: "space",
   eye: "",
   folds: "",
+  blend: "value",
+  scale: "percentile",
+  zoom: "",
+  methods: "",
+  explained: "",
+  alone: "",
 };
 
 /** @type {Set<(state: Readonly<Record<string, string>>) => void>} */

@@ -128,6 +128,9 @@ function hear(/** @type {ArrayBuffer} */ buffer) {
 /** @type {Map<string, Answer>} Answers of a frozen page, by `keyOf`. */
 export const frozen = new Map();
 
+/** @type {Map<string, Photo & {picture: string}>} Photos of a frozen page, with data: addresses. */
+export const frozenPhotos = new Map();
+
 /** What identifies a question. */
 export function keyOf(/** @type {string} */ name, /** @type {Record<string, any>} */ given) {
   const texts = Object.entries(given).map(([key, value]) => [key, String(value)]);
@@ -203,6 +206,7 @@ export function latest(name, answered, refused) {
 
 /** @returns {Promise<Photo[]>} */
 export async function photos() {
+  if (frozen.size) return [...frozenPhotos.values()];
   return (await fetch("/api/photos")).json();
 }
 
@@ -224,5 +228,6 @@ export async function removePhoto(/** @type {string} */ photo) {
 
 /** Address of the picture of a photo. */
 export function pictureOf(/** @type {string} */ photo) {
+  if (frozen.size) return frozenPhotos.get(photo)?.picture ?? "";
   return `/api/photos/${photo}/picture`;
 }

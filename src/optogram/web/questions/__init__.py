@@ -5,3 +5,5 @@ from optogram.web.questions import networks as networks
 from optogram.web.questions import patch as patch
 from optogram.web.questions import photos as photos
 from optogram.web.questions import space as space
+from optogram.web.questions import takeaway as takeaway
+from optogram.web.questions import why as why

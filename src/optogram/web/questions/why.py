@@ -1,0 +1,159 @@
+"""Why: a photo's map by each attribution method, and whether the map is to be believed."""
+
+import inspect
+from typing import Any
+
+import numpy as np
+
+from optogram.methods import ATTRIBUTIONS, attribution_method
+from optogram.methods.check import check
+from optogram.network.network import Network
+from optogram.result import Attribution
+from optogram.result.titles import method_title
+from optogram.web.asking import MODEL, PHOTO, TARGET, Tell, choice, question, words
+from optogram.web.opening import command_of, python_of
+from optogram.web.packing import Answer
+from optogram.web.workspace import Photo, Workspace
+
+METHOD = choice("method", "The attribution method.", ATTRIBUTIONS)
+EXPLAINED_LAYER = words(
+    "layer", "Layer, for the methods that explain one. Empty: the last one with feature maps.", ""
+)
+
+_MANY_PASSES = ("smoothgrad", "integrated_gradients", "scorecam", "occlusion")
+_CHECK_STEPS = 6
+"""As in the report: a whole check takes minutes."""
+_MOST_PIXELS = 4
+"""Largest number of pixels of a map for each of the network's input."""
+
+
+@question()
+def methods(workspace: Workspace, tell: Tell) -> Answer:
+    """The attribution methods: name, title, whether they explain a layer, or take many passes."""
+    return Answer(
+        {
+            "methods": [
+                {
+                    "name": name,
+                    "title": method_title(name),
+                    "has_layer": _has_layer(name),
+                    "is_slow": name in _MANY_PASSES,
+                }
+                for name in ATTRIBUTIONS
+            ]
+        }
+    )
+
+
+@question(MODEL, PHOTO, TARGET, METHOD, EXPLAINED_LAYER, is_long=True)
+def attribution(
+    workspace: Workspace,
+    tell: Tell,
+    model: Network,
+    photo: Photo,
+    target: str,
+    method: str,
+    layer: str,
+) -> Answer:
+    """A map over a photo, (h, w) in the map's unit, NaN outside what the network saw.
+
+    `cells` is the heatmap before it is resized; `python` and `command` make it again.
+    """
+    result = explained(workspace, tell, model, photo, target, method, layer)
+    opening, options = workspace.openings.get(id(model)), _options(method, layer)
+    command, why_not = command_of(opening, photo, target, method, options)
+    return Answer(
+        {
+            "method": method,
+            "title": result.title,
+            "unit": result.unit,
+            "target": result.targets[0],
+            "score": result.score[0],
+            "score_unit": result.score_unit,
+            "layer": result.layer,
+            "parameters": {name: str(value) for name, value in result.parameters.items()},
+            "warnings": [each for each in result.warnings if each not in model.warnings],
+            "python": python_of(opening, photo, target, method, options),
+            "command": command,
+            "no_command": why_not,
+        },
+        {"values": result.at(_size(photo, result)), "cells": result.heatmap[0]},
+    )
+
+
+@question(MODEL, PHOTO, TARGET, METHOD, EXPLAINED_LAYER, is_long=True)
+def verdict(
+    workspace: Workspace,
+    tell: Tell,
+    model: Network,
+    photo: Photo,
+    target: str,
+    method: str,
+    layer: str,
+) -> Answer:
+    """Whether a map is to be believed: sanity checks, in a sentence and in numbers.
+
+    Correlations with the map after each stage of scrambling, (stages,); scores during `deletion`
+    and `insertion`, (3, points): of the map, of a random one, of edges.
+    """
+    result = explained(workspace, tell, model, photo, target, method, layer)
+    checked = check(result, steps=_CHECK_STEPS, progress=tell.progress)
+    return Answer(
+        {
+            "sentence": checked.sentence,
+            "depends_on_weights": checked.depends_on_weights,
+            "marks_what_matters": checked.marks_what_matters,
+            "similarity": checked.similarity[0],
+            "stages": checked.stages,
+            "steps": _CHECK_STEPS,
+        },
+        {
+            "correlations": checked.values[0],
+            "deletion": checked.deletion[0],
+            "insertion": checked.insertion[0],
+        },
+    )
+
+
+def explained(
+    workspace: Workspace,
+    tell: Tell,
+    model: Network,
+    photo: Photo,
+    target: str,
+    method: str,
+    layer: str,
+) -> Attribution:
+    """The result of a method, computed once."""
+    options = _options(method, layer)
+
+    def make() -> tuple[Any, int]:
+        result = attribution_method(method)(
+            model,
+            workspace.prepared(model, photo),
+            workspace.target(model, target),
+            progress=tell.progress,
+            **options,
+        )
+        held = (getattr(result, name) for name in vars(result))
+        return result, sum(each.nbytes for each in held if isinstance(each, np.ndarray))
+
+    key = ("attribution", id(model), photo.id, target, method, options.get("layer", ""))
+    return workspace.objects.once(key, make)
+
+
+def _options(method: str, layer: str) -> dict[str, Any]:
+    return {"layer": layer} if layer and _has_layer(method) else {}
+
+
+def _has_layer(method: str) -> bool:
+    return "layer" in inspect.signature(attribution_method(method)).parameters
+
+
+def _size(photo: Photo, result: Attribution) -> tuple[int, int]:
+    """(height, width) with the photo's proportions, at which no pixel of the network's is lost."""
+    height, width = result.images.shape[1:3]
+    factor = max(height / photo.height, width / photo.width)
+    area = factor**2 * photo.height * photo.width
+    factor *= min(1.0, (_MOST_PIXELS * height * width / area) ** 0.5)
+    return max(1, round(factor * photo.height)), max(1, round(factor * photo.width))
