@@ -49,7 +49,7 @@ def test_all_bars_move_with_the_patch(visit, name):
     page = ready(visit(name))
     before = bars(page)
     drag(page, (0.2, 0.2), (0.5, 0.4), (0.6, 0.6))
-    page.wait_for_function("() => !document.querySelector('.stage .outline').hidden")
+    page.wait_for_function("() => !document.querySelector('.stage .cover').hidden")
     explorer = visit.explorer(name)
     net, photo = explorer.workspace.networks[0], next(iter(explorer.workspace))
     side = int(page.locator(".controls output").text_content().removesuffix(" px"))

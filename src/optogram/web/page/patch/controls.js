@@ -1,8 +1,7 @@
 // What can be set for the patch, and what is said about it.
 
 import { element, progressBar } from "../elements.js";
-
-export const FILLS = /** @type {const} */ (["gray", "blur", "mean"]);
+import { FILLS, PARTS } from "./asked.js";
 
 /**
  * Sizes of the patch for a photo: each about 1.4 times the one before, a seventh among them.
@@ -40,8 +39,8 @@ export function createControls(/** @type {Wishes} */ wishes) {
   const step = element(
     "select",
     { "aria-label": "Step of the map", onchange: () => wishes.step(step.value) },
-    ...[1, 2, 4, 8].map((part) =>
-      element("option", { value: part }, part === 1 ? "a whole patch" : `1/${part} of the patch`),
+    ...PARTS.map((part) =>
+      element("option", { value: part }, part === "1" ? "a whole patch" : `1/${part} of the patch`),
     ),
   );
   const opacity = element("input", {

@@ -19,8 +19,7 @@ const KEYS = "Arrow keys move it, with Shift by one pixel; + and − change its 
 export function createStage(/** @type {Gestures} */ gestures) {
   const photo = element("canvas", { class: "pixels" });
   const trail = element("canvas", { class: "pixels" });
-  const cover = element("canvas", { class: "pixels" });
-  const outline = element("div", { class: "outline", hidden: true });
+  const cover = element("canvas", { class: "pixels cover", hidden: true });
   const place = element(
     "div",
     {
@@ -33,7 +32,6 @@ export function createStage(/** @type {Gestures} */ gestures) {
     photo,
     trail,
     cover,
-    outline,
   );
 
   let size = [1, 1];
@@ -119,18 +117,24 @@ export function createStage(/** @type {Gestures} */ gestures) {
 
   /** Show the patch where it is. */
   function draw() {
-    const context = /** @type {CanvasRenderingContext2D} */ (cover.getContext("2d"));
-    context.clearRect(0, 0, cover.width, cover.height);
-    outline.hidden = center === null;
+    cover.hidden = center === null;
     if (!center) return;
     const [top, left] = corner(center);
     const [height, width] = patch;
-    if (fill) context.drawImage(fill, left, top, width, height, left, top, width, height);
-    const share = (/** @type {number} */ value, /** @type {number} */ of) => `${(100 * value) / of}%`;
-    outline.style.setProperty("top", share(top, size[0]));
-    outline.style.setProperty("left", share(left, size[1]));
-    outline.style.setProperty("height", share(height, size[0]));
-    outline.style.setProperty("width", share(width, size[1]));
+    // Moved without a new layout of the page: in shares of its own size.
+    const shift = `translate(${(100 * left) / width}%, ${(100 * top) / height}%)`;
+    cover.style.setProperty("transform", shift);
+    const context = /** @type {CanvasRenderingContext2D} */ (cover.getContext("2d"));
+    context.clearRect(0, 0, width, height);
+    if (fill) context.drawImage(fill, -left, -top);
+  }
+
+  /** Give the patch its size on the page. */
+  function scale() {
+    [cover.height, cover.width] = patch;
+    cover.style.setProperty("height", `${(100 * patch[0]) / size[0]}%`);
+    cover.style.setProperty("width", `${(100 * patch[1]) / size[1]}%`);
+    draw();
   }
 
   /** The upper left corner of the patch around a place; part of the patch is on the photo. */
@@ -148,10 +152,10 @@ export function createStage(/** @type {Gestures} */ gestures) {
     setPhoto(/** @type {import("../wire.js").Array_} */ pixels) {
       size = pixels.shape.slice(0, 2);
       paint(photo, picture(pixels));
-      for (const canvas of [trail, cover]) [canvas.height, canvas.width] = size;
+      [trail.height, trail.width] = size;
       place.style.setProperty("--ratio", String(size[1] / size[0]));
       fill = null;
-      draw();
+      scale();
     },
     /** What the patch shows at each place; null while that is unknown. */
     setFill(/** @type {import("../wire.js").Array_ | null} */ pixels) {
@@ -161,7 +165,7 @@ export function createStage(/** @type {Gestures} */ gestures) {
     },
     setPatch(/** @type {number} */ side) {
       patch = [side, side];
-      draw();
+      scale();
     },
     setCenter(/** @type {Place | null} */ middle) {
       center = middle;

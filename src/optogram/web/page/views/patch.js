@@ -1,11 +1,24 @@
 // The patch: drag it over the photo, and all predictions move; the trail shows what each place cost.
 
-import { classesOf, classNames, highestOf, predictionsOf, scoreOf, targetName } from "../classes.js";
+import { classesOf, classNames, highestOf, predictionsOf, scoreOf } from "../classes.js";
 import { SIGNED, colored, paint } from "../colors.js";
-import { digits, element, percent, refusal, say } from "../elements.js";
-import { FILLS, createControls, sizesFor } from "../patch/controls.js";
+import { digits, element, refusal, say } from "../elements.js";
+import {
+  FILLS,
+  askedFor,
+  fillOf,
+  keyOf,
+  mapFor,
+  partOf,
+  sideOf,
+  statedPart,
+  usualSide,
+} from "../patch/asked.js";
+import { createControls, sizesFor } from "../patch/controls.js";
+import { createMap } from "../patch/map.js";
 import { Measured } from "../patch/measured.js";
 import { createStage } from "../patch/stage.js";
+import { sentenceOf, sentenceUnder } from "../patch/words.js";
 import { showChanged } from "../predictions.js";
 import { change, state } from "../state.js";
 import { ask, latest } from "../wire.js";
@@ -17,6 +30,8 @@ import { ask, latest } from "../wire.js";
 
 /** Milliseconds for which a size must be kept before a patch of that size is prepared. */
 const PATIENCE = 150;
+/** Milliseconds between two paintings of the trail. */
+const REST = 60;
 
 /** @returns {import("../main.js").View} */
 export function create() {
@@ -31,10 +46,10 @@ export function create() {
   const controls = createControls({
     resize,
     fill: (one) => change({ fill: one }, { replace: true }),
-    step: (part) => change({ stride: part === "4" ? "" : part }, { replace: true }),
+    step: (part) => change({ stride: statedPart(part) }, { replace: true }),
     opacity: (value) => change({ opacity: value }, { replace: true }),
-    finish,
-    stop,
+    finish: () => map.finish(mapAsked(), keyOf(mapAsked())),
+    stop: () => map.stop(),
     clear,
     lift,
   });
@@ -48,7 +63,6 @@ export function create() {
   // -- what is looked at
   let gone = new AbortController(); // of the photo
   let preparing = new AbortController();
-  let finishing = new AbortController();
   let timer = 0;
   let photoKey = "";
   let probeKey = "";
@@ -71,24 +85,27 @@ export function create() {
   let pointed = null;
 
   const measured = new Measured();
+  const map = createMap(controls, {
+    partial(answer, key) {
+      measured.setMap(key, answer);
+      repaint();
+    },
+    complete(answer, key) {
+      // The map has what the trail had, at all positions.
+      measured.trail.clear();
+      measured.setMap(key, answer);
+      repaint();
+      say("The map is complete.");
+    },
+  });
   let isPainting = false;
 
-  const side = () => Number(state().patch) || Math.max(1, Math.round(Math.min(...size) / 7));
-  const fill = () => FILLS.find((one) => one === state().fill) ?? FILLS[0];
-  const part = () => (["1", "2", "4", "8"].includes(state().stride) ? state().stride : "4");
+  const side = () => sideOf(size);
+  const fill = fillOf;
+  const asked = () => askedFor(size);
+  const mapAsked = () => mapFor(size, classes);
   const nearestSize = () =>
     sizes.reduce((best, one) => (Math.abs(one - side()) < Math.abs(best - side()) ? one : best));
-  const asked = () => ({
-    model: state().model,
-    photo: state().photo,
-    patch: side(),
-    fill: fill(),
-  });
-  const mapAsked = () => ({
-    ...asked(),
-    target: classes.join("-"),
-    stride: Math.max(1, Math.round(side() / Number(part()))),
-  });
 
   // -- the photo, and a patch for it
 
@@ -156,8 +173,7 @@ export function create() {
 
   function resize(/** @type {number} */ index) {
     const one = sizes[Math.max(0, Math.min(sizes.length - 1, index))];
-    const usual = Math.max(1, Math.round(Math.min(...size) / 7));
-    change({ patch: one === usual ? "" : String(one) }, { replace: true });
+    change({ patch: one === usualSide(size) ? "" : String(one) }, { replace: true });
   }
 
   // -- the patch
@@ -187,19 +203,9 @@ export function create() {
     if (center) {
       const { data } = answer.arrays.probabilities;
       showChanged(data, `${y},${x}`);
-      controls.here(sentence(data, y, x, fall));
+      controls.here(sentenceOf(data, names, classes, clean, [y, x], fall));
     }
     repaint();
-  }
-
-  /** @type {(data: ArrayLike<number>, y: number, x: number, fall: number) => string} */
-  function sentence(data, y, x, fall) {
-    const isOutput = clean?.kind === "linear" && data.length === 1;
-    const best = highestOf(data);
-    const name = targetName(classes, names);
-    const what = isOutput ? "" : `; first is ${names[best]}, ${percent(data[best])}`;
-    const how = fall < 0 ? "rises" : "falls";
-    return `Patch at row ${y}, column ${x}: the score of ${name} ${how} by ${digits(Math.abs(fall))}${what}.`;
   }
 
   function lift() {
@@ -231,59 +237,23 @@ export function create() {
   }
 
   function clear() {
-    stop();
+    map.stop();
     measured.clear();
     repaint();
     say("The trail was cleared.");
   }
 
-  function stop() {
-    finishing.abort();
-    controls.finishing(false);
-    if (isReady) controls.progress(null);
-  }
-
-  async function finish() {
-    stop();
-    finishing = new AbortController();
-    const { signal } = finishing;
-    const given = mapAsked();
-    const key = keyOf(given);
-    const show = (/** @type {Answer} */ answer) => {
-      measured.setMap(key, answer);
-      repaint();
-    };
-    controls.finishing(true);
-    controls.progress([0, 1, "Computing the map…"]);
-    try {
-      const answer = await ask("occlusion_map", given, {
-        signal,
-        partial: show,
-        progress: (done, total) =>
-          controls.progress([done, total, `${done} of ${total} positions`]),
-      });
-      if (signal.aborted) return;
-      // The map has what the trail had, at all positions.
-      measured.trail.clear();
-      show(answer);
-      say("The map is complete.");
-    } catch (error) {
-      if (!signal.aborted) controls.trouble(refusal(error));
-    } finally {
-      if (!signal.aborted) stop();
-    }
-  }
-
   function repaint() {
     if (isPainting) return;
     isPainting = true;
-    requestAnimationFrame(() => {
+    // Later: the frame that shows the bars comes first.
+    setTimeout(() => {
       isPainting = false;
       const { image, range } = measured.picture();
       paint(stage.trail, image);
       controls.legend(range && [digits(range[0]), digits(range[1])]);
       point(pointed);
-    });
+    }, REST);
   }
 
   function point(/** @type {Place | null} */ pixel) {
@@ -293,11 +263,7 @@ export function create() {
       return;
     }
     const [row, column] = pixel.map((value, axis) => Math.min(size[axis] - 1, Math.floor(value)));
-    const found = measured.at(row, column);
-    const said = found
-      ? `fall of ${digits(found.fall)}${found.isExact ? "" : ", interpolated"}`
-      : "not measured";
-    controls.under(`Under the pointer, row ${row}, column ${column}: ${said}.`);
+    controls.under(sentenceUnder(row, column, measured.at(row, column)));
   }
 
   // -- the state
@@ -307,22 +273,22 @@ export function create() {
     const wanted = `${now.model} ${now.photo}`;
     if (wanted !== photoKey) {
       photoKey = wanted;
-      stop();
+      map.stop();
       loadPhoto();
       return;
     }
     if (!clean) return;
-    controls.show(sizes, side(), fill(), part());
+    controls.show(sizes, side(), fill(), partOf());
     controls.setOpacity(now.opacity);
     stage.trail.style.setProperty("opacity", now.opacity);
     const key = keyOf(asked());
     if (key !== probeKey) {
-      stop();
+      map.stop();
       prepare(key);
     }
-    const target = `${key} ${now.target} ${part()}`;
+    const target = `${key} ${now.target} ${partOf()}`;
     if (target !== classKey) {
-      if (classKey) stop();
+      if (classKey) map.stop();
       classKey = target;
       explainClasses();
       repaint();
@@ -347,14 +313,9 @@ export function create() {
     destroy() {
       gone.abort();
       preparing.abort();
-      finishing.abort();
+      map.stop();
       clearTimeout(timer);
       showChanged(null);
     },
   };
-}
-
-/** What identifies a patch or a map. */
-function keyOf(/** @type {Record<string, string | number>} */ given) {
-  return JSON.stringify(Object.entries(given).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
