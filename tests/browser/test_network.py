@@ -20,7 +20,7 @@ def names(page):
 
 def labels(page):
     """What is named in space."""
-    return page.locator(".labels button:visible").all_text_contents()
+    return page.locator(".labels span:visible").all_text_contents()
 
 
 def test_a_network_in_space_is_walked_by_keys(visit):
@@ -42,10 +42,10 @@ def test_a_network_in_space_is_walked_by_keys(visit):
     page.wait_for_selector(".detail h2:text-is('branch_pool')")
     canvas.focus()
     page.keyboard.press(" ")
-    page.wait_for_selector(".labels button:text-is('▸ mixed')")
+    page.wait_for_selector(".labels span:text-is('▸ mixed')")
     assert "branch_pool" not in labels(page)
     page.go_back()
-    page.wait_for_selector(".labels button:text-is('▸ mixed')", state="hidden")
+    page.wait_for_selector(".labels span:text-is('▸ mixed')", state="hidden")
     assert "folds=" not in page.url and "layer=branch_pool" in page.url
     visit.look(page, "network")
 
@@ -63,7 +63,7 @@ def test_the_eye_is_part_of_the_address(visit):
 def test_a_step_that_is_clicked_in_space_is_chosen(visit):
     page = visit("branches", "?view=network")
     ready(page)
-    box = page.locator(".labels button:text-is('stem')").bounding_box()
+    box = page.locator(".labels span:text-is('stem')").bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] + 12)
     page.wait_for_selector(".tip:visible")
     told = page.locator(".tip").inner_text()

@@ -171,7 +171,8 @@ export class Flying {
 
   #down(/** @type {PointerEvent} */ event) {
     this.canvas.setPointerCapture(event.pointerId);
-    this.pointers.set(event.pointerId, { x: event.offsetX, y: event.offsetY });
+    // On the window: the page may move the canvas meanwhile.
+    this.pointers.set(event.pointerId, { x: event.clientX, y: event.clientY });
     if (this.pointers.size === 1) this.travel = 0;
     this.flight = null;
   }
@@ -182,7 +183,7 @@ export class Flying {
       this.told.hovered(event.offsetX, event.offsetY);
       return;
     }
-    const [x, y] = [event.offsetX, event.offsetY];
+    const [x, y] = [event.clientX, event.clientY];
     const [across, down] = [x - before.x, y - before.y];
     this.travel += Math.abs(across) + Math.abs(down);
     if (this.pointers.size > 1) this.#pinch(event.pointerId, x, y);

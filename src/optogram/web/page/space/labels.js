@@ -18,12 +18,14 @@ const FARTHEST = 90;
 export class Labels {
   constructor() {
     this.element = element("div", { class: "labels", "aria-hidden": "true" });
-    /** @type {HTMLButtonElement[]} */
+    /** @type {HTMLElement[]} */
     this.pool = [];
     /** @type {Name_[]} */
     this.names = [];
     /** @type {(Name_ | null)[]} */
     this.shown = [];
+    /** @type {number[][]} Left, right, top and bottom of each, on the canvas. */
+    this.boxes = [];
   }
 
   /**
@@ -44,6 +46,7 @@ export class Labels {
     seen.sort((a, b) => b.name.rank - a.name.rank || a.far - b.far);
     /** @type {number[][]} */
     const taken = [];
+    this.boxes = taken;
     let used = 0;
     for (const { name, left: middle, top } of seen) {
       if (used === MOST) break;
@@ -64,14 +67,20 @@ export class Labels {
     }
   }
 
+  /**
+   * The name at a pixel. Names let drags begin on them, so the canvas asks where they are.
+   * @param {number} x
+   * @param {number} y
+   */
+  at(x, y) {
+    const found = this.boxes.findIndex((b) => x > b[0] && x < b[1] && y > b[2] && y < b[3]);
+    return found < 0 ? null : this.shown[found];
+  }
+
   #place(/** @type {number} */ index, /** @type {Name_} */ name, /** @type {number} */ left, /** @type {number} */ top) {
     let made = this.pool[index];
     if (!made) {
-      made = element("button", {
-        type: "button",
-        tabindex: -1,
-        onclick: () => this.shown[index]?.click(),
-      });
+      made = element("span");
       this.pool.push(made);
       this.element.append(made);
     }

@@ -1,7 +1,8 @@
 // What is under the pointer, and where on the page a point in space is. Plain numbers: of a thousand
 // nodes each is looked at in every picture.
 
-import { ahead, plus, right } from "./flying.js";
+import { ahead, looking, plus, right } from "./flying.js";
+import { spreadOf } from "./layout.js";
 
 /**
  * @typedef {import("./flying.js").Eye} Eye
@@ -119,4 +120,16 @@ export function overview(places, aspect) {
   at = plus(at, forward, -far);
   const away = Math.max(4, Math.min(...corners.map((p) => dot(p, forward))) + far + 4);
   return { ...eye, at, away };
+}
+
+/**
+ * The eye that looks at a stack and the maps above it.
+ * @param {Place} place
+ * @param {number} yaw Where it looks now: kept, unless it looks back.
+ * @returns {Eye}
+ */
+export function closeup(place, yaw) {
+  const tall = place.size + spreadOf(place).tall;
+  const point = { x: place.x, y: place.y - place.size / 2 + tall / 2, z: place.z };
+  return looking(point, 1.25 * tall, Math.cos(yaw) > 0 ? yaw : 0.6, -0.15);
 }

@@ -1,11 +1,11 @@
 // The network in space: a canvas, names over it, and what pointer and keys do there.
 
 import { element } from "../elements.js";
-import { eyeOf, eyeText, Flying, looking } from "./flying.js";
+import { eyeOf, eyeText, Flying } from "./flying.js";
 import { kindText, shapeText } from "./graph.js";
 import { Labels, namesOf } from "./labels.js";
-import { placesOf, spreadOf } from "./layout.js";
-import { overview, picked, projection } from "./picking.js";
+import { placesOf } from "./layout.js";
+import { closeup, overview, picked, projection } from "./picking.js";
 import { createScene } from "./scene.js";
 
 /**
@@ -56,7 +56,8 @@ export class Space {
     this.version = -1;
     /** @type {Place[]} */
     this.places = [];
-    this.chosen = -1;
+    this.step = -1;
+    this.chosen = -1; // the position of the node that shows it
     this.hovered = -1;
     this.frame = 0;
     this.before = 0;
@@ -125,12 +126,11 @@ export class Space {
   arrange(cards = this.scene?.tiles?.count ?? 9) {
     const { graph } = this;
     if (!graph || !this.scene) return;
-    const step = this.chosen >= 0 ? this.nodes[this.chosen].step : -1;
     const before = this.places[this.chosen];
     this.nodes = graph.nodes();
     this.version = graph.version;
     this.places = placesOf(graph, this.nodes, cards);
-    this.chosen = this.#nodeOf(step);
+    this.chosen = this.#nodeOf(this.step);
     this.hovered = -1;
     const after = this.places[this.chosen];
     if (before && after) {
@@ -147,12 +147,15 @@ export class Space {
    * @param {boolean} isFollowed Whether the eye goes there.
    */
   choose(step, isFollowed) {
+    this.step = step;
     const chosen = this.#nodeOf(step);
     if (chosen !== this.chosen) {
       this.chosen = chosen;
       this.#show();
     }
-    if (isFollowed && chosen >= 0) this.#goTo(this.places[chosen]);
+    if (isFollowed && chosen >= 0) {
+      this.flying.go(closeup(this.places[chosen], this.flying.eye.yaw));
+    }
   }
 
   /** See everything. */
@@ -185,14 +188,6 @@ export class Space {
     return this.places.filter(({ x }) => x < start + LONG);
   }
 
-  /** Look at a stack and the maps above it. */
-  #goTo(/** @type {Place} */ place) {
-    const { yaw } = this.flying.eye;
-    const tall = place.size + spreadOf(place).tall;
-    const point = { x: place.x, y: place.y - place.size / 2 + tall / 2, z: place.z };
-    this.flying.go(looking(point, 1.25 * tall, Math.cos(yaw) > 0 ? yaw : 0.6, -0.15));
-  }
-
   /**
    * Position of the node that shows a step, or -1.
    * @param {number} step
@@ -213,8 +208,10 @@ export class Space {
   }
 
   #hover(/** @type {number} */ x, /** @type {number} */ y) {
-    const { clientWidth: width, clientHeight: height } = this.canvas;
-    this.#hoverNode(picked(this.places, this.flying.eye, x, y, width, height));
+    const { width, height } = this;
+    const isName = this.labels.at(x, y) !== null;
+    this.#hoverNode(isName ? -1 : picked(this.places, this.flying.eye, x, y, width, height));
+    this.canvas.classList.toggle("over", isName || this.hovered >= 0);
     this.tip.style.transform = `translate(${Math.min(x + 14, width - 200)}px, ${y + 14}px)`;
   }
 
@@ -222,7 +219,6 @@ export class Space {
     if (place === this.hovered || !this.graph) return;
     this.hovered = place;
     this.tip.hidden = place < 0;
-    this.canvas.classList.toggle("over", place >= 0);
     if (place < 0) return;
     const node = this.nodes[place];
     const step = this.graph.steps[node.step];
@@ -231,9 +227,13 @@ export class Space {
   }
 
   #click(/** @type {number} */ x, /** @type {number} */ y) {
-    const { clientWidth: width, clientHeight: height } = this.canvas;
     this.canvas.focus({ preventScroll: true });
-    const place = picked(this.places, this.flying.eye, x, y, width, height);
+    const name = this.labels.at(x, y);
+    if (name) {
+      name.click();
+      return;
+    }
+    const place = picked(this.places, this.flying.eye, x, y, this.width, this.height);
     const node = this.nodes[place];
     if (!node) return;
     if (node.id < 0) this.told.toggle(-1 - node.id);
