@@ -1102,6 +1102,7 @@ def test_check_takes_the_seed_whatever_the_method(run, model_file, photos):
         (["audit", "photos"], "'photos' must have one subfolder per class"),
         (["maximize", "--target", "tiger", "--size", "0"], "'--size': '0' is not a size"),
         (["maximize", "--target", "tiger", "--noise", "1"], "'--noise': '1' is not a pair"),
+        (["kernels", "--layer", "conv", "--out", "kernels"], "such as kernels.png, not 'kernels'"),
     ],
 )
 def test_a_mistaken_command_is_refused_before_keras_is_imported(

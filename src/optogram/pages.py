@@ -5,6 +5,8 @@ from pathlib import Path
 import jinja2
 
 from optogram.files import replacing
+from optogram.network.network import Network
+from optogram.network.opening.named import is_model_file
 
 
 def templates(package: str) -> jinja2.Environment:
@@ -18,6 +20,11 @@ def templates(package: str) -> jinja2.Environment:
     )
     environment.filters["percent"] = percent
     return environment
+
+
+def title_of(net: Network) -> str:
+    """What a page calls a network: its file, if it has one, else its name."""
+    return Path(net.origin).name if is_model_file(net.origin) else net.name
 
 
 def percent(share: float) -> str:

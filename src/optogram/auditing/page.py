@@ -16,8 +16,7 @@ from optogram.auditing.observing import Explainer
 from optogram.errors import OutputError
 from optogram.files import MARK, kind_at, require_place
 from optogram.network.network import Network, Prediction
-from optogram.network.opening.named import is_model_file
-from optogram.pages import templates, write_text
+from optogram.pages import templates, title_of, write_text
 from optogram.pictures.prepared import PreparedPhotos, is_prepared
 from optogram.progress import Progress
 from optogram.render import Scale, data_uri, overlay, visible
@@ -133,7 +132,7 @@ def write_pages(
     page = environment.get_template("audit.html.j2").render(
         mark=MARK,
         net=net,
-        title=Path(net.origin).name if is_model_file(net.origin) else net.name,
+        title=title_of(net),
         audit=result,
         shown=shown,
         listed=listed,

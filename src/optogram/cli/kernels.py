@@ -14,6 +14,9 @@ from optogram.cli.options.network import (
     require_folder,
 )
 from optogram.cli.options.output import quiet_option
+from optogram.errors import InputError
+
+_PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 
 
 @click.command()
@@ -55,6 +58,11 @@ def kernels(
     **opening: Any,
 ) -> None:
     """Show the kernels of convolutions, scaled from the smallest weight to the largest."""
+    if Path(out).suffix.lower() not in _PICTURES:
+        raise InputError(
+            f"--out is the file of the picture: give a name that ends in {', '.join(_PICTURES)}, "
+            f"such as kernels.png, not {out!r}."
+        )
     require_folder(str(Path(out).parent))
     net = open_network(model, **opening)
     import optogram

@@ -16,7 +16,7 @@ from optogram.arguments import checked, whole
 from optogram.errors import InputError, OutputError
 from optogram.files import MARK, one_run, require_place
 from optogram.network.network import Network
-from optogram.pages import templates, write_text
+from optogram.pages import templates, title_of, write_text
 from optogram.progress import Meter, ShownProgress, reporting
 from optogram.render import compact
 from optogram.reporting.content import CHECK_STEPS, CHECKED, anatomy, section, units
@@ -170,7 +170,7 @@ def _html(
         sections=sections,
         own=own,
         mark=MARK,
-        title=net.name,
+        title=title_of(net),
         script=Markup(script),
         # Only this script runs, whatever labels and file names contain.
         script_hash=base64.b64encode(digest).decode("ascii"),
