@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from optogram.errors import OptogramError as OptogramError
     from optogram.errors import OutputError as OutputError
     from optogram.errors import PhotoError as PhotoError
+    from optogram.methods.activation_histograms import (
+        activation_histograms as activation_histograms,
+    )
     from optogram.methods.ascent.recipe import RECIPES as RECIPES
     from optogram.methods.ascent.recipe import Recipe as Recipe
     from optogram.methods.ascent.transforms import Crop as Crop
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
     from optogram.methods.ascent.transforms import Rotate as Rotate
     from optogram.methods.ascent.transforms import Scale as Scale
     from optogram.methods.check import check as check
+    from optogram.methods.feature_map_probe import FeatureMapProbe as FeatureMapProbe
+    from optogram.methods.feature_map_probe import feature_map_probe as feature_map_probe
     from optogram.methods.feature_maps import feature_maps as feature_maps
     from optogram.methods.gradcam import gradcam as gradcam
     from optogram.methods.gradcam_plus_plus import gradcam_plus_plus as gradcam_plus_plus
@@ -45,6 +50,7 @@ if TYPE_CHECKING:
     from optogram.methods.occlusion import occlusion as occlusion
     from optogram.methods.occlusion_probe import OcclusionProbe as OcclusionProbe
     from optogram.methods.occlusion_probe import occlusion_probe as occlusion_probe
+    from optogram.methods.pixel_arithmetic import pixel_arithmetic as pixel_arithmetic
     from optogram.methods.progressive_occlusion import (
         progressive_occlusion as progressive_occlusion,
     )
@@ -56,6 +62,7 @@ if TYPE_CHECKING:
     from optogram.network.opening.load import load as load
     from optogram.pictures.sources import pixels as pixels
     from optogram.reporting.report import report as report
+    from optogram.result import ActivationHistograms as ActivationHistograms
     from optogram.result import Attribution as Attribution
     from optogram.result import Audit as Audit
     from optogram.result import Check as Check
@@ -66,7 +73,9 @@ if TYPE_CHECKING:
     from optogram.result import Intervention as Intervention
     from optogram.result import Kernels as Kernels
     from optogram.result import Maximization as Maximization
+    from optogram.result import OccludedMaps as OccludedMaps
     from optogram.result import Occlusion as Occlusion
+    from optogram.result import PixelArithmetic as PixelArithmetic
     from optogram.result import Result as Result
     from optogram.result import StrongestImages as StrongestImages
     from optogram.result import layer_by_layer as layer_by_layer
@@ -81,6 +90,7 @@ if TYPE_CHECKING:
 
 # Module of each public name. Loaded on first use: importing optogram loads no backend.
 _HOMES = {
+    "ActivationHistograms": "optogram.result",
     "Attribution": "optogram.result",
     "Audit": "optogram.result",
     "BackendError": "optogram.errors",
@@ -89,6 +99,7 @@ _HOMES = {
     "Class": "optogram.target",
     "Crop": "optogram.methods.ascent.transforms",
     "Explorer": "optogram.web.explore",
+    "FeatureMapProbe": "optogram.methods.feature_map_probe",
     "FeatureMaps": "optogram.result",
     "Filter": "optogram.target",
     "GradCAM": "optogram.result",
@@ -105,11 +116,13 @@ _HOMES = {
     "Neuron": "optogram.target",
     "Score": "optogram.target",
     "NoGradientError": "optogram.errors",
+    "OccludedMaps": "optogram.result",
     "Occlusion": "optogram.result",
     "OptogramError": "optogram.errors",
     "OutputError": "optogram.errors",
     "Pad": "optogram.methods.ascent.transforms",
     "PhotoError": "optogram.errors",
+    "PixelArithmetic": "optogram.result",
     "OcclusionProbe": "optogram.methods.occlusion_probe",
     "RECIPES": "optogram.methods.ascent.recipe",
     "Recipe": "optogram.methods.ascent.recipe",
@@ -117,9 +130,11 @@ _HOMES = {
     "Rotate": "optogram.methods.ascent.transforms",
     "Scale": "optogram.methods.ascent.transforms",
     "StrongestImages": "optogram.result",
+    "activation_histograms": "optogram.methods.activation_histograms",
     "audit": "optogram.auditing.audit",
     "check": "optogram.methods.check",
     "explore": "optogram.web.explore",
+    "feature_map_probe": "optogram.methods.feature_map_probe",
     "feature_maps": "optogram.methods.feature_maps",
     "gradcam": "optogram.methods.gradcam",
     "gradcam_plus_plus": "optogram.methods.gradcam_plus_plus",
@@ -136,6 +151,7 @@ _HOMES = {
     "maximize": "optogram.methods.maximize",
     "occlusion": "optogram.methods.occlusion",
     "occlusion_probe": "optogram.methods.occlusion_probe",
+    "pixel_arithmetic": "optogram.methods.pixel_arithmetic",
     "pixels": "optogram.pictures.sources",
     "progressive_occlusion": "optogram.methods.progressive_occlusion",
     "report": "optogram.reporting.report",

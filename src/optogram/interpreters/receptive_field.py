@@ -4,6 +4,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from optogram.graph.steps import Shape, Step
 from optogram.interpreters.reach import Reach, reach
 
@@ -43,6 +45,25 @@ class ReceptiveField:
         if self.is_whole:
             return (0.0, 0.0)
         return ((self.start[0] + self.end[0]) / 2, (self.start[1] + self.end[1]) / 2)
+
+    def spans(self, axis: int, places: np.ndarray, side: int) -> np.ndarray:
+        """(..., 2): the windows along rows (axis 0) or columns (axis 1) of elements at ``places``.
+
+        The first pixel and the last plus one, clipped to the ``side`` of the input.
+        """
+        if self.is_whole:
+            return np.broadcast_to(np.array([0, side], np.float32), (*places.shape, 2))
+        first = places * self.stride[axis] + self.start[axis]
+        last = places * self.stride[axis] + self.end[axis] + 1
+        return np.clip(np.stack([first, last], axis=-1), 0, side).astype(np.float32)
+
+    def boxes(self, positions: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        """(..., 4): the windows of elements at ``positions`` (..., 2), clipped to ``size``.
+
+        Top, left, bottom, right in pixels; bottom and right are exclusive.
+        """
+        rows, columns = (self.spans(axis, positions[..., axis], size[axis]) for axis in (0, 1))
+        return np.stack([rows[..., 0], columns[..., 0], rows[..., 1], columns[..., 1]], axis=-1)
 
 
 WHOLE = ReceptiveField((-math.inf, -math.inf), (math.inf, math.inf), (0.0, 0.0))

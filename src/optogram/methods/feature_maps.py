@@ -114,10 +114,21 @@ def feature_maps(
             images=pictures,
             layer=name,
             contributions=own,
+            **_fields(net, value, x.shape[1:3]),
             **known,
         )
-        for name, maps, own in zip(names, found, contributions, strict=True)
+        for name, value, maps, own in zip(names, values, found, contributions, strict=True)
     }
+
+
+def _fields(net: Network, value: Output, size: tuple[int, int]) -> dict[str, Any]:
+    """The receptive field of each row and of each column of the maps."""
+    found = net.geometry(size, [value])[value.step]
+    rows, columns = (
+        found.receptive_field.spans(axis, np.arange(found.shape[1 + axis] or 0), size[axis])
+        for axis in (0, 1)
+    )
+    return {"field_rows": rows, "field_columns": columns}
 
 
 def _contributions(maps: np.ndarray, slopes: np.ndarray) -> np.ndarray:

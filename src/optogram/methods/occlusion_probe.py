@@ -7,7 +7,8 @@ import numpy as np
 
 from optogram.arguments import checked
 from optogram.errors import InputError
-from optogram.methods.occluding.covering import Patches, covered, windows_for
+from optogram.methods.occluding.covering import Patches, windows_for
+from optogram.methods.occluding.movable import MovablePatch
 from optogram.methods.request.painting import paint_for
 from optogram.network.network import Network
 
@@ -39,20 +40,15 @@ class OcclusionProbe:
         net: Network,
         x: np.ndarray,
         paint: np.ndarray,
-        patch: tuple[int, int],
-        margin: int,
+        movable: MovablePatch,
         memory: float | str | None,
     ) -> None:
         self._net, self._x, self.fill, self._memory = net, x, paint, memory
-        self.size, self.patch = (x.shape[1], x.shape[2]), patch
-        # All positions where at least one row and one column of the patch are on the image.
-        self._spans = tuple(
-            covered(np.arange(1 - extent, side), extent, margin, side)
-            for side, extent in zip(self.size, patch, strict=True)
-        )
+        self._movable = movable
+        self.size, self.patch = movable.size, movable.patch
         values = [net.head.logits]
         self._windowed = windows_for(
-            net, values, self.size, self._spans, 1000, memory, one_at_a_time=True
+            net, values, self.size, movable.spans, 1000, memory, one_at_a_time=True
         )
         self._base = self._windowed.base(x) if self._windowed else []
         (logits,) = net.evaluate(x, values, memory)
@@ -88,23 +84,11 @@ class OcclusionProbe:
         InputError
             If the whole patch is outside the image.
         """
-        corner = (y, x)
-        is_on = all(
-            1 - extent <= at < side
-            for at, extent, side in zip(corner, self.patch, self.size, strict=True)
-        )
-        if not is_on:
-            raise InputError(
-                f"A patch of {self.patch[0]}×{self.patch[1]} at ({y}, {x}) is outside the image of "
-                f"{self.size[0]}×{self.size[1]}: give the (y, x) of its upper left corner."
-            )
-        place = np.array([[at + extent - 1 for at, extent in zip(corner, self.patch, strict=True)]])
+        place = self._movable.at(y, x)
         if self._windowed is not None:
-            found = self._windowed.stream(self._base, self.fill, place, self._memory)
+            found = self._windowed.stream(self._base, self.fill, place[None], self._memory)
             return next(iter(found))[1][0][0]
-        covered_image = self._x.copy()
-        rows, columns = (slice(*s[i]) for s, i in zip(self._spans, place[0], strict=True))
-        covered_image[:, rows, columns] = self.fill[:, rows, columns]
+        covered_image = self._movable.painted(self._x, self.fill, place)
         (logits,) = self._net.evaluate(covered_image, [self._net.head.logits], self._memory)
         return logits[0]
 
@@ -153,4 +137,5 @@ def occlusion_probe(
         raise InputError(f"Expected one image, got {len(x)}: create one probe for each.")
     patches = Patches((x.shape[1], x.shape[2]), patch, None, margin)
     paint = paint_for(net, x, fill, fill_space, max(patches.patch) + 2 * margin)
-    return OcclusionProbe(net, x, paint, patches.patch, margin, memory)
+    movable = MovablePatch((x.shape[1], x.shape[2]), patches.patch, margin)
+    return OcclusionProbe(net, x, paint, movable, memory)

@@ -13,12 +13,12 @@ from optogram.arguments import checked, whole
 from optogram.errors import InputError, PhotoError
 from optogram.graph.steps import Output
 from optogram.methods.request.checkpoint import Checkpoint, fingerprint, photo_mark
+from optogram.methods.request.photo_list import listed_photos, photo_names
 from optogram.methods.request.request import provenance_of
 from optogram.network.network import Network
 from optogram.network.predictions import CHUNK
 from optogram.pictures.fit import fit_picture
 from optogram.pictures.prepared import as_shown, is_prepared
-from optogram.pictures.read import pictures_in
 from optogram.pictures.sources import in_chunks, is_stream, labeled
 from optogram.progress import Progress, ShownProgress, reporting, silent
 from optogram.result import StrongestImages
@@ -240,7 +240,7 @@ class _Reader:
         self, photos: Any, strongest: _Strongest, saved: Checkpoint | None, told: Progress
     ) -> _Strongest:
         """Add the photos of a folder or list, beginning with those in the checkpoint."""
-        names, sources = _listed(photos)
+        names, sources = listed_photos(photos)
         self.names, self.opened = names, sources
         is_folder = isinstance(photos, str | os.PathLike)
         if saved:
@@ -291,7 +291,7 @@ class _Reader:
         kept: dict[int, np.ndarray] = {}
         for chunk in in_chunks((photo for photo, _ in labeled(photos)), CHUNK):
             first = len(names)
-            names += _names(chunk, first)
+            names += photo_names(chunk, first)
             x = np.empty((len(chunk), *self.size, self.net.channels), np.float32)
             for row, photo in enumerate(chunk):
                 x[row], kept[first + row] = self._prepared(photo, first + row)
@@ -340,28 +340,6 @@ def _peaks(maps: Any) -> Any:
     return keras.ops.stack([keras.ops.max(flat, axis=1), places], axis=-1)
 
 
-def _listed(photos: Any) -> tuple[tuple[str, ...], Sequence[Any]]:
-    """The names of the photos, and what to open for each."""
-    if isinstance(photos, str | os.PathLike):
-        found = pictures_in(photos)
-        return tuple(map(str, found)), found
-    is_many = isinstance(photos, Sequence | np.ndarray) and getattr(photos, "ndim", 1) != 0
-    if not is_many or not len(photos):
-        raise InputError("Expected a folder or a list of photos, with at least one in it.")
-    names = _names(photos)
-    if len(set(names)) < len(names):
-        raise InputError("A photo is named twice in the list: name each once.")
-    return tuple(names), photos
-
-
-def _names(photos: Sequence[Any], first: int = 0) -> list[str]:
-    """The names of photos, of which ``first`` is the number of the first."""
-    return [
-        str(photo) if isinstance(photo, str | os.PathLike) else f"photo {i}"
-        for i, photo in enumerate(photos, first)
-    ]
-
-
 def _filters(filters: Iterable[int] | None, count: int, layer: str) -> list[int]:
     chosen = list(range(count)) if filters is None else [int(i) for i in filters]
     wrong = [i for i in chosen if not 0 <= i < count]
@@ -375,11 +353,4 @@ def _filters(filters: Iterable[int] | None, count: int, layer: str) -> list[int]
 
 def _windows(net: Network, index: int, size: tuple[int, int], positions: np.ndarray) -> np.ndarray:
     """Receptive fields of ``positions`` (..., 2): (top, left, bottom, right), clipped."""
-    field = net.geometry(size)[index].receptive_field
-    if field.is_whole:
-        whole = np.array([0, 0, *size], np.float32)
-        return np.broadcast_to(whole, (*positions.shape[:-1], 4)).copy()
-    first = positions * np.array(field.stride) + np.array(field.start)
-    last = positions * np.array(field.stride) + np.array(field.end) + 1
-    window = np.concatenate([first, last], axis=-1)
-    return np.clip(window, 0, np.array([*size, *size])).astype(np.float32)
+    return net.geometry(size)[index].receptive_field.boxes(positions, size)

@@ -8,6 +8,7 @@ from optogram.render.encode import data_uri, layer_uri, to_bytes, write, write_g
 from optogram.render.grid import grid
 from optogram.render.heatmap import heatmap
 from optogram.render.mosaic import mosaic
+from optogram.render.numbers import boxed, note, numbered
 from optogram.render.overlay import OverlayStyle, layer, overlay, through_mask
 from optogram.render.resample import Photo, as_image, legible, map_on, resized, visible
 from optogram.render.sheet import sheet
@@ -25,6 +26,7 @@ __all__ = [
     "as_image",
     "bars",
     "bars_on",
+    "boxed",
     "chart",
     "chart_on",
     "colorize",
@@ -38,6 +40,8 @@ __all__ = [
     "legible",
     "map_on",
     "mosaic",
+    "note",
+    "numbered",
     "overlay",
     "picture_on",
     "range_of",

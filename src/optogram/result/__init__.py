@@ -1,5 +1,6 @@
 """Results of methods: read-only arrays with their provenance."""
 
+from optogram.result.arithmetic import PixelArithmetic
 from optogram.result.attribution import (
     Attribution,
     GuidedAttribution,
@@ -11,13 +12,16 @@ from optogram.result.base import Result, is_result, load_result
 from optogram.result.check import Check
 from optogram.result.comparison import side_by_side
 from optogram.result.gradcam import GradCAM, GradCAMSteps
+from optogram.result.histograms import ActivationHistograms
 from optogram.result.intervention import Intervention
 from optogram.result.maps import FeatureMaps, Kernels, layer_by_layer
 from optogram.result.maximization import Maximization
+from optogram.result.occluded_maps import OccludedMaps
 from optogram.result.occlusion import Occlusion
 from optogram.result.strongest import StrongestImages
 
 __all__ = [
+    "ActivationHistograms",
     "Attribution",
     "Audit",
     "Check",
@@ -29,7 +33,9 @@ __all__ = [
     "Intervention",
     "Kernels",
     "Maximization",
+    "OccludedMaps",
     "Occlusion",
+    "PixelArithmetic",
     "Question",
     "Result",
     "StrongestImages",

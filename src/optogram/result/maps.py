@@ -5,11 +5,11 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, overload
 
 import numpy as np
 
-from optogram.arguments import checked, shown
+from optogram.arguments import as_index, checked, shown, whole
 from optogram.errors import InputError
 from optogram.files import require_place
 from optogram.progress import ShownProgress, reporting
@@ -23,8 +23,22 @@ if TYPE_CHECKING:
 
     from optogram.render import Scale
 
-_ACTIVATION, _WEIGHT = "activation", "weight"
+ACTIVATION, _WEIGHT = "activation", "weight"
 """Units of scale bars."""
+
+_MOST_BINS = 10_000
+
+
+Size = Literal["photo", "network"] | tuple[int, int]
+"""What positions on an image are counted in."""
+
+
+class Activation(NamedTuple):
+    """The value of a filter at one position, and how far it is above the mean of its map."""
+
+    channel: int
+    value: float
+    z_score: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +55,9 @@ class FeatureMaps(OfPhotos, Result):
         How much each map A contributes to a score S by varying over the image:
         Σ |∂S/∂A · (A − mean of A)| over its positions, in units of the score. 0 for a map that is
         equal everywhere. None unless `feature_maps` was given a target.
+    field_rows, field_columns : ndarrays of shape (h, 2) and (w, 2), or None
+        Rows of the input that each row of the maps can depend on: first, and last plus one, in
+        pixels; the same for columns. See `receptive_field`.
     fit, seen, photo_size, prepared
         How the photos were prepared; see `Attribution`.
     """
@@ -55,6 +72,8 @@ class FeatureMaps(OfPhotos, Result):
     images: np.ndarray
     layer: str
     contributions: np.ndarray | None = None
+    field_rows: np.ndarray | None = None
+    field_columns: np.ndarray | None = None
 
     def strongest(self, count: int = 5, by: str = "mean") -> np.ndarray:
         """(N, count): the channels that rank highest for each image, highest first.
@@ -88,6 +107,153 @@ class FeatureMaps(OfPhotos, Result):
         else:
             raise InputError(f'by must be "mean", "variation" or "contribution", not {shown(by)}.')
         return np.argsort(-ranks, axis=1, kind="stable")[:, :count]
+
+    def histogram(
+        self, channel: int | None = None, index: int = 0, bins: int | Sequence[float] = 32
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """How often the values of one map of image ``index`` occur over its positions.
+
+        Parameters
+        ----------
+        channel : int, optional
+            Channel. None: the strongest map.
+        index : int
+            Index of the image.
+        bins : int or sequence of float
+            Number of bins of equal width, from the smallest value to the largest; or their edges,
+            ascending. As in `numpy.histogram`, the last bin includes its right edge.
+
+        Returns
+        -------
+        (int ndarray of shape (bins,), float ndarray of shape (bins + 1,))
+            Counts and edges. Values that are not finite are not counted.
+
+        Raises
+        ------
+        InputError
+            If the layer has no such map, or the bins are invalid.
+        """
+        values = self.matrix(channel, index).ravel().astype(np.float64)
+        return np.histogram(values[np.isfinite(values)], _bins(bins))
+
+    def cell_at(
+        self, y: float, x: float, index: int = 0, *, size: Size = "photo"
+    ) -> tuple[int, int]:
+        """(row, column) of the maps that is drawn at a pixel of image ``index``.
+
+        Parameters
+        ----------
+        y, x : float
+            Pixel of the photo, from 0.
+        index : int
+            Index of the image.
+        size : "photo", "network" or (height, width)
+            What the pixel is counted in; see `at`.
+
+        Raises
+        ------
+        InputError
+            If the network did not see the pixel, or the size of the photo is not known.
+        """
+        top, left, up, across = self._frame(size, index)
+        height, width = self.images.shape[1:3]
+        # The middle of the pixel, in pixels of the input.
+        places = (y + 0.5 - top) / up, (x + 0.5 - left) / across
+        if not (0 <= places[0] < height and 0 <= places[1] < width):
+            raise InputError(
+                f"The network did not see the pixel ({y:g}, {x:g}): give (y, x) from "
+                f"({max(top, 0):g}, {max(left, 0):g}) to below ({top + height * up:g}, "
+                f"{left + width * across:g})."
+            )
+        rows, columns = self.values.shape[1:3]
+        return int(places[0] * rows / height), int(places[1] * columns / width)
+
+    def receptive_field(
+        self, row: int, column: int, index: int = 0, *, size: Size = "photo"
+    ) -> tuple[float, float, float, float]:
+        """The part of image ``index`` that an element of the maps can depend on.
+
+        Parameters
+        ----------
+        row, column : int
+            Position in the maps, from 0.
+        index : int
+            Index of the image.
+        size : "photo", "network" or (height, width)
+            Pixels of the photo, of the network's input, or of the photo resized; see `at`.
+
+        Returns
+        -------
+        (float, float, float, float)
+            Top, left, bottom, right, clipped to what the network saw; bottom and right are
+            exclusive. Of a padded photo it may extend beyond the photo, into the padding.
+
+        Raises
+        ------
+        InputError
+            If there is no such position, or the size of the photo is not known.
+        """
+        if self.field_rows is None or self.field_columns is None:
+            raise InputError(
+                "The receptive fields are not known, since the maps come from an earlier version: "
+                "compute them again with feature_maps."
+            )
+        row = whole("row", row, 0, len(self.field_rows) - 1)
+        column = whole("column", column, 0, len(self.field_columns) - 1)
+        top, left, up, across = self._frame(size, index)
+        rows, columns = self.field_rows[row] * up + top, self.field_columns[column] * across + left
+        return float(rows[0]), float(columns[0]), float(rows[1]), float(columns[1])
+
+    def strongest_at(
+        self,
+        y: float,
+        x: float,
+        count: int = 5,
+        index: int = 0,
+        *,
+        by: str = "activation",
+        size: Size = "photo",
+    ) -> list[Activation]:
+        """The filters with the highest values at a pixel of image ``index``, highest first.
+
+        Parameters
+        ----------
+        y, x : float
+            Pixel of the photo, from 0; the values are those of `cell_at` there.
+        count : int
+            Number of filters, at most.
+        index : int
+            Index of the image.
+        by : {"activation", "z-score"}
+            "activation": the value itself, which favors filters with large values everywhere.
+            "z-score": the value minus the mean of its map, divided by the map's standard
+            deviation; 0 for a map that is equal everywhere.
+        size : "photo", "network" or (height, width)
+            What the pixel is counted in; see `at`.
+
+        Returns
+        -------
+        list of Activation
+            (channel, value, z_score) of each.
+
+        Raises
+        ------
+        InputError
+            If the network did not see the pixel, the size of the photo is not known, or ``by`` is
+            unknown.
+        """
+        if by not in ("activation", "z-score"):
+            raise InputError(f'by must be "activation" or "z-score", not {shown(by)}.')
+        row, column = self.cell_at(y, x, index, size=size)
+        maps = self.values[index].astype(np.float64)
+        values, deviation = maps[row, column], maps.std(axis=(0, 1))
+        above = values - maps.mean(axis=(0, 1))
+        scores = np.divide(above, deviation, out=np.zeros_like(above), where=deviation > 0)
+        order = np.argsort(-(values if by == "activation" else scores), kind="stable")
+        return [
+            Activation(int(channel), float(values[channel]), float(scores[channel]))
+            for channel in order[: whole("count", count, 1)]
+        ]
 
     def matrix(self, channel: int | None = None, index: int = 0) -> np.ndarray:
         """(h, w): one map of image ``index``. ``channel=None``: the strongest map.
@@ -138,7 +304,7 @@ class FeatureMaps(OfPhotos, Result):
         if channels is not None:
             self._check(channels)
             maps = maps[..., list(channels)]
-        return mosaic(maps, **{"signed": self.signed, "unit": _ACTIVATION, **style})
+        return mosaic(maps, **{"signed": self.signed, "unit": ACTIVATION, **style})
 
     def overlay(
         self, channel: int | None = None, index: int = 0, photo: Any = None, **style: Any
@@ -153,7 +319,7 @@ class FeatureMaps(OfPhotos, Result):
         values = self.matrix(channel, index)
         if str(style.get("style", "even")) == "even":  # other styles have their own ends
             style.setdefault("scale", scale_of(values, signed=self.signed))
-        return overlay(below, values, where=where, **{"unit": _ACTIVATION, **style})
+        return overlay(below, values, where=where, **{"unit": ACTIVATION, **style})
 
     def at(
         self,
@@ -239,7 +405,7 @@ class FeatureMaps(OfPhotos, Result):
         style = {
             "scale": self.scale(index),
             "interpolation": "nearest",
-            "unit": _ACTIVATION,
+            "unit": ACTIVATION,
             **style,
         }
         if cell is not None:
@@ -450,6 +616,20 @@ class Kernels(Result):
             return self.values.reshape(*self.values.shape[:2], -1)
         _require(self.layer, "input channels", [channel or 0], self.values.shape[2])
         return self.values[:, :, channel or 0]
+
+
+def _bins(given: int | Sequence[float]) -> int | np.ndarray:
+    """The ``bins`` argument of `FeatureMaps.histogram`, checked."""
+    if as_index(given) is not None:
+        return whole("bins", given, 1, _MOST_BINS)
+    edges = np.asarray(given)
+    is_row = edges.ndim == 1 and len(edges) > 1 and edges.dtype.kind in "biuf"
+    if not is_row or not np.isfinite(edges).all() or (np.diff(edges) <= 0).any():
+        raise InputError(
+            f"bins must be a number of bins, or two or more edges in ascending order, not "
+            f"{shown(given)}."
+        )
+    return edges
 
 
 def _require(layer: str, what: str, numbers: Sequence[int], count: int) -> None:

@@ -98,16 +98,42 @@ class OfPhotos:
             height, width = self.images.shape[1:3]
             return map_on((height, width), heat)
         top, left, bottom, right = map(float, self.seen[index])
-        if size == "photo":
-            height, width = map(int, self.photo_size[index])
-            if not (height and width):
-                raise InputError(
-                    "The size of the photo is not known, since the image was given as a prepared "
-                    'batch: use at("network") or at((height, width)).'
-                )
-        else:
-            height, width = (whole("size, height and width,", side, 1) for side in size)
+        height, width = self._sides(size, index)
         return map_on((height, width), heat, (top, left, bottom, right))
+
+    def _frame(
+        self, size: Literal["photo", "network"] | tuple[int, int], index: int
+    ) -> tuple[float, float, float, float]:
+        """Where the network's input of image ``index`` lies on its photo, in pixels of ``size``.
+
+        Top, left, height and width of one pixel of the input.
+        """
+        assert self.seen is not None and self.photo_size is not None
+        height, width = self.images.shape[1:3]
+        if size == "network":
+            return 0.0, 0.0, 1.0, 1.0
+        down, across = self._sides(size, index)
+        top, left, bottom, right = map(float, self.seen[index])
+        return (
+            top * down,
+            left * across,
+            (bottom - top) * down / height,
+            (right - left) * across / width,
+        )
+
+    def _sides(self, size: Literal["photo"] | tuple[int, int], index: int) -> tuple[int, int]:
+        """Height and width in pixels of the photo of image ``index``."""
+        if size != "photo":
+            height, width = (whole("size, height and width,", side, 1) for side in size)
+            return height, width
+        assert self.photo_size is not None
+        height, width = map(int, self.photo_size[index])
+        if not (height and width):
+            raise InputError(
+                "The size of the photo is not known, since the image was given as a prepared "
+                'batch: use size="network" or size=(height, width).'
+            )
+        return height, width
 
     def _below(self, photo: Any, index: int) -> tuple["Image", Where | None]:
         """The image below a map, and the rectangle of the map on it.
