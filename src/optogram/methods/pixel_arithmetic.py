@@ -25,9 +25,10 @@ from optogram.pictures.prepared import PreparedPhotos
 from optogram.result import PixelArithmetic
 from optogram.target import Neuron
 
-_ROUNDING = {"float16": 2.0**-8, "bfloat16": 2.0**-5}
+_ROUNDING = {"float16": 2.0**-7, "bfloat16": 2.0**-5}
 """Rounding of a sum, relative to the sum of magnitudes, for layers that compute in these types."""
-_ROUNDING_OTHERS = 1e-4
+_ROUNDING_OTHERS = 2.0**-9
+"""Accelerators may multiply float32 with the digits of float16."""
 
 
 @checked

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _COLUMNS = 3
-_FRAME = (120, 240)
+_FRAME = (120, 290)
 """Height and width of each chart, in pixels."""
 _MOST_CHARTS = 60
 
@@ -108,7 +108,8 @@ class ActivationHistograms(Result):
             xs, ys = np.repeat(edges[: last + 1], 2), np.repeat(shares, 2)
             title = f"filter {one}: mean {compact(float(self.mean[one]))}"
             if self.zeros[one]:
-                title += f", {100 * self.zeros[one]:.0f}% zero"
+                percent = 100 * self.zeros[one]
+                title += f", {percent:.0f}% zero" if percent >= 1 else ", below 1% zero"
             charts.append(
                 chart(
                     {"share of activations": (xs, np.concatenate([[0.0], ys, [0.0]]))},
