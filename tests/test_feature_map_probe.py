@@ -20,6 +20,7 @@ def probed(net, layer):
         net, x, layer, patch=(4, 5), fill=0.3, fill_space="network", margin=1
     )
     clean = og.feature_maps(net, x, layer)[layer].values
+    assert probe.nbytes > clean.nbytes and (np.asarray(probe.fill) == np.float32(0.3)).all()
     np.testing.assert_allclose(probe.maps, clean[0], atol=1e-5)
     for y, left in ((0, 0), (3, 7), (-3, 2), (height - 1, width - 1)):
         covered = x.copy()

@@ -21,7 +21,9 @@ class Changed(keras.layers.Layer):
 
     def call(self, x):
         is_one = np.isin(np.arange(x.shape[-1]), self.channels)
-        return x * np.where(is_one, self.scale, 1.0) + np.where(is_one, self.shift, 0.0)
+        numbers = np.where(is_one, self.scale, 1.0), np.where(is_one, self.shift, 0.0)
+        scale, shift = (keras.ops.convert_to_tensor(each.astype("float32")) for each in numbers)
+        return x * scale + shift
 
 
 def rebuilt(model, changes):

@@ -1,5 +1,6 @@
 """Live occlusion of feature maps: a layer's maps with one patch on an image, in milliseconds."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,9 @@ from optogram.network.network import Network
 from optogram.pictures.prepared import PreparedPhotos
 from optogram.result import OccludedMaps
 
+_BYTES = 4
+"""Bytes of a number in a map."""
+
 
 class FeatureMapProbe:
     """The maps of a layer with a patch on one image; created by `feature_map_probe`.
@@ -29,6 +33,10 @@ class FeatureMapProbe:
         Size of the patch, in pixels of the prepared image.
     size : (height, width)
         Size of the prepared image.
+    fill : ndarray of shape (1, H, W, C)
+        What the patch shows at each place, in network units.
+    nbytes : int
+        Approximate number of bytes that the probe holds.
     """
 
     def __init__(
@@ -41,7 +49,7 @@ class FeatureMapProbe:
         fields: Mapping[str, Any],
         memory: float | str | None,
     ) -> None:
-        self._net, self._x, self._paint, self._memory = net, x, paint, memory
+        self._net, self._x, self.fill, self._memory = net, x, paint, memory
         self._movable, self._fields = movable, fields
         self.layer, self.size, self.patch = layer, movable.size, movable.patch
         self._wanted = [Output(net.step(layer).index)]
@@ -52,6 +60,10 @@ class FeatureMapProbe:
         self._unoccluded = net.evaluate(x, self._wanted, memory)[0]
         self._unoccluded.flags.writeable = False
         self._pictures, self._painted = net.display(x), net.display(np.asarray(paint))
+        held = (x, paint, self._unoccluded, self._pictures, self._painted)
+        self.nbytes = sum(array.nbytes for array in held)
+        # Bases begin with the image, as a tensor.
+        self.nbytes += sum(math.prod(tensor.shape) * _BYTES for tensor in self._base)
         self(0, 0)  # compiles
 
     def __repr__(self) -> str:
@@ -78,10 +90,10 @@ class FeatureMapProbe:
         """
         place = self._movable.at(y, x)
         if self._windowed is not None:
-            found = self._windowed.stream(self._base, self._paint, place[None], self._memory)
+            found = self._windowed.stream(self._base, self.fill, place[None], self._memory)
             maps = next(iter(found))[1][0]
         else:
-            covered = self._movable.painted(self._x, self._paint, place)
+            covered = self._movable.painted(self._x, self.fill, place)
             (maps,) = self._net.evaluate(covered, self._wanted, self._memory)
         return OccludedMaps(
             values=maps,
