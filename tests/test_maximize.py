@@ -175,7 +175,12 @@ def test_the_probability_of_a_class_less_the_norm_of_the_picture(vgg):
 
 def test_a_frame_every_second_step_at_five_a_second(vgg, tmp_path):
     """Row D4."""
-    found = og.maximize(vgg, 2, og.Recipe(**D1), **OF_CLASS, crop=3)
+    heard = []
+    found = og.maximize(
+        vgg, 2, og.Recipe(**D1), **OF_CLASS, crop=3, on_frame=lambda *frame: heard.append(frame)
+    )
+    assert [index for index, _ in heard] == [0] * (1 + STEPS // 2)
+    np.testing.assert_array_equal([frame for _, frame in heard], [*found.start, *found.frames[0]])
     assert found.frames.shape == (1, STEPS // 2, SIZE[0] - 6, SIZE[1] - 6, 3)
     np.testing.assert_array_equal(found.frames[:, -1], found.images)
     earlier = og.maximize(vgg, 2, og.Recipe(**D1), **{**OF_CLASS, "frames": None}, crop=3, steps=4)

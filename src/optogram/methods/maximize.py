@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from optogram.progress import Progress, ShownProgress, reporting
 from optogram.render import standardized
 from optogram.result import Maximization, is_result, load_result
 
+OnFrame = Callable[[int, np.ndarray], None]
+
 
 @checked
 def maximize(
@@ -34,6 +37,7 @@ def maximize(
     score: str = "logit",
     seed: int = 0,
     frames: int | None = None,
+    on_frame: OnFrame | None = None,
     checkpoint: str | os.PathLike | None = None,
     memory: float | str | None = None,
     progress: ShownProgress = None,
@@ -71,6 +75,9 @@ def maximize(
         size.
     frames : int, optional
         Keep an image every so many steps.
+    on_frame : callable, optional
+        ``on_frame(index, frame)`` is called with each of these images as soon as it is made, the
+        start image included: the index of the target, and uint8 (h, w, C). Needs ``frames``.
     checkpoint : path, optional
         An .npz file for intermediate results: an interrupted run continues from it. When the run
         is finished, it holds the result, as `Result.save` writes it, and the same call returns
@@ -98,6 +105,8 @@ def maximize(
         If the gradients of all targets are zero. If only some are, the result has a warning.
     """
     chosen = recipe_of(recipe, changes)
+    if on_frame is not None and frames is None:
+        raise InputError("on_frame needs frames: after how many steps it is called, such as 8.")
     task = read(net, target, chosen, start, size, as_layer, score, seed, frames)
     provenance, saved = provenance_of(net, (*task.canvas, net.channels)), None
     if checkpoint is not None:
@@ -108,7 +117,7 @@ def maximize(
             return finished
     work = _Work.begin(task)
     with reporting(progress) as told:
-        _climb_all(task, work, saved, memory, told)
+        _climb_all(task, work, saved, memory, told, on_frame)
     result = Maximization(
         values=work.values,
         method="maximize",
@@ -153,6 +162,7 @@ def _climb_all(
     saved: Checkpoint | None,
     memory: float | str | None,
     progress: Progress,
+    on_frame: OnFrame | None,
 ) -> None:
     """Maximize every target; a batch from a checkpoint comes first in its group."""
     half_way = work.read(saved) if saved else None
@@ -163,12 +173,12 @@ def _climb_all(
                 raise saved.damaged()
             if not state.is_like(begin(own, len(batch), task.start_of(batch))):
                 raise saved.damaged()
-            _climb_batch(task, own, work, batch, state, saved, progress)
+            _climb_batch(task, own, work, batch, state, saved, progress, on_frame)
         left = np.array([i for i in members if not work.finished[i]], int)
         for part in batches(len(left), own.memory_each(), memory):
             batch = left[part]
             state = begin(own, len(batch), task.start_of(batch))
-            _climb_batch(task, own, work, batch, state, saved, progress)
+            _climb_batch(task, own, work, batch, state, saved, progress, on_frame)
     progress(task.steps, task.steps, "steps")
 
 
@@ -180,16 +190,24 @@ def _climb_batch(
     state: Climb,
     saved: Checkpoint | None,
     progress: Progress,
+    on_frame: OnFrame | None,
 ) -> None:
     """Maximize the targets with the indices ``batch``."""
     targets, every = tuple(task.targets[i] for i in batch), task.every
     before = int(work.finished.sum()) * task.recipe.steps
-    if every and not state.done:
+
+    def keep_frame() -> None:
         state.frames.append(_shown(task.net, task.recipe, pictures(plan, state)))
+        if on_frame is not None:
+            for index, frame in zip(batch, state.frames[-1], strict=True):
+                on_frame(int(index), frame.copy())
+
+    if every and not state.done:
+        keep_frame()
     try:
         for _ in climb(plan, state, targets, every):
             if every and state.done % every == 0:
-                state.frames.append(_shown(task.net, task.recipe, pictures(plan, state)))
+                keep_frame()
             progress(before + state.done * len(batch), task.steps, "steps")
             if saved and saved.is_due:
                 work.write(saved, batch, state)
