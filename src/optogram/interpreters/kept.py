@@ -2,7 +2,7 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from typing import Generic, TypeVar
 
 Thing = TypeVar("Thing")
@@ -24,6 +24,11 @@ class Kept(Generic[Thing]):
 
     def __len__(self) -> int:
         return len(self._things)
+
+    def __iter__(self) -> Iterator[Thing]:
+        """The objects that are kept now."""
+        with self._lock:
+            return iter(list(self._things.values()))
 
     def get(self, key: Hashable, make: Callable[[], Thing]) -> Thing:
         """The object for ``key``; ``make`` is called if it is not kept."""

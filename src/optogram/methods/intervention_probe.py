@@ -1,5 +1,6 @@
 """Live interventions: class probabilities with changed channels of one image, in milliseconds."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -14,6 +15,8 @@ from optogram.network.network import Network
 
 _KEPT = 8
 """Sets of changed layers, at most, for which the outputs that do not change are kept."""
+_BYTES = 4
+"""Bytes of a number in a map."""
 
 
 class InterventionProbe:
@@ -33,6 +36,12 @@ class InterventionProbe:
         (logits,) = net.evaluate(x, [net.head.logits])
         self.scores = logits[0]
         self.probabilities = net.head.probabilities(logits)[0].astype(np.float32)
+
+    @property
+    def nbytes(self) -> int:
+        """Approximate number of bytes that the probe holds now."""
+        kept = (tensor for _, base in self._prepared for tensor in base)
+        return int(self._x.nbytes) + sum(math.prod(tensor.shape) * _BYTES for tensor in kept)
 
     @checked
     def __call__(
