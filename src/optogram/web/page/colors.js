@@ -91,3 +91,57 @@ export function picture(/** @type {{data: ArrayLike<number>, shape: number[]}} *
   }
   return image;
 }
+
+/**
+ * Scaled maps (maps, height, width) as one picture, side by side in rows.
+ * @param {import("./wire.js").Array_} array
+ * @param {number} columns Maps in a row.
+ * @param {string} cmap
+ * @param {(map: number) => number[]} range What the ends of the colors stand for, of each map.
+ * @returns {ImageData}
+ */
+export function sprite({ data, shape, low, high }, columns, cmap, range) {
+  const [count, height, width] = shape;
+  const image = new ImageData(columns * width, Math.ceil(count / columns) * height);
+  const pixels = new Uint32Array(image.data.buffer);
+  const colors = table(cmap);
+  const shades = new Uint32Array(256);
+  const bytes = new Uint8Array(shades.buffer);
+  bytes.fill(255);
+  for (let map = 0; map < count; map++) {
+    const [from, to] = range(map);
+    const least = low?.[map] ?? 0;
+    const extent = ((high?.[map] ?? 255) - least) / 255;
+    const factor = to > from ? (STEPS - 1) / (to - from) : 0;
+    for (let shade = 0; shade < 256; shade++) {
+      const step = Math.round((least + extent * shade - from) * factor);
+      const at = 3 * Math.max(0, Math.min(STEPS - 1, step));
+      for (let c = 0; c < 3; c++) bytes[4 * shade + c] = colors[at + c];
+    }
+    const start = Math.floor(map / columns) * height * image.width + (map % columns) * width;
+    for (let row = 0; row < height; row++) {
+      const to = start + row * image.width;
+      const from = (map * height + row) * width;
+      for (let x = 0; x < width; x++) pixels[to + x] = shades[data[from + x]];
+    }
+  }
+  return image;
+}
+
+/** The color of a number, and black or white, whichever can be read on it. */
+export function shade(
+  /** @type {number} */ value,
+  /** @type {string} */ cmap,
+  /** @type {number[]} */ [low, high],
+) {
+  const factor = high > low ? (STEPS - 1) / (high - low) : 0;
+  const at = 3 * Math.max(0, Math.min(STEPS - 1, Math.round((value - low) * factor)));
+  const rgb = [...table(cmap).subarray(at, at + 3)];
+  const linear = rgb.map((part) => {
+    const unit = part / 255;
+    return unit <= 0.04045 ? unit / 12.92 : ((unit + 0.055) / 1.055) ** 2.4;
+  });
+  // As WCAG defines relative luminance; 0.179 is as far from black as from white.
+  const luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2];
+  return { color: `rgb(${rgb.join(" ")})`, text: luminance > 0.179 ? "#000" : "#fff" };
+}

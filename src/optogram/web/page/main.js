@@ -35,6 +35,8 @@ export const VIEWS = [
   ["patch", "Patch"],
   ["why", "Why"],
   ["network", "Network"],
+  ["layer", "Layer"],
+  ["unit", "Unit"],
 ];
 
 /** @type {View | null} */

@@ -23,6 +23,11 @@
  * @property {string} methods    Names of the attribution methods, by commas; "" for all.
  * @property {string} explained  Layer of the CAM methods; "" for the last one with feature maps.
  * @property {string} alone      Name of the method that is shown alone and large.
+ * @property {string} order      Of a layer's maps: number, strength, contrast, target or change.
+ * @property {string} range      Of the colors of a layer's maps: each or common.
+ * @property {string} differ     "1": how maps differ with the patch.
+ * @property {string} cell       Element of a map, "row,column"; "" for the highest.
+ * @property {string} factor     What the map of the unit is multiplied by.
  */
 
 const DEFAULTS = {
@@ -47,6 +52,11 @@ const DEFAULTS = {
   methods: "",
   explained: "",
   alone: "",
+  order: "number",
+  range: "each",
+  differ: "",
+  cell: "",
+  factor: "1",
 };
 
 /** @type {Set<(state: Readonly<Record<string, string>>) => void>} */

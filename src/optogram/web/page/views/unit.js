@@ -1,0 +1,371 @@
+// A unit: its map over the photo, what it sees, its arithmetic, what it causes, what activates it.
+
+import { SIGNED, colorNames, colored, paint, picture, rangeOf } from "../colors.js";
+import { digits, element, progressBar, refusal, say } from "../elements.js";
+import { NO_LAYERS, createChooser, isTyping, layerOf, networkOf, toUnit } from "../layers.js";
+import { change, state } from "../state.js";
+import { arithmeticFigure, numbers } from "../units/arithmetic.js";
+import { histogram } from "../units/histogram.js";
+import { createMaking } from "../units/making.js";
+import { Screen } from "../units/screens.js";
+import { createSlider } from "../units/slider.js";
+import { ask, latest } from "../wire.js";
+
+/**
+ * @typedef {import("../wire.js").Answer} Answer
+ * @typedef {import("../units/screens.js").Cell} Cell
+ */
+
+/** @returns {import("../main.js").View} */
+export function create(/** @type {import("../main.js").Context} */ context) {
+  const chooser = createChooser(context);
+  const number = element("input", {
+    type: "number",
+    min: 0,
+    "aria-label": "Number of the filter",
+    onchange: () => go(Number(number.value)),
+  });
+  const all = element("button", { type: "button", onclick: () => change({ view: "layer" }) }, "All maps");
+  const step = (/** @type {string} */ text, /** @type {string} */ title, /** @type {number} */ by) =>
+    element(
+      "button",
+      { type: "button", title, "aria-label": title, onclick: () => go(filter() + by) },
+      text,
+    );
+  const opacity = element("input", {
+    type: "range",
+    min: 0,
+    max: 1,
+    step: 0.05,
+    "aria-label": "Opacity of the map over the photo",
+    oninput: () => change({ opacity: opacity.value }, { replace: true }),
+  });
+  const cmap = element(
+    "select",
+    { "aria-label": "Color map", onchange: () => change({ cmap: cmap.value }, { replace: true }) },
+    ...colorNames().map((name) => element("option", { value: name }, name)),
+  );
+  const photo = new Screen("The photo. Arrow keys move over it: the units it activates are listed.", {
+    point: overPhoto,
+  });
+  const map = new Screen(
+    "The map. Arrow keys move over it: the part of the photo that it sees is framed; Enter chooses.",
+    { point: overMap, leave: () => overMap(null), choose: chooseCell },
+  );
+  const here = element("p", { class: "quiet here" });
+  const about = element("p", { class: "quiet" });
+  const bar = progressBar("Computing the map…");
+  bar.element.hidden = true;
+  const trouble = element("div");
+  const units = element("ol", { class: "units", "aria-label": "Units that this pixel activates most" });
+  const pixelOf = element("p", { class: "quiet" }, "Point at the photo.");
+  const by = element(
+    "select",
+    { "aria-label": "Rank of units", onchange: () => overPhoto(photo.at) },
+    element("option", { value: "activation" }, "value"),
+    element("option", { value: "z-score" }, "value against its map"),
+  );
+  const sum = element("div", {}, element("p", { class: "quiet" }, "…"));
+  const weights = element("div", { class: "weights" });
+  const bins = element("div");
+  const slider = createSlider(() => layer);
+  const making = createMaking(() => layer);
+  const panel = (/** @type {string} */ title, /** @type {(Node | string)[]} */ ...children) =>
+    element("section", { class: "panel", "aria-label": title }, element("h2", {}, title), ...children);
+  const work = element(
+    "div",
+    { class: "panels" },
+    element(
+      "section",
+      { class: "panel screens", "aria-label": "Map and photo" },
+      element("figure", {}, photo.element, element("figcaption", {}, "Photo and map")),
+      element("figure", {}, map.element, element("figcaption", {}, "Map: click an element")),
+      here,
+      element(
+        "div",
+        { class: "buttons" },
+        element("label", {}, "Opacity ", opacity),
+        element("label", {}, "Color map ", cmap),
+      ),
+    ),
+    panel("Units at a pixel", pixelOf, element("label", {}, "Rank by ", by), units),
+    slider.element,
+    element(
+      "section",
+      { class: "panel wide", "aria-label": "Arithmetic" },
+      element("h2", {}, "How it is computed"),
+      sum,
+    ),
+    panel("Largest weights", weights),
+    panel("Histogram", bins),
+    making.element,
+  );
+  const root = element(
+    "section",
+    { class: "unit", "aria-label": "Unit" },
+    element(
+      "div",
+      { class: "tools" },
+      chooser.element,
+      element("label", {}, "Filter ", number),
+      step("‹", "Previous filter (,)", -1),
+      step("›", "Next filter (.)", 1),
+      all,
+    ),
+    about,
+    bar.element,
+    trouble,
+    work,
+  );
+
+  let layer = "";
+  let unitKey = "";
+  let photoKey = "";
+  let cellKey = "";
+  let asking = new AbortController();
+  let adding = new AbortController();
+  /** @type {Answer | null} */
+  let found = null;
+
+  const filter = () => Math.max(0, Math.floor(Number(state().filter)) || 0);
+  const asked = () => ({
+    model: state().model,
+    photo: state().photo,
+    layer,
+    filter: filter(),
+  });
+
+  function go(/** @type {number} */ wanted) {
+    const last = found ? found.filters - 1 : Infinity;
+    const next = Math.max(0, Math.min(last, wanted || 0));
+    number.value = String(next);
+    if (next === filter()) return;
+    change(toUnit(layer, next));
+    say(`Filter ${next}`);
+  }
+
+  const key = (/** @type {KeyboardEvent} */ event) => {
+    if (isTyping(event)) return;
+    if (event.key === ".") go(filter() + 1);
+    else if (event.key === ",") go(filter() - 1);
+  };
+  document.addEventListener("keydown", key);
+
+  async function loadPhoto() {
+    const { model, photo: id } = state();
+    try {
+      const { pixels } = (await ask("prepared", { model, photo: id })).arrays;
+      if (photoKey !== `${model} ${id}`) return;
+      const size = pixels.shape.slice(0, 2);
+      paint(photo.below, picture(pixels));
+      photo.resize(size, Math.max(1, Math.round(Math.min(...size) / 16)));
+    } catch (error) {
+      trouble.replaceChildren(refusal(error));
+    }
+  }
+
+  async function load() {
+    asking.abort();
+    asking = new AbortController();
+    const { signal } = asking;
+    bar.element.hidden = false;
+    try {
+      const answer = await ask("unit_map", asked(), { signal });
+      if (signal.aborted) return;
+      found = answer;
+      trouble.replaceChildren();
+      work.hidden = false;
+      const [height, width] = answer.arrays.map.shape;
+      number.max = String(answer.filters - 1);
+      about.textContent = `${answer.kind}: filter ${filter()} of ${answer.filters}, map of ${height}×${width}.`;
+      map.resize([height, width]);
+      units.replaceChildren();
+      pixelOf.textContent = "Point at the photo.";
+      photo.box("pixel", null);
+      bins.replaceChildren(histogram(answer.arrays.counts.data, answer.arrays.edges.data));
+      draw();
+      update(state());
+    } catch (error) {
+      if (signal.aborted) return;
+      found = null;
+      work.hidden = true;
+      about.textContent = "";
+      trouble.replaceChildren(refusal(error));
+    }
+    bar.element.hidden = true;
+  }
+
+  function draw() {
+    if (!found) return;
+    const { map: values, over } = found.arrays;
+    const range = rangeOf(values.data, found.is_signed);
+    const name = found.is_signed ? SIGNED : state().cmap;
+    paint(map.below, colored(values.data, values.shape[1], values.shape[0], name, range));
+    paint(photo.above, colored(over.data, over.shape[1], over.shape[0], name, range));
+    photo.above.style.setProperty("opacity", state().opacity);
+  }
+
+  /** The element that was chosen, else the highest. @returns {Cell} */
+  function cell() {
+    const given = state().cell.split(",").map(Number);
+    const { highest, arrays } = /** @type {Answer} */ (found);
+    const isCell =
+      given.length === 2 &&
+      given.every((place, axis) => Number.isInteger(place) && place >= 0 && place < arrays.map.shape[axis]);
+    return isCell ? /** @type {Cell} */ (given) : highest;
+  }
+
+  /** The part of the photo that an element sees: top, left, bottom, right. */
+  function fieldOf(/** @type {Cell} */ [row, column]) {
+    const { field_rows: rows, field_columns: columns } = /** @type {Answer} */ (found).arrays;
+    return [rows.data[2 * row], columns.data[2 * column], rows.data[2 * row + 1], columns.data[2 * column + 1]];
+  }
+
+  function overMap(/** @type {Cell | null} */ pointed) {
+    if (!found) return;
+    const at = pointed ?? cell();
+    const field = fieldOf(at);
+    const [row, column] = at;
+    map.box("pointed", [row, column, row + 1, column + 1]);
+    photo.box("field", field);
+    const value = found.arrays.map.data[row * found.arrays.map.shape[1] + column];
+    const [top, left, bottom, right] = field;
+    here.textContent =
+      `Row ${row}, column ${column}: ${digits(value)}. It can depend on rows ` +
+      `${top}–${bottom - 1} and columns ${left}–${right - 1} of the photo.`;
+  }
+
+  function chooseCell(/** @type {Cell} */ at) {
+    change({ cell: at.join(",") }, { replace: true });
+  }
+
+  const askUnits = latest(
+    "units_at",
+    (answer, given) => {
+      if (given.layer !== layer || given.photo !== state().photo) return;
+      showUnits(answer, given);
+    },
+    (error) => units.replaceChildren(refusal(error)),
+  );
+
+  function overPhoto(/** @type {Cell} */ [y, x]) {
+    const { filter: _, ...about } = asked();
+    photo.box("pixel", [y, x, y + 1, x + 1]);
+    askUnits({ ...about, y, x, by: by.value });
+  }
+
+  function showUnits(/** @type {Answer} */ answer, /** @type {Record<string, any>} */ { y, x }) {
+    const [row, column] = answer.cell;
+    pixelOf.textContent = `Row ${y}, column ${x} of the photo: element ${row}, ${column} of the maps.`;
+    map.box("pointed", [row, column, row + 1, column + 1]);
+    units.dataset.mark = `${y},${x}`;
+    units.replaceChildren(
+      ...answer.units.map(
+        (/** @type {{filter: number, value: number, z_score: number}} */ each) =>
+          element(
+            "li",
+            {},
+            element(
+              "button",
+              {
+                type: "button",
+                "aria-pressed": each.filter === filter() ? "true" : "false",
+                onclick: () => go(each.filter),
+              },
+              element("span", {}, `filter ${each.filter}`),
+              element("span", {}, digits(each.value)),
+              element("span", { class: "quiet" }, `${digits(each.z_score)} σ`),
+            ),
+          ),
+      ),
+    );
+  }
+
+  async function compute() {
+    adding.abort();
+    adding = new AbortController();
+    const { signal } = adding;
+    const [row, column] = cell();
+    try {
+      const answer = await ask("arithmetic", { ...asked(), row, column }, { signal });
+      if (signal.aborted) return;
+      const top = sum.querySelector(".channels")?.scrollLeft ?? 0;
+      sum.replaceChildren(
+        element(
+          "p",
+          { class: "quiet" },
+          `${answer.convolution}, filter ${filter()}, at row ${row}, column ${column}: window × kernel, ` +
+            "on the input channels that add most.",
+        ),
+        arithmeticFigure(answer),
+      );
+      sum.querySelector(".channels")?.scrollTo({ left: top });
+      const range = rangeOf(answer.arrays.weights.data, true);
+      weights.replaceChildren(
+        ...answer.weight_channels.map((/** @type {number} */ channel, /** @type {number} */ i) =>
+          element(
+            "figure",
+            {},
+            numbers(answer.arrays.weights, i, range, "kernel"),
+            element("figcaption", {}, `channel ${channel}`),
+          ),
+        ),
+      );
+    } catch (error) {
+      if (signal.aborted) return;
+      sum.replaceChildren(refusal(error));
+      weights.replaceChildren(element("p", { class: "quiet" }, "There are no weights to show."));
+    }
+  }
+
+  function update(/** @type {Readonly<Record<string, string>>} */ now) {
+    if (!now.photo) return;
+    if (networkOf(context, now).is_opaque) {
+      work.hidden = true;
+      trouble.replaceChildren(element("p", {}, NO_LAYERS));
+      return;
+    }
+    layer = layerOf(context, now);
+    chooser.update();
+    if (document.activeElement !== number) number.value = String(filter());
+    if (document.activeElement !== opacity) opacity.value = now.opacity;
+    cmap.value = now.cmap;
+    if (photoKey !== `${now.model} ${now.photo}`) {
+      photoKey = `${now.model} ${now.photo}`;
+      loadPhoto();
+    }
+    const wanted = JSON.stringify(asked());
+    if (wanted !== unitKey) {
+      unitKey = wanted;
+      cellKey = "";
+      found = null;
+      load();
+      return;
+    }
+    if (!found) return;
+    draw();
+    slider.update();
+    making.update();
+    const [row, column] = cell();
+    map.box("chosen", [row, column, row + 1, column + 1]);
+    const chosen = `${wanted} ${row} ${column}`;
+    if (chosen === cellKey) return;
+    cellKey = chosen;
+    map.at = [row, column];
+    overMap(null);
+    compute();
+  }
+
+  return {
+    element: root,
+    update,
+    destroy() {
+      asking.abort();
+      adding.abort();
+      chooser.destroy();
+      slider.destroy();
+      making.destroy();
+      document.removeEventListener("keydown", key);
+    },
+  };
+}
