@@ -229,13 +229,15 @@ def test_one_probe_serves_all_units_of_a_layer_and_its_bytes_count(monkeypatch):
 def test_a_pattern_grows_and_is_that_of_maximize(fused, monkeypatch):
     from optogram.web.questions import unit
 
+    size = {"steps": 16, "size": (16, 16)}
+
     def shorter(*arguments, **named):
-        return og.maximize(*arguments, **named, steps=16)
+        return og.maximize(*arguments, **named, **size)
 
     monkeypatch.setattr(unit, "maximize", shorter)
     heard = Listening()
     answer = fused.ask("pattern", heard, filter=1)
-    expected = og.maximize(fused.net, og.Filter(fused.layer, 1), steps=16)
+    expected = og.maximize(fused.net, og.Filter(fused.layer, 1), **size)
     np.testing.assert_array_equal(answer.arrays["pixels"], expected.images[0])
     assert answer.about["score"] == pytest.approx(expected.score[0])
     pictures = [partial.arrays["pixels"] for partial in heard.partials]

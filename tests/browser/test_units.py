@@ -37,9 +37,7 @@ def test_the_maps_of_a_layer_in_all_orders_and_with_a_patch(visit):
     expect(page.locator(".layer .about")).to_have_text(re.compile("6 maps of 16×16"))
     for name, by in (("strength", "mean"), ("contrast", "variation"), ("target", "contribution")):
         page.get_by_label("Order", exact=False).select_option(name)
-        if name == "target":
-            page.wait_for_selector("text=Order: how much each map")
-        page.wait_for_timeout(100)
+        expect(page.locator(".mosaic")).to_have_attribute("data-order", name)
         assert drawn(page) == maps.strongest(6, by)[0].tolist()
     box = page.locator(".cover .stage").bounding_box()
     page.mouse.move(box["x"] + 20, box["y"] + 20)
@@ -61,7 +59,7 @@ def test_a_unit_its_arithmetic_and_what_it_causes(visit):
     channel = int(maps.strongest(1)[0, 0])
     page = visit("fused", f"?view=unit&layer={LAYER}&filter={channel}&cell=2,3")
     value = maps.values[0, 2, 3, channel]
-    last = page.locator(".sum .last td").last
+    last = page.locator(".sum .map td").last
     expect(last).to_have_text(f"{value:.4g}")
     # The keyboard goes to the element on the right, and Enter asks for it.
     page.locator(".screen").nth(1).focus()

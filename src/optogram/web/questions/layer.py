@@ -20,7 +20,10 @@ SIDE = 112
 """Height and width of the maps, at most; of larger ones, blocks of elements are averaged."""
 
 SHOW = choice(
-    "show", "Maps with the patch, or how they differ from those without.", ("maps", "difference")
+    "show",
+    "Maps with the patch, or how they differ from those without.",
+    ("maps", "difference"),
+    "maps",
 )
 
 

@@ -98,6 +98,8 @@ export function createSlider(layerNow) {
     }
     const write = isOutput ? digits : percent;
     const most = isOutput ? Math.max(...first.map((i) => Math.abs(after[i])), 1e-9) : 1;
+    const words = (/** @type {number} */ i) =>
+      mark === "1" ? write(clean[i]) : `${write(clean[i])} → ${write(after[i])}`;
     list.dataset.mark = mark;
     list.replaceChildren(
       ...first.map((index) =>
@@ -105,7 +107,7 @@ export function createSlider(layerNow) {
           "li",
           {},
           element("span", { class: "name" }, names[index]),
-          element("span", { class: "value" }, `${write(clean[index])} → ${write(after[index])}`),
+          element("span", { class: "value" }, words(index)),
           element("span", {
             class: "bar",
             style: {

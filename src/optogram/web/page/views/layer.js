@@ -211,6 +211,7 @@ export function create(/** @type {import("../main.js").Context} */ context) {
       // With a patch the colors stay what they were: what moves are the numbers.
       ranges: isDifference ? maps : clean.arrays.maps,
     });
+    mosaic.element.dataset.order = now.order === "target" && !contributions ? "" : now.order;
     mosaic.element.dataset.mark = covered ? `${covered.y},${covered.x}` : "";
   }
 

@@ -4,12 +4,13 @@ import { SIGNED, colorNames, colored, paint, picture, rangeOf } from "../colors.
 import { digits, element, progressBar, refusal, say } from "../elements.js";
 import { NO_LAYERS, createChooser, isTyping, layerOf, networkOf, toUnit } from "../layers.js";
 import { change, state } from "../state.js";
-import { arithmeticFigure, numbers } from "../units/arithmetic.js";
+import { createArithmetic } from "../units/arithmetic.js";
 import { histogram } from "../units/histogram.js";
 import { createMaking } from "../units/making.js";
+import { createPixel } from "../units/pixel.js";
 import { Screen } from "../units/screens.js";
 import { createSlider } from "../units/slider.js";
-import { ask, latest } from "../wire.js";
+import { ask } from "../wire.js";
 
 /**
  * @typedef {import("../wire.js").Answer} Answer
@@ -57,21 +58,15 @@ export function create(/** @type {import("../main.js").Context} */ context) {
   const bar = progressBar("Computing the map…");
   bar.element.hidden = true;
   const trouble = element("div");
-  const units = element("ol", { class: "units", "aria-label": "Units that this pixel activates most" });
-  const pixelOf = element("p", { class: "quiet" }, "Point at the photo.");
-  const by = element(
-    "select",
-    { "aria-label": "Rank of units", onchange: () => overPhoto(photo.at) },
-    element("option", { value: "activation" }, "value"),
-    element("option", { value: "z-score" }, "value against its map"),
-  );
-  const sum = element("div", {}, element("p", { class: "quiet" }, "…"));
-  const weights = element("div", { class: "weights" });
+  const pixel = createPixel({
+    asked: () => asked(),
+    point: ([row, column]) => map.box("pointed", [row, column, row + 1, column + 1]),
+    open: (one) => go(one),
+  });
+  const arithmetic = createArithmetic();
   const bins = element("div");
   const slider = createSlider(() => layer);
   const making = createMaking(() => layer);
-  const panel = (/** @type {string} */ title, /** @type {(Node | string)[]} */ ...children) =>
-    element("section", { class: "panel", "aria-label": title }, element("h2", {}, title), ...children);
   const work = element(
     "div",
     { class: "panels" },
@@ -88,16 +83,16 @@ export function create(/** @type {import("../main.js").Context} */ context) {
         element("label", {}, "Color map ", cmap),
       ),
     ),
-    panel("Units at a pixel", pixelOf, element("label", {}, "Rank by ", by), units),
+    pixel.element,
     slider.element,
+    arithmetic.element,
+    arithmetic.weights,
     element(
       "section",
-      { class: "panel wide", "aria-label": "Arithmetic" },
-      element("h2", {}, "How it is computed"),
-      sum,
+      { class: "panel", "aria-label": "Histogram" },
+      element("h2", {}, "Histogram"),
+      bins,
     ),
-    panel("Largest weights", weights),
-    panel("Histogram", bins),
     making.element,
   );
   const root = element(
@@ -123,7 +118,6 @@ export function create(/** @type {import("../main.js").Context} */ context) {
   let photoKey = "";
   let cellKey = "";
   let asking = new AbortController();
-  let adding = new AbortController();
   /** @type {Answer | null} */
   let found = null;
 
@@ -179,8 +173,7 @@ export function create(/** @type {import("../main.js").Context} */ context) {
       number.max = String(answer.filters - 1);
       about.textContent = `${answer.kind}: filter ${filter()} of ${answer.filters}, map of ${height}×${width}.`;
       map.resize([height, width]);
-      units.replaceChildren();
-      pixelOf.textContent = "Point at the photo.";
+      pixel.clear();
       photo.box("pixel", null);
       bins.replaceChildren(histogram(answer.arrays.counts.data, answer.arrays.edges.data));
       draw();
@@ -239,83 +232,9 @@ export function create(/** @type {import("../main.js").Context} */ context) {
     change({ cell: at.join(",") }, { replace: true });
   }
 
-  const askUnits = latest(
-    "units_at",
-    (answer, given) => {
-      if (given.layer !== layer || given.photo !== state().photo) return;
-      showUnits(answer, given);
-    },
-    (error) => units.replaceChildren(refusal(error)),
-  );
-
   function overPhoto(/** @type {Cell} */ [y, x]) {
-    const { filter: _, ...about } = asked();
     photo.box("pixel", [y, x, y + 1, x + 1]);
-    askUnits({ ...about, y, x, by: by.value });
-  }
-
-  function showUnits(/** @type {Answer} */ answer, /** @type {Record<string, any>} */ { y, x }) {
-    const [row, column] = answer.cell;
-    pixelOf.textContent = `Row ${y}, column ${x} of the photo: element ${row}, ${column} of the maps.`;
-    map.box("pointed", [row, column, row + 1, column + 1]);
-    units.dataset.mark = `${y},${x}`;
-    units.replaceChildren(
-      ...answer.units.map(
-        (/** @type {{filter: number, value: number, z_score: number}} */ each) =>
-          element(
-            "li",
-            {},
-            element(
-              "button",
-              {
-                type: "button",
-                "aria-pressed": each.filter === filter() ? "true" : "false",
-                onclick: () => go(each.filter),
-              },
-              element("span", {}, `filter ${each.filter}`),
-              element("span", {}, digits(each.value)),
-              element("span", { class: "quiet" }, `${digits(each.z_score)} σ`),
-            ),
-          ),
-      ),
-    );
-  }
-
-  async function compute() {
-    adding.abort();
-    adding = new AbortController();
-    const { signal } = adding;
-    const [row, column] = cell();
-    try {
-      const answer = await ask("arithmetic", { ...asked(), row, column }, { signal });
-      if (signal.aborted) return;
-      const top = sum.querySelector(".channels")?.scrollLeft ?? 0;
-      sum.replaceChildren(
-        element(
-          "p",
-          { class: "quiet" },
-          `${answer.convolution}, filter ${filter()}, at row ${row}, column ${column}: window × kernel, ` +
-            "on the input channels that add most.",
-        ),
-        arithmeticFigure(answer),
-      );
-      sum.querySelector(".channels")?.scrollTo({ left: top });
-      const range = rangeOf(answer.arrays.weights.data, true);
-      weights.replaceChildren(
-        ...answer.weight_channels.map((/** @type {number} */ channel, /** @type {number} */ i) =>
-          element(
-            "figure",
-            {},
-            numbers(answer.arrays.weights, i, range, "kernel"),
-            element("figcaption", {}, `channel ${channel}`),
-          ),
-        ),
-      );
-    } catch (error) {
-      if (signal.aborted) return;
-      sum.replaceChildren(refusal(error));
-      weights.replaceChildren(element("p", { class: "quiet" }, "There are no weights to show."));
-    }
+    pixel.look([y, x]);
   }
 
   function update(/** @type {Readonly<Record<string, string>>} */ now) {
@@ -353,7 +272,7 @@ export function create(/** @type {import("../main.js").Context} */ context) {
     cellKey = chosen;
     map.at = [row, column];
     overMap(null);
-    compute();
+    arithmetic.show(asked(), [row, column]);
   }
 
   return {
@@ -361,7 +280,7 @@ export function create(/** @type {import("../main.js").Context} */ context) {
     update,
     destroy() {
       asking.abort();
-      adding.abort();
+      arithmetic.destroy();
       chooser.destroy();
       slider.destroy();
       making.destroy();
