@@ -39,7 +39,7 @@ def test_the_maps_of_a_layer_in_all_orders_and_with_a_patch(visit):
         page.get_by_label("Order", exact=False).select_option(name)
         expect(page.locator(".mosaic")).to_have_attribute("data-order", name)
         assert drawn(page) == maps.strongest(6, by)[0].tolist()
-    box = page.locator(".cover .stage").bounding_box()
+    box = page.locator(".layer .stage").bounding_box()
     page.mouse.move(box["x"] + 20, box["y"] + 20)
     page.mouse.down()
     page.mouse.move(box["x"] + 50, box["y"] + 40)

@@ -1,7 +1,8 @@
 // The photo beside the maps of a layer, with a patch that can be dragged: what it changes in them.
 
 import { element, progressBar, refusal } from "../elements.js";
-import { FILLS, sizesFor } from "../patch/controls.js";
+import { FILLS, fillOf, sideOf, usualSide } from "../patch/asked.js";
+import { sizesFor } from "../patch/controls.js";
 import { createStage } from "../patch/stage.js";
 import { change, state } from "../state.js";
 import { ask, latest } from "../wire.js";
@@ -23,7 +24,7 @@ export function createCover(hear) {
     move,
     point: () => {},
     resize: (steps) => resize(sizes.indexOf(nearestSize()) + steps),
-    refill: () => change({ fill: FILLS[(FILLS.indexOf(fill()) + 1) % 3] }, { replace: true }),
+    refill: () => change({ fill: FILLS[(FILLS.indexOf(fillOf()) + 1) % 3] }, { replace: true }),
     lift,
     clear: lift,
   });
@@ -62,8 +63,7 @@ export function createCover(hear) {
   /** @type {Place | null} */
   let center = null;
 
-  const side = () => Number(state().patch) || Math.max(1, Math.round(Math.min(...size) / 7));
-  const fill = () => FILLS.find((one) => one === state().fill) ?? FILLS[0];
+  const side = () => sideOf(size);
   const nearestSize = () =>
     sizes.reduce((best, one) => (Math.abs(one - side()) < Math.abs(best - side()) ? one : best));
   const asked = () => ({
@@ -71,7 +71,7 @@ export function createCover(hear) {
     photo: state().photo,
     layer,
     patch: side(),
-    fill: fill(),
+    fill: fillOf(),
   });
 
   async function loadPhoto() {
@@ -152,8 +152,7 @@ export function createCover(hear) {
 
   function resize(/** @type {number} */ index) {
     const one = sizes[Math.max(0, Math.min(sizes.length - 1, index))];
-    const usual = Math.max(1, Math.round(Math.min(...size) / 7));
-    change({ patch: one === usual ? "" : String(one) }, { replace: true });
+    change({ patch: one === usualSide(size) ? "" : String(one) }, { replace: true });
   }
 
   function lift() {
@@ -178,7 +177,7 @@ export function createCover(hear) {
     slider.value = String(sizes.indexOf(nearestSize()));
     slider.setAttribute("aria-valuetext", `${side()} pixels`);
     sizeOf.textContent = `${side()} px`;
-    fills.value = fill();
+    fills.value = fillOf();
     stage.setPatch(side());
     const isElsewhere = now.place !== placeShown;
     if (isElsewhere) {
@@ -197,7 +196,7 @@ export function createCover(hear) {
   return {
     element: element(
       "div",
-      { class: "cover" },
+      { class: "covering" },
       stage.element,
       element("p", { class: "quiet" }, "Drag a patch over the photo: the maps move with it."),
       element("div", { class: "buttons" }, element("label", {}, "Size ", slider, sizeOf)),
