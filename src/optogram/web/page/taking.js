@@ -60,7 +60,7 @@ export function createTaking(views, frozenAt) {
   return element(
     "div",
     { class: "taking", role: "group", "aria-label": "Take away" },
-    button("Freeze", "Save what was looked at as one HTML file that works offline", () =>
+    button("Freeze", "Save what was looked at since the page was loaded, as one HTML file that works offline", () =>
       work("Freezing", async (progress) => {
         const { content, sentence } = await freeze(views, progress);
         saveAs(content, "optogram.html");

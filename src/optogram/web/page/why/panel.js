@@ -161,10 +161,9 @@ export class Panel {
       });
       if (signal.aborted) return;
       this.checked = answer;
-      const isGood = answer.depends_on_weights && answer.marks_what_matters;
-      this.words.replaceChildren(
-        element("p", { class: isGood ? "sound" : "doubtful" }, answer.sentence),
-      );
+      const passed = Number(answer.depends_on_weights) + Number(answer.marks_what_matters);
+      const kind = ["doubtful", "partly", "sound"][passed];
+      this.words.replaceChildren(element("p", { class: kind }, answer.sentence));
     } catch (error) {
       if (signal.aborted) return;
       this.words.replaceChildren(refusal(error));
