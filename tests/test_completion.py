@@ -99,7 +99,7 @@ def test_models_are_names_and_files(offered, folder):
         ("explain --baseline bl", ["black", "blur"]),
         ("maximize --start gr", ["gray"]),
         ("explain --preprocess c", ["caffe"]),
-        ("expl", ["explain"]),
+        ("expl", ["explain", "explore"]),
         ("explain --agai", ["--against"]),
         ("completion f", ["fish"]),
     ],

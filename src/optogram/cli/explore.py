@@ -1,13 +1,19 @@
 """`optogram explore`: walk through a network in the browser."""
 
+import os
 import webbrowser
+from pathlib import Path
 from typing import Any
 
 import click
 
-from optogram.cli.console import say
+from optogram.cli.console import complain, say
+from optogram.cli.options.attribution import memory_amount
 from optogram.cli.options.network import DEFAULT, network_options, open_network
 from optogram.cli.photos import Photos
+from optogram.cli.stopping import STATUS, when_stopped
+
+_STOPPED = "The explorer was stopped."
 
 
 @click.command()
@@ -40,6 +46,15 @@ from optogram.cli.photos import Photos
     help="Address to listen at. Others than this machine's own, such as 0.0.0.0, can be reached "
     "by other machines: the link then has a token.",
 )
+@click.option(
+    "--memory",
+    default="512 MB",
+    show_default=True,
+    callback=memory_amount,
+    metavar="SIZE",
+    help="Memory for answers that are kept, such as 2GB; as much again for what they are computed "
+    "from.",
+)
 @click.option("--no-browser", is_flag=True, help="Do not open a browser.")
 @network_options
 def explore(
@@ -48,6 +63,7 @@ def explore(
     folder: str | None,
     port: int,
     host: str,
+    memory: str,
     no_browser: bool,
     **opening: Any,
 ) -> None:
@@ -55,11 +71,15 @@ def explore(
 
     PHOTOS are files or folders; others can be added on the page. Stop with Ctrl-C.
     """
+    from optogram.network.opening.named import require_model
     from optogram.web.listening import Listener, require_packages
 
+    when_stopped(lambda: _STOPPED)
     require_packages()
-    given = list(Photos(photos).paths) if photos else None
-    searched = list(Photos([folder]).paths) if folder is not None else None
+    given = Photos(photos) if photos else None
+    searched = Photos([folder]).paths if folder is not None else None
+    for model in models:
+        require_model(model)
     listener = Listener(host, port)
     say(listener.address)
     names = models or (DEFAULT,)
@@ -67,10 +87,22 @@ def explore(
     from optogram.web.explore import Explorer, workspace_of
     from optogram.web.opening import Opening
 
-    workspace = workspace_of(networks, given, searched)
+    workspace = workspace_of(networks, () if photos else None, searched, memory)
     for net, name in zip(networks, names, strict=True):
         workspace.openings[id(net)] = Opening(name, opening)
+    if given is not None:
+        for path in given.paths:
+            with given.reading(path):
+                workspace.add(Path(path), Path(path).name)
+        given.require_some()
     explorer = Explorer(workspace, listener)
     if not no_browser:
         webbrowser.open(listener.address)
-    explorer.run()
+    try:
+        explorer.run()
+    except KeyboardInterrupt:
+        if explorer.is_busy:
+            # What is being computed cannot be interrupted: the process ends without it.
+            complain(_STOPPED)
+            os._exit(STATUS)
+        raise

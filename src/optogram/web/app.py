@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -31,8 +31,12 @@ _TYPES = {
 }
 PACKED = "application/octet-stream"
 _MESSAGE_BYTES = 1 << 16
-_AT_ONCE = 64
+_AT_ONCE = 256
 """Largest number of questions that one socket may have open."""
+_SECONDS_A_PART = 30
+"""An upload of which nothing comes for so long is given up."""
+_UPLOADING = 4 * PHOTO_BYTES
+"""Largest number of bytes that are being uploaded at a time."""
 
 
 def create_app(
@@ -51,8 +55,7 @@ def create_app(
             Route("/", _file),
             Route("/page/{path:path}", _file),
             Route("/api/openapi.json", _description),
-            Route("/api/photos", _photos),
-            Route("/api/photos", _add, methods=["POST"]),
+            Route("/api/photos", _photos, methods=["GET", "POST"]),
             Route("/api/photos/{photo}", _remove, methods=["DELETE"]),
             Route("/api/photos/{photo}/picture", _picture),
             WebSocketRoute("/api/socket", _socket),
@@ -63,6 +66,7 @@ def create_app(
     )
     app.state.workspace, app.state.answering = workspace, answering
     app.state.files = page_files()
+    app.state.coming = {"bytes": 0}
     return app
 
 
@@ -93,18 +97,46 @@ async def _description(request: Request) -> Response:
 
 
 async def _photos(request: Request) -> Response:
+    if request.method == "POST":
+        return await _add(request)
     return JSONResponse([_listed(photo) for photo in request.app.state.workspace])
 
 
 async def _add(request: Request) -> Response:
-    content = bytearray()
-    async for part in request.stream():
-        content += part
-        if len(content) > PHOTO_BYTES:
-            return _error(f"Photos may have at most {PHOTO_BYTES >> 20} MB.", 413)
     name = request.query_params.get("name", "photo")
+    coming = request.app.state.coming
+    size = request.headers.get("content-length", "0")
+    if not size.isdecimal() or int(size[:20]) > PHOTO_BYTES:
+        return _too_large(name)
+    content, parts = bytearray(), request.stream()
     try:
-        photo = await asyncio.to_thread(request.app.state.workspace.add, bytes(content), name)
+        while True:
+            part = await asyncio.wait_for(anext(parts, None), _SECONDS_A_PART)
+            if part is None:
+                break
+            if coming["bytes"] + len(part) > _UPLOADING:
+                return _error("Too many photos are being added: add this one again.", 503)
+            content += part
+            coming["bytes"] += len(part)
+            if len(content) > PHOTO_BYTES:
+                return _too_large(name)
+        return await _added(request, bytes(content), name)
+    except TimeoutError:
+        return _error(f"{name[:200]!r} did not come within {_SECONDS_A_PART} seconds.", 408)
+    except ClientDisconnect:
+        return Response(status_code=499)
+    finally:
+        coming["bytes"] -= len(content)
+
+
+def _too_large(name: str) -> Response:
+    return _error(f"{name[:200]!r} is too large: photos may have {PHOTO_BYTES >> 20} MB.", 413)
+
+
+async def _added(request: Request, content: bytes, name: str) -> Response:
+    try:
+        state = request.app.state
+        photo = await state.answering.run(state.workspace.add, content, name)
     except OptogramError as error:
         return _error(str(error), 422)
     return JSONResponse(_listed(photo), 201)
@@ -133,9 +165,10 @@ async def _ask(request: Request) -> Response:
     name = request.path_params["name"]
     if name not in QUESTIONS:
         return _error("There is no such question: see /api/openapi.json.", 404)
-    asked = asyncio.ensure_future(
-        request.app.state.answering.answer(name, dict(request.query_params))
-    )
+    given = request.query_params.multi_items()
+    if len(dict(given)) < len(given):
+        return _error("A parameter is given twice.", 422)
+    asked = asyncio.ensure_future(request.app.state.answering.answer(name, dict(given)))
     gone = asyncio.ensure_future(_gone(request))
     try:
         await asyncio.wait([asked, gone], return_when=asyncio.FIRST_COMPLETED)
@@ -167,6 +200,11 @@ async def _socket(socket: WebSocket) -> None:
     asked: dict[int, asyncio.Task[None]] = {}
     sending = asyncio.Lock()
 
+    async def refuse(ask: int, sentence: str) -> None:
+        about = {"ask": ask, "event": "error", "error": sentence, "is_asker": True}
+        async with sending:
+            await socket.send_bytes(packed(Answer(about)))
+
     async def follow(ask: int, name: str, given: dict[str, Any]) -> None:
         async def receive(event: Event) -> None:
             kind, content = event
@@ -181,23 +219,33 @@ async def _socket(socket: WebSocket) -> None:
         try:
             await answering.events(name, as_texts(given), receive)
         except OptogramError as error:
-            await receive(("error", {"error": str(error), "is_asker": True}))
+            await refuse(ask, str(error))
         finally:
-            asked.pop(ask, None)
+            if asked.get(ask) is asyncio.current_task():
+                del asked[ask]
 
     try:
         while True:
-            text = await socket.receive_text()
-            message = _message(text)
-            if message is None or len(asked) >= _AT_ONCE:
+            received = await socket.receive()
+            if received["type"] == "websocket.disconnect":
+                return
+            message = _message(received.get("text") or "")
+            if message is None:
                 await socket.close(1008, "This message is no question.")
                 return
             if "cancel" in message:
                 if task := asked.pop(message["cancel"], None):
                     task.cancel()
                 continue
+            if message["ask"] in asked:
+                await socket.close(1008, "Each question needs a number of its own.")
+                return
+            if len(asked) >= _AT_ONCE:
+                await refuse(message["ask"], f"More than {_AT_ONCE} questions at a time.")
+                continue
             task = asyncio.ensure_future(follow(message["ask"], message["name"], message["with"]))
             asked[message["ask"]] = task
+    # The other side was gone when it was to be told something.
     except (WebSocketDisconnect, RuntimeError):
         pass
     finally:

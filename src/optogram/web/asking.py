@@ -5,13 +5,14 @@ socket, and is described in ``/api/openapi.json``.
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from optogram.errors import InputError
 from optogram.web.packing import Answer
-from optogram.web.workspace import Workspace
+from optogram.web.workspace import Workspace, whole_number
 
 Read = Callable[[Workspace, str], Any]
 
@@ -115,6 +116,8 @@ def question(
     def declare(function: Callable[..., Answer]) -> Callable[..., Answer]:
         name = function.__name__
         about = (function.__doc__ or "").strip().splitlines()[0]
+        if name in QUESTIONS:
+            raise ValueError(f"The question {name!r} is declared twice.")
         QUESTIONS[name] = Question(name, about, parameters, function, is_long, is_kept)
         return function
 
@@ -123,6 +126,8 @@ def question(
 
 # -- kinds of parameters ------------------------------------------------------------------------
 
+_NUMBER = re.compile(r"[+-]?(\d{1,40}\.?\d{0,40}|\.\d{1,40})([eE][+-]?\d{1,4})?", re.ASCII)
+
 
 def whole(
     name: str, about: str, low: int, high: int = 1_000_000, default: int | None = None
@@ -130,9 +135,10 @@ def whole(
     """A whole number in ``low``..``high``."""
 
     def read(_: Workspace, text: str) -> int:
-        if not text.removeprefix("-").isdecimal() or not low <= int(text[:12]) <= high:
+        value = whole_number(text)
+        if value is None or not low <= value <= high:
             raise InputError(f"{name} must be a whole number in {low}..{high}, got {text[:40]!r}.")
-        return int(text)
+        return value
 
     schema = {"type": "integer", "minimum": low, "maximum": high}
     return Parameter(name, about, schema, read, None if default is None else str(default))
@@ -144,10 +150,7 @@ def number(
     """A number in ``low``..``high``."""
 
     def read(_: Workspace, text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = float("nan")
+        value = float(text) if _NUMBER.fullmatch(text) else float("nan")
         if not low <= value <= high:
             raise InputError(f"{name} must be a number in {low:g}..{high:g}, got {text[:40]!r}.")
         return value

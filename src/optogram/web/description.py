@@ -24,6 +24,7 @@ _PHOTO = {
     },
     "required": ["id", "name", "width", "height"],
 }
+_IDENTIFIER = {"type": "string", "pattern": "^[0-9a-f]{16}$"}
 
 
 def description() -> dict[str, Any]:
@@ -35,7 +36,7 @@ def description() -> dict[str, Any]:
         "get": {
             "operationId": "photos",
             "summary": "The photos, in the order in which they came.",
-            "responses": {"200": _json("Photos.", {"type": "array", "items": _PHOTO})},
+            "responses": _answers({"200": _json("Photos.", {"type": "array", "items": _PHOTO})}),
         },
         "post": {
             "operationId": "add_photo",
@@ -49,11 +50,15 @@ def description() -> dict[str, Any]:
                     "application/octet-stream": {"schema": {"type": "string", "format": "binary"}}
                 },
             },
-            "responses": {
-                "201": _json("The photo.", _PHOTO),
-                "413": _json("It has too many bytes.", _ERROR),
-                "422": _json("It is no photo that can be read.", _ERROR),
-            },
+            "responses": _answers(
+                {
+                    "201": _json("The photo.", _PHOTO),
+                    "408": _json("It did not come in time.", _ERROR),
+                    "413": _json("It has too many bytes.", _ERROR),
+                    "422": _json("It is no photo that can be read, or one too many.", _ERROR),
+                    "503": _json("Too many photos are being added at a time.", _ERROR),
+                }
+            ),
         },
     }
     paths["/api/photos/{photo}"] = {
@@ -74,20 +79,25 @@ def description() -> dict[str, Any]:
             "operationId": "picture",
             "summary": "A photo for display, at most 1600 pixels on its longer side.",
             "parameters": [
-                {"name": "photo", "in": "path", "required": True, "schema": {"type": "string"}}
+                {"name": "photo", "in": "path", "required": True, "schema": _IDENTIFIER}
             ],
-            "responses": {
-                "200": {
-                    "description": "The picture.",
-                    "content": {"image/png": {}, "image/jpeg": {}},
-                },
-                "404": _json("There is no such photo.", _ERROR),
-            },
+            "responses": _answers(
+                {
+                    "200": {
+                        "description": "The picture.",
+                        "content": {"image/png": {}, "image/jpeg": {}},
+                    },
+                    "404": _json("There is no such photo.", _ERROR),
+                }
+            ),
         }
     }
     return {
         "openapi": "3.1.0",
         "info": {"title": "optogram explorer", "version": __version__},
+        # Only an explorer that other machines can reach asks for its token.
+        "security": [{}, {"token": []}],
+        "components": {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
         "paths": paths,
     }
 
@@ -107,11 +117,20 @@ def _asked(question: Question) -> dict[str, Any]:
             }
             for each in question.parameters
         ],
-        "responses": {
-            "200": _PACKED,
-            "422": _json("A parameter is missing or cannot be used.", _ERROR),
-        },
+        "responses": _answers(
+            {
+                "200": _PACKED,
+                "422": _json("A parameter is missing, unknown, or cannot be used.", _ERROR),
+                "500": _json("It could not be answered; the log says why.", _ERROR),
+            }
+        ),
     }
+
+
+def _answers(responses: dict[str, Any]) -> dict[str, Any]:
+    """``responses``, and what every address may answer."""
+    refused = "The host, the page that asks, or the token is not the explorer's."
+    return {**responses, "403": _json(refused, _ERROR)}
 
 
 def _json(about: str, schema: dict[str, Any]) -> dict[str, Any]:

@@ -9,9 +9,10 @@ from typing import Any
 
 from optogram.arguments import checked
 from optogram.errors import InputError
+from optogram.interpreters.memory import allowance
 from optogram.network.network import Network
 from optogram.notebook import is_running
-from optogram.pictures.read import ENDINGS
+from optogram.pictures.read import pictures_in, require_picture_file
 from optogram.web.listening import Listener, require_packages
 from optogram.web.workspace import Workspace
 
@@ -39,11 +40,14 @@ class Explorer:
 
         self.workspace, self.address, self._socket = workspace, listener.address, listener.socket
         app = create_app(workspace, listener.names, listener.token, is_framed)
+        self._answering = app.state.answering
         config = uvicorn.Config(
             app,
             log_level="warning",
             access_log=False,
             server_header=False,
+            # Bounds what it reads of a request before it has its address and headers.
+            http="h11",
             ws="websockets-sansio",
             ws_max_size=1 << 16,
             # Numbers hardly get smaller, and answers to a drag must not wait for it.
@@ -65,8 +69,13 @@ class Explorer:
             'style="width: 100%; height: 800px; border: 1px solid #8884"></iframe>'
         )
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether something is being computed, also after the end: it cannot be interrupted."""
+        return bool(self._answering.is_busy)
+
     def run(self) -> None:
-        """Serve until Ctrl-C."""
+        """Serve until Ctrl-C, which raises a KeyboardInterrupt in the end."""
         self._server.run([self._socket])
 
     def start(self) -> "Explorer":
@@ -75,10 +84,18 @@ class Explorer:
         self._thread.start()
         return self
 
+    def __enter__(self) -> "Explorer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
     def stop(self) -> None:
-        """End the explorer."""
+        """End the explorer; its address is free again."""
         self._server.should_exit = True
-        if self._thread is not None:
+        if self._thread is None:
+            self._socket.close()
+        else:
             self._thread.join(2 * _SECONDS_TO_CLOSE)
 
 
@@ -91,7 +108,7 @@ def explore(
     port: int = 0,
     host: str = "127.0.0.1",
     browser: bool | None = None,
-    memory: int = MEMORY,
+    memory: int | float | str = MEMORY,
 ) -> Explorer:
     """Open the explorer: a page in the browser to walk through a network.
 
@@ -110,13 +127,14 @@ def explore(
         other machines: the address then has a token.
     browser : bool, optional
         Whether to open a browser. None: unless in a notebook, which shows the page inline.
-    memory : int
-        Bytes for answers that are kept.
+    memory : int, float or str
+        Bytes for answers that are kept, as a number or such as "2 GB", and as many again for what
+        they are computed from.
 
     Returns
     -------
     Explorer
-        It serves in a thread: ``.address``, ``.stop()``.
+        It serves in a thread: ``.address``, ``.stop()``; the end of a ``with`` block stops it, too.
 
     Raises
     ------
@@ -133,12 +151,12 @@ def explore(
 
 
 def workspace_of(
-    networks: Sequence[Network], image: Any, photos: Any, memory: int = MEMORY
+    networks: Sequence[Network], image: Any, photos: Any, memory: int | float | str = MEMORY
 ) -> Workspace:
     """Networks and photos, as for `explore`."""
     if not networks:
         raise InputError("Expected a network, or several, got none.")
-    workspace = Workspace(networks, _files(photos), memory)
+    workspace = Workspace(networks, _files(photos), allowance(memory))
     images = [image] if isinstance(image, str | Path | bytes) else image
     for each in _sample() if images is None else images:
         if isinstance(each, bytes):
@@ -155,14 +173,15 @@ def _sample() -> list[Path]:
 
 
 def _files(photos: Any) -> list[Path]:
-    """The photos of a folder, or those listed."""
+    """The photos of folders, and those listed."""
     if photos is None:
         return []
     listed = [photos] if isinstance(photos, str | Path) else list(photos)
     found: list[Path] = []
     for path in map(Path, listed):
         if path.is_dir():
-            found += sorted(p for p in path.rglob("*") if p.suffix.lower() in ENDINGS)
+            found += pictures_in(path)
         else:
+            require_picture_file(path)
             found.append(path)
     return found

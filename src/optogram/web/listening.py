@@ -60,12 +60,15 @@ class Listener:
 
 def _bound(host: str, port: int) -> socket.socket:
     """A socket that listens at ``host`` and ``port``."""
+    if not host:
+        raise InputError("Expected an address to listen at, such as 127.0.0.1, got none.")
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         bound = socket.socket(family, socket.SOCK_STREAM)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((host, port))
-    except (OSError, OverflowError) as error:
+    # A name may be too long for the domain name system, or hold a zero: a ValueError.
+    except (OSError, OverflowError, ValueError) as error:
         raise InputError(
             f"The explorer cannot listen at {host}, port {port} ({error}): choose another port, or "
             "port 0 for any free one."
@@ -78,7 +81,7 @@ def _names(host: str, shown: str) -> list[str]:
     """The names under which the explorer may be reached."""
     if is_local(host):
         return ["127.0.0.1", "localhost", "::1", host]
-    return [host, shown.lower(), "127.0.0.1", "localhost", *_own_addresses()]
+    return [host, shown, "127.0.0.1", "localhost", "::1", *_own_addresses()]
 
 
 def _own_addresses() -> list[str]:

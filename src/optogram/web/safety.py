@@ -1,15 +1,15 @@
 """Who may ask: only pages of the explorer itself, on this machine unless told otherwise."""
 
 import hmac
+import re
 from collections.abc import Iterable
-from http.cookies import SimpleCookie
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, urlencode
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse, RedirectResponse
+from starlette.requests import cookie_parser
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_COOKIE = "optogram-token"
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src 'self' blob: data:; media-src 'self' blob:; font-src 'self'; base-uri 'none'; "
@@ -22,6 +22,14 @@ _HEADERS = {
     "cross-origin-opener-policy": "same-origin",
     "permissions-policy": "camera=(self), microphone=(), geolocation=()",
 }
+
+
+def _cookie(scope: Scope) -> str:
+    """Name of the cookie with the token: all ports of a host share their cookies."""
+    return f"optogram-{(scope.get('server') or ('', 0))[1]}"
+
+
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\s\[\]:@/\\?#]+)(?::\d*)?")
 
 
 class Guard:
@@ -43,7 +51,8 @@ class Guard:
     def __init__(
         self, app: ASGIApp, hosts: Iterable[str], token: str | None, is_framed: bool = False
     ) -> None:
-        self._app, self._hosts, self._token = app, frozenset(hosts), token
+        self._app, self._token = app, token
+        self._hosts = frozenset(host.lower() for host in hosts)
         self._policy = _POLICY.format(ancestors="*" if is_framed else "'none'")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -57,23 +66,28 @@ class Guard:
             if scope["type"] == "websocket":
                 await send({"type": "websocket.close", "code": 1008, "reason": refusal[:120]})
             else:
-                await PlainTextResponse(refusal, 403)(scope, receive, self._with_headers(send))
+                refused: Response = PlainTextResponse(refusal, 403)
+                if scope["path"].startswith("/api/"):
+                    refused = JSONResponse({"error": refusal}, 403)
+                await refused(scope, receive, self._with_headers(send))
             return
         query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
         if self._token is not None and "token" in query and scope["type"] == "http":
-            await self._enter(query)(scope, receive, self._with_headers(send))
+            await self._enter(query, scope)(scope, receive, self._with_headers(send))
             return
         await self._app(scope, receive, self._with_headers(send))
 
     def _refusal(self, headers: Headers, scope: Scope) -> str | None:
         """Why the request is refused, or None."""
-        host = headers.get("host", "")
+        host = headers.get("host", "").lower()
         if self._name(host) not in self._hosts:
             return "This address is not the explorer's own: open the one that it printed."
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != host:
+        if origin is not None and origin.lower() not in (f"http://{host}", f"https://{host}"):
             return "Other pages may not ask the explorer."
-        if headers.get("sec-fetch-site") == "cross-site" and not self._is_page(headers, scope):
+        # "same-site" are other ports and, of a name, its sisters.
+        site = headers.get("sec-fetch-site", "none")
+        if site not in ("none", "same-origin") and not self._is_page(headers, scope):
             return "Other pages may not ask the explorer."
         if self._token is not None and not self._is_known(headers, scope):
             return "A token is needed: open the whole link that the explorer printed."
@@ -86,29 +100,28 @@ class Guard:
 
     @staticmethod
     def _name(host: str) -> str:
-        """``host`` without its port."""
-        try:
-            return urlsplit(f"//{host}").hostname or ""
-        except ValueError:
-            return ""
+        """``host`` without its port and brackets, or "" if it is malformed."""
+        found = _HOST.fullmatch(host)
+        return found[1].strip("[]") if found else ""
 
     def _is_known(self, headers: Headers, scope: Scope) -> bool:
         """Whether the request brings the token."""
         token = self._token or ""
         query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
-        cookie = SimpleCookie(headers.get("cookie", "")).get(_COOKIE)
+        cookie = cookie_parser(headers.get("cookie", "")).get(_cookie(scope), "")
         brought = [
             *query.get("token", []),
             headers.get("authorization", "").removeprefix("Bearer "),
-            cookie.value if cookie else "",
+            cookie,
         ]
         return any(hmac.compare_digest(each.encode(), token.encode()) for each in brought)
 
-    def _enter(self, query: dict[str, list[str]]) -> RedirectResponse:
+    def _enter(self, query: dict[str, list[str]], scope: Scope) -> RedirectResponse:
         """The page again, without the token in its address."""
         rest = urlencode({name: values[-1] for name, values in query.items() if name != "token"})
         response = RedirectResponse("/" + (f"?{rest}" if rest else ""), 303)
-        response.set_cookie(_COOKIE, self._token or "", httponly=True, samesite="strict")
+        # "lax": a link on another page leads here, too; what else other pages ask is refused.
+        response.set_cookie(_cookie(scope), self._token or "", httponly=True, samesite="lax")
         return response
 
     def _with_headers(self, send: Send) -> Send:

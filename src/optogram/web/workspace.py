@@ -2,13 +2,14 @@
 
 import hashlib
 import io
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 from PIL import Image
@@ -16,7 +17,7 @@ from PIL import Image
 from optogram.errors import InputError, PhotoError
 from optogram.network.network import Network
 from optogram.pictures.prepared import PreparedPhotos
-from optogram.pictures.read import read_picture
+from optogram.pictures.read import read_picture, require_picture_file
 from optogram.target import Class, Filter, Target
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ PHOTOS = 500
 """Largest number of photos at a time."""
 PHOTO_BYTES = 64 << 20
 """Largest size of an uploaded photo."""
+SOURCE_BYTES = 1 << 30
+"""Largest size of all uploaded photos together."""
 _SHOWN_SIDE = 1600
 """Photos are kept at most this large for display; networks read the original."""
 
@@ -58,6 +61,38 @@ class Photo:
 
 class StoppedError(Exception):
     """Nobody waits for the answer any more."""
+
+
+class _Named(io.BytesIO):
+    """The content of a file, with the name that errors call it by."""
+
+    def __init__(self, content: bytes, name: str) -> None:
+        super().__init__(content)
+        self.name = name
+
+
+def _content(path: Path) -> bytes:
+    require_picture_file(path)
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise PhotoError(
+            f"{str(path)!r} cannot be read ({error.strerror}): change its permissions or copy it."
+        ) from error
+
+
+def whole_number(text: str) -> int | None:
+    """The whole number that ``text`` is, of up to twelve digits, or None."""
+    return int(text) if re.fullmatch(r"-?[0-9]{1,12}", text) else None
+
+
+def _is_held(source: bytes | Path) -> TypeGuard[bytes]:
+    """Whether a photo's content is held in memory."""
+    return isinstance(source, bytes)
+
+
+def _eight_bits(pixels: np.ndarray) -> np.ndarray:
+    return pixels if pixels.dtype == np.uint8 else np.rint(pixels).astype(np.uint8)
 
 
 class Kept:
@@ -155,7 +190,7 @@ class Workspace:
         self.answers, self.objects = Kept(budget), Kept(budget)
         self.openings: dict[int, Opening] = {}
         self._photos: dict[str, Photo] = {}
-        self._lock = threading.Lock()
+        self._lock, self._reading = threading.Lock(), threading.Lock()
 
     def __iter__(self) -> Iterator[Photo]:
         """The photos, in the order in which they came."""
@@ -164,11 +199,12 @@ class Workspace:
 
     def network(self, text: str) -> Network:
         """The network with the number ``text``."""
-        if not text.isdecimal() or int(text[:6]) >= len(self.networks):
+        number = whole_number(text)
+        if number is None or not 0 <= number < len(self.networks):
             raise InputError(
                 f"There is no network {text[:40]!r}: give a number in 0..{len(self.networks) - 1}."
             )
-        return self.networks[int(text)]
+        return self.networks[number]
 
     def photo(self, text: str) -> Photo:
         """The photo with the identifier ``text``."""
@@ -190,12 +226,15 @@ class Workspace:
         InputError
             If there are too many photos.
         """
-        content = source if isinstance(source, bytes) else source.read_bytes()
+        content = source if isinstance(source, bytes) else _content(source)
         found = hashlib.sha256(content).hexdigest()[:16]
         with self._lock:
             if found in self._photos:
                 return self._photos[found]
-        pixels = np.asarray(np.rint(read_picture(content)), np.uint8)
+            self._require_room(source)
+        # One at a time: a large photo takes gigabytes while it is decoded.
+        with self._reading:
+            pixels = _eight_bits(read_picture(_Named(content, name[:200] or "photo")))
         height, width = pixels.shape[:2]
         image = Image.fromarray(pixels)
         image.thumbnail((_SHOWN_SIDE, _SHOWN_SIDE))
@@ -207,9 +246,20 @@ class Workspace:
             image.save(shown, "JPEG", quality=92)
         photo = Photo(found, name[:200] or "photo", source, width, height, shown.getvalue())
         with self._lock:
-            if len(self._photos) >= PHOTOS:
-                raise InputError(f"There are {PHOTOS} photos already: restart to add others.")
-            return self._photos.setdefault(found, photo)
+            if found not in self._photos:
+                self._require_room(source)
+                self._photos[found] = photo
+            return self._photos[found]
+
+    def _require_room(self, source: bytes | Path) -> None:
+        """Raise an InputError if there are too many photos already."""
+        if len(self._photos) >= PHOTOS:
+            raise InputError(f"There are {PHOTOS} photos already: restart to add others.")
+        held = sum(len(each.source) for each in self._photos.values() if _is_held(each.source))
+        if _is_held(source) and held + len(source) > SOURCE_BYTES:
+            raise InputError(
+                f"The photos added hold {SOURCE_BYTES >> 20} MB already: restart to add others."
+            )
 
     def remove(self, text: str) -> None:
         """Forget the photo with the identifier ``text``; its file stays."""
@@ -235,14 +285,16 @@ class Workspace:
             return None
         if text.startswith("filter:"):
             layer, _, channel = text.removeprefix("filter:").rpartition(":")
-            if not channel.isdecimal():
+            number = whole_number(channel)
+            if number is None:
                 raise InputError(f"Expected filter:LAYER:NUMBER, got {text[:80]!r}.")
             net.step(layer)
-            return Filter(layer, int(channel[:9]))
-        winner, minus, other = text.partition("-")
-        if not winner.isdecimal() or (minus and not other.isdecimal()):
+            return Filter(layer, number)
+        first, minus, second = text.partition("-")
+        winner, other = whole_number(first), whole_number(second)
+        if winner is None or (minus and other is None):
             raise InputError(
                 f"Expected a class number such as 285, or 285-282, as target, got {text[:80]!r}."
             )
-        target = Class(net.class_index(int(winner[:9])))
-        return target - Class(net.class_index(int(other[:9]))) if minus else target
+        target = Class(net.class_index(winner))
+        return target if other is None else target - Class(net.class_index(other))

@@ -100,8 +100,13 @@ def _models(context: click.Context, incomplete: str) -> Iterator[CompletionItem]
     yield from _paths(incomplete, models.ENDINGS)
 
 
+def _model(given: Mapping[str, Any]) -> str:
+    """The model that is given; of several the first."""
+    return str(given["model"] if "model" in given else (given["models"] or (models.EMBEDDED,))[0])
+
+
 def _described(context: click.Context) -> models.Description:
-    return models.described(context.params["model"])
+    return models.described(_model(context.params))
 
 
 def _layers(context: click.Context, incomplete: str) -> Iterator[CompletionItem]:
@@ -162,8 +167,8 @@ def _class_names(given: Mapping[str, Any]) -> tuple[str, ...]:
 
     if given.get("labels"):
         return read_labels(given["labels"]).names
-    if models.is_file(given["model"]):
-        return read_labels(labels_beside(Path(given["model"]).expanduser())).names
+    if models.is_file(model := _model(given)):
+        return read_labels(labels_beside(Path(model).expanduser())).names
     return imagenet().names
 
 
@@ -182,6 +187,7 @@ OFFERS: Mapping[str, Offer] = {
     "photos": _pictures,
     "folder": _files(),
     "model": _models,
+    "models": _models,
     "layer": _layers,
     "layers": _layers,
     "set_maps": _changed,

@@ -349,7 +349,7 @@ def _require_taken(context: click.Context, methods: list[str], fill: float | str
         raise click.UsageError(f"--fill-space needs a number as --fill, not {fill!r}.")
 
 
-def _memory(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
+def memory_amount(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
     """The amount as it was given; InputError if it is none."""
     from optogram.interpreters.memory import allowance
 
@@ -372,7 +372,7 @@ def memory_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--memory",
         metavar="SIZE",
-        callback=_memory,
+        callback=memory_amount,
         help='Memory budget in bytes, or with a unit, such as "2GB".  [default: a quarter of the '
         "free memory]",
     )(command)

@@ -1,0 +1,226 @@
+"""`og.explore` and `optogram explore`: from the first photo to the end of the process."""
+
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+import webbrowser
+
+import pytest
+from click.testing import CliRunner
+
+import optogram as og
+from explored import photos
+from networks import build
+from optogram.cli import main
+from optogram.errors import InputError, PhotoError
+from optogram.web.explore import Explorer
+
+pytestmark = pytest.mark.once
+
+
+@pytest.fixture(scope="module")
+def net():
+    return og.Network(build("fused"), "unit")
+
+
+def fetched(explorer, path="api/photos"):
+    with urllib.request.urlopen(explorer.address + path, timeout=60) as answer:
+        return answer.read().decode()
+
+
+def is_there(explorer):
+    try:
+        fetched(explorer)
+    except OSError:
+        return False
+    return True
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """The addresses that were opened in a browser."""
+    addresses = []
+    monkeypatch.setattr(webbrowser, "open", addresses.append)
+    return addresses
+
+
+def test_it_answers_until_it_is_stopped(net, opened):
+    first, second = photos()
+    explorer = og.explore(net, [first, second], memory=1000)
+    assert opened == [explorer.address] and explorer.address in repr(explorer)
+    assert fetched(explorer).count('"id"') == 2
+    explorer.stop()
+    assert not is_there(explorer)
+    port = int(explorer.address.rstrip("/").rpartition(":")[2])
+    # The port is free again, and it can be stopped twice.
+    with og.explore(net, first, port=port, browser=False) as again:
+        assert is_there(again) and again.address == explorer.address
+    assert not is_there(again)
+    again.stop()
+
+
+def test_several_at_once(net, opened):
+    first, second = photos()
+    with og.explore(net, first, browser=False) as one, og.explore([net, net], second) as other:
+        assert one.address != other.address and opened == [other.address]
+        assert fetched(one) != fetched(other)
+        assert len(other.workspace.networks) == 2
+        one.stop()
+        assert is_there(other)
+
+
+def test_one_that_never_served_frees_its_port(net):
+    from optogram.web.explore import workspace_of
+    from optogram.web.listening import Listener
+
+    listener = Listener("127.0.0.1", 0)
+    port = listener.socket.getsockname()[1]
+    Explorer(workspace_of([net], photos(), None), listener).stop()
+    Listener("127.0.0.1", port).socket.close()
+
+
+def test_a_folder_of_photos(net, tmp_path):
+    for name, content in zip("ab", photos(), strict=True):
+        (tmp_path / f"{name}.png").write_bytes(content)
+    with og.explore(net, tmp_path / "a.png", photos=tmp_path, browser=False) as explorer:
+        assert [path.name for path in explorer.workspace.folder] == ["a.png", "b.png"]
+        assert next(iter(explorer.workspace)).name == "a.png"
+
+
+def test_what_cannot_be_explored(net, tmp_path):
+    with pytest.raises(InputError, match="Expected a network"):
+        og.explore([], browser=False)
+    with pytest.raises(PhotoError, match=r"missing\.png"):
+        og.explore(net, tmp_path / "missing.png", browser=False)
+    for folder in (tmp_path, tmp_path / "missing"):
+        with pytest.raises(InputError, match=str(folder)):
+            og.explore(net, photos()[0], photos=folder, browser=False)
+    with pytest.raises(InputError, match="port"):
+        og.explore(net, photos()[0], port=70_000, browser=False)
+    with pytest.raises(InputError, match="memory"):
+        og.explore(net, photos()[0], memory=-1, browser=False)
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, net):
+    """Run `optogram explore` in a folder with two photos and a model; what would be served."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    for name, content in zip("ab", photos(), strict=True):
+        (tmp_path / "photos" / f"{name}.png").write_bytes(content)
+    (tmp_path / "text.png").write_text("no photo")
+    net.model.save(tmp_path / "small.keras")
+    served = []
+
+    def stand(explorer):
+        served.append(explorer)
+        explorer.stop()
+
+    monkeypatch.setattr(Explorer, "run", stand)
+
+    def run(*arguments):
+        served.clear()
+        done = CliRunner().invoke(main, ["explore", *map(str, arguments)])
+        return done, served[0] if served else None
+
+    return run
+
+
+def test_the_command(run, opened):
+    model = ["--model", "small.keras", "--preprocess", "unit"]
+    done, explorer = run("photos", *model, *model[:2], "--photos", "photos")
+    assert done.exit_code == 0, done.output
+    assert done.stdout.splitlines()[0] == explorer.address == opened[0]
+    assert [photo.name for photo in explorer.workspace] == ["a.png", "b.png"]
+    assert len(explorer.workspace.networks) == 2 and len(explorer.workspace.folder) == 2
+    done, explorer = run("photos/a.png", *model, "--no-browser", "--host", "0.0.0.0")
+    assert "/?token=" in done.stdout.splitlines()[0] and len(opened) == 1
+
+
+def test_photos_that_cannot_be_read_are_skipped(run, opened):
+    done, explorer = run("photos/a.png", "text.png", "--model", "small.keras")
+    assert "Skipped: 'text.png' holds no picture" in done.stderr
+    assert [photo.name for photo in explorer.workspace] == ["a.png"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["missing.png"], "missing.png"),
+        (["text.png"], "holds no picture"),
+        (["--photos", "missing"], "missing"),
+        (["--model", "vgg61"], "No network is called 'vgg61'"),
+        (["--model", "missing.keras"], "missing.keras"),
+        (["--model", "text.png"], "text.png"),
+        (["--host", "no such host.invalid"], "cannot listen at no such host.invalid"),
+        (["--port", "70000"], "--port"),
+        (["--memory", "much"], "--memory must be"),
+    ],
+)
+def test_what_is_wrong_is_said_before_anything_is_opened(run, monkeypatch, arguments, said):
+    monkeypatch.setattr("optogram.cli.explore.open_network", lambda *_, **__: 1 / 0)
+    done, explorer = run(*arguments)
+    assert done.exit_code == 2 and explorer is None
+    assert said in done.stderr and done.stdout == ""
+
+
+def test_a_port_that_is_taken(run, net):
+    with og.explore(net, photos()[0], browser=False) as explorer:
+        port = explorer.address.rstrip("/").rpartition(":")[2]
+        done, _ = run("--port", port)
+    assert done.exit_code == 2 and f"port {port}" in done.stderr and "port 0" in done.stderr
+
+
+LINE = "explore a.png --model small.keras --preprocess unit --no-browser"
+ENDLESS = """
+import time
+from optogram.web.asking import question
+from optogram.web.packing import Answer
+
+@question(is_long=True)
+def endless(workspace, tell):
+    '''What cannot be stopped.'''
+    time.sleep(1000)
+    return Answer({})
+
+from optogram.__main__ import run
+run()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_ctrl_c_ends_it_though_it_computes(tmp_path, net):
+    net.model.save(tmp_path / "small.keras")
+    (tmp_path / "a.png").write_bytes(photos()[0])
+    running = subprocess.Popen(
+        [sys.executable, "-c", ENDLESS, *shlex.split(LINE)],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        address = running.stdout.readline().strip()
+        answered = urllib.request.urlopen(address + "api/photos", timeout=300).read()
+        assert b"a.png" in answered
+
+        def ask():
+            with pytest.raises(OSError):
+                urllib.request.urlopen(address + "api/endless", timeout=300)
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        time.sleep(1)
+        running.send_signal(signal.SIGINT)
+        output, errors = running.communicate(timeout=60)
+        asking.join()
+        assert (running.returncode, output) == (130, "")
+        # Before it come TensorFlow's own words.
+        assert errors.splitlines()[-1] == "The explorer was stopped."
+        assert "Traceback" not in errors
+    finally:
+        running.kill()
