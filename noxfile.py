@@ -106,6 +106,14 @@ def kerashub(session: nox.Session) -> None:
 
 
 @nox.session
+def web(session: nox.Session) -> None:
+    """schemathesis over the explorer's HTTP API, for two minutes. Not run by default."""
+    install(session, "schemathesis==4.32.5", ".[tensorflow,test]")
+    script = "benchmarks/explorer_api.py"
+    session.run("python", script, *session.posargs, env={"KERAS_BACKEND": "tensorflow"})
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """The documentation, each page executed.
 

@@ -235,14 +235,14 @@ def main():
                     f"{len(process.net_connections())} connections",
                     flush=True,
                 )
-            begun = time.perf_counter()
 
             def end():
+                begun = time.perf_counter()
                 server.send_signal(signal.SIGINT)
-                return server.wait(PATIENCE)
+                status = server.wait(PATIENCE)
+                return f"status {status} after {time.perf_counter() - begun:.1f} s"
 
-            status = asyncio.run(leave_open(address, known, end))
-            print(f"Ctrl-C: ended with status {status} after {time.perf_counter() - begun:.1f} s")
+            print(f"Ctrl-C: ended with {asyncio.run(leave_open(address, known, end))}")
         finally:
             server.kill()
 

@@ -38,8 +38,11 @@ def answered(paths, path, response):
     """That a response is one of those described, with what it holds."""
     method = response.request.method.lower()
     described = paths[path][method]["responses"][str(response.status_code)]
-    kind = response.headers["content-type"].partition(";")[0]
-    assert kind in described["content"]
+    if "content" in described:
+        kind = response.headers["content-type"].partition(";")[0]
+        assert kind in described["content"]
+    else:
+        assert not response.content
     if response.status_code >= 400:
         assert list(response.json()) == ["error"]
     return response
@@ -58,9 +61,14 @@ def test_what_is_answered_is_described(client, paths):
     answered(paths, "/api/photos", client.post("/api/photos", content=b"no photo"))
     assert answered(paths, "/api/photos", client.get("/api/photos")).json() == [added.json()]
     picture = "/api/photos/{photo}/picture"
-    for photo, status in ((added.json()["id"], 200), ("0" * 16, 404)):
+    known = added.json()["id"]
+    for photo, status in ((known, 200), ("0" * 16, 404)):
         found = client.get(picture.replace("{photo}", photo))
         assert answered(paths, picture, found).status_code == status
+    photo = "/api/photos/{photo}"
+    for status in (204, 404):
+        found = client.delete(photo.replace("{photo}", known))
+        assert answered(paths, photo, found).status_code == status
 
 
 def test_names_of_questions_are_not_those_of_other_addresses():

@@ -136,7 +136,11 @@ def test_too_many_photos(client, monkeypatch):
         assert add(client, content).status_code == 201
     refused = add(client, png(np.zeros((5, 5), np.uint8)))
     assert refused.status_code == 422 and "20 photos already" in refused.json()["error"]
-    # One that is there is found again.
+    # There is room again when one is removed; one that is there is found again.
+    first = client.get("/api/photos").json()[0]["id"]
+    assert client.delete(f"/api/photos/{first}").status_code == 204
+    assert picture(client, first).status_code == 404
+    assert add(client, contents[0]).status_code == 201
     assert add(client, contents[7]).status_code == 201
     assert len(client.get("/api/photos").json()) == 20
 

@@ -25,7 +25,8 @@ OPTIONS = (
 )
 
 
-@pytest.fixture(scope="session")
+# Of each file: Playwright's event loop stays in this thread, where other files run their own.
+@pytest.fixture(scope="module")
 def browser():
     """Chromium; tests are skipped where there is none, unless ``OPTOGRAM_CHROMIUM`` names one."""
     named = os.environ.get("OPTOGRAM_CHROMIUM")

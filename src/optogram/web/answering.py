@@ -23,7 +23,7 @@ Event = tuple[str, bytes | Mapping[str, Any]]
 """("progress", {"done", "total", "what"}), ("partial", bytes), ("result", bytes), or
 ("error", {"error", "is_asker"})."""
 
-_ENDING = "The explorer was stopped."
+_ENDING: Event = ("error", {"error": "The explorer was stopped.", "is_asker": False})
 
 logger = logging.getLogger("optogram.web")
 
@@ -146,7 +146,7 @@ class Answering:
         self._is_closed = True
         for work in list(self._works.values()):
             work.stop()
-            work.tell(_refused(_ENDING))
+            work.tell(_ENDING)
         for pool in (self._short, self._long):
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -174,7 +174,7 @@ class Answering:
             await receive(("result", known))
             return
         if self._is_closed:
-            await receive(_refused(_ENDING))
+            await receive(_ENDING)
             return
         work = self._works.get(key)
         if work is None:

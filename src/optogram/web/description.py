@@ -66,12 +66,14 @@ def description() -> dict[str, Any]:
             "operationId": "remove_photo",
             "summary": "Remove a photo from the list; its file stays.",
             "parameters": [
-                {"name": "photo", "in": "path", "required": True, "schema": {"type": "string"}}
+                {"name": "photo", "in": "path", "required": True, "schema": _IDENTIFIER}
             ],
-            "responses": {
-                "204": {"description": "It was removed."},
-                "404": _json("There is no such photo.", _ERROR),
-            },
+            "responses": _answers(
+                {
+                    "204": {"description": "It was removed."},
+                    "404": _json("There is no such photo.", _ERROR),
+                }
+            ),
         }
     }
     paths["/api/photos/{photo}/picture"] = {

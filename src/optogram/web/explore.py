@@ -5,7 +5,7 @@ import threading
 import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from optogram.arguments import checked
 from optogram.errors import InputError
@@ -15,6 +15,13 @@ from optogram.notebook import is_running
 from optogram.pictures.read import pictures_in, require_picture_file
 from optogram.web.listening import Listener, require_packages
 from optogram.web.workspace import Workspace
+
+if TYPE_CHECKING:
+    from socket import socket
+
+    import uvicorn
+
+    from optogram.web.answering import Answering
 
 MEMORY = 512 << 20
 """Bytes for answers that are kept, unless said otherwise."""
@@ -55,7 +62,7 @@ class Explorer:
             limit_concurrency=256,
             timeout_graceful_shutdown=_SECONDS_TO_CLOSE,
         )
-        self._server = uvicorn.Server(config)
+        self._server = _server_of(config, self._answering)
         self._thread: threading.Thread | None = None
 
     def __repr__(self) -> str:
@@ -97,6 +104,18 @@ class Explorer:
             self._socket.close()
         else:
             self._thread.join(2 * _SECONDS_TO_CLOSE)
+
+
+def _server_of(config: "uvicorn.Config", answering: "Answering") -> "uvicorn.Server":
+    """A server that stops what is being answered before it waits for those who ask."""
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        async def shutdown(self, sockets: "list[socket] | None" = None) -> None:
+            answering.close()
+            await super().shutdown(sockets)
+
+    return Server(config)
 
 
 @checked

@@ -254,11 +254,11 @@ class Workspace:
     def _require_room(self, source: bytes | Path) -> None:
         """Raise an InputError if there are too many photos already."""
         if len(self._photos) >= PHOTOS:
-            raise InputError(f"There are {PHOTOS} photos already: restart to add others.")
+            raise InputError(f"There are {PHOTOS} photos already: remove some first.")
         held = sum(len(each.source) for each in self._photos.values() if _is_held(each.source))
         if _is_held(source) and held + len(source) > SOURCE_BYTES:
             raise InputError(
-                f"The photos added hold {SOURCE_BYTES >> 20} MB already: restart to add others."
+                f"The photos added hold {SOURCE_BYTES >> 20} MB already: remove some first."
             )
 
     def remove(self, text: str) -> None:
