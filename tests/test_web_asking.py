@@ -117,7 +117,7 @@ def test_targets_that_there_are_not(text, workspace):
 def test_every_question_says_what_it_answers_and_takes():
     assert {"networks", "steps", "classes", "predictions"} <= QUESTIONS.keys()
     for name, each in QUESTIONS.items():
-        assert each.about.endswith(".") and each.name == name
+        assert each.about.endswith((".", "…")) and each.name == name
         names = [parameter.name for parameter in each.parameters]
         assert len(set(names)) == len(names)
         for parameter in each.parameters:
