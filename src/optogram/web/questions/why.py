@@ -1,4 +1,4 @@
-"""Why: a photo's map by each attribution method, and whether the map is to be believed."""
+"""Why: a photo's map by each attribution method, and how it does in sanity checks."""
 
 import inspect
 from typing import Any
@@ -91,7 +91,7 @@ def verdict(
     method: str,
     layer: str,
 ) -> Answer:
-    """Whether a map is to be believed: sanity checks, in a sentence and in numbers.
+    """Sanity checks of a map, in a sentence and in numbers.
 
     Correlations with the map after each stage of scrambling, (stages,); scores during `deletion`
     and `insertion`, (3, points): of the map, of a random one, of edges.
