@@ -159,6 +159,15 @@ def test_a_network_that_scores_every_position_explains_the_largest_share(visit):
     np.testing.assert_allclose(numbers_at(page, *place), expected, rtol=2e-3, atol=1e-9)
 
 
+def test_one_output_is_no_probability(visit):
+    page = visit("regression", TWO)
+    shown = page.locator(".chips .value").inner_text()
+    explorer = visit.explorer("regression")
+    photo = next(iter(explorer.workspace))
+    score = explorer.workspace.networks[0].scores(photo.source)[0, 0]
+    assert float(shown) == pytest.approx(score, rel=1e-3)
+
+
 def test_a_frozen_page_shows_the_same_from_a_file(visit, page, tmp_path):
     place = (0.33, 0.41)
     shown = numbers_at(page, *place)

@@ -156,7 +156,8 @@ export function create(/** @type {import("../main.js").Context} */ context) {
       const { data } = predictions.arrays.probabilities;
       // A network that scores every position needs a target: the class with the largest share.
       const target = now.target || (predictions.is_spatial ? String(highestOf(data)) : "");
-      chips.update(target, data, names);
+      const isOutput = predictions.kind === "linear" && data.length === 1;
+      chips.update(target, data, names, isOutput);
       trouble.replaceChildren();
       show(now, target);
     } catch (error) {

@@ -1,7 +1,7 @@
 // Classes as chips: pick one to explain it, drag one onto another for "why this and not that".
 
 import { classesOf, highest } from "../classes.js";
-import { element, percent, say } from "../elements.js";
+import { digits, element, percent, say } from "../elements.js";
 import { change, state } from "../state.js";
 
 const TOP = 5;
@@ -34,8 +34,9 @@ export function createChips() {
    * @param {string} target
    * @param {ArrayLike<number>} probabilities
    * @param {string[]} names
+   * @param {boolean} isOutput   Whether it is one linear output, no probability.
    */
-  function update(target, probabilities, names) {
+  function update(target, probabilities, names, isOutput) {
     const classes = classesOf(target, probabilities);
     const [winner, other] = classes ?? [];
     if (minuend !== null && state().target !== "" && classes && winner !== minuend) {
@@ -55,6 +56,7 @@ export function createChips() {
         ? `Why ${names[winner]}?`
         : `Why ${names[winner]} and not ${names[other]}?`;
     buttons.replaceChildren(...actions());
+    hint.hidden = probabilities.length < 2;
     hint.textContent =
       minuend !== null
         ? "Choose the class that is to be subtracted: a chip, or any class on the left."
@@ -98,7 +100,7 @@ export function createChips() {
         isSecond && "− ",
         element("span", { class: "name" }, names[index]),
         " ",
-        element("span", { class: "value" }, percent(probabilities[index])),
+        element("span", { class: "value" }, (isOutput ? digits : percent)(probabilities[index])),
       );
       return element("li", {}, button);
     }
@@ -116,7 +118,7 @@ export function createChips() {
       const minus = act("minus…", () => {
         minuend = minuend === null ? winner : null;
         say(minuend === null ? "" : "Choose the class that is to be subtracted.");
-        update(target, probabilities, names);
+        update(target, probabilities, names, isOutput);
       });
       minus.setAttribute("aria-pressed", minuend === null ? "false" : "true");
       return probabilities.length > 1 ? [minus] : [];
