@@ -287,6 +287,21 @@ def test_the_strongest_crops_of_a_folder_and_of_the_photo(tmp_path, monkeypatch)
     )
 
 
+def test_a_search_that_was_stopped_goes_on_where_it_was(tmp_path):
+    file = tmp_path / "one.png"
+    file.write_bytes(noise(1))
+    one = Explored("fused", [file])
+    with pytest.raises(StoppedError):
+        one.ask("strongest_crops", Listening(patience=0), filter=0)
+    heard = Listening()
+    answer = one.ask("strongest_crops", heard, filter=1)
+    assert heard.told == [] and len(answer.about["crops"]) == 1
+    np.testing.assert_array_equal(
+        answer.arrays["crop0"],
+        np.asarray(og.strongest_images(one.net, one.layer, [file], 1).crop(1)),
+    )
+
+
 def test_without_a_folder_there_are_no_crops(fused):
     assert fused.ask("strongest_crops", filter=0).about == {"photos": 0, "crops": []}
 

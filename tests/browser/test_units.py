@@ -91,3 +91,14 @@ def test_a_unit_its_arithmetic_and_what_it_causes(visit):
 def test_a_layer_without_arithmetic_says_so(visit):
     page = visit("fused", "?view=unit&layer=pool")
     expect(page.locator(".unit .refusal")).to_contain_text("neither a two-dimensional convolution")
+
+
+@pytest.mark.parametrize(("name", "layer"), [("two_inputs", "conv2"), ("segmentation", "conv1")])
+def test_layers_and_units_of_other_kinds_of_networks(visit, name, layer):
+    page = visit(name, f"?view=layer&layer={layer}&order=target&place=10,10")
+    expect(page.locator(".mosaic")).to_have_attribute("data-mark", re.compile(r"\d"))
+    page.locator(".mosaic").press("Home")
+    page.locator(".mosaic").press("Enter")
+    expect(page.locator(".unit .arithmetic")).to_be_visible()
+    page.get_by_text("Silence").click()
+    expect(page.locator(".effects")).to_have_attribute("data-mark", "0")

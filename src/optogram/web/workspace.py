@@ -3,6 +3,7 @@
 import hashlib
 import io
 import re
+import tempfile
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
@@ -190,12 +191,23 @@ class Workspace:
         self.answers, self.objects = Kept(budget), Kept(budget)
         self.openings: dict[int, Opening] = {}
         self._photos: dict[str, Photo] = {}
+        self._scratch: tempfile.TemporaryDirectory[str] | None = None
         self._lock, self._reading = threading.Lock(), threading.Lock()
 
     def __iter__(self) -> Iterator[Photo]:
         """The photos, in the order in which they came."""
         with self._lock:
             return iter(list(self._photos.values()))
+
+    @property
+    def scratch(self) -> Path:
+        """A folder for files that are not needed any more when the explorer ends."""
+        with self._lock:
+            if self._scratch is None:
+                self._scratch = tempfile.TemporaryDirectory(
+                    prefix="optogram-", ignore_cleanup_errors=True
+                )
+            return Path(self._scratch.name)
 
     def network(self, text: str) -> Network:
         """The network with the number ``text``."""

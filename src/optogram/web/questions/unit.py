@@ -1,5 +1,7 @@
 """One unit of a layer: its map, its arithmetic, what it causes, and what activates it."""
 
+import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -246,15 +248,26 @@ def _cropped(found: StrongestImages, row: int, photos: int) -> Answer:
 
 
 def _strongest(workspace: Workspace, tell: Tell, model: Network, layer: str) -> StrongestImages:
-    """The strongest photos of all filters of a layer; files that cannot be read are left out."""
+    """The strongest photos of all filters of a layer; files that cannot be read are left out.
+
+    A search that was stopped goes on where it was.
+    """
     files = workspace.folder
+    name = hashlib.sha256(f"{workspace.networks.index(model)} {layer}".encode()).hexdigest()
+    saved = workspace.scratch / f"{name}.npz"
+
+    def search(photos: Sequence[Path]) -> StrongestImages:
+        return strongest_images(
+            model, layer, photos, CROPS, checkpoint=saved, progress=tell.progress
+        )
+
     try:
-        return strongest_images(model, layer, files, CROPS, progress=tell.progress)
+        return search(files)
     except OptogramError:
         readable = [file for file in files if _is_readable(model, file)]
         if not readable or len(readable) == len(files):
             raise
-    return strongest_images(model, layer, readable, CROPS, progress=tell.progress)
+    return search(readable)
 
 
 def _is_readable(model: Network, file: Path) -> bool:

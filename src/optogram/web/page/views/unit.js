@@ -171,7 +171,7 @@ export function create(/** @type {import("../main.js").Context} */ context) {
       work.hidden = false;
       const [height, width] = answer.arrays.map.shape;
       number.max = String(answer.filters - 1);
-      about.textContent = `${answer.kind}: filter ${filter()} of ${answer.filters}, map of ${height}×${width}.`;
+      about.textContent = `${answer.kind}: filter ${filter()} of 0–${answer.filters - 1}, map of ${height}×${width}.`;
       map.resize([height, width]);
       pixel.clear();
       photo.box("pixel", null);
