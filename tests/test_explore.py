@@ -18,6 +18,7 @@ from networks import build
 from optogram.cli import main
 from optogram.errors import InputError, PhotoError
 from optogram.web.explore import Explorer
+from optogram.web.listening import Listener
 
 pytestmark = pytest.mark.once
 
@@ -75,7 +76,6 @@ def test_several_at_once(net, opened):
 
 def test_one_that_never_served_frees_its_port(net):
     from optogram.web.explore import workspace_of
-    from optogram.web.listening import Listener
 
     listener = Listener("127.0.0.1", 0)
     port = listener.socket.getsockname()[1]
@@ -168,9 +168,10 @@ def test_what_is_wrong_is_said_before_anything_is_opened(run, monkeypatch, argum
     assert said in done.stderr and done.stdout == ""
 
 
-def test_a_port_that_is_taken(run, net):
-    with og.explore(net, photos()[0], browser=False) as explorer:
-        port = explorer.address.rstrip("/").rpartition(":")[2]
+def test_a_port_that_is_taken(run):
+    listener = Listener("127.0.0.1", 0)
+    with listener.socket:
+        port = listener.address.rstrip("/").rpartition(":")[2]
         done, _ = run("--port", port)
     assert done.exit_code == 2 and f"port {port}" in done.stderr and "port 0" in done.stderr
 
@@ -202,6 +203,8 @@ def test_ctrl_c_ends_it_though_it_computes(tmp_path, net):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # Jobs in the background of a shell ignore it, and so would what they start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         address = running.stdout.readline().strip()

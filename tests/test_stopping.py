@@ -135,6 +135,8 @@ def test_a_real_process_is_stopped_by_a_signal(folder, tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # Jobs in the background of a shell ignore it, and so would what they start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert "steps" in process.stdout.readline()
     time.sleep(0.2)

@@ -22,7 +22,12 @@ def state_of(page):
 def numbers_at(page, x, y, method="gradcam"):
     """The numbers that all panels show when the mouse is at a place, given as fractions."""
     shown = page.locator(".map:not([hidden])")
-    expect(shown.locator(".scale:not([hidden])")).to_have_count(shown.count())
+    page.wait_for_function(
+        """() => {
+          const maps = [...document.querySelectorAll(".map:not([hidden])")];
+          return maps.length && maps.every((map) => map.querySelector(".scale:not([hidden])"));
+        }"""
+    )
     canvas = page.locator(f".map[data-method={method}] .map-stage canvas")
     canvas.scroll_into_view_if_needed()
     box = canvas.bounding_box()
