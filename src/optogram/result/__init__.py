@@ -14,7 +14,8 @@ from optogram.result.comparison import side_by_side
 from optogram.result.gradcam import GradCAM, GradCAMSteps
 from optogram.result.histograms import ActivationHistograms
 from optogram.result.intervention import Intervention
-from optogram.result.maps import FeatureMaps, Kernels, layer_by_layer
+from optogram.result.kernels import Kernels
+from optogram.result.maps import FeatureMaps, layer_by_layer
 from optogram.result.maximization import Maximization
 from optogram.result.occluded_maps import OccludedMaps
 from optogram.result.occlusion import Occlusion

@@ -1,11 +1,12 @@
 """Plots as pictures, or into given axes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from optogram.arguments import whole
+from optogram.errors import InputError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,3 +49,13 @@ def require_tiles(cell: int | None, rows: int, columns: int) -> None:
     if cell is not None:
         cell = whole("cell", cell, 1, LARGEST_CELL)
         require_room(columns * cell, rows * cell)
+
+
+def require_numbers(layer: str, what: str, numbers: Sequence[int], count: int) -> None:
+    """Raise an InputError if one of ``numbers`` is not below ``count``."""
+    missing = [number for number in numbers if not 0 <= number < count]
+    if missing:
+        raise InputError(
+            f"{layer!r} has {count} {what}, numbered 0 to {count - 1}: "
+            f"{missing[0]} is out of range."
+        )
