@@ -56,13 +56,18 @@ class FeatureMapProbe:
         self._windowed = windows_for(
             net, self._wanted, self.size, movable.spans, 1000, memory, one_at_a_time=True
         )
-        self._base = self._windowed.base(x) if self._windowed else []
+        self._base: list[Any] = []
+        self._paint: Any = None
+        if self._windowed:
+            self._base = self._windowed.base(x)
+            self._paint = net.backend.to_tensor(np.asarray(paint))
         self._unoccluded = net.evaluate(x, self._wanted, memory)[0]
         self._unoccluded.flags.writeable = False
         self._pictures, self._painted = net.display(x), net.display(np.asarray(paint))
         held = (x, paint, self._unoccluded, self._pictures, self._painted)
         self.nbytes = sum(array.nbytes for array in held)
-        # Bases begin with the image, as a tensor.
+        # As tensors, again: what the patch shows, and the image, which is the first base.
+        self.nbytes += paint.nbytes if self._windowed else 0
         self.nbytes += sum(math.prod(tensor.shape) * _BYTES for tensor in self._base)
         self(0, 0)  # compiles
 
@@ -90,8 +95,7 @@ class FeatureMapProbe:
         """
         place = self._movable.at(y, x)
         if self._windowed is not None:
-            found = self._windowed.stream(self._base, self.fill, place[None], self._memory)
-            maps = next(iter(found))[1][0]
+            (maps,) = self._windowed.one(self._base, self._paint, place)
         else:
             covered = self._movable.painted(self._x, self.fill, place)
             (maps,) = self._net.evaluate(covered, self._wanted, self._memory)

@@ -50,7 +50,11 @@ class OcclusionProbe:
         self._windowed = windows_for(
             net, values, self.size, movable.spans, 1000, memory, one_at_a_time=True
         )
-        self._base = self._windowed.base(x) if self._windowed else []
+        self._base: list[Any] = []
+        self._paint: Any = None
+        if self._windowed:
+            self._base = self._windowed.base(x)
+            self._paint = net.backend.to_tensor(np.asarray(paint))
         (logits,) = net.evaluate(x, values, memory)
         self.score = logits[0]
         self.probabilities = net.head.probabilities(logits)[0]
@@ -86,8 +90,7 @@ class OcclusionProbe:
         """
         place = self._movable.at(y, x)
         if self._windowed is not None:
-            found = self._windowed.stream(self._base, self.fill, place[None], self._memory)
-            return next(iter(found))[1][0][0]
+            return self._windowed.one(self._base, self._paint, place)[0][0]
         covered_image = self._movable.painted(self._x, self.fill, place)
         (logits,) = self._net.evaluate(covered_image, [self._net.head.logits], self._memory)
         return logits[0]

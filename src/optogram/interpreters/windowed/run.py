@@ -116,6 +116,32 @@ class Windowed:
                     yield some, self._finished(arrays, together, len(some), is_short)
                 progress(done, len(places), "positions")
 
+    def one(self, base: Sequence[Any], paint: Any, place: np.ndarray) -> list[np.ndarray]:
+        """The wanted outputs (1, ...) for one change, by one program: faster than `stream`.
+
+        ``base`` and ``place`` (2,) are as for `stream`; ``paint`` may be a tensor.
+        """
+        net, plan = self._net, self._plan
+        program, behind = plan.program, plan.behind
+
+        def build() -> Callable[..., list[Any]]:
+            def function(*tensors: Any) -> list[Any]:
+                known = dict(zip(program.outputs, program(*tensors), strict=True))
+                return (
+                    [known[output] for output in plan.wanted]
+                    if behind is None
+                    else behind.run(None, known=known)
+                )
+
+            return function
+
+        image, *others = plan.layout.arrays(place[None])
+        fed = [base[0], paint, image, *base[1:], *others]
+        with taking(plan.footprint.held + plan.footprint.behind):
+            key = ("one window", plan.wanted, program.key)
+            made: list[np.ndarray] = net.run(key, build, fed, is_short=True)
+            return made
+
     def _batches(self, places: np.ndarray, free: int) -> Iterator[tuple[np.ndarray, int]]:
         """Groups of places, and the padded batch sizes."""
         blocks = self._plan.layout.blocks_of(places)

@@ -124,7 +124,8 @@ def maps_of(workspace: Workspace, model: Network, photo: Photo, layer: str) -> F
     model.step(layer)  # a name, not a pattern
 
     def make() -> tuple[Any, int]:
-        (found,) = feature_maps(model, workspace.prepared(model, photo), layer).values()
+        x = workspace.prepared(model, photo)
+        (found,) = feature_maps(workspace.uncompiled(model), x, layer).values()
         return found, found.values.nbytes
 
     made: FeatureMaps = workspace.objects.once(("maps", id(model), photo.id, layer), make)

@@ -41,12 +41,11 @@ def stacks(workspace: Workspace, tell: Tell, model: Network, photo: Photo, count
     have the next steps each; the final one has all.
     """
     model.require_layers()
-    runs = workspace.objects.once(("stacks", id(model)), lambda: (model.uncompiled(), 0))
     x = workspace.prepared(model, photo)
     listed: list[dict[str, Any]] = []
     tiles: list[np.ndarray] = []
     total = len(model.graph.steps)
-    for part in walk(runs, np.asarray(x)):
+    for part in walk(workspace.uncompiled(model), np.asarray(x)):
         made = [_stack(index, output[0], count) for index, output in part]
         own = [stack for stack, _ in made]
         maps = [array.ravel() for _, array in made]

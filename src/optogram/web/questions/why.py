@@ -21,6 +21,8 @@ EXPLAINED_LAYER = words(
 )
 
 _MANY_PASSES = ("smoothgrad", "integrated_gradients", "scorecam", "occlusion")
+_MEMORY = "512MB"
+"""Of a batch: between small batches, questions of the other views get their turn."""
 _CHECK_STEPS = 6
 """As in the report: a whole check takes minutes."""
 _MOST_PIXELS = 4
@@ -132,6 +134,7 @@ def explained(
             model,
             workspace.prepared(model, photo),
             workspace.target(model, target),
+            memory=_MEMORY,
             progress=tell.progress,
             **options,
         )
