@@ -10,6 +10,10 @@ import nox
 nox.options.default_venv_backend = "uv|venv"
 nox.options.sessions = ["lint", "tests", "oldest", "docs"]
 
+# uv does not compile what it installs. Without files of bytecode every process that imports Keras
+# would: 20 seconds each, in kernels of pages, workers of pytest and processes of tests.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 OLDEST_KERAS = "3.12.0"
 # Pinned: an open range would take whatever GPU build of PyTorch was released last.
 BACKENDS = {"tensorflow": [], "jax": [], "torch": ["torch==2.13.0"]}
