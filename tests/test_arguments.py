@@ -73,6 +73,17 @@ CALLS = [
         og.pixel_arithmetic,
         {"net": NET, "image": PHOTO, "neuron": og.Neuron("conv1", (1, 1), 0)},
     ),
+    (og.unit_differences, {"net": NET, "image": PHOTO, "other_image": PHOTO[::-1]}),
+    (
+        og.unit_correlations,
+        {
+            "net": NET,
+            "image": PHOTO,
+            "layer": "conv1",
+            "other_net": NET,
+            "other_layer": "conv1",
+        },
+    ),
     (og.report, {"net": NET, "images": PHOTO}),
     (og.Network, {"model": NET.model, "preprocess": "unit"}),
     (og.load_result, {"path": "result.npz"}),

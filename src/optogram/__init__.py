@@ -58,6 +58,8 @@ if TYPE_CHECKING:
     from optogram.methods.scorecam import scorecam as scorecam
     from optogram.methods.smoothgrad import smoothgrad as smoothgrad
     from optogram.methods.strongest_images import strongest_images as strongest_images
+    from optogram.methods.unit_correlations import unit_correlations as unit_correlations
+    from optogram.methods.unit_differences import unit_differences as unit_differences
     from optogram.network.network import Network as Network
     from optogram.network.opening.load import load as load
     from optogram.pictures.sources import pixels as pixels
@@ -78,6 +80,8 @@ if TYPE_CHECKING:
     from optogram.result import PixelArithmetic as PixelArithmetic
     from optogram.result import Result as Result
     from optogram.result import StrongestImages as StrongestImages
+    from optogram.result import UnitCorrelations as UnitCorrelations
+    from optogram.result import UnitDifferences as UnitDifferences
     from optogram.result import layer_by_layer as layer_by_layer
     from optogram.result import load_result as load_result
     from optogram.result import side_by_side as side_by_side
@@ -130,6 +134,8 @@ _HOMES = {
     "Rotate": "optogram.methods.ascent.transforms",
     "Scale": "optogram.methods.ascent.transforms",
     "StrongestImages": "optogram.result",
+    "UnitCorrelations": "optogram.result",
+    "UnitDifferences": "optogram.result",
     "activation_histograms": "optogram.methods.activation_histograms",
     "audit": "optogram.auditing.audit",
     "check": "optogram.methods.check",
@@ -160,6 +166,8 @@ _HOMES = {
     "side_by_side": "optogram.result",
     "smoothgrad": "optogram.methods.smoothgrad",
     "strongest_images": "optogram.methods.strongest_images",
+    "unit_correlations": "optogram.methods.unit_correlations",
+    "unit_differences": "optogram.methods.unit_differences",
 }
 _ROOMS = ("datasets", "training")
 _NEED_KERAS = frozenset(

@@ -143,6 +143,27 @@ def _weights(layer: Any, inputs: int, channel: int) -> tuple[np.ndarray, np.ndar
     return kernel[..., channel], group * count + np.arange(count)
 
 
+def channel_weights(layer: Any) -> np.ndarray:
+    """(channels, n): the n weights of each output channel of a convolution, its bias the last.
+
+    Of a separable convolution, these are the products of its two kernels.
+    """
+    if isinstance(layer, keras.layers.SeparableConv2D):
+        depthwise, pointwise = _numbers(layer.depthwise_kernel), _numbers(layer.pointwise_kernel)
+        shared = pointwise.reshape(*depthwise.shape[2:], -1)
+        kernel = np.einsum("hwim,imo->ohwi", depthwise, shared)
+    elif isinstance(layer, keras.layers.DepthwiseConv2D):
+        kernel = np.moveaxis(_numbers(layer.kernel), (2, 3), (0, 1))
+        kernel = kernel.reshape(-1, *kernel.shape[2:])
+    elif isinstance(layer, keras.layers.Conv2DTranspose):
+        kernel = np.moveaxis(_numbers(layer.kernel), 2, 0)
+    else:
+        kernel = np.moveaxis(_numbers(layer.kernel), -1, 0)
+    flat = kernel.reshape(len(kernel), -1)
+    bias = getattr(layer, "bias", None)
+    return flat if bias is None else np.column_stack([flat, _numbers(bias)])
+
+
 def _numbers(variable: Any) -> np.ndarray:
     """A weight as float32 array."""
     return np.asarray(keras.ops.convert_to_numpy(variable), np.float32)

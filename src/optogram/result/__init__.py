@@ -11,6 +11,7 @@ from optogram.result.audit import Audit
 from optogram.result.base import Result, is_result, load_result
 from optogram.result.check import Check
 from optogram.result.comparison import side_by_side
+from optogram.result.differences import UnitCorrelations, UnitDifferences
 from optogram.result.gradcam import GradCAM, GradCAMSteps
 from optogram.result.histograms import ActivationHistograms
 from optogram.result.intervention import Intervention
@@ -40,6 +41,8 @@ __all__ = [
     "Question",
     "Result",
     "StrongestImages",
+    "UnitCorrelations",
+    "UnitDifferences",
     "is_result",
     "layer_by_layer",
     "load_result",
