@@ -148,6 +148,15 @@ export function createStage(/** @type {Gestures} */ gestures) {
     element: place,
     trail,
     corner,
+    /** What is shown, from below to above; as large as the photo. */
+    layers() {
+      const patched = element("canvas", { width: size[1], height: size[0] });
+      if (center) {
+        const [top, left] = corner(center);
+        /** @type {CanvasRenderingContext2D} */ (patched.getContext("2d")).drawImage(cover, left, top);
+      }
+      return [photo, trail, patched];
+    },
     /** Show another photo. */
     setPhoto(/** @type {import("../wire.js").Array_} */ pixels) {
       size = pixels.shape.slice(0, 2);

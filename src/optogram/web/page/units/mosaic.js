@@ -29,6 +29,8 @@ export class Mosaic {
     this.gestures = gestures;
     this.canvas = element("canvas", {});
     this.cursor = element("div", { class: "cursor", hidden: true });
+    this.spot = element("span", { class: "spot" });
+    this.marked = element("div", { class: "cursor marked", hidden: true }, this.spot);
     this.element = element(
       "div",
       {
@@ -42,7 +44,10 @@ export class Mosaic {
       },
       this.canvas,
       this.cursor,
+      this.marked,
     );
+    /** @type {Pointed | null} */
+    this.mark = null;
     /** @type {Array_} */
     this.maps = { data: new Uint8Array(0), shape: [0, 1, 1] };
     /** @type {number[]} */
@@ -136,13 +141,30 @@ export class Mosaic {
 
   /** Put the cursor where it belongs. */
   place() {
-    this.cursor.hidden = this.at < 0;
-    if (this.at < 0) return;
-    const [x, y] = this.corner(this.at);
+    this.frame(this.cursor, this.at);
+    const at = this.mark ? this.order.indexOf(this.mark.map) : -1;
+    this.frame(this.marked, at);
+    if (!this.mark || at < 0) return;
+    const [, height, width] = this.maps.shape;
+    this.spot.style.setProperty("top", `${(100 * (this.mark.row + 0.5)) / height}%`);
+    this.spot.style.setProperty("left", `${(100 * (this.mark.column + 0.5)) / width}%`);
+  }
+
+  /** Put a frame around the map at a place in the order; -1: around none. */
+  frame(/** @type {HTMLElement} */ frame, /** @type {number} */ place) {
+    frame.hidden = place < 0;
+    if (place < 0) return;
+    const [x, y] = this.corner(place);
     const [high, wide] = this.cell;
     for (const [name, value] of Object.entries({ left: x, top: y, width: wide, height: high })) {
-      this.cursor.style.setProperty(name, `${value}px`);
+      frame.style.setProperty(name, `${value}px`);
     }
+  }
+
+  /** Mark an element of a map, or none. */
+  markAt(/** @type {Pointed | null} */ at) {
+    this.mark = at;
+    this.place();
   }
 
   /** Put the cursor on a map; whether there is such a map. */

@@ -1,6 +1,7 @@
 // One map alone: its numbers, and what is taken away of it.
 
-import { digits, element, refusal, say } from "../elements.js";
+import { code } from "../code.js";
+import { digits, element, refusal } from "../elements.js";
 import { ask } from "../wire.js";
 import { saveAs, savePicture } from "../saving.js";
 
@@ -71,29 +72,6 @@ export function createDetails(/** @type {() => Given} */ given) {
       ...(panel.checked ? [areas(panel.checked)] : []),
     ];
   }
-}
-
-/** Text with a button that copies it. */
-function code(/** @type {string} */ title, /** @type {string} */ text) {
-  const shown = element("pre", { tabindex: 0, "aria-label": title }, text);
-  const copy = element(
-    "button",
-    {
-      type: "button",
-      onclick: async () => {
-        try {
-          await navigator.clipboard.writeText(text);
-          copy.textContent = "Copied";
-          say(`${title}: copied.`);
-        } catch {
-          // Not allowed here: it can be copied by hand.
-          getSelection()?.selectAllChildren(shown);
-        }
-      },
-    },
-    "Copy",
-  );
-  return element("div", { class: "code" }, element("h3", {}, title), copy, shown);
 }
 
 /** The numbers behind a verdict. */
