@@ -50,6 +50,30 @@ def _fashion():
     return net, [png(data.test_images[0]), png(data.test_images[1])]
 
 
+def _epochs():
+    """The network of `optogram train` after one epoch and after four, of the same seed."""
+    data = fashion.made(train=256, test=64)
+    nets = [
+        og.Network(
+            og.training.train(data, epochs=epochs, batch=64).model,
+            "none",
+            labels=list(data.classes),
+            origin=f"epoch{epochs}.keras",
+        )
+        for epochs in (1, 4)
+    ]
+    return nets, [png(data.test_images[0]), png(data.test_images[1])]
+
+
+def _pair():
+    """Two different architectures with other classes, input sizes and names of layers."""
+    nets = [
+        og.Network(networks.build("fused"), "unit", labels=["cat", "dog", "cup", "owl", "fox"]),
+        og.Network(networks.build("separate"), "unit", labels=["Dog", "cup", "hen", "owl", "cow"]),
+    ]
+    return nets, photos()
+
+
 def _seeded(name):
     def opened():
         keras.utils.set_random_seed(0)
@@ -99,6 +123,8 @@ def _small(name):
 OPENED = {
     "lite0": _lite0,
     "fashion": _fashion,
+    "epochs": _epochs,
+    "pair": _pair,
     "vgg16": _seeded("vgg16"),
     "densenet121": _seeded("densenet121"),
     "two_inputs": _two_inputs,

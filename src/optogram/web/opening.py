@@ -1,5 +1,6 @@
 """How a network was opened, and how an explanation is made again: as Python lines, as a command."""
 
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -81,6 +82,33 @@ def command_of(
     for name, option in options.items():
         words += [f"--{name}", str(option)]
     return shlex.join([*words, "--", _place(photo)]), None
+
+
+def differences_in_python(
+    opening: Opening | None,
+    other: Opening | None,
+    photo: Photo,
+    other_photo: Photo | None,
+    *,
+    is_same_network: bool,
+    layer: str | None,
+    count: int,
+    by: str,
+) -> str:
+    """Python lines that list the units that differ most again, as ``most``."""
+    opened = [_UNKNOWN] if opening is None else opening.python()
+    named: dict[str, Any] = {}
+    if other_photo is not None:
+        named["other_image"] = _place(other_photo)
+    if layer is not None:
+        named["layers"] = layer
+    given = _arguments(f"net, {_place(photo)!r}", named)
+    if not is_same_network:
+        lines = [_UNKNOWN] if other is None else other.python()
+        opened += [re.sub(r"^(# )?net\b", r"\1other", line) for line in lines]
+        given += ", other_net=other"
+    call = f"most = og.unit_differences({given}).most({count}, {by!r})"
+    return "\n".join(["import optogram as og", *opened, call])
 
 
 def _place(photo: Photo) -> str:

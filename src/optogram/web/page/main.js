@@ -4,6 +4,7 @@ import { loadColors } from "./colors.js";
 import { element, refusal } from "./elements.js";
 import { beginRecording } from "./freezing/recording.js";
 import { thaw } from "./freezing/thawing.js";
+import { createNetworkChoice } from "./networks.js";
 import { createSide } from "./side.js";
 import { addressOf, change, listen, state } from "./state.js";
 import { createTaking } from "./taking.js";
@@ -37,18 +38,21 @@ export const VIEWS = [
   ["network", "Network"],
   ["layer", "Layer"],
   ["unit", "Unit"],
+  ["two", "Two"],
 ];
 
 /** @type {View | null} */
 let view = null;
 let shown = "";
+/** @type {ReturnType<typeof createNetworkChoice> | null} */
+let choice = null;
 
 async function show(/** @type {Context} */ context) {
   const place = /** @type {HTMLElement} */ (document.getElementById("view"));
   const now = state();
   const name = VIEWS.some(([known]) => known === now.view) ? now.view : VIEWS[0][0];
   const network = context.networks[Number(now.model)] ?? context.networks[0];
-  /** @type {HTMLElement} */ (document.getElementById("network")).textContent = network.name;
+  choice?.update();
   const nav = /** @type {HTMLElement} */ (document.getElementById("views"));
   nav.replaceChildren(
     ...VIEWS.map(([known, title]) =>
@@ -90,6 +94,8 @@ async function start() {
     document.querySelector("header")?.append(createTaking(views, frozenAt));
     const [{ networks }] = await Promise.all([ask("networks", {}), loadColors()]);
     const context = { networks };
+    const title = /** @type {HTMLElement} */ (document.getElementById("network"));
+    choice = createNetworkChoice(title, networks);
     await createSide();
     listen(() => show(context));
     await show(context);

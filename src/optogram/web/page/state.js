@@ -28,6 +28,14 @@
  * @property {string} differ     "1": how maps differ with the patch.
  * @property {string} cell       Element of a map, "row,column"; "" for the highest.
  * @property {string} factor     What the map of the unit is multiplied by.
+ * @property {string} model2     Number of the network on the right, where two are compared; "" for that on the left.
+ * @property {string} photo2     Identifier of the photo on the right; "" for that on the left.
+ * @property {string} layer2     Layer on the right; "" for what corresponds to that on the left.
+ * @property {string} show       What is shown twice: patch, why, maps or unit.
+ * @property {string} method     The attribution method that is shown twice.
+ * @property {string} by         What units are compared by; "" for the first measure there is.
+ * @property {string} within     Which units are compared: those of all layers ("all"), or of the "layer".
+ * @property {string} apart      "1": the colors of each side have their own range.
  */
 
 const DEFAULTS = {
@@ -57,6 +65,14 @@ const DEFAULTS = {
   differ: "",
   cell: "",
   factor: "1",
+  model2: "",
+  photo2: "",
+  layer2: "",
+  show: "patch",
+  method: "gradcam",
+  by: "",
+  within: "all",
+  apart: "",
 };
 
 /** @type {Set<(state: Readonly<Record<string, string>>) => void>} */

@@ -33,6 +33,15 @@ export async function createStrip() {
     element("button", { type: "button", onclick: () => chooser.click() }, "Add photos…"),
     element("button", { type: "button", onclick: () => openCamera(addOne) }, "Camera…"),
     remove,
+    element(
+      "button",
+      {
+        type: "button",
+        title: "Two photos or networks side by side",
+        onclick: () => change({ view: "two" }),
+      },
+      "Compare",
+    ),
   );
   const hint = element("p", { class: "hint" }, "Or drop photos anywhere, or paste one.");
 
