@@ -131,6 +131,21 @@ def test_inactive_constant_and_weak_units():
 
 
 @pytest.mark.once
+def test_one_backbone_with_two_heads(pair):
+    """Layers with all that they depend on alike are compared; one that only has the name is not."""
+    net, _, x = pair
+    inner = net.model.get_layer("conv2").output
+    x2 = layers.Conv2D(6, 3, padding="same", activation="relu", name="conv3")(inner)
+    head = layers.Dense(3)(layers.GlobalAveragePooling2D()(x2))
+    other = og.Network(keras.Model(net.model.inputs, head), "unit")
+    found = og.unit_differences(net, x, other_net=other)
+    assert found.layers == ("conv1", "conv2")
+    np.testing.assert_allclose(found.values, 0, atol=1e-5)
+    with pytest.raises(og.InputError, match="no layer 'conv3' that is built alike"):
+        og.unit_differences(net, x, other_net=other, layers="conv3")
+
+
+@pytest.mark.once
 def test_what_cannot_be_compared_is_said(pair):
     net, _, x = pair
     with pytest.raises(og.InputError, match="Both sides are the same"):

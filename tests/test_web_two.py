@@ -95,7 +95,7 @@ def test_the_units_that_differ_most_between_two_networks(two, by):
     ("sides", "why"),
     [
         ({}, "Both sides are the same"),
-        ({"models": (0, 2)}, "no layers with the same name"),
+        ({"models": (0, 2)}, "no layers of the same name that are built alike"),
         ({"photos": (0, 1), "by": "weights"}, 'by must be "mean" or "maximum"'),
     ],
 )

@@ -71,7 +71,7 @@ def test_two_epochs_their_units_and_the_pointer_on_both(visit):
         assert shown == pytest.approx(maps[i][0, 0, 0], abs=scale)
     visit.look(page, "two-maps")
     # The unit that differs most, on both sides.
-    page.get_by_label("By", exact=True).select_option("weights")
+    page.locator(".units-that-differ select").first.select_option("weights")
     expect(page.locator(".differing")).to_have_attribute("data-by", "weights")
     (most,) = og.unit_differences(nets[0], photos[0].source, other_net=nets[1]).most(1, "weights")
     page.locator(".differing button").first.click()

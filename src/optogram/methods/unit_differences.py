@@ -92,7 +92,7 @@ def unit_differences(
     ------
     InputError
         If neither another photo nor another network is given, a layer has no feature maps, or the
-        networks have no layers with the same name and number of units: `unit_correlations`
+        networks have no layers of the same name that are built alike: `unit_correlations`
         compares any two layers.
     """
     if other_image is None and other_net is None:

@@ -3,17 +3,18 @@
 from collections.abc import Sequence
 
 from optogram.errors import InputError
+from optogram.graph.steps import Output
 from optogram.network.network import Network
-from optogram.words import counted
 
 
 def paired_layers(
     net: Network, other: Network, names: Sequence[str], *, is_strict: bool = True
 ) -> list[tuple[str, str]]:
-    """Pairs of layers of two networks with the same units.
+    """Pairs of layers of two networks that are built alike, with all that they depend on.
 
-    Networks of the same steps are paired step by step, others by the names of layers. With
-    ``is_strict`` a layer without a counterpart is an error, else it is left out.
+    That is: operations of the same kinds, with as many channels. Networks that are built alike as a
+    whole are paired step by step, others by the names of layers. With ``is_strict`` a layer
+    without a counterpart is an error, else it is left out.
 
     Raises
     ------
@@ -26,24 +27,31 @@ def paired_layers(
                 f"{name!r} has no feature maps, its output has the shape {net.step(name).shape}: "
                 "choose layers before the maps are flattened or averaged."
             )
-    steps, others = net.graph.steps, other.graph.steps
-    is_alike = [(s.kind, s.shape) for s in steps] == [(s.kind, s.shape) for s in others]
-    by_name = {step.name: step for step in others}
+    by_name = {step.name: step.index for step in other.graph.steps}
+    is_alike = _built(net) == _built(other)
     pairs = []
     for name in names:
-        step = net.step(name)
-        match = others[step.index] if is_alike else by_name.get(name)
-        if match is not None and match.shape[-1:] == step.shape[-1:] and len(match.shape) == 4:
-            pairs.append((name, match.name))
+        index = net.step(name).index
+        match = index if is_alike else by_name.get(name)
+        if match is not None and (is_alike or _built(net, index) == _built(other, match)):
+            pairs.append((name, other.graph.steps[match].name))
         elif is_strict:
             raise InputError(
-                f"The other network has no layer {name!r} with "
-                f"{counted(step.shape[-1] or 0, 'unit')}: compare two layers with "
-                "unit_correlations."
+                f"The other network has no layer {name!r} that is built alike, with all layers "
+                "before it: compare two layers with unit_correlations."
             )
     if not pairs:
         raise InputError(
-            "The networks have no layers with the same name and number of units, so their units "
+            "The networks have no layers of the same name that are built alike, so their units "
             "cannot be compared one by one: compare two layers with unit_correlations."
         )
     return pairs
+
+
+def _built(net: Network, index: int | None = None) -> list[tuple[str, int | None]]:
+    """Kind and number of channels of each step, or of those that one depends on and itself."""
+    steps = net.graph.steps
+    wanted = range(len(steps))
+    if index is not None:
+        wanted = sorted({*net.graph.ancestors([Output(index)]), index})
+    return [(steps[i].kind, steps[i].shape[-1] if steps[i].shape else None) for i in wanted]
