@@ -51,7 +51,9 @@ def paired_layers(
 def _built(net: Network, index: int | None = None) -> list[tuple[str, int | None]]:
     """Kind and number of channels of each step, or of those that one depends on and itself."""
     steps = net.graph.steps
-    wanted = range(len(steps))
-    if index is not None:
-        wanted = sorted({*net.graph.ancestors([Output(index)]), index})
-    return [(steps[i].kind, steps[i].shape[-1] if steps[i].shape else None) for i in wanted]
+    wanted = None if index is None else {*net.graph.ancestors([Output(index)]), index}
+    return [
+        (step.kind, step.shape[-1] if step.shape else None)
+        for step in steps
+        if wanted is None or step.index in wanted
+    ]

@@ -132,9 +132,10 @@ export async function createStrip() {
             "button",
             {
               type: "button",
-              title: photo.name,
+              title: `${photo.name} (with Shift: beside the chosen photo)`,
               "data-photo": photo.id,
-              onclick: () => change({ photo: photo.id }),
+              onclick: (/** @type {MouseEvent} */ event) =>
+                change(event.shiftKey ? { view: "two", photo2: photo.id } : { photo: photo.id }),
             },
             element("img", { src: pictureOf(photo.id), alt: photo.name, loading: "lazy" }),
           ),

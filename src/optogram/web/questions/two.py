@@ -122,7 +122,10 @@ def nearest_units(
     """
 
     def make() -> tuple[Any, int]:
-        made = unit_correlations(model, photo.source, layer, model2, layer2, progress=tell.progress)
+        nets = workspace.uncompiled(model), workspace.uncompiled(model2)
+        made = unit_correlations(
+            nets[0], photo.source, layer, nets[1], layer2, progress=tell.progress
+        )
         return made, made.values.nbytes
 
     key = ("correlations", id(model), photo.id, layer, id(model2), layer2)
@@ -208,10 +211,10 @@ def _differences(
     def of(layers: str | None) -> UnitDifferences:
         def make() -> tuple[Any, int]:
             found = unit_differences(
-                model,
+                workspace.uncompiled(model),
                 photo.source,
                 other_image=None if photo2 is photo else photo2.source,
-                other_net=None if model2 is model else model2,
+                other_net=None if model2 is model else workspace.uncompiled(model2),
                 layers=layers,
                 progress=tell.progress,
             )
