@@ -1,6 +1,7 @@
 """Questions over HTTP and the socket: shared, stopped, kept; what goes wrong is said."""
 
 import asyncio
+import gc
 import json
 import threading
 import time
@@ -379,6 +380,50 @@ def test_whoever_goes_stops_a_question_over_http(watched):
 
     asyncio.run(run())
     assert watched.stopped.wait(PATIENCE)
+
+
+def test_a_socket_that_is_gone_when_it_is_told_something(watched):
+    """The answer cannot be sent any more: that is no error of the explorer."""
+    app = create_app(Workspace([]), ["127.0.0.1"])
+    wrong = []
+
+    async def run():
+        asyncio.get_running_loop().set_exception_handler(lambda _, about: wrong.append(about))
+        tried, begun = asyncio.Event(), []
+
+        async def receive():
+            if not begun:
+                begun.append("connect")
+                return {"type": "websocket.connect"}
+            if len(begun) == 1:
+                begun.append("question")
+                text = json.dumps({"ask": 1, "name": "slow", "with": {"n": 1}})
+                return {"type": "websocket.receive", "text": text}
+            await tried.wait()
+            await asyncio.sleep(0.1)
+            return {"type": "websocket.disconnect"}
+
+        async def send(message):
+            if message["type"] == "websocket.send":
+                tried.set()
+                raise OSError
+
+        scope = {
+            "type": "websocket",
+            "path": "/api/socket",
+            "query_string": b"",
+            "headers": [(b"host", b"127.0.0.1")],
+            "scheme": "ws",
+            "root_path": "",
+            "server": ("127.0.0.1", 80),
+            "client": ("127.0.0.1", 9),
+        }
+        await asyncio.wait_for(app(scope, receive, send), PATIENCE)
+        gc.collect()
+        await asyncio.sleep(0)
+
+    asyncio.run(run())
+    assert watched.stopped.wait(PATIENCE) and wrong == []
 
 
 def test_what_is_computed_twice_at_a_time_is_computed_once():

@@ -200,21 +200,25 @@ async def _socket(socket: WebSocket) -> None:
     asked: dict[int, asyncio.Task[None]] = {}
     sending = asyncio.Lock()
 
+    async def send(content: bytes) -> None:
+        async with sending:
+            # The other side may be gone: the loop below hears of it, and stops the work.
+            with contextlib.suppress(WebSocketDisconnect, RuntimeError):
+                await socket.send_bytes(content)
+
     async def refuse(ask: int, sentence: str) -> None:
         about = {"ask": ask, "event": "error", "error": sentence, "is_asker": True}
-        async with sending:
-            await socket.send_bytes(packed(Answer(about)))
+        await send(packed(Answer(about)))
 
     async def follow(ask: int, name: str, given: dict[str, Any]) -> None:
         async def receive(event: Event) -> None:
             kind, content = event
             about = {"ask": ask, "event": kind}
-            async with sending:
-                if isinstance(content, bytes):
-                    # The answer may be kept, and read by others: what is ours goes before it.
-                    await socket.send_bytes(packed(Answer(about)) + content)
-                else:
-                    await socket.send_bytes(packed(Answer({**content, **about})))
+            if isinstance(content, bytes):
+                # The answer may be kept, and read by others: what is ours goes before it.
+                await send(packed(Answer(about)) + content)
+            else:
+                await send(packed(Answer({**content, **about})))
 
         try:
             await answering.events(name, as_texts(given), receive)
