@@ -89,6 +89,7 @@ export function create(/** @type {import("../main.js").Context} */ context) {
 
   let layer = "";
   let mapsKey = "";
+  let cleanKey = "";
   let targetKey = "";
   let asking = new AbortController();
   let ranking = new AbortController();
@@ -122,14 +123,16 @@ export function create(/** @type {import("../main.js").Context} */ context) {
 
   async function load() {
     const { model, photo } = state();
+    const asked = layer;
     asking.abort();
     asking = new AbortController();
     const { signal } = asking;
     bar.element.hidden = false;
     try {
-      const answer = await ask("layer_maps", { model, photo, layer }, { signal });
+      const answer = await ask("layer_maps", { model, photo, layer: asked }, { signal });
       if (signal.aborted) return;
       clean = answer;
+      cleanKey = `${photo} ${asked}`;
       covered = null;
       contributions = null;
       targetKey = "";
@@ -211,6 +214,7 @@ export function create(/** @type {import("../main.js").Context} */ context) {
       // With a patch the colors stay what they were: what moves are the numbers.
       ranges: isDifference ? maps : clean.arrays.maps,
     });
+    mosaic.element.dataset.shown = cleanKey;
     mosaic.element.dataset.order = now.order === "target" && !contributions ? "" : now.order;
     mosaic.element.dataset.mark = covered ? `${covered.y},${covered.x}` : "";
   }
