@@ -74,10 +74,13 @@ def _pair():
     return nets, photos()
 
 
-def _seeded(name):
+def _seeded(application, preprocess):
+    """A network of keras.applications, on small photos: its weights need not be good."""
+
     def opened():
         keras.utils.set_random_seed(0)
-        return og.load(name, weights=None), [*photos(96)]
+        model = application(weights=None, input_shape=(64, 64, 3), classes=10)
+        return og.Network(model, preprocess), photos()
 
     return opened
 
@@ -120,14 +123,24 @@ def _small(name):
     return opened
 
 
-OPENED = {
+def _kinds():
+    """Networks of many kinds in one explorer."""
+    return [opened()[0] for opened in KINDS.values()], photos()
+
+
+KINDS = {
     "lite0": _lite0,
+    "vgg16": _seeded(keras.applications.VGG16, "caffe"),
+    "densenet121": _seeded(keras.applications.DenseNet121, "torch"),
     "fashion": _fashion,
+    "two_inputs": _two_inputs,
+    "segmentation": _small("segmentation"),
+}
+OPENED = {
+    **KINDS,
     "epochs": _epochs,
     "pair": _pair,
-    "vgg16": _seeded("vgg16"),
-    "densenet121": _seeded("densenet121"),
-    "two_inputs": _two_inputs,
     "opaque": _opaque,
+    "kinds": _kinds,
 }
 """And every name of networks.py, such as "fused", "branches", "segmentation"."""

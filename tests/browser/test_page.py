@@ -38,12 +38,12 @@ def test_a_photo_is_added_and_a_file_that_is_none_is_refused_in_a_sentence(visit
         "input[type=file]", {"name": name, "mimeType": "image/png", "buffer": photos(48)[0]}
     )
     expect(page.locator("#side .strip li")).to_have_count(3)
-    assert page.locator("#side .strip img").last.get_attribute("alt") == name
+    expect(page.locator("#side .strip img").last).to_have_attribute("alt", name)
     page.set_input_files(
         "input[type=file]", {"name": "a.png", "mimeType": "image/png", "buffer": b"no photo"}
     )
     expect(page.locator("#side .refusal")).to_contain_text("can be read")
-    assert page.locator("#side .strip li").count() == 3
+    expect(page.locator("#side .strip li")).to_have_count(3)
 
 
 @pytest.mark.parametrize("name", ["binary", "regression", "segmentation", "two_inputs"])

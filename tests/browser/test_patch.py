@@ -80,7 +80,8 @@ def test_keys_change_size_and_fill_and_the_address_keeps_them(visit):
     place = marked(page)
     page.reload()
     assert marked(ready(page)) == place
-    assert "fill=blur" in page.url and "patch=" in page.url and "place=" in page.url
+    for name in ("fill=blur", "patch=", "place="):
+        expect(page).to_have_url(re.compile(name))
     stage.hover()
     page.mouse.wheel(0, 120)
     expect(page.locator(".controls output")).to_have_text(before)
@@ -90,7 +91,7 @@ def test_the_finished_map_is_that_of_occlusion(visit):
     page = ready(visit("fused"))
     drag(page, (0.3, 0.3), (0.4, 0.3))
     page.locator("#side .bars button").nth(2).click()
-    page.get_by_role("button", name="Finish it").click()
+    page.get_by_role("button", name="Map the whole photo").click()
     expect(page.locator("#said")).to_have_text("The map is complete.")
     explorer = visit.explorer("fused")
     net, photo = explorer.workspace.networks[0], next(iter(explorer.workspace))
@@ -121,7 +122,7 @@ def test_a_segmentation_network_shows_shares_of_the_area(visit):
     for label, share in bars(page).items():
         expected = 100 * np.mean(winners == net.class_index(label))
         np.testing.assert_allclose(share, expected, rtol=6e-3)
-    assert "target=" in page.url
+    expect(page).to_have_url(re.compile("target="))
 
 
 def test_the_strip_is_walked_and_a_photo_removed_by_keys(visit):
@@ -154,7 +155,7 @@ def test_a_class_is_found_and_explained(visit):
     expect(page.locator("#side .bars [aria-pressed=true] .name")).to_have_text(
         re.compile("trou", re.IGNORECASE)
     )
-    assert "target=1" in page.url
+    expect(page).to_have_url(re.compile("target=1"))
     page.get_by_role("button", name="Highest class").click()
     expect(page.locator("#side .explained")).not_to_have_text(re.compile("trou", re.IGNORECASE))
 

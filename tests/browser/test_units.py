@@ -45,7 +45,7 @@ def test_the_maps_of_a_layer_in_all_orders_and_with_a_patch(visit):
     page.mouse.move(box["x"] + 50, box["y"] + 40)
     page.mouse.up()
     expect(page.locator(".mosaic")).to_have_attribute("data-mark", re.compile(r"\d"))
-    assert "place=" in page.url
+    expect(page).to_have_url(re.compile("place="))
     visit.look(page, "layer")
     page.get_by_label("Find a filter by its number").fill("3")
     page.keyboard.press("Enter")
@@ -69,7 +69,7 @@ def test_a_unit_its_arithmetic_and_what_it_causes(visit):
     expect(page.locator(".unit .here")).to_contain_text(said)
     page.keyboard.press("Enter")
     expect(last).to_have_text(f"{maps.values[0, 2, 4, channel]:.4g}")
-    assert "cell=2%2C4" in page.url
+    expect(page).to_have_url(re.compile("cell=2%2C4"))
     page.locator(".screen").first.hover(position={"x": 30, "y": 30})
     units = page.locator(".units")
     expect(units).to_have_attribute("data-mark", re.compile(r"\d"))

@@ -72,6 +72,20 @@ export function colored(numbers, width, height, cmap, [low, high]) {
   return image;
 }
 
+/** Let what is beneath `image` be seen where the numbers that it shows are small. */
+export function faded(
+  /** @type {ImageData} */ image,
+  /** @type {ArrayLike<number>} */ numbers,
+  /** @type {[number, number] | number[]} */ range,
+) {
+  const most = Math.max(...range.map(Math.abs));
+  for (let i = 0; i < numbers.length; i++) {
+    const strength = most ? Math.min(1, Math.abs(numbers[i]) / most) : 0;
+    image.data[4 * i + 3] = Number.isFinite(strength) ? Math.round(255 * strength) : 255;
+  }
+  return image;
+}
+
 /** Draw a picture into `canvas`, which takes its size; CSS may enlarge it. */
 export function paint(/** @type {HTMLCanvasElement} */ canvas, /** @type {ImageData} */ image) {
   canvas.width = image.width;

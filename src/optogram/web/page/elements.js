@@ -69,5 +69,6 @@ export function digits(/** @type {number | null} */ value) {
 /** A probability as a percentage. */
 export function percent(/** @type {number} */ probability) {
   const value = 100 * probability;
-  return `${value >= 99.95 || value < 0.005 ? value.toFixed(0) : value.toPrecision(3)} %`;
+  if (value >= 99.95 || value < 0.005) return `${value.toFixed(0)} %`;
+  return `${value < 1 ? value.toFixed(2) : value.toPrecision(3)} %`;
 }

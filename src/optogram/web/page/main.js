@@ -41,6 +41,15 @@ export const VIEWS = [
   ["two", "Two"],
 ];
 
+/** @type {Record<string, string>} What each view is for. */
+const ABOUT = {
+  patch: "Hide parts of the photo: how do the predictions change?",
+  why: "Maps over the photo: which parts speak for a class?",
+  network: "All layers and their maps, in space or as a list",
+  layer: "All maps of one layer",
+  unit: "One filter: what it sees, what activates it, what it causes",
+};
+
 /** @type {View | null} */
 let view = null;
 let shown = "";
@@ -60,6 +69,7 @@ async function show(/** @type {Context} */ context) {
         "a",
         {
           href: addressOf({ view: known }),
+          title: ABOUT[known],
           "aria-current": known === name ? "page" : null,
           onclick: (/** @type {MouseEvent} */ event) => {
             if (event.ctrlKey || event.metaKey || event.shiftKey) return;

@@ -2,7 +2,7 @@
 
 import { classesOf, classNames, highest, highestOf, predictionsOf, targetName } from "./classes.js";
 import { digits, element, percent, refusal } from "./elements.js";
-import { change, listen, state } from "./state.js";
+import { addressOf, change, listen, state } from "./state.js";
 
 /** @typedef {import("./wire.js").Answer} Answer */
 /** @typedef {ArrayLike<number>} Numbers */
@@ -30,7 +30,14 @@ export function createPredictions() {
     { type: "button", hidden: true, onclick: () => change({ target: "" }) },
     "Highest class",
   );
-  const place = element("div", {}, bars, element("p", { class: "explained" }, explained, reset));
+  const why = element("a", {
+    onclick: (/** @type {MouseEvent} */ event) => {
+      if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+      event.preventDefault();
+      change({ view: "why" });
+    },
+  });
+  const place = element("div", {}, bars, element("p", { class: "explained" }, explained, why, reset));
 
   /** @type {Bar[]} */
   let shown = [];
@@ -65,7 +72,9 @@ export function createPredictions() {
   let wanted = "";
   let photoShown = "";
   async function update() {
-    const { model, photo, target } = state();
+    const { view, model, photo, target } = state();
+    why.hidden = view === "why";
+    why.href = addressOf({ view: "why" });
     const key = `${model} ${photo} ${target}`;
     if (!photo || key === wanted) return;
     wanted = key;
@@ -105,7 +114,9 @@ export function createPredictions() {
     if (photo !== photoShown) changed = [null, ""];
     photoShown = photo;
     showChanged(...changed);
-    explained.textContent = `Explained: ${classes ? targetName(classes, names) : target}`;
+    const name = classes ? targetName(classes, names) : target;
+    explained.textContent = `Explained: ${name}`;
+    why.textContent = `Why ${name}?`;
     reset.hidden = target === "";
     // A network that scores every position has no class that is explained by itself.
     if (answer.is_spatial && !target) change({ target: String(listed[0]) }, { replace: true });

@@ -7,7 +7,7 @@
  * @property {string} photo      Identifier of the photo.
  * @property {string} target     What is explained: "285", "285-282"; "" for the first class.
  * @property {string} layer      Name of the layer.
- * @property {string} filter     Number of the filter.
+ * @property {string} filter     Number of the filter; "" for the one whose map is strongest.
  * @property {string} cmap       Name of the color map.
  * @property {string} opacity    Of maps over the photo, 0..1.
  * @property {string} patch      Side of the patch in pixels; "" for a seventh of the photo's.
@@ -44,7 +44,7 @@ const DEFAULTS = {
   photo: "",
   target: "",
   layer: "",
-  filter: "0",
+  filter: "",
   cmap: "inferno",
   opacity: "0.7",
   patch: "",
@@ -60,7 +60,7 @@ const DEFAULTS = {
   methods: "",
   explained: "",
   alone: "",
-  order: "number",
+  order: "strength",
   range: "each",
   differ: "",
   cell: "",

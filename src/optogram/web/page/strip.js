@@ -30,7 +30,7 @@ export async function createStrip() {
   const buttons = element(
     "p",
     { class: "buttons" },
-    element("button", { type: "button", onclick: () => chooser.click() }, "Add photos…"),
+    element("button", { type: "button", title: "Add photos", onclick: () => chooser.click() }, "Add…"),
     element("button", { type: "button", onclick: () => openCamera(addOne) }, "Camera…"),
     remove,
     element(

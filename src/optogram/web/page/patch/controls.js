@@ -53,7 +53,7 @@ export function createControls(/** @type {Wishes} */ wishes) {
   });
   const button = (/** @type {string} */ text, /** @type {() => void} */ does) =>
     element("button", { type: "button", onclick: does }, text);
-  const finish = button("Finish it", () => wishes.finish());
+  const finish = button("Map the whole photo", () => wishes.finish());
   const stop = button("Stop", () => wishes.stop());
   const clear = button("Clear trail", () => wishes.clear());
   const lift = button("Lift the patch", () => wishes.lift());
@@ -86,7 +86,7 @@ export function createControls(/** @type {Wishes} */ wishes) {
       element("div", { class: "buttons" }, clear, lift),
       legend,
       under,
-      element("label", {}, "Opacity ", opacity),
+      element("label", {}, "Opacity of the trail ", opacity),
       element(
         "details",
         {},

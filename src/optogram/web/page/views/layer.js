@@ -79,7 +79,7 @@ export function create(/** @type {import("../main.js").Context} */ context) {
       order.label,
       range.label,
       cmap.label,
-      element("label", {}, "Filter ", number),
+      element("label", {}, "Find filter ", number),
     ),
     about,
     bar.element,

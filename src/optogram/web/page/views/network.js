@@ -117,6 +117,8 @@ export function create() {
   }
 
   async function loadGraph() {
+    bar.element.hidden = false;
+    bar.show(0, 0, "Reading the network…");
     try {
       const [{ steps }, { blocks }] = await Promise.all([
         ask("steps", { model }),
@@ -128,9 +130,12 @@ export function create() {
       names.replaceChildren(...steps.map((/** @type {{name: string}} */ { name }) => element("option", { value: name })));
       photo = "";
       await show();
+      // What was written before the steps were there.
+      if (find.value) goTo(find.value);
     } catch (error) {
       if (isGone) return;
       trouble.replaceChildren(refusal(error));
+      bar.element.hidden = true;
       halves.hidden = tools.hidden = keys.hidden = true;
     }
   }

@@ -33,6 +33,10 @@ const PATIENCE = 150;
 /** Milliseconds between two paintings of the trail. */
 const REST = 60;
 
+const HINT =
+  "Drag a patch over the photo: the predictions are those without the part that it hides. " +
+  "“Map the whole photo” tries every place.";
+
 /** @returns {import("../main.js").View} */
 export function create() {
   const stage = createStage({
@@ -213,7 +217,7 @@ export function create() {
     placeShown = "";
     stage.setCenter(null);
     showChanged(null);
-    controls.here("Drag a patch over the photo.");
+    controls.here(HINT);
     change({ place: "" }, { replace: true });
   }
 
@@ -302,7 +306,7 @@ export function create() {
     }
   }
 
-  controls.here("Drag a patch over the photo.");
+  controls.here(HINT);
   paint(
     controls.ramp,
     colored(Float32Array.from({ length: 257 }, (_, i) => i), 257, 1, SIGNED, [0, 256]),

@@ -1,6 +1,6 @@
 // A unit: its map over the photo, what it sees, its arithmetic, what it causes, what activates it.
 
-import { SIGNED, colorNames, colored, paint, picture, rangeOf } from "../colors.js";
+import { SIGNED, colorNames, colored, faded, paint, picture, rangeOf } from "../colors.js";
 import { digits, element, progressBar, refusal, say } from "../elements.js";
 import { NO_LAYERS, createChooser, isTyping, layerOf, networkOf, toUnit } from "../layers.js";
 import { change, state } from "../state.js";
@@ -117,7 +117,9 @@ export function create(/** @type {import("../main.js").Context} */ context) {
   let unitKey = "";
   let photoKey = "";
   let cellKey = "";
+  let choosing = "";
   let asking = new AbortController();
+  const leaving = new AbortController();
   /** @type {Answer | null} */
   let found = null;
 
@@ -194,8 +196,31 @@ export function create(/** @type {import("../main.js").Context} */ context) {
     const range = rangeOf(values.data, found.is_signed);
     const name = found.is_signed ? SIGNED : state().cmap;
     paint(map.below, colored(values.data, values.shape[1], values.shape[0], name, range));
-    paint(photo.above, colored(over.data, over.shape[1], over.shape[0], name, range));
+    const image = colored(over.data, over.shape[1], over.shape[0], name, range);
+    paint(photo.above, state().blend === "even" ? image : faded(image, over.data, range));
     photo.above.style.setProperty("opacity", state().opacity);
+  }
+
+  /** Choose the filter whose map is strongest: none was named. */
+  async function chooseStrongest() {
+    const { model, photo: id } = state();
+    const wanted = { model, photo: id, layer };
+    const key = JSON.stringify(wanted);
+    if (key === choosing) return;
+    choosing = key;
+    bar.element.hidden = false;
+    let strongest = 0;
+    try {
+      strongest = (await ask("layer_maps", wanted, { signal: leaving.signal })).arrays.by_strength.data[0];
+    } catch {
+      // Without maps, the question for filter 0 is refused in a sentence.
+    }
+    choosing = "";
+    const now = state();
+    const isWanted = JSON.stringify({ model: now.model, photo: now.photo, layer }) === key;
+    if (leaving.signal.aborted || now.filter !== "") return;
+    if (isWanted) change({ filter: String(strongest) }, { replace: true });
+    else chooseStrongest();
   }
 
   /** The element that was chosen, else the highest. @returns {Cell} */
@@ -246,6 +271,10 @@ export function create(/** @type {import("../main.js").Context} */ context) {
     }
     layer = layerOf(context, now);
     chooser.update();
+    if (now.filter === "") {
+      chooseStrongest();
+      return;
+    }
     if (document.activeElement !== number) number.value = String(filter());
     if (document.activeElement !== opacity) opacity.value = now.opacity;
     cmap.value = now.cmap;
@@ -280,6 +309,7 @@ export function create(/** @type {import("../main.js").Context} */ context) {
     update,
     destroy() {
       asking.abort();
+      leaving.abort();
       arithmetic.destroy();
       chooser.destroy();
       slider.destroy();

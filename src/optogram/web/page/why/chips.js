@@ -8,7 +8,7 @@ const TOP = 5;
 
 /**
  * Chips of the top classes, and those of the target.
- * With "minus…" the next class that is chosen, here or elsewhere, is subtracted.
+ * With "and not…" the next class that is chosen, here or elsewhere, is subtracted.
  */
 export function createChips() {
   const list = element("ul", { class: "chips", "aria-label": "Classes" });
@@ -59,7 +59,7 @@ export function createChips() {
     hint.hidden = probabilities.length < 2;
     hint.textContent =
       minuend !== null
-        ? "Choose the class that is to be subtracted: a chip, or any class on the left."
+        ? "Choose the other class: a chip, or any class beside the photo."
         : other === undefined
           ? "Drag a class onto another to see what speaks for the first and against the second."
           : "Positive: speaks for the first class; negative: for the second.";
@@ -115,9 +115,9 @@ export function createChips() {
           act(`Only ${names[winner]}`, () => change({ target: String(winner) })),
         ];
       }
-      const minus = act("minus…", () => {
+      const minus = act("and not…", () => {
         minuend = minuend === null ? winner : null;
-        say(minuend === null ? "" : "Choose the class that is to be subtracted.");
+        say(minuend === null ? "" : "Choose the other class.");
         update(target, probabilities, names, isOutput);
       });
       minus.setAttribute("aria-pressed", minuend === null ? "false" : "true");
