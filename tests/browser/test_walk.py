@@ -9,15 +9,16 @@ pytestmark = pytest.mark.once
 
 # Views of the largest networks whose programs take tens of seconds to compile: these are walked
 # through in the full set.
-SLOW = {"lite0": ("unit",), "densenet121": ("patch", "why", "unit")}
+SLOW = {"lite0": ("unit",), "densenet121": ("patch", "why", "network", "unit")}
 
 
 def walk(visit, name, views):
     number = list(KINDS).index(name)
-    page = visit("kinds", f"?model={number}&methods=gradcam&view={views[0]}")
     explorer = visit.explorer("kinds")
     net = explorer.workspace.networks[number]
     layer = [name for name in net.map_layers() if net[name].kind == "Conv2D"][-1]
+    begin = f"view=layer&layer={layer}" if views[0] == "maps" else f"view={views[0]}"
+    page = visit("kinds", f"?model={number}&methods=gradcam&{begin}")
     Walk(page, explorer, number, layer).through(views)
 
 

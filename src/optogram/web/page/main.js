@@ -47,6 +47,7 @@ const ABOUT = {
   why: "Maps over the photo: which parts speak for a class?",
   network: "All layers and their maps, in space or as a list",
   layer: "All maps of one layer",
+  two: "Two photos or two networks, side by side",
   unit: "One filter: what it sees, what activates it, what it causes",
 };
 

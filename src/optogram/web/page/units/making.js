@@ -132,7 +132,7 @@ export function createMaking(layerNow) {
         element(
           "div",
           {},
-          element("h3", {}, "Crops of photos"),
+          element("h3", {}, "The photos that activate it most"),
           own,
           looking.element,
           folder,

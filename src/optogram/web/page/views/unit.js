@@ -83,8 +83,9 @@ export function create(/** @type {import("../main.js").Context} */ context) {
         element("label", {}, "Color map ", cmap),
       ),
     ),
-    pixel.element,
     slider.element,
+    pixel.element,
+    making.element,
     arithmetic.element,
     arithmetic.weights,
     element(
@@ -93,7 +94,6 @@ export function create(/** @type {import("../main.js").Context} */ context) {
       element("h2", {}, "Histogram"),
       bins,
     ),
-    making.element,
   );
   const root = element(
     "section",
