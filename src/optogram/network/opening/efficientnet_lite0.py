@@ -28,6 +28,7 @@ _STEM_FILTERS = 32
 _HEAD_FILTERS = 1280
 _DROPOUT = 0.2
 _FORMAT = "channels_last"
+_INITIALIZER = "glorot_uniform"
 
 # Layer type -> its tensors in the order of Keras's weights: name in the PyTorch file, and which
 # axis of that tensor each axis of the Keras weight is.
@@ -99,10 +100,15 @@ def efficientnet_lite0(weights: str | os.PathLike | None = "imagenet") -> keras.
     ModelError
         The weights package is missing, or the weights file does not fit.
     """
-    model = _build()
     if weights == "imagenet":
-        _assign(model, read_tensors(_weights_file()))
-    elif weights is not None:
+        tensors = read_tensors(_weights_file())
+        # JAX compiles random draws for each shape, longer than all the rest takes.
+        model = _build(initializer="zeros")
+        _assign(model, tensors)
+        _set_initializer(model, _INITIALIZER)
+        return model
+    model = _build()
+    if weights is not None:
         load_weights_file(model, weights)
     return model
 
@@ -128,27 +134,37 @@ def load_weights_file(model: keras.Model, path: str | os.PathLike) -> None:
         ) from error
 
 
-def _build() -> keras.Model:
-    """The network with random weights."""
+def _build(initializer: str = _INITIALIZER) -> keras.Model:
+    """The network, its kernels drawn by ``initializer``."""
     image = keras.Input((SIZE, SIZE, 3), name="image")
-    x = _convolve(image, "stem", _STEM_FILTERS, kernel=3, stride=2)
+    x = _convolve(image, "stem", initializer, _STEM_FILTERS, kernel=3, stride=2)
     x = layers.ReLU(max_value=6, name="stem_relu6")(x)
     for block in _blocks():
-        x = _inverted_residual(x, block)
-    x = _convolve(x, "head", _HEAD_FILTERS)
+        x = _inverted_residual(x, block, initializer)
+    x = _convolve(x, "head", initializer, _HEAD_FILTERS)
     x = layers.ReLU(max_value=6, name="head_relu6")(x)
     x = layers.GlobalAveragePooling2D(data_format=_FORMAT, name="avg_pool")(x)
     x = layers.Dropout(_DROPOUT, name="dropout")(x)
-    x = layers.Dense(CLASSES, activation="softmax", name="predictions")(x)
+    x = layers.Dense(
+        CLASSES, activation="softmax", kernel_initializer=initializer, name="predictions"
+    )(x)
     return keras.Model(image, x, name=NAME)
 
 
-def _inverted_residual(x: keras.KerasTensor, block: _Block) -> keras.KerasTensor:
+def _set_initializer(model: keras.Model, initializer: str) -> None:
+    """Have clones of ``model`` draw their kernels by ``initializer``."""
+    for layer in model.layers:
+        for name in ("kernel_initializer", "depthwise_initializer"):
+            if hasattr(layer, name):
+                setattr(layer, name, keras.initializers.get(initializer))
+
+
+def _inverted_residual(x: keras.KerasTensor, block: _Block, initializer: str) -> keras.KerasTensor:
     """One block; it adds its input if the shape is unchanged."""
     entry = x
     channels = x.shape[-1]
     if block.expansion != 1:
-        x = _convolve(x, f"{block.name}_expand", block.expansion * channels)
+        x = _convolve(x, f"{block.name}_expand", initializer, block.expansion * channels)
         x = layers.ReLU(max_value=6, name=f"{block.name}_expand_relu6")(x)
     x = layers.DepthwiseConv2D(
         block.kernel,
@@ -156,18 +172,24 @@ def _inverted_residual(x: keras.KerasTensor, block: _Block) -> keras.KerasTensor
         padding="same",
         data_format=_FORMAT,
         use_bias=False,
+        depthwise_initializer=initializer,
         name=f"{block.name}_depthwise",
     )(x)
     x = _normalize(x, f"{block.name}_depthwise_bn")
     x = layers.ReLU(max_value=6, name=f"{block.name}_depthwise_relu6")(x)
-    x = _convolve(x, f"{block.name}_project", block.filters)
+    x = _convolve(x, f"{block.name}_project", initializer, block.filters)
     if block.stride == 1 and block.filters == channels:
         x = layers.Add(name=f"{block.name}_add")([x, entry])
     return x
 
 
 def _convolve(
-    x: keras.KerasTensor, name: str, filters: int, kernel: int = 1, stride: int = 1
+    x: keras.KerasTensor,
+    name: str,
+    initializer: str,
+    filters: int,
+    kernel: int = 1,
+    stride: int = 1,
 ) -> keras.KerasTensor:
     """Convolution without bias, ``{name}_conv``, and its normalization, ``{name}_bn``."""
     x = layers.Conv2D(
@@ -177,6 +199,7 @@ def _convolve(
         padding="same",
         data_format=_FORMAT,
         use_bias=False,
+        kernel_initializer=initializer,
         name=f"{name}_conv",
     )(x)
     return _normalize(x, f"{name}_bn")
