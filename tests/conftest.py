@@ -29,6 +29,9 @@ SLOWEST_FIRST = (
     "test_diagnosis.py",
     "test_rectifiers.py",
     "test_training.py",
+    "test_stopping.py",
+    "test_page.py",
+    "test_why.py",
     "test_windowed.py",
     "test_check.py",
     "test_head.py",
@@ -65,6 +68,32 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     hypothesis.settings.load_profile("full" if config.getoption("--full") else "quick")
+    if keras.config.backend() == "jax":
+        compile_unoptimized_programs_faster()
+
+
+# XLA's older code generator makes slower programs in a third of the time.
+OLDER_GENERATOR = ("xla_cpu_use_fusion_emitters", False)
+
+
+def compile_unoptimized_programs_faster():
+    """Have XLA take its older code generator, if it still has it, for what it does not optimize."""
+    import jax
+    from jax._src import compiler
+
+    try:
+        jax.jit(lambda x: x + 1, compiler_options=dict([OLDER_GENERATOR]))(1.0)
+    except jax.errors.JaxRuntimeError:  # no such option
+        return
+    usual = compiler.get_compile_options
+
+    def get_compile_options(*given, **named):
+        options = usual(*given, **named)
+        if jax.config.read("jax_disable_most_optimizations"):
+            options.env_option_overrides = [*options.env_option_overrides, OLDER_GENERATOR]
+        return options
+
+    compiler.get_compile_options = get_compile_options
 
 
 # Files of which nox runs no test, by what it chooses with -m: told by their text, so that they need
