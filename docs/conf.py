@@ -6,6 +6,7 @@ warnings and broken links stop the build.
 
 import os
 import re
+import sys
 from pathlib import Path
 
 DOCS = Path(__file__).parent
@@ -23,7 +24,8 @@ copyright = "the authors of optogram, Apache License 2.0"
 release = re.search(r'__version__ = "(.*?)"', VERSION.read_text(encoding="utf-8"))[1]
 
 extensions = ["myst_nb"]
-exclude_patterns = ["conf.py", "make.py", "models.py", "check_links.py", "gallery/setting.py"]
+exclude_patterns = ["conf.py", "make.py", "models.py", "check_links.py"]
+exclude_patterns += ["forked_kernels.py", "gallery/setting.py"]
 nitpicky = True
 
 html_theme = "furo"
@@ -39,3 +41,11 @@ nb_execution_raise_on_error = True
 nb_execution_timeout = 3600
 nb_output_stderr = "remove"  # log messages of backends
 nb_merge_streams = True
+
+
+def setup(app):
+    """Sphinx calls this once, before it reads the pages."""
+    sys.path.insert(0, str(DOCS))
+    import forked_kernels
+
+    forked_kernels.start()
