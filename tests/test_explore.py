@@ -1,6 +1,8 @@
 """`og.explore` and `optogram explore`: from the first photo to the end of the process."""
 
+import json
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -8,7 +10,9 @@ import threading
 import time
 import urllib.request
 import webbrowser
+from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -81,6 +85,27 @@ def test_one_that_never_served_frees_its_port(net):
     port = listener.socket.getsockname()[1]
     Explorer(workspace_of([net], photos(), None), listener).stop()
     Listener("127.0.0.1", port).socket.close()
+
+
+def test_the_lines_of_the_documentation_save_numbers(net, tmp_path):
+    if shutil.which("curl") is None:
+        pytest.skip("There is no curl.")
+    page = Path(__file__).parents[1].joinpath("docs", "explorer.md").read_text("utf-8")
+    adding, saving = [line for line in page.splitlines() if line.startswith("curl ")]
+    (tmp_path / "photo.jpg").write_bytes(photos()[1])
+    with og.explore(net, photos()[0], browser=False) as explorer:
+
+        def run(line):
+            line = line.replace("http://127.0.0.1:8000/", explorer.address)
+            return subprocess.run(
+                shlex.split(line), cwd=tmp_path, check=True, capture_output=True, timeout=60
+            ).stdout
+
+        identifier = json.loads(run(adding))["id"]
+        run(saving.replace("IDENTIFIER", identifier))
+    found = np.load(tmp_path / "photo-unit_map-conv2-1.npz")
+    maps = og.feature_maps(net, tmp_path / "photo.jpg", "conv2")["conv2"]
+    np.testing.assert_allclose(found["map"], maps.matrix(1), atol=1e-5)
 
 
 def test_a_folder_of_photos(net, tmp_path):

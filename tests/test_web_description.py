@@ -34,6 +34,16 @@ def test_every_question_and_parameter_is_described(paths):
             assert found[each.name]["schema"].get("default") == each.default
 
 
+def test_all_questions_with_numbers_can_be_had_as_files(paths):
+    files = {path.removeprefix("/api/") for path in paths if path.endswith(".npz")}
+    assert files == {f"{name}.npz" for name, each in QUESTIONS.items() if each.has_numbers}
+    for name in files:
+        described = paths[f"/api/{name}"]["get"]
+        assert described["parameters"] == paths[f"/api/{name[:-4]}"]["get"]["parameters"]
+        assert list(described["responses"]["200"]["content"]) == ["application/x-npz"]
+    assert not {"networks.npz", "report.npz", "result_file.npz"} & files
+
+
 def answered(paths, path, response):
     """That a response is one of those described, with what it holds."""
     method = response.request.method.lower()

@@ -227,14 +227,14 @@ def test_one_probe_serves_all_units_of_a_layer_and_its_bytes_count(monkeypatch):
 
 
 def test_a_pattern_grows_and_is_that_of_maximize(fused, monkeypatch):
-    from optogram.web.questions import unit
+    from optogram.web.questions import activating
 
     size = {"steps": 16, "size": (16, 16)}
 
     def shorter(*arguments, **named):
         return og.maximize(*arguments, **named, **size)
 
-    monkeypatch.setattr(unit, "maximize", shorter)
+    monkeypatch.setattr(activating, "maximize", shorter)
     heard = Listening()
     answer = fused.ask("pattern", heard, filter=1)
     expected = og.maximize(fused.net, og.Filter(fused.layer, 1), **size)
@@ -249,7 +249,7 @@ def test_a_pattern_grows_and_is_that_of_maximize(fused, monkeypatch):
 
 
 def test_the_strongest_crops_of_a_folder_and_of_the_photo(tmp_path, monkeypatch):
-    from optogram.web.questions import unit
+    from optogram.web.questions import activating
 
     files = [tmp_path / f"{i}.png" for i in range(4)]
     for i, file in enumerate(files):
@@ -263,7 +263,7 @@ def test_the_strongest_crops_of_a_folder_and_of_the_photo(tmp_path, monkeypatch)
         searched.append(arguments[2])
         return og.strongest_images(*arguments, **named)
 
-    monkeypatch.setattr(unit, "strongest_images", counted)
+    monkeypatch.setattr(activating, "strongest_images", counted)
     heard = Listening()
     answers = [one.ask("strongest_crops", heard, filter=i) for i in (0, 2)]
     # With the broken file, and without it; once for all filters.

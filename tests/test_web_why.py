@@ -205,7 +205,7 @@ def test_how_a_network_was_opened():
         "trust=True, fixed={'age': 40.0, 'box': [0.1, 0.9]})",
     ]
     assert shlex.join(opening.words()) == (
-        "--model vgg16 --weights random --resample bilinear --labels 'my labels.txt' "
+        "--weights random --resample bilinear --labels 'my labels.txt' "
         "--fixed age=40 --fixed box=0.1,0.9 --trust"
     )
     (line,) = Opening("a.keras", options | {"code": "layers.py"}).python()

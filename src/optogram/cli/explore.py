@@ -88,6 +88,7 @@ def explore(
     from optogram.web.opening import Opening
 
     workspace = workspace_of(networks, () if photos else None, searched, memory)
+    workspace.searched = folder if folder is not None and Path(folder).is_dir() else None
     for net, name in zip(networks, names, strict=True):
         workspace.openings[id(net)] = Opening(name, opening)
     if given is not None:

@@ -14,6 +14,7 @@ from optogram.cli.options.network import (
     require_folder,
 )
 from optogram.cli.options.output import quiet_option
+from optogram.cli.options.parsing import file_stem
 from optogram.errors import InputError
 
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp")
@@ -42,6 +43,12 @@ _PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 )
 @click.option("--colors", metavar="NAME", help="Colormap for kernels that are not shown in RGB.")
 @click.option(
+    "--arrays",
+    is_flag=True,
+    help="Also write the kernels of each layer as .npz beside the picture, for "
+    "optogram.load_result.",
+)
+@click.option(
     "--out", metavar="FILE", default="kernels.png", show_default=True, help="File for the picture."
 )
 @network_options
@@ -54,6 +61,7 @@ def kernels(
     columns: int | None,
     cell: int | None,
     colors: str | None,
+    arrays: bool,
     out: str,
     **opening: Any,
 ) -> None:
@@ -73,6 +81,9 @@ def kernels(
     made_folder(str(path.parent))
     require_place(path)
     found = list(optogram.kernels(net, list(layers)).values())
+    files = [path.with_name(f"{path.stem}_{file_stem(each.layer)}.npz") for each in found]
+    for file in files if arrays else ():
+        require_place(file)
     is_gray = input_channel is not None or not all(result.is_color for result in found)
     if colors is not None and not is_gray:
         raise click.UsageError(
@@ -92,3 +103,5 @@ def kernels(
     captions = [result.layer for result in found]
     picture = pictures[0] if len(found) == 1 else sheet([[p] for p in pictures], captions=captions)
     say(write(picture, path))
+    for result, file in zip(found, files, strict=True) if arrays else ():
+        say(result.save(file))

@@ -95,6 +95,11 @@ _PER_MAP = {"layer": False, "map": True, "range": "range"}
     help="Also write the strongest map (or the N of --strongest) as a CSV table.",
 )
 @click.option(
+    "--arrays",
+    is_flag=True,
+    help="Also write the maps of each layer as .npz, for optogram.load_result.",
+)
+@click.option(
     "--together",
     is_flag=True,
     help="Also show the first maps of all layers in one picture, one row per layer: the number "
@@ -187,6 +192,7 @@ class _Asked:
     strongest: int | None
     over_photo: bool
     numbers: bool
+    arrays: bool
 
     def write(self, result: "FeatureMaps", start: Path, progress: "Progress") -> list[int]:
         """Write the files of a layer, whose paths begin with ``start``.
@@ -208,6 +214,8 @@ class _Asked:
             )
         for path, channel in self._tables(result, start):
             write_table(result.matrix(channel), path)
+        if self.arrays:
+            result.save(_arrays(start))
         return self._strongest(result)
 
     def require_places(self, result: "FeatureMaps", start: Path) -> None:
@@ -216,6 +224,8 @@ class _Asked:
 
         for path, _ in (*self._pictures(result, start), *self._tables(result, start)):
             require_place(path)
+        if self.arrays:
+            require_place(_arrays(start))
 
     def _pictures(
         self, result: "FeatureMaps", start: Path
@@ -258,3 +268,8 @@ class _Asked:
 
     def _strongest(self, result: "FeatureMaps") -> list[int]:
         return [int(channel) for channel in result.strongest(self.strongest or 1)[0]]
+
+
+def _arrays(start: Path) -> Path:
+    """The file for the arrays of a layer."""
+    return start.with_name(f"{start.name}.npz")

@@ -19,6 +19,7 @@ from optogram.errors import OptogramError
 from optogram.web.answering import Answering, Event, as_texts
 from optogram.web.asking import QUESTIONS
 from optogram.web.description import description
+from optogram.web.numbers import NPZ, as_npz, disposition, file_name, stem
 from optogram.web.packing import Answer, packed
 from optogram.web.safety import Guard
 from optogram.web.workspace import PHOTO_BYTES, Photo, Workspace
@@ -59,6 +60,7 @@ def create_app(
             Route("/api/photos/{photo}", _remove, methods=["DELETE"]),
             Route("/api/photos/{photo}/picture", _picture),
             WebSocketRoute("/api/socket", _socket),
+            Route("/api/{name}.npz", _numbers),
             Route("/api/{name}", _ask),
         ],
         middleware=[Middleware(Guard, hosts=hosts, token=token, is_framed=is_framed)],
@@ -162,6 +164,30 @@ async def _picture(request: Request) -> Response:
 
 
 async def _ask(request: Request) -> Response:
+    answer = await _answered(request)
+    return answer if isinstance(answer, Response) else Response(answer, media_type=PACKED)
+
+
+async def _numbers(request: Request) -> Response:
+    """The arrays of an answer as an .npz file."""
+    if (question := QUESTIONS.get(request.path_params["name"])) and not question.has_numbers:
+        return _error(f"{question.name!r} has no numbers: ask /api/{question.name}.", 404)
+    answer = await _answered(request)
+    if isinstance(answer, Response):
+        return answer
+    state, given = request.app.state, request.query_params
+    parts = [given.get(name, "") for name in ("layer", "filter", "method")]
+    try:
+        photo = stem(state.workspace.photo(given.get("photo", "")).name)
+    except OptogramError:  # a question without photo, or one that was removed meanwhile
+        photo = ""
+    name = file_name([photo, request.path_params["name"], *parts])
+    content = await state.answering.run(as_npz, answer)
+    return Response(content, media_type=NPZ, headers={"content-disposition": disposition(name)})
+
+
+async def _answered(request: Request) -> bytes | Response:
+    """The packed answer to a question, or why there is none."""
     name = request.path_params["name"]
     if name not in QUESTIONS:
         return _error("There is no such question: see /api/openapi.json.", 404)
@@ -181,7 +207,7 @@ async def _ask(request: Request) -> Response:
     kind, content = asked.result()
     if kind == "error":
         return _error(content["error"], 422 if content["is_asker"] else 500)
-    return Response(content, media_type=PACKED)
+    return bytes(content)
 
 
 async def _gone(request: Request) -> None:

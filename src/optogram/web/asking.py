@@ -1,7 +1,7 @@
 """Questions: what can be asked, by which parameters, and how each parameter is read.
 
-A question is declared once, with `question`; it can then be asked by ``GET /api/NAME`` and over the
-socket, and is described in ``/api/openapi.json``.
+A question is declared once, with `question`; it can then be asked by ``GET /api/NAME``, as a plain
+file by ``GET /api/NAME.npz``, and over the socket, and is described in ``/api/openapi.json``.
 """
 
 import json
@@ -71,6 +71,8 @@ class Question:
         Whether it may take more than half a second: it then waits for other long ones.
     is_kept : bool
         Whether its answer depends on its parameters alone, and is kept within the byte budget.
+    has_numbers : bool
+        Whether its arrays are numbers, which can be had as .npz; else they are a whole file.
     """
 
     name: str
@@ -79,6 +81,7 @@ class Question:
     answer: Callable[..., Answer]
     is_long: bool
     is_kept: bool
+    has_numbers: bool
 
     def read(self, workspace: Workspace, given: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
         """(what identifies the question, values of the parameters).
@@ -109,7 +112,10 @@ QUESTIONS: dict[str, Question] = {}
 
 
 def question(
-    *parameters: Parameter, is_long: bool = False, is_kept: bool = True
+    *parameters: Parameter,
+    is_long: bool = False,
+    is_kept: bool = True,
+    has_numbers: bool = True,
 ) -> Callable[[Callable[..., Answer]], Callable[..., Answer]]:
     """Declare the decorated function as a question: its name, and the first line of its text."""
 
@@ -118,7 +124,7 @@ def question(
         about = (function.__doc__ or "").strip().splitlines()[0]
         if name in QUESTIONS:
             raise ValueError(f"The question {name!r} is declared twice.")
-        QUESTIONS[name] = Question(name, about, parameters, function, is_long, is_kept)
+        QUESTIONS[name] = Question(name, about, parameters, function, is_long, is_kept, has_numbers)
         return function
 
     return declare

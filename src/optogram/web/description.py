@@ -4,10 +4,16 @@ from typing import Any
 
 from optogram.version import __version__
 from optogram.web.asking import QUESTIONS, Question
+from optogram.web.numbers import NPZ
 
 _PACKED = {
     "description": 'JSON header and arrays; see the documentation, "The explorer\'s API".',
     "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+}
+_NUMBERS = {
+    "description": "Arrays for numpy.load; `about` is what else is answered, as JSON.",
+    "headers": {"content-disposition": {"schema": {"type": "string"}}},
+    "content": {NPZ: {"schema": {"type": "string", "format": "binary"}}},
 }
 _ERROR = {
     "type": "object",
@@ -32,6 +38,9 @@ def description() -> dict[str, Any]:
     paths: dict[str, Any] = {
         f"/api/{each.name}": {"get": _asked(each)} for each in QUESTIONS.values()
     }
+    for each in QUESTIONS.values():
+        if each.has_numbers:
+            paths[f"/api/{each.name}.npz"] = {"get": _asked(each, as_file=True)}
     paths["/api/photos"] = {
         "get": {
             "operationId": "photos",
@@ -104,10 +113,10 @@ def description() -> dict[str, Any]:
     }
 
 
-def _asked(question: Question) -> dict[str, Any]:
+def _asked(question: Question, *, as_file: bool = False) -> dict[str, Any]:
     return {
-        "operationId": question.name,
-        "summary": question.about,
+        "operationId": f"{question.name}_npz" if as_file else question.name,
+        "summary": f"The same as /api/{question.name}, as a file." if as_file else question.about,
         "parameters": [
             {
                 "name": each.name,
@@ -121,7 +130,7 @@ def _asked(question: Question) -> dict[str, Any]:
         ],
         "responses": _answers(
             {
-                "200": _PACKED,
+                "200": _NUMBERS if as_file else _PACKED,
                 "422": _json("A parameter is missing, unknown, or cannot be used.", _ERROR),
                 "500": _json("It could not be answered; the log says why.", _ERROR),
             }

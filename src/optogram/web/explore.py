@@ -176,6 +176,8 @@ def workspace_of(
     if not networks:
         raise InputError("Expected a network, or several, got none.")
     workspace = Workspace(networks, _files(photos), allowance(memory))
+    if isinstance(photos, str | Path) and Path(photos).is_dir():
+        workspace.searched = str(photos)
     images = [image] if isinstance(image, str | Path | bytes) else image
     for each in _sample() if images is None else images:
         if isinstance(each, bytes):

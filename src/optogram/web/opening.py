@@ -1,18 +1,16 @@
-"""How a network was opened, and how an explanation is made again: as Python lines, as a command."""
+"""How a network was opened, and how numbers are made again: as Python lines, as a command."""
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from optogram.web.workspace import Photo
+from optogram.network.network import Network
+from optogram.web.workspace import Photo, Workspace
 
 _UNKNOWN = "# net: the network that the explorer was started with"
-_NO_COMMAND = (
-    "There is no command: the network was given to og.explore, not opened by the command line."
-)
-_NO_FILTERS = "There is no command: optogram explain explains classes, not filters."
+_GIVEN = "the network was given to og.explore, not opened by the command line."
 
 
 @dataclass(frozen=True)
@@ -44,8 +42,8 @@ class Opening:
         return [*before, f"net = og.load({_arguments(repr(self.model), given)})"]
 
     def words(self) -> list[str]:
-        """The options of a command that opens it."""
-        words = ["--model", self.model]
+        """The options of a command that opens it, beside the model."""
+        words = list[str]()
         for name, option in self._given().items():
             for text in option if isinstance(option, tuple) else (option,):
                 words += [f"--{name}"] if text is True else [f"--{name}", str(text)]
@@ -57,31 +55,35 @@ class Opening:
         return {name: option for name, option in self.options.items() if option not in defaults}
 
 
-def python_of(
-    opening: Opening | None, photo: Photo, target: str, method: str, options: Mapping[str, Any]
-) -> str:
-    """Python lines that explain ``photo`` again: ``result`` has the same numbers."""
-    positional = ", ".join(["net", repr(_place(photo)), *_targets(target)])
+def made_again(
+    workspace: Workspace,
+    model: Network,
+    lines: Sequence[str],
+    command: Sequence[str] | str,
+) -> dict[str, str | None]:
+    """``python`` and ``command``, which give the numbers of an answer again, or ``no_command``.
+
+    Parameters
+    ----------
+    workspace, model
+        The network, and what is known of how it was opened.
+    lines : sequence of str
+        Python lines that follow those that open the network as ``net``.
+    command : sequence of str, or str
+        Words of the command without those that open the network; or why there is none.
+    """
+    opening = workspace.openings.get(id(model))
     opened = [_UNKNOWN] if opening is None else opening.python()
-    lines = ["import optogram as og", *opened]
-    return "\n".join([*lines, f"result = og.{method}({_arguments(positional, options)})"])
-
-
-def command_of(
-    opening: Opening | None, photo: Photo, target: str, method: str, options: Mapping[str, Any]
-) -> tuple[str | None, str | None]:
-    """(the command that explains ``photo`` again, None), or (None, why there is none)."""
+    made: dict[str, str | None] = {"python": "\n".join(["import optogram as og", *opened, *lines])}
+    if isinstance(command, str):
+        return {**made, "command": None, "no_command": f"There is no command: {command}"}
     if opening is None:
-        return None, _NO_COMMAND
-    if target.startswith("filter:"):
-        return None, _NO_FILTERS
-    words = ["optogram", "explain", *opening.words(), "--method", method]
-    classes = target.split("-") if target else []
-    for option, number in zip(("--target", "--against"), classes, strict=False):
-        words += [option, number]
-    for name, option in options.items():
-        words += [f"--{name}", str(option)]
-    return shlex.join([*words, "--", _place(photo)]), None
+        return {**made, "command": None, "no_command": f"There is no command: {_GIVEN}"}
+    name, *options = command
+    words = [name, "--model", opening.model, *opening.words(), *options]
+    if name == "inspect":
+        words = [name, *opening.words(), *options, "--", opening.model]
+    return {**made, "command": shlex.join(["optogram", *words]), "no_command": None}
 
 
 def differences_in_python(
@@ -99,10 +101,10 @@ def differences_in_python(
     opened = [_UNKNOWN] if opening is None else opening.python()
     named: dict[str, Any] = {}
     if other_photo is not None:
-        named["other_image"] = _place(other_photo)
+        named["other_image"] = place_of(other_photo)
     if layer is not None:
         named["layers"] = layer
-    given = _arguments(f"net, {_place(photo)!r}", named)
+    given = _arguments(f"net, {place_of(photo)!r}", named)
     if not is_same_network:
         lines = [_UNKNOWN] if other is None else other.python()
         opened += [re.sub(r"^(# )?net\b", r"\1other", line) for line in lines]
@@ -111,19 +113,29 @@ def differences_in_python(
     return "\n".join(["import optogram as og", *opened, call])
 
 
-def _place(photo: Photo) -> str:
-    """The file of the photo; of one that was added on the page, its name."""
+def place_of(photo: Photo) -> str:
+    """The file of a photo; of one that was added on the page, its name."""
     return photo.name if isinstance(photo.source, bytes) else str(photo.source)
 
 
-def _targets(target: str) -> list[str]:
-    """A target as Python, or nothing for the highest-scoring class."""
-    if not target:
-        return []
+def target_in_python(target: str) -> str:
+    """A target as it is written in Python; "" for the highest-scoring class."""
     if target.startswith("filter:"):
         layer, _, channel = target.removeprefix("filter:").rpartition(":")
-        return [f"og.Filter({layer!r}, {int(channel)})"]
-    return [" - ".join(f"og.Class({int(number)})" for number in target.split("-"))]
+        return f"og.Filter({layer!r}, {int(channel)})"
+    return " - ".join(f"og.Class({int(number)})" for number in target.split("-") if number)
+
+
+def target_in_words(target: str) -> list[str]:
+    """Options of `optogram explain` for a target that is a class, or one minus another."""
+    classes = target.split("-") if target else []
+    given = zip(("--target", "--against"), classes, strict=False)
+    return [word for option, number in given for word in (option, number)]
+
+
+def call(function: str, *positional: str, **named: Any) -> str:
+    """A call of a function of optogram in Python; ``positional`` is code, ``named`` are values."""
+    return f"og.{function}({_arguments(', '.join(filter(None, positional)), named)})"
 
 
 def _arguments(positional: str, named: Mapping[str, Any]) -> str:

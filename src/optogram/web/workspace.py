@@ -177,6 +177,8 @@ class Workspace:
         The networks.
     folder : tuple of Path
         Photos in which the strongest crops are searched.
+    searched : str or None
+        The folder that has these photos, if it is one.
     answers, objects : Kept
         Packed answers, and what they are computed from.
     openings : dict of int to Opening
@@ -188,6 +190,7 @@ class Workspace:
     ) -> None:
         self.networks = tuple(networks)
         self.folder = tuple(folder)
+        self.searched: str | None = None
         self.answers, self.objects = Kept(budget), Kept(budget)
         self.openings: dict[int, Opening] = {}
         self._photos: dict[str, Photo] = {}

@@ -21,6 +21,9 @@ import { ask } from "./wire.js";
  * @property {string[]} map_layers
  * @property {string | null} default_layer
  * @property {string[]} warnings
+ * @property {string} python             Lines that open it.
+ * @property {string | null} command
+ * @property {string | null} no_command
  *
  * @typedef {object} Context
  * @property {Network[]} networks

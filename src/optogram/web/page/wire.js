@@ -170,6 +170,21 @@ export async function ask(name, given, heard = {}) {
 }
 
 /**
+ * The numbers of an answer as an .npz file.
+ * @param {string} name
+ * @param {Record<string, string | number>} given
+ * @returns {Promise<{content: Blob, name: string}>} rejected with `Refused`.
+ */
+export async function numbersOf(name, given) {
+  if (frozen.size) throw new Refused("A frozen page has no files of numbers: ask the explorer.");
+  const texts = Object.entries(given).map(([key, value]) => [key, String(value)]);
+  const response = await fetch(`/api/${name}.npz?${new URLSearchParams(texts)}`);
+  if (!response.ok) throw new Refused((await response.json()).error);
+  const said = /filename\*=UTF-8''([^;]+)/.exec(response.headers.get("content-disposition") ?? "");
+  return { content: await response.blob(), name: decodeURIComponent(said?.[1] ?? `${name}.npz`) };
+}
+
+/**
  * For drags: one question is on its way at a time, and only the latest of those that came
  * meanwhile is asked then; the others are never asked.
  * @param {string} name

@@ -8,9 +8,9 @@ from PIL import Image
 from optogram.methods.feature_map_probe import FeatureMapProbe, feature_map_probe
 from optogram.methods.feature_maps import feature_maps
 from optogram.network.network import Network
-from optogram.result import FeatureMaps
-from optogram.target import Class
+from optogram.result import FeatureMaps, OccludedMaps
 from optogram.web.asking import LAYER, MODEL, PHOTO, TARGET, Tell, choice, question
+from optogram.web.opening import call, made_again, place_of, target_in_python
 from optogram.web.packing import Answer, Scaled, scaled
 from optogram.web.questions.patch import FILL, FILLS, PATCH, X, Y
 from optogram.web.questions.photos import class_numbers
@@ -43,6 +43,7 @@ def layer_maps(
         "factor": _factor(values),
         "is_signed": found.signed,
         "warnings": found.warnings,
+        **maps_again(workspace, model, photo, layer),
     }
     count = values.shape[-1]
     arrays = {
@@ -59,19 +60,32 @@ def map_contributions(
 ) -> Answer:
     """How much each map of a layer contributes to a score, (maps,), and their order."""
     x = workspace.prepared(model, photo)
-    wanted = workspace.target(model, target)
-    if wanted is None:
+    if not target:
         numbers = class_numbers(model, model.scores(x)[0])
-        wanted = Class(int(numbers["probabilities"].argmax()))
+        target = str(int(numbers["probabilities"].argmax()))
+    wanted = workspace.target(model, target)
     model.step(layer)
     (found,) = feature_maps(model, x, layer, target=wanted).values()
     assert found.contributions is not None
     count = found.values.shape[-1]
+    asked = f"target={target_in_python(target)}"
+    made = call("feature_maps", "net", repr(place_of(photo)), repr(layer), asked)
+    lines = [f"maps = {made}[{layer!r}]", "contributions = maps.contributions[0]"]
+    again = made_again(workspace, model, lines, "contributions are computed in Python.")
     arrays = {
         "contributions": found.contributions[0],
         "order": found.strongest(count, by="contribution")[0],
     }
-    return Answer({}, arrays)
+    return Answer(again, arrays)
+
+
+@question(MODEL, PHOTO, LAYER, is_kept=False)
+def map_values(
+    workspace: Workspace, tell: Tell, model: Network, photo: Photo, layer: str
+) -> Answer:
+    """All maps of a layer as they are: float32 (h, w, maps)."""
+    found = maps_of(workspace, model, photo, layer)
+    return Answer(maps_again(workspace, model, photo, layer), {"values": found.values[0]})
 
 
 @question(MODEL, PHOTO, LAYER, PATCH, FILL, is_long=True, is_kept=False)
@@ -113,9 +127,61 @@ def covered_maps(
     `by_change` has the maps in the order of how much they change.
     """
     found = _probe(workspace, model, photo, layer, patch, fill)(y, x)
-    values = (found.difference if show == "difference" else found.values)[0]
+    values = _chosen(found, show)
     order = found.most_changed(values.shape[-1])
-    return Answer({"y": y, "x": x}, {"maps": _sprite(values), "by_change": order})
+    about = {"y": y, "x": x, **_covered_again(workspace, model, photo, layer, patch, fill, y, x)}
+    return Answer(about, {"maps": _sprite(values), "by_change": order})
+
+
+@question(MODEL, PHOTO, LAYER, PATCH, FILL, Y, X, SHOW, is_kept=False)
+def covered_values(
+    workspace: Workspace,
+    tell: Tell,
+    model: Network,
+    photo: Photo,
+    layer: str,
+    patch: int,
+    fill: str,
+    y: int,
+    x: int,
+    show: str,
+) -> Answer:
+    """All maps of a layer with a patch at one place, float32 (h, w, maps), or the difference."""
+    found = _probe(workspace, model, photo, layer, patch, fill)(y, x)
+    again = _covered_again(workspace, model, photo, layer, patch, fill, y, x)
+    return Answer(again, {"values": _chosen(found, show)})
+
+
+def _chosen(found: OccludedMaps, show: str) -> np.ndarray:
+    """(h, w, maps): the maps with the patch, or how they differ."""
+    return (found.difference if show == "difference" else found.values)[0]
+
+
+def _covered_again(
+    workspace: Workspace,
+    model: Network,
+    photo: Photo,
+    layer: str,
+    patch: int,
+    fill: str,
+    y: int,
+    x: int,
+) -> dict[str, str | None]:
+    """How maps with a patch are made again."""
+    given = {"patch": patch or None, "fill": FILLS[fill]}
+    probe = call("feature_map_probe", "net", repr(place_of(photo)), repr(layer), **given)
+    lines = [f"probe = {probe}", f"maps = probe({y}, {x})", "difference = maps.difference"]
+    return made_again(workspace, model, lines, "maps with a patch are computed in Python.")
+
+
+def maps_again(
+    workspace: Workspace, model: Network, photo: Photo, layer: str, *lines: str
+) -> dict[str, str | None]:
+    """How the maps of a layer, and what follows from them, are made again."""
+    place = place_of(photo)
+    maps = f"maps = {call('feature_maps', 'net', repr(place), repr(layer))}[{layer!r}]"
+    command = ["maps", "--layer", layer, "--arrays", "--", place]
+    return made_again(workspace, model, [maps, *lines], command)
 
 
 def maps_of(workspace: Workspace, model: Network, photo: Photo, layer: str) -> FeatureMaps:

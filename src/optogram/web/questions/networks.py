@@ -4,17 +4,18 @@ from typing import Any
 
 from optogram.network.network import Network
 from optogram.web.asking import MODEL, Tell, question, whole, words
+from optogram.web.opening import made_again
 from optogram.web.packing import Answer
 from optogram.web.workspace import Workspace
 
 
-@question(is_kept=False)
+@question(is_kept=False, has_numbers=False)
 def networks(workspace: Workspace, tell: Tell) -> Answer:
     """The networks, in the order of their numbers."""
-    return Answer({"networks": [_described(net) for net in workspace.networks]})
+    return Answer({"networks": [_described(workspace, net) for net in workspace.networks]})
 
 
-def _described(net: Network) -> dict[str, Any]:
+def _described(workspace: Workspace, net: Network) -> dict[str, Any]:
     layers = {} if net.is_opaque else net.map_layers()
     return {
         "name": net.name,
@@ -26,10 +27,11 @@ def _described(net: Network) -> dict[str, Any]:
         "map_layers": list(layers),
         "default_layer": list(layers)[-1] if layers else None,
         "warnings": list(net.warnings),
+        **made_again(workspace, net, ["print(net.summary())"], ["inspect"]),
     }
 
 
-@question(MODEL)
+@question(MODEL, has_numbers=False)
 def steps(workspace: Workspace, tell: Tell, model: Network) -> Answer:
     """The steps of a network: what each does, and which earlier ones it reads."""
     geometry = model.geometry(model.nominal_size)
@@ -50,7 +52,7 @@ def steps(workspace: Workspace, tell: Tell, model: Network) -> Answer:
     return Answer({"steps": found})
 
 
-@question(MODEL, whole("first", "Number of the first class.", 0, default=0))
+@question(MODEL, whole("first", "Number of the first class.", 0, default=0), has_numbers=False)
 def classes(workspace: Workspace, tell: Tell, model: Network, first: int) -> Answer:
     """The names of up to 5000 classes, from a number on."""
     count = model.head.classes or 0
@@ -64,7 +66,7 @@ def classes(workspace: Workspace, tell: Tell, model: Network, first: int) -> Ans
     )
 
 
-@question(MODEL, words("text", "Words, a part of a name, or a number."))
+@question(MODEL, words("text", "Words, a part of a name, or a number."), has_numbers=False)
 def find_classes(workspace: Workspace, tell: Tell, model: Network, text: str) -> Answer:
     """The classes whose names fit a text, best first."""
     found = model.find_classes(text)[:50]

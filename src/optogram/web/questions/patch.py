@@ -1,5 +1,6 @@
 """A patch over a photo: what each place costs."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,13 @@ from optogram.methods.progressive_occlusion import progressive_occlusion
 from optogram.network.network import Network
 from optogram.result import Occlusion
 from optogram.web.asking import MODEL, PHOTO, TARGET, Tell, choice, question, whole
+from optogram.web.opening import (
+    call,
+    made_again,
+    place_of,
+    target_in_python,
+    target_in_words,
+)
 from optogram.web.packing import Answer
 from optogram.web.questions.photos import class_numbers, for_display
 from optogram.web.workspace import Photo, Workspace
@@ -59,7 +67,11 @@ def patched(
 ) -> Answer:
     """Scores and probabilities of all classes, (classes,), with a patch at one place."""
     scores = _probe(workspace, model, photo, patch, fill).scores(y, x)
-    return Answer({"y": y, "x": x}, class_numbers(model, scores))
+    given = {"patch": patch or None, "fill": FILLS[fill]}
+    probe = call("occlusion_probe", "net", repr(place_of(photo)), **given)
+    lines = [f"probe = {probe}", f"scores = probe.scores({y}, {x})"]
+    again = made_again(workspace, model, lines, "a patch at one place is computed in Python.")
+    return Answer({"y": y, "x": x, **again}, class_numbers(model, scores))
 
 
 @question(MODEL, PHOTO, TARGET, PATCH, STRIDE, FILL, is_long=True)
@@ -86,15 +98,38 @@ def occlusion_map(
         fill=FILLS[fill],
         progress=tell.progress,
     )
+    again = _map_again(workspace, model, photo, target, patch, stride, fill)
     answer = Answer({})
     for each in maps:
-        answer = _map(each)
+        answer = _map(each, again)
         if not each.exact.all():
             tell.partial(answer)
     return answer
 
 
-def _map(found: Occlusion) -> Answer:
+def _map_again(
+    workspace: Workspace,
+    model: Network,
+    photo: Photo,
+    target: str,
+    patch: int,
+    stride: int,
+    fill: str,
+) -> dict[str, str | None]:
+    """How a whole map is made again."""
+    given = {"patch": patch, "stride": stride}
+    options = {name: value for name, value in given.items() if value} | {"fill": FILLS[fill]}
+    place = place_of(photo)
+    line = f"result = {call('occlusion', 'net', repr(place), target_in_python(target), **options)}"
+    command: Sequence[str] | str = "optogram explain explains classes, not filters."
+    if not target.startswith("filter:"):
+        words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+        asked = ["--method", "occlusion", *target_in_words(target), *words]
+        command = ["explain", *asked, "--", place]
+    return made_again(workspace, model, [line], command)
+
+
+def _map(found: Occlusion, again: Mapping[str, str | None]) -> Answer:
     about = {
         "patch": found.parameters["patch"],
         "stride": found.parameters["stride"],
@@ -102,6 +137,7 @@ def _map(found: Occlusion) -> Answer:
         "score": found.score[0],
         "unit": found.score_unit,
         "warnings": found.warnings,
+        **again,
     }
     arrays = {"values": found.values[0], "exact": found.exact.astype(np.uint8)}
     return Answer(about, arrays)

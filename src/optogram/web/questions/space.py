@@ -17,7 +17,7 @@ SIDE = 32
 """Height and width of the maps, at most; larger ones are shrunk by averaging."""
 
 
-@question(MODEL)
+@question(MODEL, has_numbers=False)
 def blocks(workspace: Workspace, tell: Tell, model: Network) -> Answer:
     """The blocks of a network: groups of steps, by nested models, names and branches."""
     model.require_layers()

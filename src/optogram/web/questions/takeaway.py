@@ -32,7 +32,7 @@ PHOTOS = Parameter(
 )
 
 
-@question(MODEL, PHOTO, TARGET, METHOD, EXPLAINED_LAYER, is_long=True)
+@question(MODEL, PHOTO, TARGET, METHOD, EXPLAINED_LAYER, is_long=True, has_numbers=False)
 def result_file(
     workspace: Workspace,
     tell: Tell,
@@ -50,7 +50,7 @@ def result_file(
     return Answer({"name": f"{Path(photo.name).stem}-{method}.npz"}, {"content": content})
 
 
-@question(MODEL, PHOTOS, is_long=True, is_kept=False)
+@question(MODEL, PHOTOS, is_long=True, is_kept=False, has_numbers=False)
 def report(workspace: Workspace, tell: Tell, model: Network, photos: list[Photo]) -> Answer:
     """The report on photos, one self-contained HTML page: its bytes."""
     with tempfile.TemporaryDirectory() as folder:

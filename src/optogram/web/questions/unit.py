@@ -1,21 +1,17 @@
-"""One unit of a layer: its map, its arithmetic, what it causes, and what activates it."""
+"""One unit of a layer: its map, its arithmetic, and what it causes."""
 
-import hashlib
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 
-from optogram.errors import OptogramError
 from optogram.methods.intervening.changes import Change
 from optogram.methods.intervention_probe import InterventionProbe, intervention_probe
-from optogram.methods.maximize import maximize
 from optogram.methods.pixel_arithmetic import pixel_arithmetic
-from optogram.methods.strongest_images import strongest_images
 from optogram.network.network import Network
-from optogram.result import StrongestImages
-from optogram.target import Filter, Neuron, require_channel
+from optogram.result import PixelArithmetic
+from optogram.target import Filter, Neuron
 from optogram.web.asking import (
     FILTER,
     LAYER,
@@ -27,17 +23,14 @@ from optogram.web.asking import (
     question,
     whole,
 )
+from optogram.web.opening import call, made_again, place_of
 from optogram.web.packing import Answer
-from optogram.web.questions.layer import maps_of
+from optogram.web.questions.layer import maps_again, maps_of
 from optogram.web.questions.photos import class_numbers
 from optogram.web.workspace import Photo, Workspace
 
-CROPS = 9
-"""Crops of photos for each filter."""
-_CROP_SIDE = 224
-"""Height and width of a crop, at most; larger ones are shrunk."""
-_FRAMES = 8
-"""Steps between images of a pattern that is made."""
+WEIGHTS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.Conv2DTranspose)
+"""Layers whose weights `optogram kernels` writes as they are multiplied with a window."""
 
 
 @question(MODEL, PHOTO, LAYER, FILTER)
@@ -60,6 +53,15 @@ def unit_map(
         "size": found.images.shape[1:3],
         "highest": [int(place) for place in highest],
         "is_signed": found.signed,
+        **maps_again(
+            workspace,
+            model,
+            photo,
+            layer,
+            f"values = maps.matrix({filter})",
+            f"over = maps.at('network', {filter})",
+            f"counts, edges = maps.histogram({filter})",
+        ),
     }
     assert found.field_rows is not None and found.field_columns is not None
     arrays = {
@@ -97,7 +99,18 @@ def units_at(
     listed = [
         {"filter": each.channel, "value": each.value, "z_score": each.z_score} for each in units
     ]
-    return Answer({"units": listed, "cell": found.cell_at(y, x, size="network")})
+    about = {
+        "units": listed,
+        "cell": found.cell_at(y, x, size="network"),
+        **maps_again(
+            workspace,
+            model,
+            photo,
+            layer,
+            f"units = maps.strongest_at({y}, {x}, 10, by={by!r}, size='network')",
+        ),
+    }
+    return Answer(about)
 
 
 @question(
@@ -144,6 +157,7 @@ def arithmetic(
         "steps": [{"name": name, "value": value} for name, value in found.steps],
         "field": found.receptive_field,
         "weight_channels": found.input_channels[largest],
+        **_arithmetic_again(workspace, model, photo, layer, filter, (row, column), found),
     }
     arrays = {
         "window": np.moveaxis(found.window[..., chosen], -1, 0),
@@ -185,97 +199,43 @@ def changed_unit(
     """Scores and probabilities of all classes, (classes,), with the map of a unit multiplied."""
     probe = _probe(workspace, model, photo, layer)
     scores = probe({Filter(layer, filter): Change(scale=factor)}, of="scores")
-    return Answer({"factor": factor}, class_numbers(model, scores))
+    change = f"{{og.Filter({layer!r}, {filter}): og.Change(scale={factor!r})}}"
+    place = place_of(photo)
+    lines = [f"result = {call('intervene', 'net', repr(place), change)}"]
+    if model.head.is_spatial:
+        lines += [
+            "highest = result.probabilities_after[0].argmax(-1)",
+            f"shares = [(highest == i).mean() for i in range({model.head.classes})]",
+        ]
+    command = ["intervene", "--scale", f"{layer}:{filter}={factor!r}"]
+    command += ["--out", "intervention", "--", place]
+    about = {"factor": factor, **made_again(workspace, model, lines, command)}
+    return Answer(about, class_numbers(model, scores))
 
 
-@question(MODEL, LAYER, FILTER, is_long=True)
-def pattern(workspace: Workspace, tell: Tell, model: Network, layer: str, filter: int) -> Answer:
-    """An image that maximizes the mean of a filter's map, uint8 (H, W, 3 or 1), as it grows."""
-
-    def show(_: int, frame: np.ndarray) -> None:
-        tell.partial(Answer({}, {"pixels": _visible(frame)}))
-
-    made = maximize(
-        model, Filter(layer, filter), frames=_FRAMES, on_frame=show, progress=tell.progress
-    )
-    about = {"score": made.score[0], "warnings": made.warnings}
-    return Answer(about, {"pixels": _visible(made.images[0])})
-
-
-@question(MODEL, LAYER, FILTER, is_long=True)
-def strongest_crops(
-    workspace: Workspace, tell: Tell, model: Network, layer: str, filter: int
-) -> Answer:
-    """The parts of the folder's photos that activate a filter most: uint8 arrays crop0, crop1, …
-
-    `photos` is the number of photos of the folder; 0: there is no folder.
-    """
-    if not workspace.folder:
-        return Answer({"photos": 0, "crops": []})
-
-    def make() -> tuple[Any, int]:
-        found = _strongest(workspace, tell, model, layer)
-        arrays = (found.values, found.indices, found.positions, found.windows)
-        return found, sum(array.nbytes for array in arrays)
-
-    found = workspace.objects.once(("strongest", id(model), layer), make)
-    row = require_channel(filter, len(found.filters), layer)
-    return _cropped(found, row, len(found.photos))
-
-
-@question(MODEL, PHOTO, LAYER, FILTER)
-def photo_crop(
-    workspace: Workspace, tell: Tell, model: Network, photo: Photo, layer: str, filter: int
-) -> Answer:
-    """The part of a photo that activates a filter most: an uint8 array crop0."""
-    found = strongest_images(model, layer, [photo.source], top=1, filters=[filter])
-    answer = _cropped(found, 0, 1)
-    return Answer({"crops": [{**answer.about["crops"][0], "photo": photo.name}]}, answer.arrays)
-
-
-def _cropped(found: StrongestImages, row: int, photos: int) -> Answer:
-    """The crops of the filter in a row of a result."""
-    crops, arrays = [], {}
-    for rank, index in enumerate(found.indices[row]):
-        if index < 0:
-            break
-        crop = found.crop(row, rank).convert("RGB")
-        crop.thumbnail((_CROP_SIDE, _CROP_SIDE))
-        arrays[f"crop{rank}"] = np.asarray(crop)
-        value = float(found.values[row, rank])
-        crops.append({"photo": Path(found.photos[index]).name, "value": value})
-    return Answer({"photos": photos, "crops": crops}, arrays)
-
-
-def _strongest(workspace: Workspace, tell: Tell, model: Network, layer: str) -> StrongestImages:
-    """The strongest photos of all filters of a layer; files that cannot be read are left out.
-
-    A search that was stopped goes on where it was.
-    """
-    files = workspace.folder
-    name = hashlib.sha256(f"{workspace.networks.index(model)} {layer}".encode()).hexdigest()
-    saved = workspace.scratch / f"{name}.npz"
-
-    def search(photos: Sequence[Path]) -> StrongestImages:
-        return strongest_images(
-            model, layer, photos, CROPS, checkpoint=saved, progress=tell.progress
-        )
-
-    try:
-        return search(files)
-    except OptogramError:
-        readable = [file for file in files if _is_readable(model, file)]
-        if not readable or len(readable) == len(files):
-            raise
-    return search(readable)
-
-
-def _is_readable(model: Network, file: Path) -> bool:
-    try:
-        model.prepare(file)
-    except OptogramError:
-        return False
-    return True
+def _arithmetic_again(
+    workspace: Workspace,
+    model: Network,
+    photo: Photo,
+    layer: str,
+    filter: int,
+    position: tuple[int, int],
+    found: PixelArithmetic,
+) -> dict[str, Any]:
+    """How the arithmetic of an element, and under ``weights`` the kernel, are made again."""
+    neuron = f"og.Neuron({layer!r}, {position!r}, {filter})"
+    line = f"result = {call('pixel_arithmetic', 'net', repr(place_of(photo)), neuron)}"
+    command: Sequence[str] | str = "the arithmetic of an element is computed in Python."
+    again = made_again(workspace, model, [line], command)
+    convolution = model.step(found.layer).operation
+    if isinstance(convolution, WEIGHTS) and not isinstance(
+        convolution, keras.layers.SeparableConv2D
+    ):
+        command = ["kernels", "--layer", convolution.name, "--arrays"]
+    else:
+        command = "optogram kernels does not write these weights as one kernel."
+    lines = [line, "kernel = result.kernel"]
+    return {**again, "weights": made_again(workspace, model, lines, command)}
 
 
 def _probe(workspace: Workspace, model: Network, photo: Photo, layer: str) -> InterventionProbe:
@@ -290,8 +250,3 @@ def _probe(workspace: Workspace, model: Network, photo: Photo, layer: str) -> In
         ("intervention", id(model), photo.id, layer), make
     )
     return made
-
-
-def _visible(pixels: np.ndarray) -> np.ndarray:
-    """Pixels (H, W, C) in color or gray."""
-    return pixels[..., :3] if pixels.shape[-1] >= 3 else pixels[..., :1]

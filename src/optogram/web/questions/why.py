@@ -1,6 +1,7 @@
 """Why: a photo's map by each attribution method, and how it does in sanity checks."""
 
 import inspect
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,13 @@ from optogram.network.network import Network
 from optogram.result import Attribution
 from optogram.result.titles import method_title
 from optogram.web.asking import MODEL, PHOTO, TARGET, Tell, choice, question, words
-from optogram.web.opening import command_of, python_of
+from optogram.web.opening import (
+    call,
+    made_again,
+    place_of,
+    target_in_python,
+    target_in_words,
+)
 from optogram.web.packing import Answer
 from optogram.web.workspace import Photo, Workspace
 
@@ -29,7 +36,7 @@ _MOST_PIXELS = 4
 """Largest number of pixels of a map for each of the network's input."""
 
 
-@question()
+@question(has_numbers=False)
 def methods(workspace: Workspace, tell: Tell) -> Answer:
     """The attribution methods: name, title, whether they explain a layer, or take many passes."""
     return Answer(
@@ -62,8 +69,7 @@ def attribution(
     `cells` is the heatmap before it is resized; `python` and `command` make it again.
     """
     result = explained(workspace, tell, model, photo, target, method, layer)
-    opening, options = workspace.openings.get(id(model)), _options(method, layer)
-    command, why_not = command_of(opening, photo, target, method, options)
+    again = _again(workspace, model, photo, target, method, _options(method, layer))
     return Answer(
         {
             "method": method,
@@ -75,9 +81,7 @@ def attribution(
             "layer": result.layer,
             "parameters": {name: str(value) for name, value in result.parameters.items()},
             "warnings": [each for each in result.warnings if each not in model.warnings],
-            "python": python_of(opening, photo, target, method, options),
-            "command": command,
-            "no_command": why_not,
+            **again,
         },
         {"values": result.at(_size(photo, result)), "cells": result.heatmap[0]},
     )
@@ -143,6 +147,24 @@ def explained(
 
     key = ("attribution", id(model), photo.id, target, method, options.get("layer", ""))
     return workspace.objects.once(key, make)
+
+
+def _again(
+    workspace: Workspace,
+    model: Network,
+    photo: Photo,
+    target: str,
+    method: str,
+    options: dict[str, Any],
+) -> dict[str, str | None]:
+    """How the result of a method is made again."""
+    place = place_of(photo)
+    explaining = call(method, "net", repr(place), target_in_python(target), **options)
+    command: Sequence[str] | str = "optogram explain explains classes, not filters."
+    if not target.startswith("filter:"):
+        given = [word for name, option in options.items() for word in (f"--{name}", str(option))]
+        command = ["explain", "--method", method, *target_in_words(target), *given, "--", place]
+    return made_again(workspace, model, [f"result = {explaining}"], command)
 
 
 def _options(method: str, layer: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import { ask } from "../wire.js";
 
 /**
  * @param {ReturnType<typeof import("./controls.js").createControls>} controls
- * @param {Record<"partial" | "complete", (answer: Answer, key: string) => void>} shown
+ * @param {Record<"partial" | "complete", (answer: Answer, key: string, given: Record<string, string | number>) => void>} shown
  */
 export function createMap(controls, shown) {
   /** @type {AbortController | null} */
@@ -34,12 +34,12 @@ export function createMap(controls, shown) {
     try {
       const answer = await ask("occlusion_map", given, {
         signal,
-        partial: (coarse) => shown.partial(coarse, key),
+        partial: (coarse) => shown.partial(coarse, key, given),
         progress: (done, total) =>
           controls.progress([done, total, `${done} of ${total} positions`]),
       });
       if (signal.aborted) return;
-      shown.complete(answer, key);
+      shown.complete(answer, key, given);
     } catch (error) {
       if (!signal.aborted) controls.trouble(refusal(error));
     } finally {

@@ -9,20 +9,28 @@ import { ask } from "../wire.js";
 /** Windows with more numbers have them in small letters. */
 const FEW = 25;
 
-/** The panels with the arithmetic of an element, and with the largest weights of the filter. */
-export function createArithmetic() {
+/**
+ * The panels with the arithmetic of an element, and with the largest weights of the filter.
+ * @param {() => void} arrived   An answer came, or was refused.
+ */
+export function createArithmetic(arrived) {
   const sum = element("div");
   const weights = element("div", { class: "weights" });
   let asking = new AbortController();
+  /** @type {import("./panels.js").Found | null} */
+  let found = null;
 
   /** @param {{model: string, photo: string, layer: string, filter: number}} unit */
   async function show(unit, /** @type {number[]} */ [row, column]) {
     asking.abort();
     asking = new AbortController();
     const { signal } = asking;
+    const given = { ...unit, row, column };
+    found = null;
     try {
-      const answer = await ask("arithmetic", { ...unit, row, column }, { signal });
+      const answer = await ask("arithmetic", given, { signal });
       if (signal.aborted) return;
+      found = { given, answer };
       sum.replaceChildren(
         element(
           "p",
@@ -48,6 +56,7 @@ export function createArithmetic() {
       sum.replaceChildren(refusal(error));
       weights.replaceChildren(element("p", { class: "quiet" }, "There are no weights to show."));
     }
+    arrived();
   }
 
   return {
@@ -64,6 +73,7 @@ export function createArithmetic() {
       weights,
     ),
     show,
+    found: () => found,
     destroy: () => asking.abort(),
   };
 }

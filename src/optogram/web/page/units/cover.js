@@ -16,8 +16,9 @@ import { ask, latest } from "../wire.js";
 const PATIENCE = 150;
 
 /**
- * The photo and the patch. `hear` gets the maps with the patch; null: there is no patch.
- * @param {(answer: Answer | null) => void} hear
+ * The photo and the patch. `hear` gets the maps with the patch, and what was asked; null: there is
+ * no patch.
+ * @param {(answer: Answer | null, given: Record<string, any> | null) => void} hear
  */
 export function createCover(hear) {
   const stage = createStage({
@@ -133,9 +134,10 @@ export function createCover(hear) {
 
   const askLatest = latest(
     "covered_maps",
-    (answer, { y, x, show, ...about }) => {
+    (answer, given) => {
+      const { y: _y, x: _x, show, ...about } = given;
       const isWanted = show === (state().differ ? "difference" : "maps");
-      if (center && isWanted && JSON.stringify(about) === JSON.stringify(asked())) hear(answer);
+      if (center && isWanted && JSON.stringify(about) === JSON.stringify(asked())) hear(answer, given);
     },
     (error) => trouble.replaceChildren(refusal(error)),
   );
@@ -159,7 +161,7 @@ export function createCover(hear) {
     center = null;
     placeShown = "";
     stage.setCenter(null);
-    hear(null);
+    hear(null, null);
     change({ place: "" }, { replace: true });
   }
 
@@ -186,7 +188,7 @@ export function createCover(hear) {
       const isPlace = Number.isFinite(row) && Number.isFinite(column);
       center = isPlace ? [Math.min(row, size[0]), Math.min(column, size[1])] : null;
       stage.setCenter(center);
-      if (!center) hear(null);
+      if (!center) hear(null, null);
     }
     const wantedKey = `${JSON.stringify(asked())} ${now.differ}`;
     if (wantedKey !== shownKey || isElsewhere) measure();

@@ -10,8 +10,12 @@ import { ask } from "../wire.js";
 /** Patterns that are kept while others are looked at. */
 const KEPT = 40;
 
-/** @param {() => string} layerNow The layer that is looked at. */
-export function createMaking(layerNow) {
+/**
+ * The panels of the pattern, and of the crops.
+ * @param {() => string} layerNow The layer that is looked at.
+ * @param {() => void} arrived    An answer came.
+ */
+export function createMaking(layerNow, arrived) {
   const canvas = element("canvas", {
     class: "pattern",
     role: "img",
@@ -35,6 +39,8 @@ export function createMaking(layerNow) {
   let searching = new AbortController();
   /** @type {Map<string, Answer>} */
   const made = new Map();
+  /** @type {Record<"own" | "folder", import("./panels.js").Found | null>} */
+  const found = { own: null, folder: null };
 
   const unit = () => ({ model: state().model, layer: layerNow(), filter: state().filter });
 
@@ -72,6 +78,7 @@ export function createMaking(layerNow) {
     say("The pattern is complete.");
     const warnings = answer.warnings.join(" ");
     said.textContent = `Mean of the map: ${digits(answer.score)}. ${warnings}`;
+    arrived();
   }
 
   function end(/** @type {string} */ sentence) {
@@ -94,10 +101,14 @@ export function createMaking(layerNow) {
     own.replaceChildren();
     folder.replaceChildren();
     about.textContent = "";
-    const mine = ask("photo_crop", { ...unit(), photo }, { signal }).then((answer) => {
-      if (!signal.aborted) own.replaceChildren(...crops(answer, "this photo"));
+    found.own = found.folder = null;
+    const given = unit();
+    const mine = ask("photo_crop", { ...given, photo }, { signal }).then((answer) => {
+      if (signal.aborted) return;
+      found.own = { answer, given: { ...given, photo } };
+      own.replaceChildren(...crops(answer, "this photo"));
     });
-    const theirs = ask("strongest_crops", unit(), {
+    const theirs = ask("strongest_crops", given, {
       signal,
       progress: (done, total) => {
         looking.element.hidden = false;
@@ -105,6 +116,7 @@ export function createMaking(layerNow) {
       },
     }).then((answer) => {
       if (signal.aborted) return;
+      if (answer.photos) found.folder = { answer, given };
       about.textContent = answer.photos
         ? `The strongest of ${answer.photos} photos.`
         : "For the strongest crops of many photos, start the explorer with a folder: " +
@@ -117,29 +129,38 @@ export function createMaking(layerNow) {
       });
     }
     await Promise.allSettled([mine, theirs]);
-    if (!signal.aborted) looking.element.hidden = true;
+    if (signal.aborted) return;
+    looking.element.hidden = true;
+    arrived();
   }
 
   return {
-    element: element(
+    pattern: element(
       "section",
-      { class: "panel making", "aria-label": "What activates the unit" },
-      element("h2", {}, "What activates it"),
-      element(
-        "div",
-        { class: "sides" },
-        element("div", {}, element("h3", {}, "A pattern"), canvas, make, stop, bar.element, said),
-        element(
-          "div",
-          {},
-          element("h3", {}, "The photos that activate it most"),
-          own,
-          looking.element,
-          folder,
-          about,
-        ),
-      ),
+      { class: "panel", "aria-label": "Pattern" },
+      element("h2", {}, "A pattern that activates it"),
+      canvas,
+      make,
+      stop,
+      bar.element,
+      said,
     ),
+    crops: element(
+      "section",
+      { class: "panel making", "aria-label": "Crops of photos" },
+      element("h2", {}, "The photos that activate it most"),
+      own,
+      looking.element,
+      folder,
+      about,
+    ),
+    /** @returns {import("./panels.js").Found | null} */
+    foundPattern() {
+      const answer = made.get(JSON.stringify(unit()));
+      return answer ? { answer, given: unit() } : null;
+    },
+    foundCrops: () => found.folder ?? found.own,
+    question: () => (found.folder ? "strongest_crops" : "photo_crop"),
     update() {
       const { photo } = state();
       const key = `${JSON.stringify(unit())} ${photo}`;

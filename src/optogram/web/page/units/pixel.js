@@ -21,12 +21,15 @@ export function createPixel({ asked, point, open }) {
     element("option", { value: "z-score" }, "value against its map"),
   );
   let at = [-1, -1];
+  /** @type {import("./panels.js").Found | null} */
+  let found = null;
 
   const find = latest(
     "units_at",
     (answer, given) => {
       const { layer, photo, model } = asked();
       if (given.layer !== layer || given.photo !== photo || given.model !== model) return;
+      found = { answer, given };
       show(answer, given);
     },
     (error) => units.replaceChildren(element("li", {}, refusal(error))),
@@ -67,6 +70,7 @@ export function createPixel({ asked, point, open }) {
 
   function clear() {
     at = [-1, -1];
+    found = null;
     units.replaceChildren();
     delete units.dataset.mark;
     where.textContent = "Point at the photo: the units of the layer that are strongest there.";
@@ -84,5 +88,6 @@ export function createPixel({ asked, point, open }) {
     ),
     look,
     clear,
+    found: () => found,
   };
 }

@@ -9,8 +9,11 @@ import { ask, latest } from "../wire.js";
 /** Classes that are always listed, and those that change most. */
 const [FIRST, CHANGED] = [4, 3];
 
-/** @param {() => string} layerNow The layer that is looked at. */
-export function createSlider(layerNow) {
+/**
+ * @param {() => string} layerNow The layer that is looked at.
+ * @param {() => void} arrived    An answer came.
+ */
+export function createSlider(layerNow, arrived) {
   const slider = element("input", {
     type: "range",
     min: 0,
@@ -35,6 +38,8 @@ export function createSlider(layerNow) {
   /** @type {string[]} */
   let names = [];
   let isOutput = false;
+  /** @type {import("./panels.js").Found | null} */
+  let found = null;
 
   const factor = () => {
     const number = Number(state().factor);
@@ -84,7 +89,9 @@ export function createSlider(layerNow) {
     (answer, given) => {
       const now = { ...asked(), filter: state().filter, factor: factor() };
       if (JSON.stringify(given) !== JSON.stringify(now)) return;
+      found = { answer, given };
       show(answer.arrays.probabilities.data, String(answer.factor));
+      arrived();
     },
     (error) => trouble.replaceChildren(refusal(error)),
   );
@@ -122,6 +129,7 @@ export function createSlider(layerNow) {
 
   async function begin(/** @type {string} */ key) {
     const { model, photo } = state();
+    found = null;
     list.replaceChildren();
     trouble.replaceChildren();
     showChanged(null);
@@ -166,6 +174,7 @@ export function createSlider(layerNow) {
         if (clean.length) measure();
       }
     },
+    found: () => found,
     destroy() {
       preparing.abort();
       showChanged(null);

@@ -1,5 +1,6 @@
 // A layer: all its maps at once, in an order that can be chosen, and what a patch changes in them.
 
+import { createAlone } from "../away/alone.js";
 import { classesOf, classNames, predictionsOf, targetName } from "../classes.js";
 import { colorNames } from "../colors.js";
 import { digits, element, progressBar, refusal } from "../elements.js";
@@ -7,6 +8,7 @@ import { NO_LAYERS, createChooser, layerOf, networkOf, toUnit } from "../layers.
 import { change, state } from "../state.js";
 import { createCover } from "../units/cover.js";
 import { Mosaic } from "../units/mosaic.js";
+import { mapsTaken } from "../units/panels.js";
 import { ask } from "../wire.js";
 
 /** @typedef {import("../wire.js").Answer} Answer */
@@ -31,8 +33,8 @@ export function create(/** @type {import("../main.js").Context} */ context) {
     point,
     open: (map) => change(toUnit(layer, map)),
   });
-  const cover = createCover((answer) => {
-    covered = answer;
+  const cover = createCover((answer, given) => {
+    [covered, coveredBy] = [answer, given ?? {}];
     redraw();
   });
   const order = choose("Order", "order", Object.entries(ORDERS));
@@ -58,17 +60,19 @@ export function create(/** @type {import("../main.js").Context} */ context) {
       if (event.key === "Enter" && find()) change(toUnit(layer, Number(number.value)));
     },
   });
-  const work = element(
+  const beside = element(
     "div",
-    { class: "halves" },
-    element(
-      "div",
-      { class: "beside" },
-      cover.element,
-      element("label", {}, differ, " Show only what the patch changes"),
-    ),
-    element("div", { class: "maps" }, here, mosaic.element),
+    { class: "beside" },
+    cover.element,
+    element("label", {}, differ, " Show only what the patch changes"),
   );
+  const maps = element(
+    "section",
+    { class: "maps", "aria-label": "Maps" },
+    here,
+    mosaic.element,
+  );
+  const work = element("div", { class: "halves" }, beside, maps);
   const root = element(
     "section",
     { class: "layer", "aria-label": "Layer" },
@@ -86,6 +90,9 @@ export function create(/** @type {import("../main.js").Context} */ context) {
     trouble,
     work,
   );
+  const alone = createAlone(root, [{ name: "maps", element: maps, taken }], [beside]);
+  root.append(alone.takeaway);
+  work.before(alone.back);
 
   let layer = "";
   let mapsKey = "";
@@ -99,6 +106,9 @@ export function create(/** @type {import("../main.js").Context} */ context) {
   let covered = null;
   /** @type {Answer | null} */
   let contributions = null;
+  /** @type {Record<string, string | number>} What the maps with the patch were asked with. */
+  let coveredBy = {};
+  let rankedBy = "";
   let isDrawing = false;
 
   /**
@@ -175,7 +185,7 @@ export function create(/** @type {import("../main.js").Context} */ context) {
         { signal },
       );
       if (signal.aborted) return;
-      contributions = found;
+      [contributions, rankedBy] = [found, wanted];
       const name = classes ? targetName(classes, names) : target;
       trouble.replaceChildren(
         element(
@@ -217,6 +227,20 @@ export function create(/** @type {import("../main.js").Context} */ context) {
     mosaic.element.dataset.shown = cleanKey;
     mosaic.element.dataset.order = now.order === "target" && !contributions ? "" : now.order;
     mosaic.element.dataset.mark = covered ? `${covered.y},${covered.x}` : "";
+    alone.update();
+  }
+
+  function taken() {
+    if (!clean) return "The maps are on their way.";
+    const { model, photo, order } = state();
+    const isRanked = order === "target" && contributions !== null;
+    return mapsTaken(
+      mosaic.canvas,
+      { model, photo, layer },
+      { answer: clean, given: {} },
+      isRanked ? { answer: contributions, given: { target: rankedBy } } : null,
+      covered && { answer: covered, given: coveredBy },
+    );
   }
 
   /** @returns {ArrayLike<number>} */
@@ -255,6 +279,7 @@ export function create(/** @type {import("../main.js").Context} */ context) {
       }
       layer = layerOf(context, now);
       chooser.update();
+      alone.update();
       order.select.value = now.order;
       range.select.value = now.range;
       cmap.select.value = now.cmap;

@@ -1,6 +1,9 @@
 // The network: all its steps with their maps, in space or as a list.
 
+import { pictureOf } from "../away/picture.js";
+import { createTakeaway } from "../away/takeaway.js";
 import { element, progressBar, refusal } from "../elements.js";
+import { networkOf } from "../layers.js";
 import { VIEWS } from "../main.js";
 import { detail } from "../space/detail.js";
 import { Flat } from "../space/flat.js";
@@ -17,7 +20,7 @@ const WITHOUT_WEBGL =
 const MAPS = 9;
 
 /** @returns {import("../main.js").View} */
-export function create() {
+export function create(/** @type {import("../main.js").Context} */ context) {
   const isAble = hasWebGL();
   /** @type {Space | null} */
   let space = null;
@@ -74,6 +77,7 @@ export function create() {
     element("div", { class: "holder" }, place, bar.element),
     panel,
   );
+  const takeaway = createTakeaway();
   const root = element(
     "section",
     { class: "network", "aria-label": "Network" },
@@ -83,6 +87,7 @@ export function create() {
     halves,
     names,
     isAble && keys,
+    element("details", {}, element("summary", {}, "Take away"), takeaway.element),
   );
 
   function button(/** @type {string} */ text, /** @type {() => void} */ click) {
@@ -202,6 +207,17 @@ export function create() {
     shown.choose(step, shown === flat);
     if (shown === space) space.setEye(now.eye);
     panel.replaceChildren(...(step < 0 ? [hint()] : describe(graph, step)));
+    takeaway.show({
+      title: "network",
+      picture: look === "space" ? picture : () => pictureOf(flat.element, { isWhole: true }),
+      again: networkOf(context, now),
+    });
+  }
+
+  /** The network in space, as it is seen. */
+  function picture() {
+    space?.scene?.draw(); // what WebGL draws is there until the browser shows it
+    return pictureOf(place);
   }
 
   function hint() {

@@ -18,6 +18,7 @@ import { createControls, sizesFor } from "../patch/controls.js";
 import { createMap } from "../patch/map.js";
 import { Measured } from "../patch/measured.js";
 import { createStage } from "../patch/stage.js";
+import { createTaken } from "../patch/taken.js";
 import { sentenceOf, sentenceUnder } from "../patch/words.js";
 import { showChanged } from "../predictions.js";
 import { change, state } from "../state.js";
@@ -57,12 +58,14 @@ export function create() {
     clear,
     lift,
   });
+  const taking = createTaken(stage.element);
   const view = element(
     "section",
     { class: "patch", "aria-label": "Patch" },
     stage.element,
     controls.element,
   );
+  controls.element.append(taking.element);
 
   // -- what is looked at
   let gone = new AbortController(); // of the photo
@@ -94,7 +97,8 @@ export function create() {
       measured.setMap(key, answer);
       repaint();
     },
-    complete(answer, key) {
+    complete(answer, key, given) {
+      taken = { answer, given, question: "occlusion_map" };
       // The map has what the trail had, at all positions.
       measured.trail.clear();
       measured.setMap(key, answer);
@@ -103,6 +107,8 @@ export function create() {
     },
   });
   let isPainting = false;
+  /** @type {import("../patch/taken.js").Measurement | null} */
+  let taken = null;
 
   const side = () => sideOf(size);
   const fill = fillOf;
@@ -202,6 +208,7 @@ export function create() {
   function hear(/** @type {Answer} */ answer, /** @type {Record<string, any>} */ given) {
     const { y, x, ...about } = given;
     if (keyOf(about) !== probeKey || !isReady) return;
+    taken = { answer, given, question: "patched" };
     const half = side() / 2;
     const fall = measured.trail.add({ y: y + half, x: x + half, scores: answer.arrays.scores.data });
     if (center) {
@@ -256,6 +263,7 @@ export function create() {
       const { image, range } = measured.picture();
       paint(stage.trail, image);
       controls.legend(range && [digits(range[0]), digits(range[1])]);
+      taking.show(taken);
       point(pointed);
     }, REST);
   }
@@ -277,6 +285,7 @@ export function create() {
     const wanted = `${now.model} ${now.photo}`;
     if (wanted !== photoKey) {
       photoKey = wanted;
+      taken = null;
       map.stop();
       loadPhoto();
       return;

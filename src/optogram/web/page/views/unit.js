@@ -1,5 +1,6 @@
 // A unit: its map over the photo, what it sees, its arithmetic, what it causes, what activates it.
 
+import { createAlone } from "../away/alone.js";
 import { SIGNED, colorNames, colored, faded, paint, picture, rangeOf } from "../colors.js";
 import { digits, element, progressBar, refusal, say } from "../elements.js";
 import { NO_LAYERS, createChooser, isTyping, layerOf, networkOf, toUnit } from "../layers.js";
@@ -7,6 +8,7 @@ import { change, state } from "../state.js";
 import { createArithmetic } from "../units/arithmetic.js";
 import { histogram } from "../units/histogram.js";
 import { createMaking } from "../units/making.js";
+import { unitPanels } from "../units/panels.js";
 import { createPixel } from "../units/pixel.js";
 import { Screen } from "../units/screens.js";
 import { createSlider } from "../units/slider.js";
@@ -63,37 +65,40 @@ export function create(/** @type {import("../main.js").Context} */ context) {
     point: ([row, column]) => map.box("pointed", [row, column, row + 1, column + 1]),
     open: (one) => go(one),
   });
-  const arithmetic = createArithmetic();
+  const arithmetic = createArithmetic(() => alone.update());
+  const slider = createSlider(() => layer, () => alone.update());
+  const making = createMaking(() => layer, () => alone.update());
+  const screens = element(
+    "section",
+    { class: "panel screens", "aria-label": "Map and photo" },
+    element("figure", {}, photo.element, element("figcaption", {}, "Photo and map")),
+    element("figure", {}, map.element, element("figcaption", {}, "Map: click an element")),
+    here,
+    element(
+      "div",
+      { class: "buttons" },
+      element("label", {}, "Opacity ", opacity),
+      element("label", {}, "Color map ", cmap),
+    ),
+  );
   const bins = element("div");
-  const slider = createSlider(() => layer);
-  const making = createMaking(() => layer);
+  const counted = element(
+    "section",
+    { class: "panel", "aria-label": "Histogram" },
+    element("h2", {}, "Histogram"),
+    bins,
+  );
   const work = element(
     "div",
     { class: "panels" },
-    element(
-      "section",
-      { class: "panel screens", "aria-label": "Map and photo" },
-      element("figure", {}, photo.element, element("figcaption", {}, "Photo and map")),
-      element("figure", {}, map.element, element("figcaption", {}, "Map: click an element")),
-      here,
-      element(
-        "div",
-        { class: "buttons" },
-        element("label", {}, "Opacity ", opacity),
-        element("label", {}, "Color map ", cmap),
-      ),
-    ),
+    screens,
     slider.element,
     pixel.element,
-    making.element,
+    making.pattern,
+    making.crops,
     arithmetic.element,
     arithmetic.weights,
-    element(
-      "section",
-      { class: "panel", "aria-label": "Histogram" },
-      element("h2", {}, "Histogram"),
-      bins,
-    ),
+    counted,
   );
   const root = element(
     "section",
@@ -112,6 +117,15 @@ export function create(/** @type {import("../main.js").Context} */ context) {
     trouble,
     work,
   );
+
+  const panels = unitPanels(
+    { screens, counted, pixel, slider, arithmetic, making },
+    () => `${layer}-${filter()}`,
+    () => found && { answer: found, given: asked() },
+  );
+  const alone = createAlone(root, panels);
+  root.append(alone.takeaway);
+  work.before(alone.back);
 
   let layer = "";
   let unitKey = "";
@@ -271,6 +285,7 @@ export function create(/** @type {import("../main.js").Context} */ context) {
     }
     layer = layerOf(context, now);
     chooser.update();
+    alone.update();
     if (now.filter === "") {
       chooseStrongest();
       return;
@@ -294,6 +309,7 @@ export function create(/** @type {import("../main.js").Context} */ context) {
     draw();
     slider.update();
     making.update();
+    alone.update();
     const [row, column] = cell();
     map.box("chosen", [row, column, row + 1, column + 1]);
     const chosen = `${wanted} ${row} ${column}`;
