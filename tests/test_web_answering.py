@@ -17,8 +17,9 @@ from optogram.web import app as app_module
 from optogram.web.answering import Answering
 from optogram.web.app import create_app
 from optogram.web.asking import QUESTIONS, question, whole
+from optogram.web.kept import Kept
 from optogram.web.packing import Answer
-from optogram.web.workspace import Kept, Workspace
+from optogram.web.workspace import Workspace
 from unpacking import event, unpacked
 
 pytestmark = pytest.mark.once

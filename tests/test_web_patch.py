@@ -12,9 +12,9 @@ import optogram as og
 pytest.importorskip("starlette")
 from starlette.testclient import TestClient
 
-from optogram.web.answering import StoppedError
 from optogram.web.app import create_app
 from optogram.web.asking import QUESTIONS
+from optogram.web.kept import StoppedError
 from optogram.web.workspace import Workspace
 
 pytestmark = pytest.mark.once

@@ -10,8 +10,8 @@ from starlette.testclient import TestClient
 
 import hostile_files
 from explored import photos, png
-from optogram.web import app as app_module
-from optogram.web import workspace as workspace_module
+from optogram.web import photos as photos_module
+from optogram.web import uploads as uploads_module
 from optogram.web.app import create_app
 from optogram.web.workspace import Workspace
 
@@ -106,7 +106,7 @@ def test_photos_that_there_are_not(client):
 
 
 def test_too_many_bytes(client, monkeypatch):
-    monkeypatch.setattr(app_module, "PHOTO_BYTES", 1000)
+    monkeypatch.setattr(uploads_module, "PHOTO_BYTES", 1000)
     assert add(client, bytes(1001)).status_code == 413
 
     def parts():
@@ -122,14 +122,14 @@ def test_too_many_bytes(client, monkeypatch):
 
 
 def test_too_many_bytes_on_their_way(client, monkeypatch):
-    monkeypatch.setattr(app_module, "_UPLOADING", 10)
+    monkeypatch.setattr(uploads_module, "_UPLOADING", 10)
     assert add(client, photos()[0]).status_code == 503
     assert client.app.state.coming == {"bytes": 0}
 
 
 def test_too_many_photos(client, monkeypatch):
-    assert workspace_module.PHOTOS == 500
-    monkeypatch.setattr(workspace_module, "PHOTOS", 20)
+    assert photos_module.PHOTOS == 500
+    monkeypatch.setattr(photos_module, "PHOTOS", 20)
     generator = np.random.default_rng(0)
     contents = [png(generator.integers(256, size=(2, 2, 3), dtype=np.uint8)) for _ in range(20)]
     for content in contents:
@@ -147,13 +147,13 @@ def test_too_many_photos(client, monkeypatch):
 
 def test_too_many_bytes_of_photos(client, monkeypatch):
     first, second = photos()
-    monkeypatch.setattr(workspace_module, "SOURCE_BYTES", len(first) + len(second) - 1)
+    monkeypatch.setattr(photos_module, "SOURCE_BYTES", len(first) + len(second) - 1)
     assert add(client, first).status_code == 201
     assert "MB already" in add(client, second).json()["error"]
 
 
 def test_an_upload_that_stands_still_is_given_up(client, monkeypatch):
-    monkeypatch.setattr(app_module, "_SECONDS_A_PART", 0.05)
+    monkeypatch.setattr(uploads_module, "_SECONDS_A_PART", 0.05)
     sent = []
 
     async def run(last):

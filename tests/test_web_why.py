@@ -16,8 +16,9 @@ pytest.importorskip("starlette")
 
 import optogram.web.questions
 from optogram.web.asking import QUESTIONS
+from optogram.web.kept import StoppedError
 from optogram.web.opening import Opening
-from optogram.web.workspace import StoppedError, Workspace
+from optogram.web.workspace import Workspace
 
 pytestmark = pytest.mark.once
 

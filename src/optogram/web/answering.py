@@ -11,8 +11,9 @@ from typing import Any
 
 from optogram.errors import InputError, OptogramError
 from optogram.web.asking import QUESTIONS, Question
+from optogram.web.kept import StoppedError
 from optogram.web.packing import Answer, packed
-from optogram.web.workspace import StoppedError, Workspace
+from optogram.web.workspace import Workspace
 
 _SHORT_THREADS = 4
 _LONG_THREADS = 2

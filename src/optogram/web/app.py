@@ -1,4 +1,4 @@
-"""The explorer's addresses: the page and its modules, photos, questions, and the socket."""
+"""The explorer's addresses: the page and its modules, questions, and the socket."""
 
 import asyncio
 import contextlib
@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -22,7 +22,8 @@ from optogram.web.description import description
 from optogram.web.numbers import NPZ, as_npz, disposition, file_name, stem
 from optogram.web.packing import Answer, packed
 from optogram.web.safety import Guard
-from optogram.web.workspace import PHOTO_BYTES, Photo, Workspace
+from optogram.web.uploads import PHOTO_ROUTES, refused
+from optogram.web.workspace import Workspace
 
 _TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -34,10 +35,6 @@ PACKED = "application/octet-stream"
 _MESSAGE_BYTES = 1 << 16
 _AT_ONCE = 256
 """Largest number of questions that one socket may have open."""
-_SECONDS_A_PART = 30
-"""An upload of which nothing comes for so long is given up."""
-_UPLOADING = 4 * PHOTO_BYTES
-"""Largest number of bytes that are being uploaded at a time."""
 
 
 def create_app(
@@ -56,9 +53,7 @@ def create_app(
             Route("/", _file),
             Route("/page/{path:path}", _file),
             Route("/api/openapi.json", _description),
-            Route("/api/photos", _photos, methods=["GET", "POST"]),
-            Route("/api/photos/{photo}", _remove, methods=["DELETE"]),
-            Route("/api/photos/{photo}/picture", _picture),
+            *PHOTO_ROUTES,
             WebSocketRoute("/api/socket", _socket),
             Route("/api/{name}.npz", _numbers),
             Route("/api/{name}", _ask),
@@ -90,77 +85,12 @@ async def _file(request: Request) -> Response:
     path = request.path_params.get("path", "index.html")
     ending = path[path.rfind(".") :]
     if path not in request.app.state.files or ending not in _TYPES:
-        return _error("There is no such file.", 404)
+        return refused("There is no such file.", 404)
     return Response(request.app.state.files[path], media_type=_TYPES[ending])
 
 
 async def _description(request: Request) -> Response:
     return JSONResponse(description())
-
-
-async def _photos(request: Request) -> Response:
-    if request.method == "POST":
-        return await _add(request)
-    return JSONResponse([_listed(photo) for photo in request.app.state.workspace])
-
-
-async def _add(request: Request) -> Response:
-    name = request.query_params.get("name", "photo")
-    coming = request.app.state.coming
-    size = request.headers.get("content-length", "0")
-    if not size.isdecimal() or int(size[:20]) > PHOTO_BYTES:
-        return _too_large(name)
-    content, parts = bytearray(), request.stream()
-    try:
-        while True:
-            part = await asyncio.wait_for(anext(parts, None), _SECONDS_A_PART)
-            if part is None:
-                break
-            if coming["bytes"] + len(part) > _UPLOADING:
-                return _error("Too many photos are being added: add this one again.", 503)
-            content += part
-            coming["bytes"] += len(part)
-            if len(content) > PHOTO_BYTES:
-                return _too_large(name)
-        return await _added(request, bytes(content), name)
-    except TimeoutError:
-        return _error(f"{name[:200]!r} did not come within {_SECONDS_A_PART} seconds.", 408)
-    except ClientDisconnect:
-        return Response(status_code=499)
-    finally:
-        coming["bytes"] -= len(content)
-
-
-def _too_large(name: str) -> Response:
-    return _error(f"{name[:200]!r} is too large: photos may have {PHOTO_BYTES >> 20} MB.", 413)
-
-
-async def _added(request: Request, content: bytes, name: str) -> Response:
-    try:
-        state = request.app.state
-        photo = await state.answering.run(state.workspace.add, content, name)
-    except OptogramError as error:
-        return _error(str(error), 422)
-    return JSONResponse(_listed(photo), 201)
-
-
-async def _remove(request: Request) -> Response:
-    try:
-        request.app.state.workspace.remove(request.path_params["photo"])
-    except OptogramError as error:
-        return _error(str(error), 404)
-    return Response(status_code=204)
-
-
-async def _picture(request: Request) -> Response:
-    try:
-        photo = request.app.state.workspace.photo(request.path_params["photo"])
-    except OptogramError as error:
-        return _error(str(error), 404)
-    kind = "image/png" if photo.shown.startswith(b"\x89PNG") else "image/jpeg"
-    return Response(
-        photo.shown, media_type=kind, headers={"cache-control": "private, max-age=3600"}
-    )
 
 
 async def _ask(request: Request) -> Response:
@@ -171,7 +101,7 @@ async def _ask(request: Request) -> Response:
 async def _numbers(request: Request) -> Response:
     """The arrays of an answer as an .npz file."""
     if (question := QUESTIONS.get(request.path_params["name"])) and not question.has_numbers:
-        return _error(f"{question.name!r} has no numbers: ask /api/{question.name}.", 404)
+        return refused(f"{question.name!r} has no numbers: ask /api/{question.name}.", 404)
     answer = await _answered(request)
     if isinstance(answer, Response):
         return answer
@@ -190,10 +120,10 @@ async def _answered(request: Request) -> bytes | Response:
     """The packed answer to a question, or why there is none."""
     name = request.path_params["name"]
     if name not in QUESTIONS:
-        return _error("There is no such question: see /api/openapi.json.", 404)
+        return refused("There is no such question: see /api/openapi.json.", 404)
     given = request.query_params.multi_items()
     if len(dict(given)) < len(given):
-        return _error("A parameter is given twice.", 422)
+        return refused("A parameter is given twice.", 422)
     asked = asyncio.ensure_future(request.app.state.answering.answer(name, dict(given)))
     gone = asyncio.ensure_future(_gone(request))
     try:
@@ -206,7 +136,7 @@ async def _answered(request: Request) -> bytes | Response:
         return Response(status_code=499)
     kind, content = asked.result()
     if kind == "error":
-        return _error(content["error"], 422 if content["is_asker"] else 500)
+        return refused(content["error"], 422 if content["is_asker"] else 500)
     return bytes(content)
 
 
@@ -301,11 +231,3 @@ def _message(text: str) -> dict[str, Any] | None:
         and isinstance(message.get("with"), dict)
     )
     return message if is_question else None
-
-
-def _listed(photo: Photo) -> dict[str, Any]:
-    return {"id": photo.id, "name": photo.name, "width": photo.width, "height": photo.height}
-
-
-def _error(sentence: str, status: int) -> Response:
-    return JSONResponse({"error": sentence}, status)

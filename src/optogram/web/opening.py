@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from optogram.network.network import Network
-from optogram.web.workspace import Photo, Workspace
+from optogram.web.photos import Photo
+from optogram.web.workspace import Workspace
 
 _UNKNOWN = "# net: the network that the explorer was started with"
 _GIVEN = "the network was given to og.explore, not opened by the command line."

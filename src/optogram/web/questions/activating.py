@@ -16,7 +16,8 @@ from optogram.target import Filter, require_channel
 from optogram.web.asking import FILTER, LAYER, MODEL, PHOTO, Tell, question
 from optogram.web.opening import call, made_again, place_of
 from optogram.web.packing import Answer
-from optogram.web.workspace import Photo, Workspace
+from optogram.web.photos import Photo
+from optogram.web.workspace import Workspace
 
 CROPS = 9
 """Crops of photos for each filter."""

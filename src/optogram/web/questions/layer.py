@@ -12,9 +12,10 @@ from optogram.result import FeatureMaps, OccludedMaps
 from optogram.web.asking import LAYER, MODEL, PHOTO, TARGET, Tell, choice, question
 from optogram.web.opening import call, made_again, place_of, target_in_python
 from optogram.web.packing import Answer, Scaled, scaled
+from optogram.web.photos import Photo
 from optogram.web.questions.patch import FILL, FILLS, PATCH, X, Y
 from optogram.web.questions.photos import class_numbers
-from optogram.web.workspace import Photo, Workspace
+from optogram.web.workspace import Workspace
 
 SIDE = 112
 """Height and width of the maps, at most; of larger ones, blocks of elements are averaged."""

@@ -18,8 +18,9 @@ from optogram.web.opening import (
     target_in_words,
 )
 from optogram.web.packing import Answer
+from optogram.web.photos import Photo
 from optogram.web.questions.photos import class_numbers, for_display
-from optogram.web.workspace import Photo, Workspace
+from optogram.web.workspace import Workspace
 
 FILLS: dict[str, float | str] = {"gray": 127.5, "blur": "blur", "mean": "mean"}
 

@@ -5,7 +5,8 @@ import numpy as np
 from optogram.network.network import Network
 from optogram.web.asking import MODEL, PHOTO, Tell, question
 from optogram.web.packing import Answer
-from optogram.web.workspace import Photo, Workspace
+from optogram.web.photos import Photo
+from optogram.web.workspace import Workspace
 
 
 @question(MODEL, PHOTO)

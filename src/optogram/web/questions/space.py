@@ -11,7 +11,8 @@ from optogram.render.display import scale_of
 from optogram.web.asking import MODEL, PHOTO, Tell, question, whole
 from optogram.web.blocks import blocks_of
 from optogram.web.packing import Answer, as_bytes
-from optogram.web.workspace import Photo, Workspace
+from optogram.web.photos import Photo
+from optogram.web.workspace import Workspace
 
 SIDE = 32
 """Height and width of the maps, at most; larger ones are shrunk by averaging."""

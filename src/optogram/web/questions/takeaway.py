@@ -11,8 +11,9 @@ from optogram.network.network import Network
 from optogram.reporting.report import report as write_report
 from optogram.web.asking import MODEL, PHOTO, TARGET, Parameter, Tell, question
 from optogram.web.packing import Answer
+from optogram.web.photos import Photo
 from optogram.web.questions.why import EXPLAINED_LAYER, METHOD, explained
-from optogram.web.workspace import Photo, Workspace
+from optogram.web.workspace import Workspace
 
 _MOST_REPORTED = 50
 

@@ -25,9 +25,10 @@ from optogram.web.asking import (
 )
 from optogram.web.opening import call, made_again, place_of
 from optogram.web.packing import Answer
+from optogram.web.photos import Photo
 from optogram.web.questions.layer import maps_again, maps_of
 from optogram.web.questions.photos import class_numbers
-from optogram.web.workspace import Photo, Workspace
+from optogram.web.workspace import Workspace
 
 WEIGHTS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.Conv2DTranspose)
 """Layers whose weights `optogram kernels` writes as they are multiplied with a window."""

@@ -20,7 +20,8 @@ from optogram.web.opening import (
     target_in_words,
 )
 from optogram.web.packing import Answer
-from optogram.web.workspace import Photo, Workspace
+from optogram.web.photos import Photo
+from optogram.web.workspace import Workspace
 
 METHOD = choice("method", "The attribution method.", ATTRIBUTIONS)
 EXPLAINED_LAYER = words(
