@@ -1,5 +1,6 @@
 """`og.explore` and `optogram explore`: from the first photo to the end of the process."""
 
+import io
 import json
 import shlex
 import shutil
@@ -12,16 +13,18 @@ import urllib.request
 import webbrowser
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 import optogram as og
 from explored import photos
 from networks import build
 from optogram.cli import main
 from optogram.errors import InputError, PhotoError
-from optogram.web.explore import Explorer
+from optogram.web.explore import Explorer, workspace_of
 from optogram.web.listening import Listener
 
 pytestmark = pytest.mark.once
@@ -114,6 +117,98 @@ def test_a_folder_of_photos(net, tmp_path):
     with og.explore(net, tmp_path / "a.png", photos=tmp_path, browser=False) as explorer:
         assert [path.name for path in explorer.workspace.folder] == ["a.png", "b.png"]
         assert next(iter(explorer.workspace)).name == "a.png"
+
+
+def pictures(tmp_path):
+    """Photos of every kind that `Network.prepare` takes, by what they are."""
+    generator = np.random.default_rng(0)
+    pixels = generator.integers(256, size=(20, 24, 3), dtype=np.uint8)
+    turned = Image.fromarray(pixels)
+    turned.getexif()[0x0112] = 6
+    file = tmp_path / "turned.jpg"
+    turned.save(file, exif=turned.getexif())
+    return {
+        "bytes": photos()[0],
+        "text": str(file),
+        "path": file,
+        "open file": io.BytesIO(photos()[1]),
+        "array": pixels,
+        "gray array": pixels[..., 0],
+        "float array": pixels.astype("float32") / 2,
+        "16 bits": pixels.astype("uint16") * 200,
+        "transparent": Image.fromarray(np.dstack([pixels, pixels[..., :1]])),
+        "upright": Image.open(file),
+        "gray": Image.fromarray(pixels).convert("L"),
+    }
+
+
+def test_photos_are_all_that_prepare_takes(net, tmp_path):
+    given = pictures(tmp_path)
+    workspace = workspace_of([net], list(given.values()), None)
+    shown = list(workspace)
+    # The text and the path are those of one file.
+    assert len(shown) == len(given) - 1
+    del given["text"]
+    for (kind, source), photo in zip(given.items(), shown, strict=True):
+        expected = net.prepare(source)
+        np.testing.assert_array_equal(workspace.prepared(net, photo), expected, err_msg=kind)
+        if "array" not in kind and kind != "16 bits":
+            size = net.prepare(source).photos[0].size
+            assert (photo.height, photo.width) == size
+    assert [photo.name for photo in shown][:3] == ["photo 1", "turned.jpg", "photo 4"]
+    # What is changed later is not what was given.
+    array = given["array"]
+    array[:] = 0
+    assert net.prepare(shown[3].source).any()
+
+
+def test_batches_folders_and_one_photo(net, tmp_path):
+    pixels = np.random.default_rng(0).integers(256, size=(3, 20, 24, 3), dtype=np.uint8)
+    assert len(list(workspace_of([net], pixels, None))) == 3
+    (one,) = workspace_of([net], pixels[0], None)
+    assert one.name == "photo" and (one.width, one.height) == (24, 20)
+    for name, content in zip("ab", photos(), strict=True):
+        (tmp_path / f"{name}.png").write_bytes(content)
+    shown = workspace_of([net], tmp_path, None)
+    assert [photo.name for photo in shown] == ["a.png", "b.png"]
+    prepared = net.prepare([tmp_path / "a.png"])
+    assert [photo.name for photo in workspace_of([net], prepared, None)] == ["a.png"]
+
+
+def test_photos_with_more_channels():
+    model = keras.Sequential(
+        [keras.Input((8, 8, 5)), keras.layers.Conv2D(2, 3), keras.layers.GlobalMaxPooling2D()]
+    )
+    many = og.Network(model, "unit")
+    pixels = np.random.default_rng(0).integers(256, size=(20, 24, 5), dtype=np.uint8)
+    workspace = workspace_of([many], pixels, None)
+    (photo,) = workspace
+    np.testing.assert_array_equal(workspace.prepared(many, photo), many.prepare(pixels))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [np.zeros(3), np.full((4, 4, 3), -1.0), np.zeros((4, 4, 7)), object(), b"no photo", "no.png"],
+)
+def test_photos_that_are_none_are_refused_as_by_prepare(net, wrong):
+    with pytest.raises(InputError) as expected:
+        net.prepare(wrong)
+    with pytest.raises(InputError) as refused:
+        og.explore(net, wrong, browser=False)
+    assert type(refused.value) is type(expected.value)
+    assert str(refused.value).split("(")[0][:40] == str(expected.value).split("(")[0][:40]
+
+
+def test_more_photos_than_are_shown(net, monkeypatch):
+    from optogram.web import explore
+
+    monkeypatch.setattr(explore, "PHOTOS", 1)
+    with pytest.raises(InputError, match="up to 1 photos, got 2"):
+        og.explore(net, photos(), browser=False)
+    with pytest.raises(InputError, match="stream"):
+        og.explore(net, iter(photos()), browser=False)
+    with pytest.raises(InputError, match=r"og\.Network"):
+        og.explore(net.model, photos(), browser=False)
 
 
 def test_what_cannot_be_explored(net, tmp_path):

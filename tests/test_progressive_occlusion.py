@@ -102,6 +102,40 @@ def test_unfinished_maps_are_saved_and_drawn(net, x, tmp_path):
     assert first.plot().size[0] > 100
 
 
+def test_what_is_known_is_not_computed_again(net, x, monkeypatch):
+    from optogram.methods.occluding.covering import Covering
+
+    given = {"patch": 4, "stride": 1}
+    maps = list(og.progressive_occlusion(net, x[:1], 1, **given))
+    assert len(maps) > 2
+    computed = []
+    real = Covering.scores
+
+    def counted(self, image, places, *rest):
+        computed.append(len(places))
+        return real(self, image, places, *rest)
+
+    monkeypatch.setattr(Covering, "scores", counted)
+    told = []
+    further = og.progressive_occlusion(
+        net, x[:1], 1, **given, known=maps[0], progress=lambda *progress: told.append(progress)
+    )
+    last = list(further)[-1]
+    np.testing.assert_allclose(last.values, maps[-1].values, atol=1e-5)
+    assert last.exact.all() and sum(computed) == (~maps[0].exact).sum()
+    assert told[0][0] >= maps[0].exact.sum() and told[-1][0] == told[-1][1]
+    computed.clear()
+    (same,) = og.progressive_occlusion(net, x[:1], 1, **given, known=maps[-1])
+    np.testing.assert_array_equal(same.values, maps[-1].values)
+    assert computed == []
+    for changes in ({"patch": 5}, {"fill": 0.0}, {"stride": 2}):
+        with pytest.raises(InputError, match="known is a map of another"):
+            og.progressive_occlusion(net, x[:1], 1, **{**given, **changes}, known=maps[0])
+    for image, target in ((x[:1], 0), (x[:1] * 0.5, 1)):
+        with pytest.raises(InputError, match="known is a map of another"):
+            og.progressive_occlusion(net, image, target, **given, known=maps[0])
+
+
 def test_several_images_are_not_refined(net, x):
     with pytest.raises(InputError, match="one image, got 2"):
         og.progressive_occlusion(net, x, 1)

@@ -123,6 +123,13 @@ def test_a_map_that_nobody_waits_for_is_stopped():
     with pytest.raises(StoppedError):
         one.ask("occlusion_map", heard, patch=2, stride=1, target=0)
     assert len(heard.partials) == 1
+    # It goes on where it was.
+    again = Listening()
+    answer = one.ask("occlusion_map", again, patch=2, stride=1, target=0)
+    known = [each.arrays["exact"].mean() for each in (*heard.partials, *again.partials)]
+    assert known[0] < known[1] and answer.arrays["exact"].all()
+    expected = og.occlusion(one.net, one.x, 0, patch=2, stride=1)
+    np.testing.assert_allclose(answer.arrays["values"], expected.values[0], atol=1e-5)
 
 
 def test_one_probe_serves_all_places(monkeypatch):

@@ -67,10 +67,7 @@ def test_the_panels_of_a_unit(visit, tmp_path):
     expect(page.locator(".unit .arithmetic")).to_be_visible()
     for panel, code, name, expected in (
         ("Map and photo", "maps.matrix(1)", "map", maps.matrix(1)),
-        ("Histogram", "maps.histogram(1)", "counts", maps.histogram(1)[0]),
         ("Arithmetic", "og.pixel_arithmetic(net, 'photo', og.Neuron", "products", None),
-        ("Largest weights", "result.kernel", "weights", None),
-        ("Crops of photos", "og.strongest_images(net", "crop0", None),
     ):
         expect(large(page, panel)).to_contain_text(code)
         expect(page.locator(".panel:not([hidden])")).to_have_count(1)

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from optogram.arguments import checked
 from optogram.errors import InputError
 from optogram.methods.occluding.covering import Covering
@@ -12,6 +14,8 @@ from optogram.progress import ShownProgress, continued, reporting
 from optogram.result import Occlusion
 
 _TOGETHER = 64
+_ROUNDING = 1e-3
+"""Scores of the unchanged image may differ by so much, as between kinds of machines."""
 
 
 @checked
@@ -28,6 +32,7 @@ def progressive_occlusion(
     score: str = "logit",
     incremental: bool = True,
     fit: str | None = None,
+    known: Occlusion | None = None,
     memory: float | str | None = None,
     progress: ShownProgress = None,
 ) -> Iterator[Occlusion]:
@@ -47,6 +52,9 @@ def progressive_occlusion(
         Target of the score; several get one map each. None: the highest-scoring class.
     patch, stride, fill, fill_space, margin, score, incremental, fit
         See `occlusion`. Most useful with a small stride.
+    known : Occlusion, optional
+        A map that an earlier call with the same arguments has yielded: its exact cells are not
+        computed again.
     memory : float or str, optional
         Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free memory.
     progress : bool or callable, optional
@@ -61,7 +69,8 @@ def progressive_occlusion(
     Raises
     ------
     InputError
-        If image or target cannot be used, there are several images, or the patch does not fit.
+        If image or target cannot be used, there are several images, the patch does not fit, or
+        ``known`` is a map of something else.
     """
     covering = Covering(
         net,
@@ -81,15 +90,40 @@ def progressive_occlusion(
     images = len(covering.answer.request.x)
     if images > 1:
         raise InputError(f"Expected one image, got {images}: refine one map at a time.")
-    return _refined(covering, progress)
-
-
-def _refined(covering: Covering, progress: ShownProgress) -> Iterator[Occlusion]:
-    """Yield the maps."""
     shape = covering.patches.shape
     refinement = Refinement(len(covering.answer.request.which), shape)
+    if known is not None:
+        _require_same(known, covering)
+        cells = np.argwhere(known.exact)
+        refinement.learn(cells, known.scores[:, cells[:, 0], cells[:, 1]])
+    return _refined(covering, refinement, progress)
+
+
+def _require_same(known: Occlusion, covering: Covering) -> None:
+    """Raise an InputError if a map was computed with other arguments."""
+    answer = covering.answer
+    is_same = (
+        known.exact.shape == covering.patches.shape
+        and {name: known.parameters.get(name) for name in covering.parameters}
+        == covering.parameters
+        and known.score.shape == answer.scores.shape
+        and np.allclose(known.score, answer.scores, rtol=_ROUNDING, atol=_ROUNDING)
+    )
+    if not is_same:
+        raise InputError(
+            "known is a map of another image, target, network or patch: give a map that an "
+            "earlier call with the same arguments has yielded."
+        )
+
+
+def _refined(
+    covering: Covering, refinement: Refinement, progress: ShownProgress
+) -> Iterator[Occlusion]:
+    """Yield the maps."""
     total = refinement.known.size
-    known = 0
+    known = int(refinement.known.sum())
+    if known == total:
+        yield covering.result(refinement.estimate(), refinement.known.copy())
     with reporting(progress) as told:
         while len(cells := refinement.next()):
             more = continued(told, known, total)

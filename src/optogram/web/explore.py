@@ -1,9 +1,10 @@
 """`og.explore`: the explorer, served from this process."""
 
 import html
+import os
 import threading
 import webbrowser
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,11 @@ from optogram.errors import InputError
 from optogram.interpreters.memory import allowance
 from optogram.network.network import Network
 from optogram.notebook import is_running
+from optogram.pictures.prepared import PreparedPhotos
 from optogram.pictures.read import pictures_in, require_picture_file
+from optogram.pictures.sources import is_stream, labeled
 from optogram.web.listening import Listener, require_packages
+from optogram.web.photos import PHOTOS
 from optogram.web.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -135,8 +139,9 @@ def explore(
     ----------
     net : Network or sequence of Network
         One network, or several to compare.
-    image : path or bytes, or a list of these, optional
-        Photos to begin with. None: a sample photo.
+    image : optional
+        Photos to begin with: one or several, as for `Network.prepare`, but for batches that are
+        prepared already; or a folder. None: a sample photo.
     photos : path or list of paths, optional
         A folder, or files, in which the photos that activate each filter most are searched.
     port : int
@@ -158,10 +163,16 @@ def explore(
     Raises
     ------
     InputError
-        If a photo cannot be read, or the port is taken.
+        If a photo cannot be read, there are more than 500, or the port is taken.
     """
     require_packages()
-    networks = [net] if isinstance(net, Network) else list(net)
+    networks: list[Any] = list(net) if isinstance(net, list | tuple) else [net]
+    for each in networks:
+        if not isinstance(each, Network):
+            raise InputError(
+                f"Expected a network, or a list of networks, got {type(each).__name__}: open it "
+                "with og.load(…), or og.Network(model) for a Keras model."
+            )
     workspace = workspace_of(networks, image, photos, memory)
     explorer = Explorer(workspace, Listener(host, port), is_running()).start()
     if browser or (browser is None and not is_running()):
@@ -178,13 +189,40 @@ def workspace_of(
     workspace = Workspace(networks, _files(photos), allowance(memory))
     if isinstance(photos, str | Path) and Path(photos).is_dir():
         workspace.searched = str(photos)
-    images = [image] if isinstance(image, str | Path | bytes) else image
-    for each in _sample() if images is None else images:
-        if isinstance(each, bytes):
-            workspace.add(each, "photo")
-        else:
-            workspace.add(Path(each), Path(each).name)
+    images = _sample() if image is None else list(_each(image))
+    if len(images) > PHOTOS:
+        raise InputError(
+            f"The explorer shows up to {PHOTOS} photos, got {len(images)}: give some of them, and "
+            "the folder as photos=, in which strongest crops are searched."
+        )
+    for number, each in enumerate(images, 1):
+        workspace.add(each, _name_of(each) or ("photo" if len(images) == 1 else f"photo {number}"))
     return workspace
+
+
+def _each(images: Any) -> Iterator[Any]:
+    """Photos one by one; a folder stands for those in it."""
+    if is_stream(images):
+        raise InputError(
+            f"Expected photos, got a stream ({type(images).__name__}): give some of them, such as "
+            "list(og.pixels(images, 8))."
+        )
+    for image, _ in labeled(images):
+        if isinstance(image, str | os.PathLike) and Path(os.fsdecode(image)).is_dir():
+            yield from pictures_in(image)
+        elif isinstance(image, PreparedPhotos) and image.photos is not None:
+            photo = image.photos[0]
+            yield photo.path or photo.picture()
+        else:
+            yield image
+
+
+def _name_of(photo: Any) -> str:
+    """The name of the file of a photo; "" if it has none."""
+    if isinstance(photo, str | os.PathLike):
+        return Path(os.fsdecode(photo)).name
+    named = getattr(photo, "filename", getattr(photo, "name", ""))
+    return Path(named).name if isinstance(named, str) else ""
 
 
 def _sample() -> list[Path]:

@@ -4,6 +4,7 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from optogram.network.network import Network
@@ -115,8 +116,8 @@ def differences_in_python(
 
 
 def place_of(photo: Photo) -> str:
-    """The file of a photo; of one that was added on the page, its name."""
-    return photo.name if isinstance(photo.source, bytes) else str(photo.source)
+    """The file of a photo; of one that has none, its name."""
+    return str(photo.source) if isinstance(photo.source, Path) else photo.name
 
 
 def target_in_python(target: str) -> str:

@@ -2,17 +2,19 @@
 
 import hashlib
 import io
+import os
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeGuard
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from optogram.errors import InputError, PhotoError
-from optogram.pictures.read import read_picture, require_picture_file
+from optogram.pictures.arrays import as_array
+from optogram.pictures.read import content_of, read_picture, require_picture_file
 
 PHOTOS = 500
 """Largest number of photos at a time."""
@@ -20,8 +22,14 @@ PHOTO_BYTES = 64 << 20
 """Largest size of an uploaded photo."""
 SOURCE_BYTES = 1 << 30
 """Largest size of all uploaded photos together."""
+_ORIENTATION = 0x0112
+"""The number of the orientation in EXIF."""
 _SHOWN_SIDE = 1600
 """Photos are kept at most this large for display; networks read the original."""
+
+
+Source = bytes | Path | Image.Image | np.ndarray
+"""What a photo is read from."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +42,8 @@ class Photo:
         Identifies its content.
     name : str
         Name of its file.
-    source : bytes or Path
-        Where it is read from.
+    source : bytes, Path, Pillow image or ndarray
+        What networks read it from.
     width, height : int
         Size of the original, in pixels, upright.
     shown : bytes
@@ -44,16 +52,23 @@ class Photo:
 
     id: str
     name: str
-    source: bytes | Path
+    source: Source
     width: int
     height: int
     shown: bytes
 
 
 class PhotoStore:
-    """Photos, in the order in which they came."""
+    """Photos, in the order in which they came.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    channels : int
+        Channels that photos are read with; if more than 3, the first three are shown.
+    """
+
+    def __init__(self, channels: int = 3) -> None:
+        self._channels = channels
         self._photos: dict[str, Photo] = {}
         self._lock, self._reading = threading.Lock(), threading.Lock()
 
@@ -72,8 +87,15 @@ class PhotoStore:
                 )
             return self._photos[text]
 
-    def add(self, source: bytes | Path, name: str) -> Photo:
+    def add(self, source: Any, name: str) -> Photo:
         """Read a photo and keep it; one that is already there is not kept twice.
+
+        Parameters
+        ----------
+        source
+            Anything that `read_picture` takes. What can be changed is copied.
+        name : str
+            Its name.
 
         Raises
         ------
@@ -82,17 +104,23 @@ class PhotoStore:
         InputError
             If there are too many photos.
         """
-        content = source if isinstance(source, bytes) else _content(source)
+        kept, content = _held(source)
         found = hashlib.sha256(content).hexdigest()[:16]
         with self._lock:
             if found in self._photos:
                 return self._photos[found]
-            self._require_room(source)
+            self._require_room(kept)
+        if isinstance(kept, bytes | Path):
+            readable: Any = _Named(content, name[:200] or "photo")
+        else:
+            readable = kept
         # One at a time: a large photo takes gigabytes while it is decoded.
         with self._reading:
-            pixels = _eight_bits(read_picture(_Named(content, name[:200] or "photo")))
+            pixels = _eight_bits(read_picture(readable, self._channels))
+        if pixels.shape[-1] != 1:
+            pixels = pixels[..., :3]
         height, width = pixels.shape[:2]
-        image = Image.fromarray(pixels)
+        image = Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels)
         image.thumbnail((_SHOWN_SIDE, _SHOWN_SIDE))
         shown = io.BytesIO()
         # Small pictures, such as those of 28×28 pixels, would suffer from JPEG.
@@ -100,19 +128,19 @@ class PhotoStore:
             image.save(shown, "PNG")
         else:
             image.save(shown, "JPEG", quality=92)
-        photo = Photo(found, name[:200] or "photo", source, width, height, shown.getvalue())
+        photo = Photo(found, name[:200] or "photo", kept, width, height, shown.getvalue())
         with self._lock:
             if found not in self._photos:
                 self._require_room(source)
                 self._photos[found] = photo
             return self._photos[found]
 
-    def _require_room(self, source: bytes | Path) -> None:
+    def _require_room(self, source: Source) -> None:
         """Raise an InputError if there are too many photos already."""
         if len(self._photos) >= PHOTOS:
             raise InputError(f"There are {PHOTOS} photos already: remove some first.")
-        held = sum(len(each.source) for each in self._photos.values() if _is_held(each.source))
-        if _is_held(source) and held + len(source) > SOURCE_BYTES:
+        held = sum(_size(each.source) for each in self._photos.values())
+        if _size(source) and held + _size(source) > SOURCE_BYTES:
             raise InputError(
                 f"The photos added hold {SOURCE_BYTES >> 20} MB already: remove some first."
             )
@@ -142,9 +170,30 @@ def _content(path: Path) -> bytes:
         ) from error
 
 
-def _is_held(source: bytes | Path) -> TypeGuard[bytes]:
-    """Whether a photo's content is held in memory."""
-    return isinstance(source, bytes)
+def _held(source: Any) -> tuple[Source, bytes]:
+    """(what is kept of a photo, what identifies its content)."""
+    if isinstance(source, str | os.PathLike):
+        path = Path(os.fsdecode(source))
+        return path, _content(path)
+    if isinstance(source, bytes | bytearray | memoryview) or hasattr(source, "read"):
+        content = content_of(source)
+        return content, content
+    if isinstance(source, Image.Image):
+        read_picture(source)  # raises if its file is damaged
+        image = source.copy()
+        seen = f"{image.mode} {image.size} {image.getexif().get(_ORIENTATION)}"
+        return image, seen.encode() + image.tobytes()
+    array = np.array(as_array(source))
+    return array, f"{array.dtype} {array.shape}".encode() + array.tobytes()
+
+
+def _size(source: Source) -> int:
+    """Bytes of a photo that is held in memory; 0 for a file."""
+    if isinstance(source, Path):
+        return 0
+    if isinstance(source, Image.Image):
+        return source.width * source.height * len(source.getbands())
+    return source.nbytes if isinstance(source, np.ndarray) else len(source)
 
 
 def _eight_bits(pixels: np.ndarray) -> np.ndarray:

@@ -51,7 +51,8 @@ class Workspace(PhotoStore):
     def __init__(
         self, networks: Sequence[Network], folder: Sequence[Path] = (), budget: int = 512 << 20
     ) -> None:
-        super().__init__()
+        channels = networks[0].channels if networks else 3
+        super().__init__(3 if channels == 1 else channels)
         self.networks = tuple(networks)
         self.folder = tuple(folder)
         self.searched: str | None = None

@@ -40,8 +40,9 @@ class Refinement:
     def next(self) -> np.ndarray:
         """(P, 2): the cells to compute next, as many as are known already; none at the end."""
         missing = np.argwhere(~self.known)
-        if not self.known.any():
-            return np.argwhere(self._step_of == self._steps[0])
+        coarsest = (self._step_of == self._steps[0]) & ~self.known
+        if coarsest.any():
+            return np.argwhere(coarsest)
         changes = self._change()[tuple(missing.T)] * self._step_of[tuple(missing.T)]
         return missing[np.argsort(-changes, kind="stable")[: np.count_nonzero(self.known)]]
 

@@ -90,6 +90,8 @@ def occlusion_map(
 
     `exact` marks the positions that were computed; the others are interpolated.
     """
+    # A map that was stopped goes on where it was.
+    key = ("unfinished map", id(model), photo.id, target, patch, stride, fill)
     maps = progressive_occlusion(
         model,
         workspace.prepared(model, photo),
@@ -97,12 +99,16 @@ def occlusion_map(
         patch=patch or None,
         stride=stride or None,
         fill=FILLS[fill],
+        known=workspace.objects.get(key),
         progress=tell.progress,
     )
     again = _map_again(workspace, model, photo, target, patch, stride, fill)
     answer = Answer({})
     for each in maps:
         answer = _map(each, again)
+        workspace.objects.put(
+            key, each, each.values.nbytes + each.scores.nbytes + each.exact.nbytes
+        )
         if not each.exact.all():
             tell.partial(answer)
     return answer

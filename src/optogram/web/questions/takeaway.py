@@ -3,6 +3,7 @@
 import io
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -61,9 +62,9 @@ def report(workspace: Workspace, tell: Tell, model: Network, photos: list[Photo]
     return Answer({"name": "report.html"}, {"content": content})
 
 
-def _named(photo: Photo) -> Path | io.BytesIO:
-    """The photo as `optogram.report` reads it, with its name."""
-    if isinstance(photo.source, Path):
+def _named(photo: Photo) -> Any:
+    """The photo as `optogram.report` reads it, with its name if it can have one."""
+    if not isinstance(photo.source, bytes):
         return photo.source
     content = io.BytesIO(photo.source)
     content.name = photo.name
