@@ -205,6 +205,43 @@ def test_only_in_notebooks_it_may_be_framed():
     assert "frame-ancestors *" in framed
 
 
+def test_in_a_frame_the_files_of_the_page_need_no_token_and_all_else_does():
+    client = client_of(TOKEN, is_framed=True)
+    frame = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}
+    assert client.get("/", headers=frame).status_code == 200
+    script = {"sec-fetch-site": "same-origin", "sec-fetch-mode": "cors"}
+    assert client.get("/page/main.js", headers=script).status_code == 200
+    for path in ("/api/photos", "/api/openapi.json", "/api/networks", "/nothing", "/pages"):
+        assert client.get(path).status_code == 403
+    for headers in ({}, {"authorization": "Bearer wrong"}, {"cookie": "optogram-8000=wrong"}):
+        assert not reaches(client, headers)
+    # Other pages fetch nothing, and do not frame it under another name.
+    other = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors"}
+    assert client.get("/page/main.js", headers=other).status_code == 403
+    assert client.get("/", headers={"host": "evil.example", **frame}).status_code == 403
+    assert not reaches(
+        client, {"authorization": f"Bearer {TOKEN}", "origin": "http://evil.example"}
+    )
+    # What the page asks brings the token; its address is not forwarded.
+    assert reaches(client, {"authorization": f"Bearer {TOKEN}"})
+    assert reaches(client, {}, query=f"?token={TOKEN}")
+    for query in ("?token=wrong", "?token="):
+        assert not reaches(client, {}, query=query)
+        refused = client.get(f"/{query}", headers=frame)
+        assert refused.status_code == (403 if query.endswith("wrong") else 200)
+        assert "set-cookie" not in refused.headers
+    entered = client.get(f"/?token={TOKEN}")
+    assert entered.status_code == 303 and TOKEN in entered.headers["set-cookie"]
+
+
+def test_a_frame_has_the_token_where_servers_do_not_see_it():
+    framed = Listener("127.0.0.1", 0, is_framed=True)
+    framed.socket.close()
+    assert framed.address.endswith(f"/?token={framed.token}")
+    assert framed.frame.endswith(f"/#token={framed.token}")
+    assert framed.address.partition("?")[0] == framed.frame.partition("#")[0]
+
+
 @pytest.mark.parametrize(
     "path",
     [

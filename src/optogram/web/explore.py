@@ -38,7 +38,8 @@ class Explorer:
     Attributes
     ----------
     address : str
-        What to open in a browser; with a token if other machines can reach it.
+        What to open in a browser; with a token if other machines can reach it, or if a notebook
+        shows it.
     workspace : Workspace
         Its networks and photos.
     """
@@ -50,6 +51,7 @@ class Explorer:
         from optogram.web.app import create_app
 
         self.workspace, self.address, self._socket = workspace, listener.address, listener.socket
+        self._frame = listener.frame
         app = create_app(workspace, listener.names, listener.token, is_framed)
         self._answering = app.state.answering
         config = uvicorn.Config(
@@ -74,7 +76,7 @@ class Explorer:
 
     def _repr_html_(self) -> str:
         """The page, inline."""
-        address = html.escape(self.address, quote=True)
+        address = html.escape(self._frame, quote=True)
         return (
             f'<iframe src="{address}" title="optogram explorer" allow="camera" '
             'style="width: 100%; height: 800px; border: 1px solid #8884"></iframe>'
@@ -174,8 +176,9 @@ def explore(
                 "with og.load(…), or og.Network(model) for a Keras model."
             )
     workspace = workspace_of(networks, image, photos, memory)
-    explorer = Explorer(workspace, Listener(host, port), is_running()).start()
-    if browser or (browser is None and not is_running()):
+    is_framed = is_running()
+    explorer = Explorer(workspace, Listener(host, port, is_framed), is_framed).start()
+    if browser or (browser is None and not is_framed):
         webbrowser.open(explorer.address)
     return explorer
 

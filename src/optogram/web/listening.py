@@ -30,12 +30,23 @@ def is_local(host: str) -> bool:
 class Listener:
     """An address where the explorer listens; whoever opens it waits until the explorer answers.
 
+    Parameters
+    ----------
+    host : str
+        Address to listen at.
+    port : int
+        Port; 0: any free one.
+    is_framed : bool
+        Whether other pages may show the explorer in a frame: a token is needed then, too.
+
     Attributes
     ----------
     socket : socket
         Bound, and listening.
     address : str
-        What to open in a browser; with a token if other machines can reach it.
+        What to open in a browser, with the token.
+    frame : str
+        What a page shows in a frame: the token stays in the browser.
     token : str or None
         The token.
     names : list of str
@@ -47,15 +58,17 @@ class Listener:
         If host or port cannot be used.
     """
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, is_framed: bool = False) -> None:
         self.socket = _bound(host, whole("port", port, 0))
         number = self.socket.getsockname()[1]
-        self.token = None if is_local(host) else secrets.token_urlsafe(24)
+        is_secret = is_framed or not is_local(host)
+        self.token = secrets.token_urlsafe(24) if is_secret else None
         shown = socket.gethostname() if host in ("0.0.0.0", "::") else host
         self.names = _names(host, shown)
         bracketed = f"[{shown}]" if ":" in shown else shown
         query = f"?token={self.token}" if self.token else ""
         self.address = f"http://{bracketed}:{number}/{query}"
+        self.frame = self.address.replace("?", "#")
 
 
 def _bound(host: str, port: int) -> socket.socket:

@@ -131,7 +131,7 @@ class PhotoStore:
         photo = Photo(found, name[:200] or "photo", kept, width, height, shown.getvalue())
         with self._lock:
             if found not in self._photos:
-                self._require_room(source)
+                self._require_room(kept)
                 self._photos[found] = photo
             return self._photos[found]
 

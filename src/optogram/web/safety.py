@@ -29,6 +29,16 @@ def _cookie(scope: Scope) -> str:
     return f"optogram-{(scope.get('server') or ('', 0))[1]}"
 
 
+def _query(scope: Scope) -> dict[str, list[str]]:
+    """The query of an address."""
+    return parse_qs(scope.get("query_string", b"").decode("latin-1"))
+
+
+def _is_file(scope: Scope) -> bool:
+    """Whether a file of the page is asked for: they are the same for all."""
+    return scope["path"] == "/" or scope["path"].startswith("/page/")
+
+
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\s\[\]:@/\\?#]+)(?::\d*)?")
 
 
@@ -45,7 +55,9 @@ class Guard:
         Secret that a request must bring: as ``?token=`` once, which sets a cookie, or as
         ``Authorization: Bearer``. None: none is needed.
     is_framed : bool
-        Whether other pages may show the explorer in a frame, as notebooks do.
+        Whether other pages may show the explorer in a frame, as notebooks do. Browsers send no
+        cookies there: the files of the page, which are the same for all, need no token then, and
+        what they ask brings it.
     """
 
     def __init__(
@@ -53,6 +65,7 @@ class Guard:
     ) -> None:
         self._app, self._token = app, token
         self._hosts = frozenset(host.lower() for host in hosts)
+        self._is_framed = is_framed
         self._policy = _POLICY.format(ancestors="*" if is_framed else "'none'")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -71,8 +84,10 @@ class Guard:
                     refused = JSONResponse({"error": refusal}, 403)
                 await refused(scope, receive, self._with_headers(send))
             return
-        query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
-        if self._token is not None and "token" in query and scope["type"] == "http":
+        query = _query(scope)
+        is_link = "token" in query and scope["type"] == "http"
+        # What a page in a frame asks, such as a picture, may have it in its address each time.
+        if self._token is not None and is_link and not (self._is_framed and not _is_file(scope)):
             await self._enter(query, scope)(scope, receive, self._with_headers(send))
             return
         await self._app(scope, receive, self._with_headers(send))
@@ -89,7 +104,8 @@ class Guard:
         site = headers.get("sec-fetch-site", "none")
         if site not in ("none", "same-origin") and not self._is_page(headers, scope):
             return "Other pages may not ask the explorer."
-        if self._token is not None and not self._is_known(headers, scope):
+        is_open = self._is_framed and _is_file(scope) and "token" not in _query(scope)
+        if self._token is not None and not is_open and not self._is_known(headers, scope):
             return "A token is needed: open the whole link that the explorer printed."
         return None
 
@@ -107,10 +123,9 @@ class Guard:
     def _is_known(self, headers: Headers, scope: Scope) -> bool:
         """Whether the request brings the token."""
         token = self._token or ""
-        query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
         cookie = cookie_parser(headers.get("cookie", "")).get(_cookie(scope), "")
         brought = [
-            *query.get("token", []),
+            *_query(scope).get("token", []),
             headers.get("authorization", "").removeprefix("Bearer "),
             cookie,
         ]

@@ -1,5 +1,7 @@
 // Questions to the explorer and their answers. All go over one socket; see packing.py for the bytes.
 
+import { fetched, withToken } from "./token.js";
+
 /**
  * @typedef {Uint8Array | Int32Array | Float32Array} Numbers float16 is widened to float32.
  * @typedef {object} Array_
@@ -85,7 +87,7 @@ let number = 0;
 
 function socket() {
   opening ??= new Promise((resolve, reject) => {
-    const address = new URL("/api/socket", location.href);
+    const address = new URL(withToken("/api/socket"), location.href);
     address.protocol = address.protocol.replace("http", "ws");
     const opened = new WebSocket(address);
     opened.binaryType = "arraybuffer";
@@ -178,7 +180,7 @@ export async function ask(name, given, heard = {}) {
 export async function numbersOf(name, given) {
   if (frozen.size) throw new Refused("A frozen page has no files of numbers: ask the explorer.");
   const texts = Object.entries(given).map(([key, value]) => [key, String(value)]);
-  const response = await fetch(`/api/${name}.npz?${new URLSearchParams(texts)}`);
+  const response = await fetched(`/api/${name}.npz?${new URLSearchParams(texts)}`);
   if (!response.ok) throw new Refused((await response.json()).error);
   const said = /filename\*=UTF-8''([^;]+)/.exec(response.headers.get("content-disposition") ?? "");
   return { content: await response.blob(), name: decodeURIComponent(said?.[1] ?? `${name}.npz`) };
@@ -222,12 +224,12 @@ export function latest(name, answered, refused) {
 /** @returns {Promise<Photo[]>} */
 export async function photos() {
   if (frozen.size) return [...frozenPhotos.values()];
-  return (await fetch("/api/photos")).json();
+  return (await fetched("/api/photos")).json();
 }
 
 /** Add a photo. @returns {Promise<Photo>} rejected with `Refused`. */
 export async function addPhoto(/** @type {Blob} */ content, /** @type {string} */ name) {
-  const response = await fetch(`/api/photos?name=${encodeURIComponent(name)}`, {
+  const response = await fetched(`/api/photos?name=${encodeURIComponent(name)}`, {
     method: "POST",
     body: content,
   });
@@ -238,11 +240,11 @@ export async function addPhoto(/** @type {Blob} */ content, /** @type {string} *
 
 /** Remove a photo from the list; its file stays. */
 export async function removePhoto(/** @type {string} */ photo) {
-  await fetch(`/api/photos/${photo}`, { method: "DELETE" });
+  await fetched(`/api/photos/${photo}`, { method: "DELETE" });
 }
 
 /** Address of the picture of a photo. */
 export function pictureOf(/** @type {string} */ photo) {
   if (frozen.size) return frozenPhotos.get(photo)?.picture ?? "";
-  return `/api/photos/${photo}/picture`;
+  return withToken(`/api/photos/${photo}/picture`);
 }

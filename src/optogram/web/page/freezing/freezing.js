@@ -1,5 +1,6 @@
 // Freezing: one HTML file of what was looked at. It needs no explorer and no network.
 
+import { fetched } from "../token.js";
 import { photos, pictureOf } from "../wire.js";
 import { compressed, packed, toText } from "./bytes.js";
 import { recorded } from "./recording.js";
@@ -106,17 +107,17 @@ function add(
 }
 
 async function text(/** @type {string} */ address) {
-  return (await fetched(address)).text();
+  return (await got(address)).text();
 }
 
 async function address(/** @type {string} */ of) {
-  const content = await (await fetched(of)).blob();
+  const content = await (await got(of)).blob();
   const bytes = new Uint8Array(await content.arrayBuffer());
   return `data:${content.type.split(";")[0]};base64,${toText(bytes)}`;
 }
 
-async function fetched(/** @type {string} */ address) {
-  const response = await fetch(address);
+async function got(/** @type {string} */ address) {
+  const response = await fetched(address);
   if (!response.ok) throw new Error(`${address} is not there any more: load the page again.`);
   return response;
 }
