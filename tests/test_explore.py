@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
 import urllib.request
 import webbrowser
 from pathlib import Path
@@ -69,6 +70,21 @@ def test_it_answers_until_it_is_stopped(net, opened):
         assert is_there(again) and again.address == explorer.address
     assert not is_there(again)
     again.stop()
+
+
+def test_a_notebook_shows_it_inline_with_a_token(net, opened, monkeypatch):
+    from optogram.web import explore
+
+    monkeypatch.setattr(explore, "is_running", lambda: True)
+    with og.explore(net, photos()[0]) as explorer:
+        place, _, token = explorer.address.partition("?token=")
+        assert f'src="{place}#token={token}"' in explorer._repr_html_() and not opened
+        bearer = {"authorization": f"Bearer {token}"}
+        request = urllib.request.Request(f"{place}api/photos", headers=bearer)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            assert b'"id"' in answer.read()
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            urllib.request.urlopen(f"{place}api/photos", timeout=60)
 
 
 def test_several_at_once(net, opened):
