@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from optogram.cli.console import complain, say
+from optogram.cli.console import complain, say, shown_progress
 from optogram.cli.options.attribution import memory_amount
 from optogram.cli.options.network import DEFAULT, network_options, open_network
 from optogram.cli.photos import Photos
@@ -73,11 +73,18 @@ def explore(
     """
     from optogram.network.opening.named import require_model
     from optogram.web.listening import Listener, require_packages
+    from optogram.web.photos import PHOTOS
 
     when_stopped(lambda: _STOPPED)
     require_packages()
     given = Photos(photos) if photos else None
     searched = Photos([folder]).paths if folder is not None else None
+    count = 0 if given is None else len(given.paths)
+    if count > PHOTOS:
+        raise click.UsageError(
+            f"The explorer shows up to {PHOTOS} photos, got {count}: give some of them, and the "
+            "folder as --photos, in which strongest crops are searched."
+        )
     for model in models:
         require_model(model)
     listener = Listener(host, port)
@@ -92,9 +99,11 @@ def explore(
     for net, name in zip(networks, names, strict=True):
         workspace.openings[id(net)] = Opening(name, opening)
     if given is not None:
-        for path in given.paths:
-            with given.reading(path):
-                workspace.add(Path(path), Path(path).name)
+        with shown_progress() as progress:
+            for number, path in enumerate(given.paths):
+                progress(number, count, "reading photos")
+                with given.reading(path):
+                    workspace.add(Path(path), Path(path).name)
         given.require_some()
     explorer = Explorer(workspace, listener)
     if not no_browser:

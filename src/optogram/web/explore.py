@@ -168,13 +168,7 @@ def explore(
         If a photo cannot be read, there are more than 500, or the port is taken.
     """
     require_packages()
-    networks: list[Any] = list(net) if isinstance(net, list | tuple) else [net]
-    for each in networks:
-        if not isinstance(each, Network):
-            raise InputError(
-                f"Expected a network, or a list of networks, got {type(each).__name__}: open it "
-                "with og.load(…), or og.Network(model) for a Keras model."
-            )
+    networks = [net] if isinstance(net, Network) else list(net)
     workspace = workspace_of(networks, image, photos, memory)
     is_framed = is_running()
     explorer = Explorer(workspace, Listener(host, port, is_framed), is_framed).start()

@@ -1,5 +1,7 @@
 // What is looked at. It is the query of the address: every view is a link, back and forward work.
 
+import { ending } from "./token.js";
+
 /**
  * @typedef {object} State
  * @property {string} view       Name of the view.
@@ -98,7 +100,7 @@ export function addressOf(/** @type {Record<string, string>} */ changes) {
       query.set(name, value);
     }
   }
-  return `?${query}`;
+  return `?${query}${ending}`;
 }
 
 /**

@@ -1,22 +1,10 @@
-// The token of an explorer in a frame of a notebook, where the browser sends no cookies.
+// The token of an explorer in a frame of a notebook, where the browser sends no cookies. It stays in
+// the address, after the #, so that links and a page that is loaded again have it, and servers do not see it.
 
-const KEY = "optogram token";
+const token = new URLSearchParams(location.hash.slice(1)).get("token") ?? "";
 
-/** @type {string} */
-let token = "";
-
-/** Take the token out of the address, where it is after the #, or of what was kept of it. */
-function read() {
-  const given = new URLSearchParams(location.hash.slice(1)).get("token");
-  try {
-    if (given) sessionStorage.setItem(KEY, given);
-    token = given ?? sessionStorage.getItem(KEY) ?? "";
-  } catch {
-    token = given ?? ""; // nothing can be kept here
-  }
-  if (given) history.replaceState(null, "", location.pathname + location.search);
-}
-if (location.protocol !== "file:") read();
+/** The end of every address of this page. */
+export const ending = token && `#${new URLSearchParams({ token })}`;
 
 /** `fetch`, with the token. */
 export function fetched(/** @type {string} */ address, /** @type {RequestInit} */ how = {}) {
@@ -25,5 +13,5 @@ export function fetched(/** @type {string} */ address, /** @type {RequestInit} *
 
 /** An address for what sends no headers: pictures, and the socket. */
 export function withToken(/** @type {string} */ address) {
-  return token ? `${address}?token=${encodeURIComponent(token)}` : address;
+  return token ? `${address}?${new URLSearchParams({ token })}` : address;
 }
