@@ -192,8 +192,8 @@ def workspace_of(
             f"The explorer shows up to {PHOTOS} photos, got {len(images)}: give some of them, and "
             "the folder as photos=, in which strongest crops are searched."
         )
-    for number, each in enumerate(images, 1):
-        workspace.add(each, _name_of(each) or ("photo" if len(images) == 1 else f"photo {number}"))
+    for each in images:
+        workspace.add(each, _name_of(each) or "photo")
     return workspace
 
 
