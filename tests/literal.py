@@ -104,8 +104,9 @@ def scores_and_gradients(model, score):
     return both
 
 
+@functools.cache
 def gradients(model, score):
-    """d score(logits) / d image as a function of the image."""
+    """d score(logits) / d image as a function of the image; weights stay as they are from here."""
     features, finish = before_last_dense(model)
     return gradients_of_output(features, lambda last: score(finish(last[None])[0]))
 
@@ -133,11 +134,13 @@ def gradient(model, x, score, layer=None):
         (found,) = torch.autograd.grad(score(finish(last)[0]), at)
         at = at.detach()
     else:
-        found, at = _gradient_in_jax(model, x, score, layer)
+        found, at = _gradient_in_jax(model, score, layer)(x)
     return array(found)[0], array(at)[0]
 
 
-def _gradient_in_jax(model, x, score, layer):
+@functools.cache
+def _gradient_in_jax(model, score, layer):
+    """(gradient at ``layer``, its maps) as a function of the batch, compiled once."""
     import jax
 
     shift = Shift()
@@ -162,15 +165,23 @@ def _gradient_in_jax(model, x, score, layer):
         finally:
             shift.value = 0.0
 
-    # Nothing is added, so the maps are those of the model; compiling once gives both.
-    maps = jax.eval_shape(lambda x: inner(x, training=False)[0], x)
-    (_, at), found = loss(jax.numpy.zeros(maps.shape, maps.dtype), x)
-    return found, at
+    def at_layer(x):
+        # Nothing is added, so the maps are those of the model; compiling once gives both.
+        maps = jax.eval_shape(lambda x: inner(x, training=False)[0], x)
+        (_, at), found = loss(jax.numpy.zeros(maps.shape, maps.dtype), x)
+        return found, at
+
+    return at_layer
 
 
 def feature_maps(model, x, layer):
     """(h, w, C) of one image."""
-    return array(fast(keras.Model(model.input, model.get_layer(layer).output))(tensor(x[None])))[0]
+    return array(_to_layer(model, layer)(tensor(x[None])))[0]
+
+
+@functools.cache
+def _to_layer(model, layer):
+    return fast(up_to(model, layer))
 
 
 def gradcam(model, x, score, layer, rectify=True):
