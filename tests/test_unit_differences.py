@@ -27,8 +27,8 @@ def outputs(net, name, x):
 
 def expected(a, b):
     """mean, maximum and 1 − correlation of maps (positions, units), as the docstring says."""
-    size = np.sqrt((np.mean(a**2, axis=0) + np.mean(b**2, axis=0)) / 2)
-    peak = np.maximum(np.abs(a).max(axis=0), np.abs(b).max(axis=0))
+    size = np.sqrt(np.mean(a**2, axis=0)) + np.sqrt(np.mean(b**2, axis=0))
+    peak = np.abs(a).max(axis=0) + np.abs(b).max(axis=0)
     found = []
     for apart, typical in (
         (np.abs(b.mean(axis=0) - a.mean(axis=0)), size),
@@ -125,7 +125,7 @@ def test_inactive_constant_and_weak_units():
     assert mean[0] == maximum[0] == maps[0] == 0
     assert maps[1] == 1 and maps[2] == 1 and maps[3] == pytest.approx(0, abs=1e-6)
     assert mean[2] < 1e-4 and maximum[2] < 1e-4  # it fell to nothing, from nearly nothing
-    assert maximum[3] == pytest.approx(0.5)
+    assert maximum[3] == pytest.approx(1 / 3)  # (2 − 1) / (2 + 1)
     np.testing.assert_allclose(weights, [0.5, np.sqrt(1.25), 1, 0.5], rtol=1e-6)
     assert [each.unit for each in found.most(9, "maps")] == [1, 2]
 

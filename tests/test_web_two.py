@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import explored
 import networks
 import optogram as og
 
@@ -103,6 +104,27 @@ def test_what_cannot_be_compared_is_said(two, sides, why):
     more = {"by": sides.pop("by")} if "by" in sides else {}
     with pytest.raises(og.InputError, match=why):
         two.ask("differing_units", **two.sides(**sides), **more)
+
+
+@pytest.mark.parametrize("name", ["segmentation", "two_inputs"])
+def test_other_kinds_of_networks(name):
+    net = (
+        explored._two_inputs()[0]
+        if name == "two_inputs"
+        else og.Network(networks.build(name), "unit")
+    )
+    workspace = Workspace([net])
+    ids = [workspace.add(noise(seed), f"{seed}.png").id for seed in (0, 1)]
+    texts = {"model2": "0", "photo": ids[0], "photo2": ids[1], "layer": "conv1", "by": "maximum"}
+    question = QUESTIONS["differing_units"]
+    answer = question.answer(workspace, Silent(), **question.read(workspace, texts)[1])
+    maps = [og.feature_maps(net, noise(seed), "conv1")["conv1"].values[0] for seed in (0, 1)]
+    first = answer.about["units"][0]
+    highest = [each[..., first["unit"]].max() for each in maps]
+    np.testing.assert_allclose(first["maxima"], highest, atol=1e-5)
+    peaks = sum(np.abs(each).max(axis=(0, 1)) for each in maps)
+    divisor = max(peaks[first["unit"]], 0.1 * np.median(peaks[peaks > 0]))
+    assert first["value"] == pytest.approx(abs(highest[1] - highest[0]) / divisor, rel=1e-4)
 
 
 def test_the_nearest_units_of_another_network(two):

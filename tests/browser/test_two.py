@@ -70,7 +70,7 @@ def test_two_epochs_their_units_and_the_pointer_on_both(visit):
         reading = page.locator(".two .end .reading").nth(i)
         expect(reading).to_have_text(re.compile("Filter 0, row 0, column 0"))
         shown = float(reading.inner_text().split(": ")[1])
-        scale = np.ptp(maps[i][..., 0]) / 509 + 1e-3
+        scale = float(np.ptp(maps[i][..., 0])) / 509 + 1e-3
         assert shown == pytest.approx(maps[i][0, 0, 0], abs=scale)
     visit.look(page, "two-maps")
     # The unit that differs most, on both sides.
@@ -130,7 +130,7 @@ def test_two_different_architectures(visit):
     # Those of either network, once where both have it.
     assert sorted(names) == sorted(["cat", "dog", "cup", "owl", "fox", "hen", "cow"])
     page.get_by_role("button", name="Maps", exact=True).click()
-    page.get_by_label("Layer of the right network").select_option("conv2")
+    page.get_by_label("Right layer").select_option("conv2")
     page.get_by_label("Layer: write a part of its name").fill("conv1")
     page.keyboard.press("Enter")
     expect(page.locator(".two .tools .quiet").last).to_contain_text("correlates most")
@@ -169,9 +169,15 @@ def test_a_frozen_page_has_both_sides(visit, tmp_path):
         page.get_by_role("button", name="Freeze").click()
     path = tmp_path / "frozen.html"
     saved.value.save_as(path)
-    frozen = visit.blank()
+    frozen = visit.blank(expected=[r"^file:"])
+    asked = []
+    frozen.on("request", lambda request: asked.append(request.url))
     frozen.goto(path.as_uri())
     expect(frozen.locator(".differing button").first).to_be_visible()
     for i in (0, 1):
         text = page.locator(".two .end > .quiet").nth(i).inner_text()
         expect(frozen.locator(".two .end > .quiet").nth(i)).to_have_text(text)
+    assert [url for url in asked if not url.startswith(("data:", path.as_uri()))] == []
+    # What was not looked at cannot be shown.
+    frozen.get_by_role("button", name="Maps", exact=True).click()
+    expect(frozen.locator(".two .end .refusal").first).to_contain_text("before the page was frozen")

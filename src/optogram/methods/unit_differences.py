@@ -48,8 +48,10 @@ def unit_differences(
 
     A and B are the maps of a unit on the two sides, over all positions. The measures are
 
-    - mean: |mean B − mean A| / size, where size² = (mean A² + mean B²) / 2;
-    - maximum: |max B − max A| / peak, where peak is the largest magnitude in A and B;
+    - mean: |mean B − mean A| / (rms A + rms B), where rms is the root of the mean square;
+    - maximum: |max B − max A| / (peak A + peak B), where peak is the largest magnitude. Where no
+      map is negative, this is (a − b) / (a + b), the selectivity index of Morcos et al., "On the
+      importance of single directions for generalization" (ICLR 2018), for two maxima;
     - maps, for two networks and the same photos: 1 − r, where r is Pearson's correlation of A and
       B over positions, as in Li et al., "Convergent learning: do different neural networks learn
       the same representations?" (ICLR 2016). 1 if only one of A and B is equal everywhere, 0 if
@@ -57,9 +59,9 @@ def unit_differences(
     - weights, for two networks: ‖W_B − W_A‖ / max(‖W_A‖, ‖W_B‖), where W are kernel and bias of
       the convolution that the maps come from.
 
-    mean and maximum are 0 for equal maps and at most 2. Size and peak count as a tenth of the
-    median over the layer's active units where they are smaller, so that units that are almost
-    inactive do not come first.
+    mean and maximum are 0 for equal maps and at most 1, also for maps with negative values. The
+    divisors count as a tenth of their median over the layer's active units where they are smaller,
+    so that units that are almost inactive do not come first.
 
     Parameters
     ----------
@@ -224,9 +226,9 @@ class _Compared:
     def values(self, has_correlations: bool) -> np.ndarray:
         """(units, 4): the measures; NaN for weights."""
         found = np.full((len(self.means), 4), np.nan)
-        sizes = np.sqrt(self.squares.mean(axis=1))
+        sizes = np.sqrt(self.squares).sum(axis=1)
         found[:, 0] = _relative(np.abs(np.diff(self.means)[:, 0]), sizes)
-        found[:, 1] = _relative(np.abs(np.diff(self.maxima)[:, 0]), self.peaks.max(axis=1))
+        found[:, 1] = _relative(np.abs(np.diff(self.maxima)[:, 0]), self.peaks.sum(axis=1))
         if has_correlations:
             found[:, 2] = 1 - self.correlations
         found[~np.isfinite(self.squares).all(axis=1)] = np.nan

@@ -48,7 +48,7 @@ export function createChoosers({ networks }) {
       for (const [i, end] of ends.entries()) {
         if (key !== listed) {
           end.photo.replaceChildren(
-            ...photos.map(({ id, name }) => element("option", { value: id }, name)),
+            ...photos.map((one, i) => element("option", { value: one.id }, nameOf(photos, one, i))),
           );
         }
         end.network.value = sides[i].model;
@@ -57,4 +57,14 @@ export function createChoosers({ networks }) {
       listed = key;
     },
   };
+}
+
+/** The name of a photo; with its place in the strip, where several have the same name. */
+function nameOf(
+  /** @type {import("./sides.js").Photo[]} */ photos,
+  /** @type {import("./sides.js").Photo} */ { name },
+  /** @type {number} */ place,
+) {
+  const isAlone = photos.filter((other) => other.name === name).length === 1;
+  return isAlone ? name : `${name} (${place + 1})`;
 }

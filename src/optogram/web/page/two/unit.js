@@ -1,7 +1,7 @@
 // One unit on both sides: its map over the photo; the pointer on one shows the place on both.
 
 import { SIGNED, colorNames, colored, paint, picture, rangeOf } from "../colors.js";
-import { digits, element, progressBar, refusal } from "../elements.js";
+import { digits, element, progressBar, refusal, say } from "../elements.js";
 import { NO_LAYERS, isTyping, toUnit } from "../layers.js";
 import { addressOf, change, state } from "../state.js";
 import { Screen } from "../units/screens.js";
@@ -52,6 +52,11 @@ export function createUnit() {
     const screen = new Screen(`${name}: the map over the photo. Arrow keys move over it, on both sides.`, {
       point: (cell) => point(i, cell),
       leave: () => point(i, null),
+    });
+    screen.element.addEventListener("keydown", (event) => {
+      if (!event.key.startsWith("Arrow")) return;
+      const [left, right] = ends.map(({ reading }) => reading.textContent);
+      say(`Left: ${left}. Right: ${right}.`);
     });
     const about = element("p", { class: "quiet" });
     const reading = element("p", { class: "reading" }, "\u00a0");

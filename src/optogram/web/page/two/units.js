@@ -23,11 +23,11 @@ const MEASURES = {
   ],
   mean: [
     "mean of the map",
-    "Difference of the means, divided by the root of the unit's mean square on both sides.",
+    "Difference of the means, divided by the sum of the roots of the mean squares: 0 for equal means, 1 at most.",
   ],
   maximum: [
     "maximum of the map",
-    "Difference of the maxima, divided by the unit's largest magnitude on both sides.",
+    "Difference of the maxima, divided by the sum of the largest magnitudes: 0 for equal maxima, 1 at most.",
   ],
   weights: [
     "weights",

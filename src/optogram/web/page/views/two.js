@@ -38,10 +38,9 @@ export function create(/** @type {import("../main.js").Context} */ context) {
   );
   const layers = createChooser(context);
   const layer2 = element("select", {
-    "aria-label": "Layer of the right network",
     onchange: () => change({ layer2: layer2.value }),
   });
-  const beside = element("label", {}, "right ", layer2);
+  const beside = element("label", {}, "Right layer ", layer2);
   const button = (/** @type {string} */ text, /** @type {() => void} */ onclick) =>
     element("button", { type: "button", onclick }, text);
   const swap = button("Swap sides", () => pair && change(swapped(state(), pair)));
@@ -73,6 +72,19 @@ export function create(/** @type {import("../main.js").Context} */ context) {
     toolPlace,
     ends,
     element("div", { class: "below" }, table.element, units.element),
+    element(
+      "details",
+      {},
+      element("summary", {}, "Keys"),
+      element(
+        "p",
+        {},
+        "Arrow keys move the patch, or the place that is read, on both sides. With a patch: + and −: " +
+          "size; f: fill; c: clear the trails; Escape: lift it. Maps: arrow keys go from map to map, " +
+          "Enter opens the unit. n and p: next and previous layer; period and comma: next and " +
+          "previous filter. A click with Shift on a photo of the strip puts it on the right.",
+      ),
+    ),
   );
   const root = element("section", { class: "two", "aria-label": "Two" }, trouble, work);
 
