@@ -37,7 +37,7 @@ export async function createStrip() {
       "button",
       {
         type: "button",
-        title: "Two photos or networks side by side",
+        title: "Two photos or networks side by side; a click with Shift on a photo puts it on the right",
         onclick: () => change({ view: "two" }),
       },
       "Compare",
@@ -132,7 +132,7 @@ export async function createStrip() {
             "button",
             {
               type: "button",
-              title: `${photo.name} (with Shift: beside the chosen photo)`,
+              title: photo.name,
               "data-photo": photo.id,
               onclick: (/** @type {MouseEvent} */ event) =>
                 change(event.shiftKey ? { view: "two", photo2: photo.id } : { photo: photo.id }),
