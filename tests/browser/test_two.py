@@ -34,6 +34,8 @@ def test_two_photos_in_one_click_with_the_patch_on_both(visit):
     expect(first.locator(".value")).to_have_text(f"{expected[0].value:.4g}")
     # The patch is dragged on the right: it goes to the same place on the left.
     marks = page.locator(".two .end")
+    for i in (0, 1):
+        expect(marks.nth(i)).to_have_attribute("data-photo", photos[i].id)
     box = page.locator(".two .stage").nth(1).bounding_box()
     page.mouse.move(box["x"] + box["width"] / 4, box["y"] + box["height"] / 4)
     page.mouse.down()

@@ -33,8 +33,9 @@ export class PatchEnd {
     const part = (/** @type {[number, number]} */ pixel) =>
       /** @type {Place} */ (pixel.map((value, axis) => value / this.size[axis]));
     this.stage = createStage({
-      move: (center, isLast) => hands.move(part(center), isLast),
-      point: (pixel) => hands.point(pixel && part(pixel)),
+      // Without a photo there are no places.
+      move: (center, isLast) => this.size[0] && hands.move(part(center), isLast),
+      point: (pixel) => this.size[0] && hands.point(pixel && part(pixel)),
       resize: hands.resize,
       refill: hands.refill,
       lift: hands.lift,
@@ -97,6 +98,7 @@ export class PatchEnd {
       if (signal.aborted) return;
       this.size = pixels.shape.slice(0, 2);
       this.stage.setPhoto(pixels);
+      this.element.dataset.photo = photo;
       this.trouble.replaceChildren();
       this.hands.ready();
     } catch (error) {
