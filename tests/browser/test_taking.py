@@ -91,7 +91,7 @@ def test_the_patch_and_the_network(visit, tmp_path):
     page.get_by_text("Take away").click()
     code = page.locator(".takeaway pre").first
     expect(code).to_contain_text("og.occlusion_probe(net, 'photo', patch=")
-    page.get_by_role("button", name="Finish it").click()
+    page.get_by_role("button", name="Map the whole photo").click()
     expect(code).to_contain_text("og.occlusion(net, 'photo', og.Class(")
     net, x, _ = library(visit.explorer("fused"))
     about, found = arrays(saved(page, "Save .npz", tmp_path))
