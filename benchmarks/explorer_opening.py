@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-LAYER, OTHER = "block4_conv2", "block4_conv3"
+LAYER = "block4_conv2"
 
 PAINTED = """
 (mark) => new Promise((resolve) => {
@@ -33,6 +33,13 @@ PAINTED = """
   };
   look();
 })
+"""
+
+NEXT = """
+() => {
+  const names = [...document.querySelectorAll("#layer-names option")].map((each) => each.value);
+  return names[names.indexOf("block4_conv2") + 1];
+}
 """
 
 
@@ -94,7 +101,7 @@ def maps(page: Any) -> None:
 
     opened("at first", first, LAYER, lambda: page.click("#views a:text-is('Layer')"))
     page.locator(".mosaic").focus()
-    opened("another layer", first, OTHER, lambda: page.keyboard.press("n"))
+    opened("another layer", first, page.evaluate(NEXT), lambda: page.keyboard.press("n"))
     opened("again", first, LAYER, lambda: page.keyboard.press("p"))
     opened("another photo", second, LAYER, lambda: page.click(f"[data-photo='{second}']"))
     opened("back", first, LAYER, lambda: page.click(f"[data-photo='{first}']"))

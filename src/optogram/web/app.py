@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import json
 from collections.abc import AsyncIterator, Iterable
 from importlib import resources
@@ -45,8 +46,14 @@ def create_app(
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        # What the page asks first is computed while the browser loads the page.
+        asking = [
+            asyncio.ensure_future(answering.answer("predictions", {"photo": photo.id}))
+            for photo in itertools.islice(workspace, 1)
+        ]
         yield
         answering.close()
+        await asyncio.gather(*asking)
 
     app = Starlette(
         routes=[
