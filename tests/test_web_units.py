@@ -16,6 +16,7 @@ from starlette.testclient import TestClient
 from optogram.web.app import create_app
 from optogram.web.asking import QUESTIONS
 from optogram.web.kept import StoppedError
+from optogram.web.questions import through
 from optogram.web.workspace import Workspace
 
 pytestmark = pytest.mark.once
@@ -154,6 +155,21 @@ def test_the_units_that_a_pixel_activates_most(one, by):
     listed = [(unit["filter"], unit["value"], unit["z_score"]) for unit in answer.about["units"]]
     np.testing.assert_allclose(listed, expected, rtol=1e-4, atol=1e-5)
     assert answer.about["cell"] == one.maps.cell_at(7, 9, size="network")
+
+
+def test_the_units_of_every_layer_that_a_pixel_stands_out_in(one, monkeypatch):
+    monkeypatch.setattr(through, "_BYTES", 1)  # one layer at a time
+    answer = one.ask("units_through_layers", y=7, x=9)
+    maps = og.feature_maps(one.net, one.x, list(one.net.map_layers()))
+    assert [unit["layer"] for unit in answer.about["units"]] == list(maps)
+    for i, (unit, each) in enumerate(zip(answer.about["units"], maps.values(), strict=True)):
+        (best,) = each.strongest_at(7, 9, 1, by="z-score", size="network")
+        assert unit["filter"] == best.channel
+        np.testing.assert_allclose([unit["value"], unit["z_score"]], best[1:], rtol=1e-4)
+        drawn, values = answer.arrays[f"map{i}"], each.values[0, ..., best.channel]
+        assert max(drawn.shape) <= 32 and (drawn.min(), drawn.max()) == (0, 255)
+        if drawn.shape == values.shape:
+            assert drawn.argmax() == values.argmax()
 
 
 def test_the_arithmetic_of_an_element(one):

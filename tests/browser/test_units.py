@@ -76,6 +76,13 @@ def test_a_unit_its_arithmetic_and_what_it_causes(visit):
     y, left = map(int, units.get_attribute("data-mark").split(","))
     first = maps.strongest_at(y, left, 1, size="network")[0]
     expect(units.locator("span").first).to_have_text(f"filter {first.channel}")
+    page.get_by_role("button", name="In every layer").click()
+    layers = page.locator(".through .name")
+    expect(layers).to_have_text(list(net.map_layers()))
+    whole = og.feature_maps(net, x, layers=list(net.map_layers()))[LAYER]
+    (best,) = whole.strongest_at(y, left, 1, by="z-score", size="network")
+    line = page.locator(".through li").filter(has_text=LAYER).first
+    expect(line).to_contain_text(f"filter {best.channel}, {best.z_score:.1f} σ")
     page.get_by_text("Silence").click()
     expect(page.locator(".effects")).to_have_attribute("data-mark", "0")
     after = og.intervene(net, x, {og.Filter(LAYER, channel): 0.0}).probabilities_after[0]

@@ -8,6 +8,7 @@ from optogram.web.questions import patch as patch
 from optogram.web.questions import photos as photos
 from optogram.web.questions import space as space
 from optogram.web.questions import takeaway as takeaway
+from optogram.web.questions import through as through
 from optogram.web.questions import two as two
 from optogram.web.questions import unit as unit
 from optogram.web.questions import why as why

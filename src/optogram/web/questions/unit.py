@@ -34,6 +34,10 @@ WEIGHTS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.Conv2
 """Layers whose weights `optogram kernels` writes as they are multiplied with a window."""
 
 
+PIXEL_Y = whole("y", "Row of a pixel of the photo as the network takes it.", 0)
+PIXEL_X = whole("x", "Column of that pixel.", 0)
+
+
 @question(MODEL, PHOTO, LAYER, FILTER)
 def unit_map(
     workspace: Workspace, tell: Tell, model: Network, photo: Photo, layer: str, filter: int
@@ -80,8 +84,8 @@ def unit_map(
     MODEL,
     PHOTO,
     LAYER,
-    whole("y", "Row of a pixel of the photo as the network takes it.", 0),
-    whole("x", "Column of that pixel.", 0),
+    PIXEL_Y,
+    PIXEL_X,
     choice("by", "Rank of filters there.", ("activation", "z-score"), "activation"),
 )
 def units_at(

@@ -2,6 +2,7 @@
 
 import { digits, element, refusal } from "../elements.js";
 import { latest } from "../wire.js";
+import { createThrough } from "./through.js";
 
 /** @typedef {import("../wire.js").Answer} Answer */
 
@@ -28,7 +29,10 @@ export function createPixel({ asked, point, open }) {
     "units_at",
     (answer, given) => {
       const { layer, photo, model } = asked();
-      if (given.layer !== layer || given.photo !== photo || given.model !== model) return;
+      const isAskedStill = at[0] >= 0;
+      if (!isAskedStill || given.layer !== layer || given.photo !== photo || given.model !== model) {
+        return;
+      }
       found = { answer, given };
       show(answer, given);
     },
@@ -46,6 +50,7 @@ export function createPixel({ asked, point, open }) {
     where.textContent = `Row ${y}, column ${x} of the photo: element ${row}, ${column} of the maps.`;
     point(answer.cell);
     units.dataset.mark = `${y},${x}`;
+    through.update();
     units.replaceChildren(...answer.units.map(line));
   }
 
@@ -68,8 +73,17 @@ export function createPixel({ asked, point, open }) {
     );
   }
 
+  const through = createThrough(
+    () => at[0] >= 0,
+    () => {
+      const { model, photo } = asked();
+      return { model, photo, y: at[0], x: at[1] };
+    },
+  );
+
   function clear() {
     at = [-1, -1];
+    through.update();
     found = null;
     units.replaceChildren();
     delete units.dataset.mark;
@@ -85,9 +99,11 @@ export function createPixel({ asked, point, open }) {
       where,
       element("label", {}, "Rank by ", by),
       units,
+      through.element,
     ),
     look,
     clear,
     found: () => found,
+    destroy: through.destroy,
   };
 }

@@ -324,6 +324,7 @@ export function create(/** @type {import("../main.js").Context} */ context) {
     element: root,
     update,
     destroy() {
+      pixel.destroy();
       asking.abort();
       leaving.abort();
       arithmetic.destroy();
