@@ -169,7 +169,7 @@ def main() -> None:
         browser = playwright.chromium.launch(**options)
         page = browser.new_page(viewport={"width": WINDOW[0], "height": WINDOW[1]})
         page.set_default_timeout(180_000)
-        page.goto(explorer.address)
+        page.goto(f"{explorer.address}?methods=saliency,guided_backprop,gradcam,layercam")
         page.wait_for_selector("#side .bars li")
         page.wait_for_selector(".controls .progress.absent", state="attached")
         page.evaluate(POINTER)

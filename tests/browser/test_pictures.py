@@ -13,16 +13,17 @@ expect = pytest.importorskip("playwright.sync_api").expect
 pytestmark = [pytest.mark.once, pytest.mark.full]
 
 LAYER = "block3b_depthwise_relu6"
-METHODS = "methods=gradcam,layercam,guided_backprop,smoothgrad,integrated_gradients,occlusion"
+METHODS = "methods=saliency,guided_backprop,gradcam,layercam,guided_gradcam,scorecam"
 VIEWS = {
     "patch": "view=patch&place=100,70",
     "why": f"view=why&target=285-282&{METHODS}",
     "network": "view=network",
     "layer": f"view=layer&layer={LAYER}&order=strength",
-    "unit": f"view=unit&layer={LAYER}&filter=4",
+    "unit": "view=unit&layer=block4c_depthwise_relu6&filter=66",
     "two": f"view=two&show=maps&layer={LAYER}&within=layer&photo2=SECOND",
 }
 """Name of each picture, and the address of what it shows."""
+MINUTES = 300_000
 WAITING = ".progress:not(.absent)"
 
 
@@ -42,12 +43,16 @@ def test_a_picture_of_a_view(visit, request, name):
     if name == "patch":
         page.get_by_role("button", name="Map the whole photo").click()
         expect(page.locator("#said")).to_have_text("The map is complete.")
+    if name == "unit":
+        page.locator(".screen").first.hover(position={"x": 130, "y": 138})
+        page.get_by_role("button", name="In every layer").click()
+        page.get_by_role("heading", name="Histogram").scroll_into_view_if_needed()
     # Answers come one after the other: all are there when none has been awaited for a while.
     for _ in range(4):
         page.wait_for_timeout(500)
         for place in page.locator(WAITING).all():
-            expect(place).to_be_hidden()
+            expect(place).to_be_hidden(timeout=MINUTES)
     assert page.locator(".refusal:visible").count() == 0
     if folder := request.config.getoption("--screenshots"):
         path = Path(folder) / f"explorer-{name}.jpg"
-        page.screenshot(path=path, type="jpeg", quality=85)
+        page.screenshot(path=path, type="jpeg", quality=85, full_page=name in ("two", "unit"))
