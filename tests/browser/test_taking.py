@@ -100,6 +100,7 @@ def test_the_patch_and_the_network(visit, tmp_path):
     np.testing.assert_allclose(found["values"], expected.values[0], atol=1e-5)
     assert colors_in(saved(page, "Save PNG", tmp_path)) > 50
     page.get_by_role("link", name="Network").click()
+    expect(page.locator("#view > .network")).to_be_visible()
     page.get_by_text("Take away").click()
     expect(page.locator(".takeaway pre").first).to_contain_text("net.summary()")
     expect(page.locator(".network canvas").first).to_be_visible()

@@ -63,7 +63,7 @@ def test_two_photos_in_one_click_with_the_patch_on_both(visit):
 def test_two_epochs_their_units_and_the_pointer_on_both(visit):
     explorer = visit.explorer("epochs")
     nets, photos = sides_of(explorer)
-    page = visit("epochs", "?view=two&show=maps&layer=leaky1")
+    page = visit("epochs", "?view=two&show=maps&layer=leaky1&order=number")
     expect(page.locator(".two .end .mosaic")).to_have_count(2)
     expect(page.locator(".two .end .mosaic").nth(1)).to_have_attribute("data-order", "number")
     page.locator(".two .end .mosaic").first.press("Home")

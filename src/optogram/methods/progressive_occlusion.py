@@ -106,6 +106,8 @@ def _require_same(known: Occlusion, covering: Covering) -> None:
         known.exact.shape == covering.patches.shape
         and {name: known.parameters.get(name) for name in covering.parameters}
         == covering.parameters
+        and known.targets == answer.names
+        and np.array_equal(known.images, answer.request.net.display(answer.request.x))
         and known.score.shape == answer.scores.shape
         and np.allclose(known.score, answer.scores, rtol=_ROUNDING, atol=_ROUNDING)
     )
