@@ -9,6 +9,7 @@ import numpy as np
 from optogram.arguments import checked, whole
 from optogram.errors import InputError, PhotoError
 from optogram.graph.steps import Output
+from optogram.methods.request.explained_layer import step_with_maps
 from optogram.methods.request.photo_list import listed_photos
 from optogram.methods.request.request import provenance_of
 from optogram.network.network import Network
@@ -79,12 +80,7 @@ def activation_histograms(
         If the layer has no feature maps, no photo can be read, or a photo of a list cannot be
         read.
     """
-    step = net.step(layer)
-    if len(step.shape) != 4:
-        raise InputError(
-            f"{layer!r} has no feature maps, its output has the shape {step.shape}: "
-            "choose a layer before the maps are flattened or averaged."
-        )
+    step = step_with_maps(net, layer)
     bins = whole("bins", bins, 2, _MOST_BINS)
     height, width = size or net.nominal_size
     fitted = (whole("size, height,", height, 1), whole("size, width,", width, 1))

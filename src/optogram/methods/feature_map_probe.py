@@ -12,6 +12,7 @@ from optogram.graph.steps import Output
 from optogram.methods.occluding.covering import Patches, windows_for
 from optogram.methods.occluding.movable import MovablePatch
 from optogram.methods.request.diagnosis import warnings_about_images
+from optogram.methods.request.explained_layer import step_with_maps
 from optogram.methods.request.painting import paint_for
 from optogram.methods.request.request import photos_of, provenance_of
 from optogram.network.network import Network
@@ -150,11 +151,7 @@ def feature_map_probe(
     InputError
         If there are several images, the patch does not fit, or the layer has no feature maps.
     """
-    if len(net.step(layer).shape) != 4:
-        raise InputError(
-            f"{layer!r} has no feature maps, its output has the shape {net.step(layer).shape}: "
-            "choose a layer before the maps are flattened or averaged."
-        )
+    step_with_maps(net, layer)
     x = net.fed(image, fit)
     photos = x.photos if isinstance(x, PreparedPhotos) else None
     x, known = np.asarray(x), photos_of(photos, range(len(x)))

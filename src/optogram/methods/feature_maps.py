@@ -11,6 +11,7 @@ from optogram.graph import layer_types
 from optogram.graph.steps import Output, Step
 from optogram.interpreters.gradients import Weights, gradients
 from optogram.methods.request.diagnosis import warnings_about_images, warnings_about_maps
+from optogram.methods.request.explained_layer import step_with_maps
 from optogram.methods.request.request import photos_of, provenance_of
 from optogram.network.network import Network
 from optogram.network.predictions import made_bytes
@@ -80,16 +81,10 @@ def feature_maps(
         listed = [step.name for step in net.graph.steps if _is_listed(step)]
         layers = listed or list(net.map_layers()) or [net.default_layer]
     names = net.layer_names(layers)
-    for name in names:
-        if len(net.step(name).shape) != 4:
-            raise InputError(
-                f"{name!r} has no feature maps, its output has the shape {net.step(name).shape}: "
-                "choose layers before the maps are flattened or averaged."
-            )
+    values = [Output(step_with_maps(net, name).index) for name in names]
     x = net.fed(image, fit, size, is_any_size=True)
     photos = x.photos if isinstance(x, PreparedPhotos) else None
     x, known = np.asarray(x), photos_of(photos, range(len(x)))
-    values = [Output(net.step(name).index) for name in names]
     contributions: list[np.ndarray | None] = [None] * len(names)
     with reporting(progress) as told:
         if target is None:

@@ -58,8 +58,8 @@ class OcclusionProbe:
         (logits,) = net.evaluate(x, values, memory)
         self.score = logits[0]
         self.probabilities = net.head.probabilities(logits)[0]
-        # Bases begin with the image, as a tensor.
-        self.nbytes = x.nbytes + paint.nbytes
+        # As tensors, again: what the patch shows, and the image, which is the first base.
+        self.nbytes = x.nbytes + paint.nbytes * (2 if self._windowed else 1)
         self.nbytes += sum(math.prod(tensor.shape) * _BYTES for tensor in self._base)
         self(0, 0)  # compiles
 

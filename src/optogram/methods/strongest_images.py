@@ -13,6 +13,7 @@ from optogram.arguments import checked, whole
 from optogram.errors import InputError, PhotoError
 from optogram.graph.steps import Output
 from optogram.methods.request.checkpoint import Checkpoint, fingerprint, photo_mark
+from optogram.methods.request.explained_layer import step_with_maps
 from optogram.methods.request.photo_list import listed_photos, photo_names
 from optogram.methods.request.request import provenance_of
 from optogram.network.network import Network
@@ -87,12 +88,7 @@ def strongest_images(
         a filter does not exist, or ``checkpoint`` belongs to another network, layer or set of
         photos.
     """
-    step = net.step(layer)
-    if len(step.shape) != 4:
-        raise InputError(
-            f"{layer!r} has no feature maps, its output has the shape {step.shape}: "
-            "choose a layer before the maps are flattened or averaged."
-        )
+    step = step_with_maps(net, layer)
     top = whole("top", top, 1)
     if is_stream(photos) and checkpoint is not None:
         raise InputError(

@@ -8,6 +8,7 @@ from optogram.arguments import checked
 from optogram.errors import InputError
 from optogram.graph.steps import Output
 from optogram.methods.request.diagnosis import warnings_about_images
+from optogram.methods.request.explained_layer import step_with_maps
 from optogram.methods.request.moments import Moments
 from optogram.methods.request.request import provenance_of
 from optogram.network.network import Network
@@ -63,12 +64,7 @@ def unit_correlations(
     """
     batches, sides = [], []
     for one, name in ((net, layer), (other_net, other_layer)):
-        step = one.step(name)
-        if len(step.shape) != 4:
-            raise InputError(
-                f"{name!r} has no feature maps, its output has the shape {step.shape}: choose a "
-                "layer before the maps are flattened or averaged."
-            )
+        step = step_with_maps(one, name)
         x = one.fed(image, fit, is_any_size=True)
         batches.append(x)
         sides.append(one.geometry(x.shape[1:3], [Output(step.index)])[step.index].shape[1:3])

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from optogram.errors import InputError
-from optogram.graph.steps import Output
+from optogram.graph.steps import Output, Step
 from optogram.methods.request.request import Request
+from optogram.network.network import Network
 
 _Answer = TypeVar("_Answer")
 _Found = TypeVar("_Found")
@@ -78,6 +79,23 @@ def explained_layers(request: Request, layer: str | Sequence[str] | None) -> Exp
     names = sorted(net.layer_names(layer), key=lambda name: net.step(name).index)
     each = tuple(_explained(request, name) for name in names)
     return ExplainedLayers(each, is_one=names == [layer])
+
+
+def step_with_maps(net: Network, name: str) -> Step:
+    """The step called ``name``, whose output is feature maps (N, H, W, C).
+
+    Raises
+    ------
+    InputError
+        If there is none, or its output is something else.
+    """
+    step = net.step(name)
+    if len(step.shape) != 4:
+        raise InputError(
+            f"{name!r} has no feature maps, its output has the shape {step.shape}: choose a layer "
+            "before the maps are flattened or averaged."
+        )
+    return step
 
 
 def _explained(request: Request, name: str) -> ExplainedLayer:

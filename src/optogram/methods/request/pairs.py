@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from optogram.errors import InputError
 from optogram.graph.steps import Output
+from optogram.methods.request.explained_layer import step_with_maps
 from optogram.network.network import Network
 
 
@@ -21,17 +22,11 @@ def paired_layers(
     InputError
         If there is no pair, or a layer has no feature maps.
     """
-    for name in names:
-        if len(net.step(name).shape) != 4:
-            raise InputError(
-                f"{name!r} has no feature maps, its output has the shape {net.step(name).shape}: "
-                "choose layers before the maps are flattened or averaged."
-            )
     by_name = {step.name: step.index for step in other.graph.steps}
     is_alike = _built(net) == _built(other)
     pairs = []
     for name in names:
-        index = net.step(name).index
+        index = step_with_maps(net, name).index
         match = index if is_alike else by_name.get(name)
         if match is not None and (is_alike or _built(net, index) == _built(other, match)):
             pairs.append((name, other.graph.steps[match].name))

@@ -17,6 +17,7 @@ from optogram.web.asking import FILTER, LAYER, MODEL, PHOTO, Tell, question
 from optogram.web.opening import call, made_again, place_of
 from optogram.web.packing import Answer
 from optogram.web.photos import Photo
+from optogram.web.questions.photos import visible
 from optogram.web.workspace import Workspace
 
 CROPS = 9
@@ -34,7 +35,7 @@ def pattern(workspace: Workspace, tell: Tell, model: Network, layer: str, filter
     """An image that maximizes the mean of a filter's map, uint8 (H, W, 3 or 1), as it grows."""
 
     def show(_: int, frame: np.ndarray) -> None:
-        tell.partial(Answer({}, {"pixels": _visible(frame)}))
+        tell.partial(Answer({}, {"pixels": visible(frame)}))
 
     made = maximize(
         model, Filter(layer, filter), frames=_FRAMES, on_frame=show, progress=tell.progress
@@ -47,7 +48,7 @@ def pattern(workspace: Workspace, tell: Tell, model: Network, layer: str, filter
         "warnings": made.warnings,
         **made_again(workspace, model, lines, command),
     }
-    return Answer(about, {"pixels": _visible(made.images[0])})
+    return Answer(about, {"pixels": visible(made.images[0])})
 
 
 @question(MODEL, LAYER, FILTER, is_long=True)
@@ -152,8 +153,3 @@ def _is_readable(model: Network, file: Path) -> bool:
     except OptogramError:
         return False
     return True
-
-
-def _visible(pixels: np.ndarray) -> np.ndarray:
-    """Pixels (H, W, C) in color or gray."""
-    return pixels[..., :3] if pixels.shape[-1] >= 3 else pixels[..., :1]

@@ -14,7 +14,7 @@ from optogram.web.opening import call, made_again, place_of, target_in_python
 from optogram.web.packing import Answer, Scaled, scaled
 from optogram.web.photos import Photo
 from optogram.web.questions.patch import FILL, FILLS, PATCH, X, Y
-from optogram.web.questions.photos import class_numbers
+from optogram.web.questions.photos import class_numbers, for_display
 from optogram.web.workspace import Workspace
 
 SIDE = 112
@@ -105,8 +105,7 @@ def layer_probe(
     """
     tell.progress(0, 1, "preparing the patch")
     probe = _probe(workspace, model, photo, layer, patch, fill)
-    pixels = model.display(np.asarray(probe.fill, np.float32))[0]
-    shown = pixels[..., :3] if pixels.shape[-1] >= 3 else pixels[..., :1]
+    shown = for_display(model, np.asarray(probe.fill, np.float32))
     return Answer({"patch": probe.patch, "size": probe.size}, {"fill": shown})
 
 

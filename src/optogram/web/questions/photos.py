@@ -33,7 +33,11 @@ def prepared(workspace: Workspace, tell: Tell, model: Network, photo: Photo) -> 
 
 def for_display(model: Network, x: np.ndarray) -> np.ndarray:
     """The first image of a prepared batch as uint8 pixels, (H, W, 3) or (H, W, 1)."""
-    pixels = model.display(x)[0]
+    return visible(model.display(x)[0])
+
+
+def visible(pixels: np.ndarray) -> np.ndarray:
+    """Pixels (H, W, C) in color or gray."""
     return pixels[..., :3] if pixels.shape[-1] >= 3 else pixels[..., :1]
 
 

@@ -68,7 +68,7 @@ def _stack(index: int, output: np.ndarray, count: int) -> tuple[dict[str, Any], 
     else:
         channels = np.zeros(0, int)
         maps = _in_rows(output)[None]
-    maps = np.stack([_shrunk(each) for each in np.nan_to_num(maps, nan=0.0)])
+    maps = np.stack([shrunk(each) for each in np.nan_to_num(maps, nan=0.0)])
     low, high = scale.low, scale.high
     about = {
         "step": index,
@@ -93,7 +93,7 @@ def _in_rows(values: np.ndarray) -> np.ndarray:
     return np.pad(flat, (0, height * width - flat.size)).reshape(height, width)
 
 
-def _shrunk(values: np.ndarray) -> np.ndarray:
+def shrunk(values: np.ndarray) -> np.ndarray:
     """A map of at most `SIDE` in height and width."""
     height, width = values.shape
     factor = max(height, width) / SIDE

@@ -4,18 +4,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from optogram.methods.feature_maps import feature_maps
 from optogram.network.network import Network
 from optogram.web.asking import MODEL, PHOTO, Tell, question
 from optogram.web.packing import Answer, as_bytes
 from optogram.web.photos import Photo
+from optogram.web.questions.space import shrunk
 from optogram.web.questions.unit import PIXEL_X, PIXEL_Y
 from optogram.web.workspace import Workspace
 
-SIDE = 32
-"""Height and width of the maps, at most; larger ones are shrunk by averaging."""
 _BYTES = 64 << 20
 """Bytes of the maps that are computed at a time, unless one layer has more."""
 
@@ -38,7 +36,7 @@ def units_through_layers(
         tell.progress(len(units), total, f"{len(units)} of {total} layers")
         for layer, maps in feature_maps(runs, prepared, layers).items():
             (best,) = maps.strongest_at(y, x, 1, by="z-score", size="network")
-            arrays[f"map{len(units)}"] = _shrunk(maps.values[0, ..., best.channel])
+            arrays[f"map{len(units)}"] = _drawn(maps.values[0, ..., best.channel])
             units.append(
                 {
                     "layer": layer,
@@ -66,9 +64,7 @@ def _groups(model: Network, size: tuple[int, int]) -> Iterator[list[str]]:
         yield layers
 
 
-def _shrunk(values: np.ndarray) -> np.ndarray:
-    """A map (h, w) over its own range, as uint8, at most `SIDE` high and wide."""
-    values = np.nan_to_num(np.asarray(values, np.float32))
-    factor = -(-max(values.shape) // SIDE)
-    small = np.asarray(Image.fromarray(values).reduce(factor)) if factor > 1 else values
+def _drawn(values: np.ndarray) -> np.ndarray:
+    """A map (h, w) over its own range, as uint8, at most 32 high and wide."""
+    small = shrunk(np.nan_to_num(np.asarray(values, np.float32)))
     return as_bytes(small, float(small.min()), float(small.max()))

@@ -24,7 +24,8 @@ from optogram.web.asking import (
 )
 from optogram.web.opening import differences_in_python
 from optogram.web.packing import Answer
-from optogram.web.workspace import Photo, Workspace
+from optogram.web.photos import Photo
+from optogram.web.workspace import Workspace
 
 MODEL2 = Parameter(
     "model2",

@@ -6,7 +6,7 @@ import { element } from "../elements.js";
 
 /** A mark that lies over its parent. */
 export function createCross() {
-  const mark = element("span", { class: "two-cross", "aria-hidden": "true", hidden: true });
+  const mark = element("span", { class: "cross", "aria-hidden": "true", hidden: true });
   return {
     element: mark,
     /** @param {Place | null} place */
