@@ -1,6 +1,6 @@
 """The view of all methods: maps, numbers, classes; what is taken away, and the frozen page."""
 
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 import numpy as np
 import pytest
@@ -16,7 +16,9 @@ TWO = "?view=why&methods=saliency,gradcam"
 
 
 def state_of(page):
-    return {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
+    # Not page.url: that is told of a change some time after the page made it.
+    query = page.evaluate("location.search.slice(1)")
+    return {name: values[0] for name, values in parse_qs(query).items()}
 
 
 def numbers_at(page, x, y, method="gradcam"):

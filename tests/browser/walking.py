@@ -75,7 +75,7 @@ class Walk:
 
     def maps(self):
         """Open the layer: its maps in the order of strength, and their ranges."""
-        if "view=layer" not in self.page.url:
+        if "view=layer" not in self.page.evaluate("location.search"):
             self.page.get_by_role("button", name="Open the layer").click()
         values = self.found.values[0]
         height, width, count = values.shape
