@@ -6,8 +6,9 @@ The explorer runs in a process of its own, Chromium beside it on the same machin
 calls of `og.occlusion_probe` in the explorer's process, without the explorer, at the same number of
 places; ``socket`` asks for the same without a page. ``one by one`` waits for the bars before the
 next move; ``drag`` moves 60 times a second, and measures from the move whose numbers are painted. A
-time ends with the frame that has the bars. All once more ``while a Score-CAM runs`` in the
-explorer's process, within ``--memory``. Milliseconds, median and 95th percentile.
+time ends with the frame that has the bars. All once more ``while a Score-CAM runs``: the view
+"Why" of another page asks for it, of one class after another. Milliseconds, median and 95th
+percentile.
 """
 
 import argparse
@@ -58,7 +59,7 @@ WATCH = """
 """
 
 
-def serve(name: str, memory: str | None, moves: int) -> None:
+def serve(name: str, moves: int) -> None:
     """The explorer's process: answers lines on standard input with lines of JSON."""
     import keras
     from websockets.sync.client import connect
@@ -72,22 +73,25 @@ def serve(name: str, memory: str | None, moves: int) -> None:
     x = net.prepare(photo)
     side = round(min(x.shape[1:3]) / 7)
     probe = og.occlusion_probe(net, x, patch=side)
-    goes_on = threading.Event()
-
-    def disturb() -> None:
-        while goes_on.is_set():
-            og.scorecam(net, x, memory=memory)
-
+    address = explorer.address.replace("http", "ws") + "api/socket"
+    shown = next(iter(explorer.workspace)).id
     places = np.random.default_rng(0).integers(min(x.shape[1:3]) - side, size=(moves, 2)).tolist()
 
+    def disturb() -> None:
+        with connect(address, compression=None) as socket:
+            for number in range(net.head.shape[-1]):
+                given = {"photo": shown, "method": "scorecam", "target": str(number)}
+                socket.send(json.dumps({"ask": number, "name": "attribution", "with": given}))
+                while isinstance(said := socket.recv(), str):
+                    if "error" in json.loads(said):
+                        raise RuntimeError(said)
+
     def asked() -> Iterator[float]:
-        address = explorer.address.replace("http", "ws") + "api/socket"
-        given = {"photo": next(iter(explorer.workspace)).id, "patch": side}
         with connect(address, compression=None) as socket:
             for number, (y, left) in enumerate(places):
-                asking = {"ask": number, "name": "patched", "with": {**given, "y": y, "x": left}}
+                given = {"photo": shown, "patch": side, "y": y, "x": left}
                 began = time.perf_counter()
-                socket.send(json.dumps(asking))
+                socket.send(json.dumps({"ask": number, "name": "patched", "with": given}))
                 socket.recv()
                 yield 1000 * (time.perf_counter() - began)
 
@@ -107,7 +111,6 @@ def serve(name: str, memory: str | None, moves: int) -> None:
         elif line.strip() == "socket":
             say(list(asked()))
         elif line.strip() == "scorecam":
-            goes_on.set()
             threading.Thread(target=disturb, daemon=True).start()
             say("runs")
         else:
@@ -117,10 +120,9 @@ def serve(name: str, memory: str | None, moves: int) -> None:
 class Server:
     """The explorer's process, seen from outside."""
 
-    def __init__(self, name: str, memory: str | None, moves: int) -> None:
-        more = ["--moves", str(moves), *(["--memory", memory] if memory else [])]
+    def __init__(self, name: str, moves: int) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, __file__, "--serve", name, *more],
+            [sys.executable, __file__, "--serve", name, "--moves", str(moves)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -182,10 +184,9 @@ def main() -> None:
     parser.add_argument("networks", nargs="*", default=["efficientnet-lite0", "vgg16"])
     parser.add_argument("--serve", metavar="NETWORK", help="be the explorer's process")
     parser.add_argument("--moves", type=int, default=200)
-    parser.add_argument("--memory", help="budget of the Score-CAM, such as 256MB")
     asked = parser.parse_args()
     if asked.serve:
-        serve(asked.serve, asked.memory, asked.moves)
+        serve(asked.serve, asked.moves)
         return
     from playwright.sync_api import sync_playwright
 
@@ -195,7 +196,7 @@ def main() -> None:
             args=["--no-sandbox"],
         )
         for name in asked.networks:
-            server = Server(name, asked.memory, asked.moves)
+            server = Server(name, asked.moves)
             try:
                 measure(browser, server, name, asked.moves)
             finally:

@@ -125,7 +125,7 @@ def test_why_on_both_sides_with_both_numbers(visit):
 
 
 def test_two_different_architectures(visit):
-    page = visit("pair", "?view=two")
+    page = visit("pair", "?view=two&order=number")
     expect(page.locator(".both-predictions .quiet")).to_contain_text("3 names are common to both")
     expect(page.locator(".units-that-differ .refusal")).to_contain_text("unit_correlations")
     names = page.locator(".both-predictions tbody th").all_inner_texts()

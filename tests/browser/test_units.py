@@ -81,7 +81,8 @@ def test_a_unit_its_arithmetic_and_what_it_causes(visit):
     expect(layers).to_have_text(list(net.map_layers()))
     whole = og.feature_maps(net, x, layers=list(net.map_layers()))[LAYER]
     (best,) = whole.strongest_at(y, left, 1, by="z-score", size="network")
-    line = page.locator(".through li").filter(has_text=LAYER).first
+    name = page.locator(".name", has_text=re.compile(f"^{LAYER}$"))
+    line = page.locator(".through li").filter(has=name)
     expect(line).to_contain_text(f"filter {best.channel}, {best.z_score:.1f} σ")
     page.get_by_text("Silence").click()
     expect(page.locator(".effects")).to_have_attribute("data-mark", "0")
