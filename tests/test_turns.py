@@ -59,9 +59,14 @@ def test_a_short_program_does_not_wait_for_a_long_one():
         joined(started(lambda: own.turn(is_short=True).__enter__()))
 
 
-def test_a_long_program_stands_back_for_short_ones(monkeypatch):
-    monkeypatch.setattr(turns, "_PATIENCE", 100.0)
+@pytest.mark.parametrize("least", [100.0, 0.0])
+def test_a_long_program_stands_back_for_short_ones(monkeypatch, least):
+    monkeypatch.setattr(turns, "_PATIENCE", (least, 100.0))
+    monkeypatch.setattr(turns, "_SHARE", 0 if least else 10_000)
     own, order = Turns(), []
+    with own.turn():
+        # A batch of 10 ms is followed by 100 s of patience.
+        time.sleep(0.01)
 
     def work():
         with own.turn():
@@ -79,8 +84,11 @@ def test_a_long_program_stands_back_for_short_ones(monkeypatch):
 
 
 def test_a_long_program_does_not_stand_back_for_ever(monkeypatch):
-    monkeypatch.setattr(turns, "_PATIENCE", 0.05)
+    monkeypatch.setattr(turns, "_PATIENCE", (0.0, 0.05))
+    monkeypatch.setattr(turns, "_SHARE", 1e6)
     own, done = Turns(), threading.Event()
+    with own.turn():
+        time.sleep(0.01)
 
     def work():
         with own.turn():
@@ -92,7 +100,7 @@ def test_a_long_program_does_not_stand_back_for_ever(monkeypatch):
 
 
 def test_work_of_one_thread_does_not_wait_for_its_own_short_questions(monkeypatch):
-    monkeypatch.setattr(turns, "_PATIENCE", 1000.0)
+    monkeypatch.setattr(turns, "_PATIENCE", (1000.0, 1000.0))
     monkeypatch.setattr(turns, "_QUIET", 1000.0)
     own = Turns()
 

@@ -12,9 +12,13 @@ from contextlib import contextmanager
 
 SHORT = 4
 """Examples, at most, of a question that is answered at once."""
-_PATIENCE = 0.5
-"""Seconds that long work waits for short questions, at most, before each of its batches."""
-_QUIET = 0.05
+_PATIENCE = (0.5, 10.0)
+"""Long work waits for short questions before each batch, for a limited time. Bounds of this limit,
+in seconds."""
+_SHARE = 4
+"""The limit, in durations of the last batch: short questions that keep coming, as while a patch is
+dragged, leave a fifth of the time to long work."""
+_QUIET = 0.1
 """Seconds after a short question in which another thread's long work expects the next one."""
 
 
@@ -31,6 +35,7 @@ class Turns:
         self._is_taken = False
         self._short = 0
         self._quiet_from = 0.0
+        self._took = 0.0
         self._asker: int | None = None
 
     @contextmanager
@@ -62,6 +67,7 @@ class Turns:
                 self._changed.wait_for(lambda: self._waiting[0] is ticket and not self._is_taken)
                 self._stand_back()
                 self._is_taken = True
+                began = time.monotonic()
             finally:
                 self._waiting.remove(ticket)
                 self._changed.notify_all()
@@ -70,11 +76,13 @@ class Turns:
         finally:
             with self._changed:
                 self._is_taken = False
+                self._took = time.monotonic() - began
                 self._changed.notify_all()
 
     def _stand_back(self) -> None:
         """Wait until no short program runs or is expected, or patience is at its end."""
-        latest = time.monotonic() + _PATIENCE
+        least, most = _PATIENCE
+        latest = time.monotonic() + min(most, max(least, _SHARE * self._took))
         while (now := time.monotonic()) < latest:
             if self._short:
                 self._changed.wait(latest - now)
