@@ -6,8 +6,8 @@ The explorer runs in a process of its own, Chromium beside it on the same machin
 calls of `og.occlusion_probe` in the explorer's process, without the explorer, at the same number of
 places; ``socket`` asks for the same without a page. ``one by one`` waits for the bars before the
 next move; ``drag`` moves 60 times a second, and measures from the move whose numbers are painted. A
-time ends with the frame that has the bars. All once more ``while a Score-CAM runs``: the view
-"Why" of another page asks for it, of one class after another. Milliseconds, median and 95th
+time ends with the frame that has the bars. All once more ``while a Score-CAM runs``: the explorer
+is asked for it as by its view "Why", for one class after another. Milliseconds, median and 95th
 percentile.
 """
 
