@@ -86,6 +86,7 @@ if TYPE_CHECKING:
     from optogram.result import load_result as load_result
     from optogram.result import side_by_side as side_by_side
     from optogram.target import Class as Class
+    from optogram.target import Direction as Direction
     from optogram.target import Filter as Filter
     from optogram.target import Neuron as Neuron
     from optogram.target import Score as Score
@@ -102,6 +103,7 @@ _HOMES = {
     "Check": "optogram.result",
     "Class": "optogram.target",
     "Crop": "optogram.methods.ascent.transforms",
+    "Direction": "optogram.target",
     "Explorer": "optogram.web.explore",
     "FeatureMapProbe": "optogram.methods.feature_map_probe",
     "FeatureMaps": "optogram.result",

@@ -1,4 +1,4 @@
-"""Targets of explanations: a class, a filter, a neuron, or a linear combination of these.
+"""Targets of explanations: classes, filters, neurons, directions, and linear combinations of these.
 
 Every target is a linear function of the outputs of some steps. So targets can be added,
 subtracted and multiplied by a number, and one compiled program explains all of them. For another
@@ -24,6 +24,8 @@ from optogram.words import counted
 Weights = dict[Output, np.ndarray]
 
 _RANK_OF_MAPS = 3
+_NAMED = 3
+"""Number of filters in the description of a direction."""
 
 
 class Target(ABC):
@@ -265,6 +267,66 @@ class Neuron(Target):
 
 
 @dataclass(frozen=True)
+class Direction(Target):
+    """The mean over positions of the dot product of a layer's activations and a vector.
+
+    The score of an image is the mean over y, x of Σ_c activations[y, x, c] · vector[c]; without
+    positions, as in dense layers, Σ_c activations[c] · vector[c]. The vector is used as it is, not
+    normalized: with 1 for one channel and 0 for the others, the score is that of `Filter`.
+
+    Kim et al., "Interpretability beyond feature attribution" (TCAV, 2018), and Carter et al.,
+    "Exploring neural networks with activation atlases" (2019), explain directions.
+
+    Parameters
+    ----------
+    layer : str
+        Name of the layer.
+    vector : array-like of shape (channels,) or (N, channels)
+        Finite, and not zero everywhere. N vectors stand for N targets.
+    """
+
+    layer: str
+    vector: tuple[float, ...] | tuple[tuple[float, ...], ...]
+
+    def __init__(self, layer: str, vector: Any) -> None:
+        object.__setattr__(self, "layer", layer)
+        object.__setattr__(self, "vector", _vectors(vector))
+
+    def each(self) -> tuple[Target, ...]:
+        """One target for each vector."""
+        if not isinstance(self.vector[0], tuple):
+            return (self,)
+        return tuple(Direction(self.layer, vector) for vector in self.vector)
+
+    def weights(self, net: Network, size: tuple[int, int], score: str = "logit") -> Weights:
+        """See `Target.weights`."""
+        output, shape = _map(net, self.layer, size)
+        vector = np.array(self.vector, np.float32)
+        if vector.shape != shape[-1:]:
+            raise InputError(
+                f"{self.layer!r} has {counted(shape[-1], 'channel')}: a vector of {shape[-1]} "
+                f"numbers was expected, not of shape {vector.shape}."
+            )
+        positions = math.prod(shape[:-1])
+        return {output: vector.reshape((1,) * (len(shape) - 1) + (-1,)) / np.float32(positions)}
+
+    def outputs(self, net: Network, score: str = "logit") -> tuple[Output, ...]:
+        """See `Target.outputs`."""
+        return (Output(net.step(self.layer).index),)
+
+    def describe(self, net: Network) -> str:
+        """The layer's name, and the filters with the largest components."""
+        vector = np.array(self.vector)
+        if vector.ndim > 1:
+            return f"{self.layer}, {counted(len(vector), 'direction')}"
+        largest = np.argsort(-np.abs(vector), kind="stable")[:_NAMED]
+        named = ", ".join(
+            f"{'−' if vector[i] < 0 else ''}{i}" for i in largest.tolist() if vector[i]
+        )
+        return f"{self.layer}, direction mostly of filters {named}"
+
+
+@dataclass(frozen=True)
 class Score(Target):
     """A function of the network's scores, such as ``lambda outputs: outputs[:, 285] ** 2``.
 
@@ -479,6 +541,28 @@ def _inside(region: tuple[int, int, int, int] | Mask | None, size: tuple[int, in
     if not inside.any():
         raise InputError("The region is empty: it must hold at least one pixel of the output.")
     return inside
+
+
+def _vectors(given: Any) -> tuple[float, ...] | tuple[tuple[float, ...], ...]:
+    """The ``vector`` argument of a `Direction` as a tuple, or as a tuple of tuples."""
+    try:
+        array = np.asarray(given)
+    # Ragged lists, or a tensor on another device.
+    except Exception:
+        array = np.empty(0)
+    if array.dtype.kind not in "iuf" or array.ndim not in (1, 2) or not array.size:
+        raise InputError(
+            "vector must be numbers of shape (channels,), or (N, channels) for N targets, not "
+            f"{shown(given)}."
+        )
+    array = array.astype(np.float32)
+    if not np.isfinite(array).all():
+        raise InputError("vector must be finite: it has NaN or infinite numbers.")
+    if not array.any(axis=-1).all():
+        raise InputError("vector is zero everywhere: it has no direction.")
+    if array.ndim == 1:
+        return tuple(array.tolist())
+    return tuple(map(tuple, array.tolist()))
 
 
 def _label(label: Any) -> int | str:

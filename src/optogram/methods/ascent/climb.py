@@ -32,6 +32,10 @@ _OF_A_PICTURE = 16
 """Approximate number of floats per pixel during ascent: moments, spectra, copies."""
 _OF_A_VIEW = 12
 """Approximate number of floats per pixel of a view: four neighbors, forward and backward."""
+_LEAST_COSINE = 0.1
+"""Smaller cosines count as this, so that a start with none has a gradient (lucid/optvis)."""
+_LEAST_SQUARE = 1e-12
+"""Added to squared norms, whose root has no gradient at 0."""
 _PATIENCE = 16
 """A batch without any gradient is abandoned after this many steps."""
 
@@ -363,6 +367,9 @@ def _loop(plan: Plan, layouts: list[Layout]) -> Callable[..., Any]:
         scores = sum(map(weighted, terms, weights, layouts))
         scores = ops.mean(ops.reshape(scores, (1, len(seen), -1)), axis=1)
         total = scores
+        if recipe.cosine:
+            aligned = sum(map(partial(_aligned, recipe.cosine), terms, weights))
+            total = ops.mean(ops.reshape(aligned, (1, len(seen), -1)), axis=1)
         if recipe.l2:
             total = total - recipe.l2 / 2 * ops.sum(ops.square(picture), axis=(1, 2, 3))
         if recipe.tv:
@@ -388,6 +395,20 @@ def _loop(plan: Plan, layouts: list[Layout]) -> Callable[..., Any]:
         return body(0, state) if longest == 1 else ops.fori_loop(0, count, body, state)
 
     return loop
+
+
+def _aligned(power: float, tensor: Any, weights: Any) -> Any:
+    """(N,): Σ h·v · max(0.1, cos(h, v))ⁿ over positions; activations h (N, ..., C), weights v.
+
+    ``weights`` (1, N or 1, ..., C) are the same at all positions.
+    """
+    ops = keras.ops
+    h, v = ops.cast(tensor, "float32"), weights[0]
+    product = ops.sum(h * v, axis=-1)
+    norms = [ops.sqrt(ops.sum(ops.square(a), axis=-1) + _LEAST_SQUARE) for a in (h, v)]
+    cosine = ops.maximum(product / (norms[0] * norms[1]), _LEAST_COSINE)
+    aligned = product * ops.power(cosine, power)
+    return ops.sum(ops.reshape(aligned, (aligned.shape[0], -1)), axis=1)
 
 
 def _total_variation(pictures: Any) -> Any:

@@ -51,6 +51,12 @@ class Recipe:
     tv : float
         Weight of the total variation (the sum of absolute differences between neighboring pixels),
         subtracted from the score.
+    cosine : float
+        For targets that are a `Direction`: exponent n of the cosine in what is maximized. At each
+        position the dot product of activations h and vector v is multiplied by max(0.1, cos)ⁿ,
+        where cos = h·v / (‖h‖ ‖v‖), so that images go in the direction instead of only raising
+        activations (Carter et al. 2019; 2 in Lucid). ``history`` and ``score`` stay those of the
+        target, without it. 0: off.
     side : int or None
         Default height and width of the images. None: the size that the network takes.
     contrast : float or None
@@ -72,6 +78,7 @@ class Recipe:
     redirected: int = 0
     l2: float = 0.0
     tv: float = 0.0
+    cosine: float = 0.0
     side: int | None = None
     contrast: float | None = None
     crop: int = 0
@@ -94,6 +101,7 @@ class Recipe:
             ("spread", 0),
             ("l2", 0),
             ("tv", 0),
+            ("cosine", 0),
         ):
             object.__setattr__(self, name, number(name, getattr(self, name), lowest))
         if self.learning_rate == 0:

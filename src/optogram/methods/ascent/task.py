@@ -16,7 +16,7 @@ from optogram.methods.ascent.recipe import Recipe
 from optogram.network.network import Network
 from optogram.pictures.fit import fit_picture
 from optogram.pictures.read import read_picture
-from optogram.target import Target, extended, targets_of
+from optogram.target import Direction, Target, extended, targets_of
 from optogram.words import counted
 
 _GRAY = 127.5
@@ -87,6 +87,12 @@ def read(
     frames = None if frames is None else whole("frames", frames, 1)
     net.score_output(score)
     targets = targets_of(target)
+    if recipe.cosine and not all(isinstance(single, Direction) for single in targets):
+        other = next(single for single in targets if not isinstance(single, Direction))
+        raise InputError(
+            "cosine applies to targets that are a Direction, not to "
+            f"{other.describe(extended(net, [other], score))}: leave it out."
+        )
     net = extended(net, targets, score)
     groups: dict[tuple[Output, ...], list[int]] = {}
     for i, single in enumerate(targets):
