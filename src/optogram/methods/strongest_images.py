@@ -14,11 +14,12 @@ from optogram.errors import InputError, PhotoError
 from optogram.graph.steps import Output
 from optogram.methods.request.checkpoint import Checkpoint, fingerprint, photo_mark
 from optogram.methods.request.explained_layer import step_with_maps
-from optogram.methods.request.photo_list import listed_photos, photo_names
+from optogram.methods.request.photo_list import listed_photos
 from optogram.methods.request.request import provenance_of
 from optogram.network.network import Network
 from optogram.network.predictions import CHUNK
 from optogram.pictures.fit import fit_picture
+from optogram.pictures.photo_files import photo_names
 from optogram.pictures.prepared import as_shown, is_prepared
 from optogram.pictures.sources import in_chunks, is_stream, labeled
 from optogram.progress import Progress, ShownProgress, reporting, silent

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from optogram.errors import InputError
+from optogram.pictures.photo_files import photo_names
 from optogram.pictures.read import pictures_in
 
 
@@ -22,11 +23,3 @@ def listed_photos(photos: Any) -> tuple[tuple[str, ...], Sequence[Any]]:
     if len(set(names)) < len(names):
         raise InputError("A photo is named twice in the list: name each once.")
     return tuple(names), photos
-
-
-def photo_names(photos: Sequence[Any], first: int = 0) -> list[str]:
-    """The names of photos, of which ``first`` is the number of the first."""
-    return [
-        str(photo) if isinstance(photo, str | os.PathLike) else f"photo {i}"
-        for i, photo in enumerate(photos, first)
-    ]
