@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from optogram.errors import OptogramError as OptogramError
     from optogram.errors import OutputError as OutputError
     from optogram.errors import PhotoError as PhotoError
+    from optogram.jobs.on_ray import Ray as Ray
     from optogram.methods.activation_histograms import (
         activation_histograms as activation_histograms,
     )
@@ -85,6 +86,10 @@ if TYPE_CHECKING:
     from optogram.result import layer_by_layer as layer_by_layer
     from optogram.result import load_result as load_result
     from optogram.result import side_by_side as side_by_side
+    from optogram.surveying.opened import Survey as Survey
+    from optogram.surveying.opened import SurveyedUnit as SurveyedUnit
+    from optogram.surveying.opened import load_survey as load_survey
+    from optogram.surveying.survey import survey as survey
     from optogram.target import Class as Class
     from optogram.target import Direction as Direction
     from optogram.target import Filter as Filter
@@ -131,11 +136,14 @@ _HOMES = {
     "PixelArithmetic": "optogram.result",
     "OcclusionProbe": "optogram.methods.occlusion_probe",
     "RECIPES": "optogram.methods.ascent.recipe",
+    "Ray": "optogram.jobs.on_ray",
     "Recipe": "optogram.methods.ascent.recipe",
     "Result": "optogram.result",
     "Rotate": "optogram.methods.ascent.transforms",
     "Scale": "optogram.methods.ascent.transforms",
     "StrongestImages": "optogram.result",
+    "Survey": "optogram.surveying.opened",
+    "SurveyedUnit": "optogram.surveying.opened",
     "UnitCorrelations": "optogram.result",
     "UnitDifferences": "optogram.result",
     "activation_histograms": "optogram.methods.activation_histograms",
@@ -156,6 +164,7 @@ _HOMES = {
     "layercam": "optogram.methods.layercam",
     "load": "optogram.network.opening.load",
     "load_result": "optogram.result",
+    "load_survey": "optogram.surveying.opened",
     "maximize": "optogram.methods.maximize",
     "occlusion": "optogram.methods.occlusion",
     "occlusion_probe": "optogram.methods.occlusion_probe",
@@ -168,17 +177,16 @@ _HOMES = {
     "side_by_side": "optogram.result",
     "smoothgrad": "optogram.methods.smoothgrad",
     "strongest_images": "optogram.methods.strongest_images",
+    "survey": "optogram.surveying.survey",
     "unit_correlations": "optogram.methods.unit_correlations",
     "unit_differences": "optogram.methods.unit_differences",
 }
 _ROOMS = ("datasets", "training")
+_WITHOUT_KERAS = tuple(
+    f"optogram.{home}" for home in ("errors", "pictures", "result", "surveying.opened")
+)
 _NEED_KERAS = frozenset(
-    ["training"]
-    + [
-        name
-        for name, home in _HOMES.items()
-        if home.split(".")[1] not in ("errors", "pictures", "result")
-    ]
+    ["training"] + [name for name, home in _HOMES.items() if not home.startswith(_WITHOUT_KERAS)]
 )
 
 __all__ = sorted([*_HOMES, *_ROOMS])

@@ -26,6 +26,7 @@ _COMMANDS = (
     "audit",
     "explore",
     "maximize",
+    "survey",
     "train",
     "completion",
 )

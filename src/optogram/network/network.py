@@ -90,6 +90,8 @@ class Network(Predictor):
         How to obtain a network, for error messages.
     is_opaque : bool
         Whether the model is code that cannot be traced: a single step, without layers.
+    choices : dict
+        The arguments ``input``, ``fixed`` and ``output``.
 
     Raises
     ------
@@ -131,6 +133,7 @@ class Network(Predictor):
         super().__init__(graph, model.name if name is None else name, model.variables)
         self.model = model
         self.origin = origin
+        self.choices = {"input": input, "fixed": fixed, "output": output}
         self.is_opaque = part.is_opaque
         self.warnings = (*warnings, *part.graph.trained.warnings())
         if self.head.is_hidden:

@@ -4,7 +4,7 @@ import json
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from optogram.errors import InputError, PhotoError, nearest
 from optogram.files import kind_at, reading
 from optogram.pictures.arrays import reason
+from optogram.pictures.photo_arrays import Numbered, PartOfPhotos, chosen
 
 if TYPE_CHECKING:
     import pyarrow
@@ -40,7 +41,7 @@ class ParquetPhotos:
         The Parquet files.
     column : str
         The column of their bytes: "image", or "image.bytes" within a struct.
-    names : list of str
+    names : sequence of str
         The texts in a column of names, if each is there and unique; else "train.parquet#12", the
         file and the row.
     labels : list of str or None
@@ -49,7 +50,7 @@ class ParquetPhotos:
 
     files: tuple[str, ...]
     column: str
-    names: list[str]
+    names: Sequence[str]
     labels: list[str] | None
     _marks: tuple[str, ...]
     _file: np.ndarray = field(repr=False)
@@ -98,6 +99,13 @@ class ParquetPhotos:
         table = np.array(groups, np.int64).reshape(-1, 3)
         marks = tuple(str(Path(path).stat().st_size) for path in files)
         return cls(tuple(files), leaf, numbered, labels, marks, *table.T)
+
+    def part(self, numbers: Sequence[int]) -> PartOfPhotos:
+        """Some of the photos; the names of the others are left out."""
+        rows = tuple(numbers)
+        labels = None if self.labels is None else chosen(self.labels, rows)
+        whole = replace(self, names=Numbered("row ", len(self.names)), labels=None)
+        return PartOfPhotos(whole, rows, chosen(self.names, rows), labels)
 
     def source(self, index: int) -> bytes:
         """The bytes of a picture file."""

@@ -67,6 +67,15 @@ class ArrayPhotos:
         _check(array, "The array")
         return cls(array, Numbered("photo ", len(array)))
 
+    def part(self, numbers: Sequence[int]) -> "ArrayPhotos":
+        """Some of the photos; a view of the array where they follow one another."""
+        if isinstance(numbers, range) and numbers.step == 1:
+            return ArrayPhotos(
+                self.array[numbers.start : numbers.stop], chosen(self.names, numbers)
+            )
+        rows = list(numbers)
+        return ArrayPhotos(self.array[rows], chosen(self.names, numbers))
+
     def source(self, index: int) -> np.ndarray:
         """A photo, (H, W) or (H, W, C)."""
         return self.array[index]
@@ -108,6 +117,10 @@ class ArrayFilePhotos:
         array = opened.array(path)
         return cls(path, Numbered(f"{Path(path).name}#", len(array)), None, opened)
 
+    def part(self, numbers: Sequence[int]) -> "PartOfPhotos":
+        """Some of the photos."""
+        return PartOfPhotos(self, tuple(numbers), chosen(self.names, numbers))
+
     def source(self, index: int) -> np.ndarray:
         """A photo, (H, W) or (H, W, C), copied into memory."""
         try:
@@ -124,6 +137,50 @@ class ArrayFilePhotos:
             return mark_of_content(self.source(index))
         except PhotoError:
             return ""
+
+
+@dataclass(frozen=True, eq=False)
+class PartOfPhotos:
+    """Some photos of a file that is read by number.
+
+    Attributes
+    ----------
+    whole
+        All photos of the file.
+    numbers : tuple of int
+        Their numbers in it.
+    names : list of str
+        Their names.
+    labels : list of str or None
+        Their classes.
+    """
+
+    whole: Any
+    numbers: tuple[int, ...]
+    names: list[str]
+    labels: list[str] | None = None
+
+    def part(self, numbers: Sequence[int]) -> "PartOfPhotos":
+        """Some of these."""
+        return PartOfPhotos(
+            self.whole,
+            tuple(chosen(self.numbers, numbers)),
+            chosen(self.names, numbers),
+            None if self.labels is None else chosen(self.labels, numbers),
+        )
+
+    def source(self, index: int) -> Any:
+        """A photo."""
+        return self.whole.source(self.numbers[index])
+
+    def mark(self, index: int) -> str:
+        """See `PhotoSet.mark`."""
+        return self.whole.mark(self.numbers[index])
+
+
+def chosen(values: Sequence[Any], numbers: Sequence[int]) -> list[Any]:
+    """The values at ``numbers``."""
+    return [values[number] for number in numbers]
 
 
 class _Opened:

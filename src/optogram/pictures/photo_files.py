@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from optogram.errors import InputError
-from optogram.pictures.photo_arrays import mark_of_content
+from optogram.pictures.photo_arrays import chosen, mark_of_content
 from optogram.pictures.read import pictures_in
 
 
@@ -38,6 +38,11 @@ class FolderPhotos:
         tops: dict[str, str] = {}  # one text for all photos of a class
         labels = [tops.setdefault(top, top) for top, inside, _ in split if inside]
         return cls(folder, names, labels if len(labels) == len(names) else None)
+
+    def part(self, numbers: Sequence[int]) -> "FolderPhotos":
+        """Some of the photos."""
+        names, labels = chosen(self.names, numbers), self.labels
+        return FolderPhotos(self.folder, names, None if labels is None else chosen(labels, numbers))
 
     def source(self, index: int) -> Path:
         """The path of a photo."""
@@ -79,6 +84,10 @@ class ListedPhotos:
         if len(set(names)) < len(names):
             raise InputError("A photo is named twice in the list: name each once.")
         return cls(photos, names)
+
+    def part(self, numbers: Sequence[int]) -> "ListedPhotos":
+        """Some of the photos."""
+        return ListedPhotos(chosen(self.sources, numbers), chosen(self.names, numbers))
 
     def source(self, index: int) -> Any:
         """A photo."""

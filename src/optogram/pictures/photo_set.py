@@ -40,6 +40,8 @@ class _Photos(Protocol):
 
     def mark(self, index: int) -> str: ...
 
+    def part(self, numbers: Sequence[int]) -> "_Photos": ...
+
 
 @dataclass(frozen=True, eq=False)
 class PhotoSet:
@@ -142,6 +144,10 @@ class PhotoSet:
         bytes; a digest of an array.
         """
         return self._photos.mark(range(len(self))[index])
+
+    def part(self, numbers: Sequence[int]) -> "PhotoSet":
+        """Some of the photos, in the order of ``numbers``; pickling it leaves out the others."""
+        return PhotoSet(self.origin, self._photos.part(numbers))
 
     @property
     def sources(self) -> Sequence[Any]:

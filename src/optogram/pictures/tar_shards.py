@@ -10,6 +10,7 @@ import numpy as np
 from optogram.errors import InputError, PhotoError
 from optogram.files import kind_at, reading
 from optogram.pictures.arrays import reason
+from optogram.pictures.photo_arrays import chosen
 from optogram.pictures.read import ENDINGS
 
 _LARGEST = 512 << 20
@@ -77,6 +78,18 @@ class TarPhotos:
             )
         arrays = [np.array(column, np.int64) for column in columns]
         return cls(tuple(shards), names, labels, *arrays)
+
+    def part(self, numbers: Sequence[int]) -> "TarPhotos":
+        """Some of the photos."""
+        rows = list(numbers)
+        return TarPhotos(
+            self.shards,
+            chosen(self.names, rows),
+            None if self.labels is None else chosen(self.labels, rows),
+            self._shard[rows],
+            self._start[rows],
+            self._length[rows],
+        )
 
     def source(self, index: int) -> bytes:
         """The bytes of a picture file."""

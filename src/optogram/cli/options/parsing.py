@@ -16,7 +16,9 @@ _LONGEST_STEM = 100  # bytes
 _DEVICES = r"|con|prn|aux|nul|com\d|lpt\d"  # no files on Windows; nor is one of no name
 
 
-def numbers(text: str, count: int | None = None, where: str = "") -> list[int]:
+def numbers(
+    text: str, count: int | None = None, where: str = "", option: str = "--filters"
+) -> list[int]:
     """The numbers in a text such as "0-9,17", without duplicates: channels of the layer ``where``.
 
     ``count`` is the number of channels; None: not known yet, only the text is checked.
@@ -33,7 +35,7 @@ def numbers(text: str, count: int | None = None, where: str = "") -> list[int]:
         if ends[0] > ends[1]:
             raise click.BadParameter(
                 f'{shown(text)} is not a list of numbers such as "0-9,17".',
-                param_hint="'--filters'",
+                param_hint=f"{option!r}",
             )
         if count is None:
             continue

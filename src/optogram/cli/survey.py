@@ -1,0 +1,186 @@
+"""`optogram survey`: every unit of a network, over a folder of photos, in a store."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from optogram.cli.console import complain, say, shown_progress
+from optogram.cli.options.network import DEFAULT, fit_option, network_options, open_network
+from optogram.cli.options.output import quiet_option
+from optogram.cli.options.parsing import numbers
+from optogram.cli.options.workers import cluster_options
+from optogram.cli.stopping import when_stopped
+from optogram.words import counted
+
+if TYPE_CHECKING:
+    from optogram.surveying.estimate import Estimate
+
+_PARTS = ("photos", "statistics", "neighbors", "classes", "kernels", "patterns")
+
+
+@click.command()
+@click.argument("model", default=DEFAULT)
+@click.option(
+    "--photos",
+    metavar="PATH",
+    required=True,
+    help="Folder with photos; tar files in WebDataset's layout, Parquet files and .npy arrays are "
+    "read, too.",
+)
+@click.option(
+    "--out",
+    metavar="STORE",
+    required=True,
+    help="Zarr store: a folder such as net.zarr, or s3://BUCKET/net.zarr. An interrupted run "
+    "continues from it.",
+)
+@click.option(
+    "--layers",
+    metavar="NAMES",
+    help='Layers, such as "block5b_add,block*_relu6"; later runs on the same store choose those '
+    "whose patterns are made.  [default: all with feature maps, and dense ones]",
+)
+@click.option(
+    "--units",
+    metavar="NUMBERS",
+    help='Units of each layer whose patterns are made, such as "0-63".  [default: all]',
+)
+@click.option(
+    "--what",
+    metavar="PARTS",
+    help=f"What to compute: all, or some of {', '.join(_PARTS)}.  [default: all but patterns, "
+    "which take long]",
+)
+@click.option(
+    "--top", type=click.IntRange(1), default=9, show_default=True, help="Photos per unit."
+)
+@click.option(
+    "--recipe",
+    type=click.Choice(["tutorial", "fast", "lucid", "maco"]),
+    default="fast",
+    show_default=True,
+    help="Recipe of the patterns.",
+)
+@click.option("--steps", type=click.IntRange(1), help="Number of steps of the recipe.")
+@click.option(
+    "--variants",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Patterns per unit, each from other random numbers.",
+)
+@click.option("--seed", default=0, show_default=True, help="Random seed of the patterns.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Only say how many work units, FLOPs, bytes and minutes it would take.",
+)
+@cluster_options
+@fit_option
+@network_options
+@quiet_option
+def survey(
+    model: str,
+    photos: str,
+    out: str,
+    layers: str | None,
+    units: str | None,
+    what: str | None,
+    top: int,
+    recipe: str,
+    steps: int | None,
+    variants: int,
+    seed: int,
+    dry_run: bool,
+    on: str | None,
+    cpus: float,
+    gpus: float,
+    fit: str,
+    **opening: Any,
+) -> None:
+    """Describe every unit of MODEL over many photos, and keep the result in a Zarr store.
+
+    For each unit: statistics, the photos that activate it most and where in them, the classes that
+    it serves, its nearest units, and patterns that maximize it. The same command continues an
+    interrupted run, and adds photos that are new. Photos that cannot be read are listed on standard
+    error; the exit status is then 1.
+    """
+    from optogram.jobs.store import require_packages
+
+    require_packages(out)
+    if units is not None:
+        numbers(units, option="--units")
+    net = open_network(model, **opening)
+    from optogram.cli.options.workers import cluster
+    from optogram.surveying.survey import planned_survey
+    from optogram.surveying.survey import survey as compute
+
+    settings: dict[str, Any] = {
+        "layers": None if layers is None else _listed(layers),
+        "units": None if units is None else numbers(units, 1 << 40, option="--units"),
+        "what": None if what is None else _listed(what),
+        "top": top,
+        "fit": fit,
+        "recipe": recipe,
+        "variants": variants,
+        "seed": seed,
+        **({} if steps is None else {"steps": steps}),
+    }
+    if dry_run:
+        from optogram.surveying.estimate import estimate
+
+        plan, store = planned_survey(net, photos, out, **settings)
+        _tell(estimate(plan, store))
+        return
+    last = (0, 0, "photos")
+
+    def stopped() -> str:
+        """How far the work is."""
+        done, total, kind = last
+        return f"Stopped after {done} of {total} {kind}. Run the same command again to continue."
+
+    when_stopped(stopped)
+    with shown_progress() as progress:
+
+        def counting(done: int, total: int, kind: str) -> None:
+            nonlocal last
+            last = done, total, kind
+            progress(done, total, kind)
+
+        found = compute(net, photos, out, on=cluster(on, cpus, gpus), progress=counting, **settings)
+    for name, reason in found.unread.items():
+        complain(f"Skipped: {name}: {reason}")
+    say(
+        f"{counted(found.count, 'unit')} of {counted(len(found.layers), 'layer')}, "
+        f"{counted(len(found.photos), 'photo')}: {out}"
+    )
+    if found.unread:
+        raise click.exceptions.Exit(1)
+
+
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _tell(found: "list[Estimate]") -> None:
+    """Print what each part would take."""
+    from optogram.interpreters.memory import in_words
+    from optogram.surveying.estimate import WORKERS
+
+    if not any(one.units for one in found):
+        say("Nothing is left to do.")
+        return
+    say(f"{'part':10}{'work units':>11}{'items':>9}{'TFLOPs':>10}{'stored':>10}{'minutes':>10}")
+    for one in found:
+        say(
+            f"{one.part:10}{one.units:>11,}{one.items:>9,}{one.flops / 1e12:>10,.1f}"
+            f"{in_words(int(one.stored)):>10}{one.seconds / 60:>10,.1f}"
+        )
+    say("Stored: before compression. Minutes: of one worker like this machine, as measured now.")
+    for workers in WORKERS:
+        seconds = sum(one.seconds_with(workers) for one in found)
+        hours = sum(one.seconds for one in found) / 3600
+        say(
+            f"{counted(workers, 'worker'):13}{seconds / 60:>10,.1f} minutes, "
+            f"{max(hours, workers * seconds / 3600):,.1f} worker-hours"
+        )

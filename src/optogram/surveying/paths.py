@@ -1,0 +1,18 @@
+"""Paths of arrays in the store of a survey."""
+
+from urllib.parse import quote
+
+
+def part_of_path(layer: str) -> str:
+    """The name of a layer as one part of a path."""
+    return quote(layer, safe="")
+
+
+def patterns_of(layer: str) -> str:
+    """The group with the patterns of a layer."""
+    return f"patterns/{part_of_path(layer)}"
+
+
+def kernels_of(layer: str) -> str:
+    """The array with the kernels of a layer."""
+    return f"kernels/{part_of_path(layer)}"

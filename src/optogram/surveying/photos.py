@@ -1,0 +1,227 @@
+"""The pass over the photos: statistics of all units, and the photos that activate each most."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from optogram.errors import PhotoError
+from optogram.jobs.work import Made, WorkUnit
+from optogram.network.network import Network
+from optogram.surveying.activations import activations
+from optogram.surveying.table import UnitTable
+
+MARKS = "blocks/done"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the photos of a survey are read; the same for all work units.
+
+    Attributes
+    ----------
+    size : (height, width)
+        Input size.
+    fit : str
+        How photos are brought to it.
+    batch : int
+        Images of a batch.
+    block : int
+        Photos of a work unit.
+    every : int
+        Every so many photos, one is sampled; a power of two that divides ``block``.
+    top : int
+        Photos that are kept for each unit.
+    """
+
+    size: tuple[int, int]
+    fit: str
+    batch: int
+    block: int
+    every: int
+    top: int
+
+
+@dataclass(frozen=True, eq=False)
+class PhotoBlock(WorkUnit):
+    """Some photos: one forward pass of the whole network for each.
+
+    Attributes
+    ----------
+    photos : PhotoSet
+        The photos of the block.
+    first : int
+        Number of its first photo among all.
+    table : UnitTable
+        The units.
+    reading : Reading
+        How photos are read.
+    """
+
+    photos: Any
+    first: int
+    table: UnitTable
+    reading: Reading
+    marks: str = MARKS
+
+    @property
+    def numbers(self) -> tuple[int, ...]:  # type: ignore[override]
+        """Its place among the blocks."""
+        return (self.first // self.reading.block,)
+
+    def told(self) -> Any:
+        """The photos, by name and content."""
+        return told_of(self.photos)
+
+    def compute(self, net: Network) -> Made:
+        """The statistics of the block, and the strongest photos in it."""
+        reading, count = self.reading, len(self.photos)
+        strongest = Strongest(len(self.table), reading.top)
+        sums = Sums(len(self.table))
+        errors = [""] * count
+        winners = np.full(count, -1, np.int32)
+        rows = rows_of(self.first, count, reading.every)
+        sampled = np.full((len(rows), len(self.table)), np.nan, np.float32)
+        for numbers, x in batches_of(net, self.photos, range(count), reading, errors):
+            at = np.stack([position_of(self.first + number) for number in numbers])
+            made = activations(net, x, self.table, at, reading.batch)
+            sums.add(made.mean, made.active, made.peak)
+            strongest.add(made.peak, made.place, self.first + np.array(numbers))
+            if not net.head.is_spatial:
+                winners[numbers] = winning_classes(net, made.logits)
+            for row, number in enumerate(numbers):
+                if number in rows:
+                    sampled[rows[number]] = made.sampled[row]
+        block = self.numbers[0]
+        part = slice(self.first, self.first + count)
+        kept = slice(self.first // reading.every, self.first // reading.every + len(rows))
+        totals = {**sums.arrays(), **strongest.arrays()}
+        chunks: list[tuple[str, Any, Any]] = [
+            ("photos/error", part, np.array(errors, object)),
+            ("photos/class", part, winners),
+            ("samples/activation", kept, sampled),
+            *((f"blocks/{name}", block, array) for name, array in totals.items()),
+        ]
+        return Made(chunks, count, skipped_of(self.photos, errors))
+
+
+class Sums:
+    """Sums over photos, for each unit.
+
+    Attributes
+    ----------
+    photos : int
+        Number of photos that were read.
+    mean, active : float64 ndarrays of shape (units,)
+        Sums of the mean activation, and of the share of active positions.
+    fires : int64 ndarray of shape (units,)
+        Number of photos in which the unit is active somewhere.
+    """
+
+    def __init__(self, units: int) -> None:
+        self.photos = 0
+        self.mean, self.active = np.zeros(units), np.zeros(units)
+        self.fires = np.zeros(units, np.int64)
+
+    def add(self, mean: np.ndarray, active: np.ndarray, peak: np.ndarray) -> None:
+        """Add photos: arrays (N, units)."""
+        self.photos += len(mean)
+        self.mean += mean.sum(axis=0, dtype=np.float64)
+        self.active += active.sum(axis=0, dtype=np.float64)
+        self.fires += (peak > 0).sum(axis=0)
+
+    def arrays(self) -> dict[str, Any]:
+        """The sums by name."""
+        return {
+            "photos": self.photos,
+            "mean": self.mean,
+            "active": self.active,
+            "fires": self.fires,
+        }
+
+
+class Strongest:
+    """The strongest photos of each unit so far.
+
+    Attributes
+    ----------
+    value, photo, place : ndarray of shape (units, top)
+        Activations, strongest first; numbers of photos, −1 where there are fewer; flat positions
+        in the map. Of equal activations, the first photo comes first.
+    """
+
+    def __init__(self, units: int, top: int) -> None:
+        shape = (units, top)
+        self.value = np.full(shape, -np.inf, np.float32)
+        self.photo = np.full(shape, -1, np.int64)
+        self.place = np.zeros(shape, np.int32)
+
+    def add(self, peaks: np.ndarray, places: np.ndarray, photos: np.ndarray) -> None:
+        """Add the ``peaks`` (N, units) of ``photos`` (N,), at ``places``."""
+        self.merge(peaks.T, np.broadcast_to(photos, peaks.T.shape), places.T)
+
+    def merge(self, value: np.ndarray, photo: np.ndarray, place: np.ndarray) -> None:
+        """Add candidates (units, n), with later photos than those that are known."""
+        # Few units gain a photo once many are known.
+        top = self.value.shape[1]
+        rows = np.flatnonzero((value > self.value[:, -1:]).any(axis=1))
+        values = np.hstack([self.value[rows], value[rows]])
+        order = np.argsort(-values, axis=1, kind="stable")[:, :top]
+        self.value[rows] = np.take_along_axis(values, order, axis=1)
+        for known, given in ((self.photo, photo), (self.place, place)):
+            both = np.hstack([known[rows], given[rows]])
+            known[rows] = np.take_along_axis(both, order, axis=1)
+
+    def arrays(self) -> dict[str, Any]:
+        """The arrays by name."""
+        return {
+            "strongest_activation": self.value,
+            "strongest_photo": self.photo,
+            "strongest_place": self.place,
+        }
+
+
+def told_of(photos: Any) -> Any:
+    """The photos by name and content, as JSON."""
+    return [[photos.names[i], photos.mark(i)] for i in range(len(photos))]
+
+
+def position_of(photo: int) -> np.ndarray:
+    """Where the maps of a photo are sampled: (y, x) in 0…1, 1 excluded, random, by its number."""
+    return np.random.default_rng([17, photo]).random(2).astype(np.float32) * np.float32(0.9999999)
+
+
+def rows_of(first: int, count: int, every: int) -> dict[int, int]:
+    """The sampled photos of a block: from the number in the block to the row in its sample."""
+    sampled = [number for number in range(count) if (first + number) % every == 0]
+    return {number: row for row, number in enumerate(sampled)}
+
+
+def batches_of(
+    net: Network, photos: Any, numbers: Sequence[int], reading: Reading, errors: list[str]
+) -> Iterator[tuple[list[int], np.ndarray]]:
+    """The photos with these ``numbers``, prepared, in batches; notes what cannot be read."""
+    read: list[int] = []
+    pictures: list[np.ndarray] = []
+    for number in numbers:
+        try:
+            pictures.append(np.asarray(net.fed([photos.source(number)], reading.fit, reading.size)))
+            read.append(number)
+        except PhotoError as error:
+            errors[number] = str(error)
+        if len(read) == reading.batch:
+            yield read, np.concatenate(pictures)
+            read, pictures = [], []
+    if read:
+        yield read, np.concatenate(pictures)
+
+
+def winning_classes(net: Network, logits: np.ndarray) -> np.ndarray:
+    """The most probable class of each row of ``logits`` (N, outputs)."""
+    return net.head.probabilities(logits).argmax(axis=-1).astype(np.int32)
+
+
+def skipped_of(photos: Any, errors: Sequence[str]) -> dict[str, str]:
+    """The photos that cannot be read, with the reasons."""
+    return {photos.names[i]: error for i, error in enumerate(errors) if error}
