@@ -10,9 +10,10 @@ import numpy as np
 from optogram.interpreters import forward
 from optogram.interpreters.engine import lengthened
 from optogram.interpreters.gradients import bytes_beside
+from optogram.jobs.photo_units import skipped_of, told_of
 from optogram.jobs.work import Made, WorkUnit
 from optogram.network.network import Network
-from optogram.surveying.photos import Reading, batches_of, rows_of, skipped_of, told_of
+from optogram.surveying.photos import Reading, batches_of, rows_of
 from optogram.surveying.table import UnitTable
 
 MARKS = "blocks/contributions_done"

@@ -5,7 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from optogram.jobs.photo_units import make_photos
 from optogram.jobs.store import Store
+from optogram.pictures.photo_set import PhotoSet
 from optogram.surveying.paths import kernels_of, patterns_of
 from optogram.surveying.photos import Reading
 from optogram.surveying.table import UnitTable
@@ -42,26 +44,12 @@ def make_table(store: Store, table: UnitTable, kinds: Sequence[str]) -> None:
     _write_column(store, "units/channel", np.int32, channels, "unit")
 
 
-def make_blocks(
-    store: Store,
-    names: Sequence[str],
-    labels: Sequence[str] | None,
-    origin: str,
-    units: int,
-    reading: Reading,
-) -> None:
+def make_blocks(store: Store, photo_set: PhotoSet, units: int, reading: Reading) -> None:
     """Make the arrays that the pass over the photos fills, and write the names of the photos."""
-    photos, block = len(names), reading.block
-    store.describe("photos", {"origin": origin})
+    photos, block = len(photo_set), reading.block
+    make_photos(store, photo_set, block)
     blocks = -(-photos // block)
     samples, rows = -(-photos // reading.every), block // reading.every
-    store.array("photos/name", (photos,), (_NAMES,), str, ("photo",))
-    store.write("photos/name", slice(None), np.array(names, object))
-    if labels is not None:
-        store.array("photos/label", (photos,), (_NAMES,), str, ("photo",))
-        store.write("photos/label", slice(None), np.array(labels, object))
-    store.array("photos/error", (photos,), (block,), str, ("photo",))
-    store.array("photos/class", (photos,), (block,), np.int32, ("photo",), -1)
     for name, dtype in (("mean", np.float64), ("active", np.float64), ("fires", np.int64)):
         store.array(f"blocks/{name}", (blocks, units), (1, units), dtype, ("block", "unit"), 0)
     store.array("blocks/photos", (blocks,), (1,), np.int64, ("block",), 0)

@@ -9,6 +9,7 @@ import numpy as np
 
 from optogram.arguments import checked, checked_methods, whole
 from optogram.errors import InputError, nearest
+from optogram.jobs.photo_units import names_in, origin_in, unread_in
 from optogram.jobs.store import Store
 from optogram.surveying.paths import patterns_of
 from optogram.words import counted
@@ -115,22 +116,17 @@ class Survey:
     @cached_property
     def photos(self) -> tuple[str, ...]:
         """The names of the photos."""
-        if not self._store.holds("photos/name"):
-            return ()
-        return tuple(map(str, self._store.read("photos/name")))
+        return names_in(self._store)
 
     @cached_property
     def origin(self) -> str:
         """Folder or file that the names of photos belong to; "" if they came from a list."""
-        return str(self._store.attributes("photos").get("origin", "")) if self.photos else ""
+        return origin_in(self._store)
 
     @cached_property
     def unread(self) -> dict[str, str]:
         """The photos that could not be read, with the reasons."""
-        if not self.photos:
-            return {}
-        pairs = zip(self.photos, self._store.read("photos/error"), strict=True)
-        return {name: str(error) for name, error in pairs if error}
+        return unread_in(self._store, self.photos)
 
     def column(self, name: str, layer: str | None = None) -> np.ndarray:
         """A column of the table of units, such as "mean": of a layer, or of all units.

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from optogram.errors import PhotoError
+from optogram.jobs.photo_units import skipped_of, told_of
 from optogram.jobs.work import Made, WorkUnit
 from optogram.network.network import Network
 from optogram.surveying.activations import activations
@@ -182,11 +183,6 @@ class Strongest:
         }
 
 
-def told_of(photos: Any) -> Any:
-    """The photos by name and content, as JSON."""
-    return [[photos.names[i], photos.mark(i)] for i in range(len(photos))]
-
-
 def position_of(photo: int) -> np.ndarray:
     """Where the maps of a photo are sampled: (y, x) in 0…1, 1 excluded, random, by its number."""
     return np.random.default_rng([17, photo]).random(2).astype(np.float32) * np.float32(0.9999999)
@@ -220,8 +216,3 @@ def batches_of(
 def winning_classes(net: Network, logits: np.ndarray) -> np.ndarray:
     """The most probable class of each row of ``logits`` (N, outputs)."""
     return net.head.probabilities(logits).argmax(axis=-1).astype(np.int32)
-
-
-def skipped_of(photos: Any, errors: Sequence[str]) -> dict[str, str]:
-    """The photos that cannot be read, with the reasons."""
-    return {photos.names[i]: error for i, error in enumerate(errors) if error}

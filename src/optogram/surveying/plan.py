@@ -10,6 +10,7 @@ from optogram import backend
 from optogram.arguments import MOST_SEED, whole, wholes
 from optogram.errors import InputError, nearest
 from optogram.graph.steps import Output
+from optogram.jobs.photo_units import in_order_of
 from optogram.jobs.store import Store
 from optogram.jobs.work import WorkUnit, is_done, mark_of, marks_in
 from optogram.methods.ascent.recipe import Recipe, recipe_of
@@ -160,7 +161,7 @@ def planned(
     photo_set = PhotoSet.of(photos)
     kept = store.identity if store else {}
     if store:
-        photo_set = _in_order_of(store, photo_set)
+        photo_set = in_order_of(store, photo_set)
     count = len(photo_set)
     every = kept.get("every") or min(_BLOCK, 1 << max(0, (count // _SAMPLES).bit_length() - 1))
     asked = None if layers is None else unit_table(net, layers, fitted)
@@ -201,30 +202,6 @@ def _parts(what: str | Iterable[str] | None, net: Network) -> frozenset[str]:
             "classes out."
         )
     return frozenset(names)
-
-
-def _in_order_of(store: Store, photos: PhotoSet) -> PhotoSet:
-    """The photos in the order of the store, followed by new ones.
-
-    Raises
-    ------
-    InputError
-        If photos of the store are missing.
-    """
-    if not store.holds("photos/name"):
-        return photos
-    places = {name: i for i, name in enumerate(photos.names)}
-    known = [str(name) for name in store.read("photos/name")]
-    missing = [name for name in known if name not in places]
-    if missing:
-        raise InputError(
-            f"{counted(len(missing), 'photo')} of {store.place} cannot be found, such as "
-            f"{missing[0]}: give the same photos, with others added if you like, or another name."
-        )
-    old = set(known)
-    order = [places[name] for name in known]
-    order += [i for i, name in enumerate(photos.names) if name not in old]
-    return photos.part(order)
 
 
 def _chosen(

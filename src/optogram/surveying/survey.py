@@ -172,10 +172,7 @@ def compute(plan: Plan, store: Store, on: Ray | None, told: Progress) -> None:
     layout.make_table(store, plan.table, plan.kinds())
     photos = plan.photo_units()
     if photos:
-        known = plan.photos
-        layout.make_blocks(
-            store, known.names, known.labels, known.origin, len(plan.table), plan.reading
-        )
+        layout.make_blocks(store, plan.photos, len(plan.table), plan.reading)
     if "classes" in plan.wanted:
         layout.make_contributions(store, len(plan.photos), len(plan.table), plan.reading)
     if "patterns" in plan.wanted:
