@@ -1,15 +1,20 @@
 """The photos that fire filters most: against looking at every map, and over interruptions."""
 
 import dataclasses
+import io
+import json
+import tarfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from matplotlib.figure import Figure
 from PIL import Image
 
 import networks
 import optogram as og
+from optogram.cli import main
 from optogram.errors import InputError, PhotoError
 from optogram.pictures import read
 
@@ -268,3 +273,49 @@ def test_networks_of_any_size_get_the_size_given():
     found = og.strongest_images(net, "last", photos, 1, size=(24, 18))
     assert found.parameters["size"] == (24, 18)
     assert found.windows[..., 2].max() <= 24 and found.windows[..., 3].max() <= 18
+
+
+def write_shards(folder, place):
+    """The photos of ``folder`` in two tar files, and one that cannot be read."""
+    place.mkdir()
+    photos = sorted(folder.rglob("*.png"))
+    for number, part in enumerate((photos[:4], photos[4:])):
+        with tarfile.open(place / f"{number}.tar", "w") as archive:
+            for photo in part:
+                archive.add(photo, photo.name)
+            if number:
+                broken = tarfile.TarInfo("broken.png")
+                broken.size = 3
+                archive.addfile(broken, io.BytesIO(b"bad"))
+    return place
+
+
+def test_tar_files_are_looked_through_as_a_folder_is(net, folder, tmp_path):
+    shards, state = write_shards(folder, tmp_path / "shards"), tmp_path / "state.npz"
+    expected = og.strongest_images(net, "stem", folder, top=2)
+    for _ in range(2):  # the second time from the checkpoint
+        found = og.strongest_images(net, "stem", shards, top=2, checkpoint=state)
+        assert_same(found, expected)
+        assert found.photos[4] == "1.tar/4.png"
+        assert found.unread == ("1.tar/broken.png",)
+        assert any("'1.tar/broken.png' holds no picture" in text for text in found.warnings)
+    np.testing.assert_array_equal(np.asarray(found.plot()), np.asarray(expected.plot()))
+    counts = og.activation_histograms(net, "stem", shards)
+    np.testing.assert_array_equal(
+        counts.values, og.activation_histograms(net, "stem", folder).values
+    )
+    (shards / "1.tar").unlink()
+    with pytest.raises(InputError, match="of another run"):
+        og.strongest_images(net, "stem", shards, top=2, checkpoint=state)
+
+
+def test_the_command_takes_tar_files(folder, tmp_path):
+    shards = write_shards(folder, tmp_path / "shards")
+    model = tmp_path / "net.keras"
+    networks.build("branches").save(model)
+    options = ["--layer", "stem", "--model", str(model), "--out", str(tmp_path / "out"), "--json"]
+    done = CliRunner().invoke(main, ["strongest", f"{shards}/{{0..1}}.tar", *options])
+    assert done.exit_code == 1, done.output  # one was skipped
+    told = json.loads(done.stdout)
+    assert told["photos"] == [f"{int(i > 3)}.tar/{i}.png" for i in range(7)]
+    assert [skip["photo"] for skip in told["skipped"]] == ["1.tar/broken.png"]

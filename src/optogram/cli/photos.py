@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain, count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +13,9 @@ from optogram.cli.console import complain, say
 from optogram.errors import InputError, PhotoError
 from optogram.files import kind_at, reading
 from optogram.words import counted
+
+if TYPE_CHECKING:
+    from optogram.pictures.photo_set import PhotoSet
 
 
 class Photos:
@@ -89,6 +93,15 @@ def _in_folder(name: str) -> tuple[list[str], int]:
 
     found, own = foreign_and_own_pictures(name)
     return list(map(str, found)), own
+
+
+def photos_at(place: str) -> "PhotoSet":
+    """The photos in a folder, tar, Parquet or array file; say how many pictures are optogram's."""
+    from optogram.pictures.photo_set import PhotoSet
+
+    found = PhotoSet.of(place)
+    tell_left_out(found.left_out)
+    return found
 
 
 def pictures_left_in(folder: str) -> list[Path]:

@@ -16,7 +16,7 @@ from optogram.cli.options.network import (
 )
 from optogram.cli.options.output import output_options
 from optogram.cli.options.parsing import file_stem, numbers
-from optogram.cli.photos import end_with_left_out, pictures_left_in, skipped_records
+from optogram.cli.photos import end_with_left_out, photos_at, skipped_records
 from optogram.cli.records import Records
 from optogram.cli.stopping import CONTINUE, when_stopped
 from optogram.words import counted
@@ -30,7 +30,7 @@ _COLUMNS = (
 
 
 @click.command()
-@click.argument("folder")
+@click.argument("folder", metavar="PHOTOS")
 @click.option("--layer", metavar="NAME", required=True, help="Layer of the filters.")
 @click.option(
     "--filters",
@@ -63,14 +63,18 @@ def strongest(
     memory: str | None,
     **opening: Any,
 ) -> None:
-    """Show which photos of FOLDER activate each filter of a layer most, and where.
+    """Show which of the PHOTOS activate each filter of a layer most, and where.
+
+    PHOTOS is a folder of images, of .tar files (WebDataset) or of .parquet files; one of these
+    files, or a pattern such as "shard-{000..012}.tar"; "data.parquet::column"; or an .npy file of
+    uint8 images.
 
     Photos that cannot be read are skipped and listed on standard error; the exit status is then 1.
     """
     require_folder(out)
     if filters is not None:
         numbers(filters)
-    pictures_left_in(folder)
+    photos = photos_at(folder)
     net = open_network(model, **opening)
     import optogram
     from optogram.files import require_place
@@ -101,7 +105,7 @@ def strongest(
         result = optogram.strongest_images(
             net,
             layer,
-            folder,
+            photos,
             top,
             filters=chosen,
             fit=fit,
@@ -115,8 +119,8 @@ def strongest(
     warn(layer, result, {*net.warnings, *skips})
     write(result.plot(chosen), place / f"{stem}.png")
     result.save(place / f"{stem}.npz")
-    photos, shown = len(result.photos), len(result.filters)
-    say(f"{counted(photos, 'photo')}, {counted(shown, 'filter')}: {place / stem}.png")
+    count, shown = len(result.photos), len(result.filters)
+    say(f"{counted(count, 'photo')}, {counted(shown, 'filter')}: {place / stem}.png")
     reasons = [skip.removeprefix("Skipped: ") for skip in skips]
     skipped = skipped_records(dict(zip(result.unread, reasons, strict=True)))
     records = Records(*_COLUMNS)

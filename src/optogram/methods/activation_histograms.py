@@ -1,6 +1,5 @@
 """Histograms of the activations of each filter of a layer over many photos, in one pass."""
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -53,7 +52,7 @@ def activation_histograms(
         The network; only the steps up to the layer are run.
     layer : str
         Name of a layer with feature maps.
-    photos : path of a folder, sequence of what `Network.prepare` takes, or stream
+    photos : path, sequence of what `Network.prepare` takes, or stream
         As for `strongest_images`.
     bins : int
         Number of bins of each filter, at least 2; about half of them to all cover its range.
@@ -139,15 +138,14 @@ def _batches(
         if not done:
             raise InputError("Expected at least one photo, got an empty stream.")
         return
-    names, sources = listed_photos(photos)
-    is_folder = isinstance(photos, str | os.PathLike)
+    names, held = listed_photos(photos)
     for start in range(0, len(names), CHUNK):
         read = []
         for number in range(start, min(start + CHUNK, len(names))):
             try:
-                read.append(_prepared(net, sources[number], fit, size, number))
+                read.append(_prepared(net, held.source(number), fit, size, number))
             except PhotoError as error:
-                if not is_folder:
+                if not held.origin:
                     raise
                 unread[names[number]] = f"Skipped: {error}"
         if read:

@@ -1,7 +1,7 @@
 """The photos that activate each filter most, and the receptive fields in them."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,10 +52,13 @@ def strongest_images(
         The network; only the steps up to the layer are run.
     layer : str
         Name of a layer with feature maps.
-    photos : path of a folder, sequence of what `Network.prepare` takes, or stream
-        A folder stands for all images in it and its subfolders, sorted by name. A stream is a
-        generator, dataset or loader, as for `Network.predict`: it is read once, and only the
-        photos of the result are kept, at most at the input size.
+    photos : path, sequence of what `Network.prepare` takes, or stream
+        A folder stands for all images in it and its subfolders, sorted by name; if there are none,
+        for those in its ``.tar`` files (WebDataset) or ``.parquet`` files. Also the path of such a
+        file, a pattern ``shard-{000..012}.tar``, ``data.parquet::column``, or an ``.npy`` file of
+        uint8 (N, H, W) or (N, H, W, C). A stream is a generator, dataset or loader, as for
+        `Network.predict`: it is read once, and only the photos of the result are kept, at most at
+        the input size.
     top : int
         Number of photos per filter, at least 1. Each photo counts once per filter.
     filters : iterable of int, optional
@@ -79,8 +82,8 @@ def strongest_images(
     -------
     StrongestImages
         ``values`` (filters, top): the largest activation in each photo, strongest first, with the
-        photo, the position in the map and the window in the photo. Photos of a folder that cannot
-        be read are skipped: ``unread`` lists them, and a warning for each gives the reason.
+        photo, the position in the map and the window in the photo. Photos at a path that cannot be
+        read are skipped: ``unread`` lists them, and a warning for each gives the reason.
 
     Raises
     ------
@@ -179,10 +182,11 @@ class _Strongest:
             {"done": self.done, "unread": self.unread},
         )
 
-    def read(self, saved: Checkpoint, sources: Mapping[str, Any]) -> "_Strongest":
+    def read(self, saved: Checkpoint, names: Sequence[str], sources: Sequence[Any]) -> "_Strongest":
         """The state in the checkpoint, or this state if there is no checkpoint.
 
-        ``sources`` are the photos by name. An unreadable photo that has changed is tried again.
+        ``sources`` are the photos, with ``names``. An unreadable photo that has changed is tried
+        again.
         """
         kept = saved.read()
         if kept is None:
@@ -197,12 +201,13 @@ class _Strongest:
         pairs = ((found.values, "f"), (found.places, "i"), (found.photos, "O"))
         if any(a.shape != self.values.shape or a.dtype.kind != kind for a, kind in pairs):
             raise saved.damaged()
+        numbers = {name: i for i, name in enumerate(names)}
         changed = {
             name
             for name, mark in found.done.items()
-            if name not in sources or photo_mark(sources[name]) != mark
+            if name not in numbers or _mark(sources, numbers[name]) != mark
         }
-        if changed - (found.unread.keys() & sources.keys()):
+        if changed - (found.unread.keys() & numbers.keys()):
             raise saved.other_run()
         for name in changed:
             del found.done[name], found.unread[name]
@@ -237,11 +242,11 @@ class _Reader:
         self, photos: Any, strongest: _Strongest, saved: Checkpoint | None, told: Progress
     ) -> _Strongest:
         """Add the photos of a folder or list, beginning with those in the checkpoint."""
-        names, sources = listed_photos(photos)
+        names, held = listed_photos(photos)
+        sources = held.sources
         self.names, self.opened = names, sources
-        is_folder = isinstance(photos, str | os.PathLike)
         if saved:
-            strongest = strongest.read(saved, dict(zip(names, sources, strict=True)))
+            strongest = strongest.read(saved, names, sources)
         left = [i for i, name in enumerate(names) if name not in strongest.done]
         unread: dict[int, str] = {}
 
@@ -251,7 +256,7 @@ class _Reader:
                 try:
                     (pictures[row],) = self.net.fed([sources[i]], self.fit, self.size)
                 except PhotoError as error:
-                    if not is_folder:
+                    if not held.origin:
                         raise
                     unread[i] = f"Skipped: {error}"
             return pictures
@@ -261,9 +266,7 @@ class _Reader:
                 read = [row for row, i in enumerate(left[part]) if i not in unread]
                 batch = [left[part][row] for row in read]
                 strongest.add(peaks[read], [names[i] for i in batch])
-                strongest.done |= {
-                    names[i]: photo_mark(sources[i]) if saved else "" for i in left[part]
-                }
+                strongest.done |= {names[i]: _mark(sources, i) if saved else "" for i in left[part]}
                 strongest.unread.update({names[i]: unread[i] for i in left[part] if i in unread})
                 if saved and saved.is_due:
                     strongest.write(saved)
@@ -327,6 +330,14 @@ class _Reader:
         factor = max(1.0, *(old / new for old, new in zip(picture.shape, self.size, strict=False)))
         height, width = (max(1, round(side / factor)) for side in picture.shape[:2])
         return np.asarray(x)[0], as_shown(fit_picture(picture, (height, width)))
+
+
+def _mark(sources: Sequence[Any], number: int) -> str:
+    """A hash of the content of a photo; "" if it cannot be read."""
+    try:
+        return photo_mark(sources[number])
+    except PhotoError:
+        return ""
 
 
 def _peaks(maps: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 from optogram.errors import InputError
 from optogram.pictures.photo_arrays import chosen, mark_of_content
-from optogram.pictures.read import pictures_in
+from optogram.pictures.read import foreign_and_own_pictures
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,21 +23,25 @@ class FolderPhotos:
         Paths of the photos in it, with "/" between folders.
     labels : list of str or None
         The subfolder of each photo, which names its class; None if photos lie in the folder itself.
+    left_out : int
+        Number of pictures in it that optogram made.
     """
 
     folder: str
     names: list[str]
     labels: list[str] | None
+    left_out: int = 0
 
     @classmethod
     def of(cls, folder: str) -> "FolderPhotos":
-        """The photos as `pictures_in` finds them."""
+        """The photos as `foreign_and_own_pictures` finds them."""
         root = Path(folder)
-        names = [path.relative_to(root).as_posix() for path in pictures_in(root)]
+        found, own = foreign_and_own_pictures(root)
+        names = [path.relative_to(root).as_posix() for path in found]
         split = (name.partition("/") for name in names)
         tops: dict[str, str] = {}  # one text for all photos of a class
         labels = [tops.setdefault(top, top) for top, inside, _ in split if inside]
-        return cls(folder, names, labels if len(labels) == len(names) else None)
+        return cls(folder, names, labels if len(labels) == len(names) else None, own)
 
     def part(self, numbers: Sequence[int]) -> "FolderPhotos":
         """Some of the photos."""

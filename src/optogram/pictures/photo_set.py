@@ -16,6 +16,7 @@ from optogram.files import kind_at
 from optogram.pictures.parquet import ParquetPhotos
 from optogram.pictures.photo_arrays import ArrayFilePhotos, ArrayPhotos
 from optogram.pictures.photo_files import FolderPhotos, ListedPhotos
+from optogram.pictures.read import NamedBytes
 from optogram.pictures.tar_shards import COMPRESSED, TarPhotos
 
 _PARQUET = (".parquet", ".pq")
@@ -135,7 +136,10 @@ class PhotoSet:
         PhotoError
             If the file that it is in cannot be read any more.
         """
-        return self._photos.source(range(len(self))[index])
+        index = range(len(self))[index]
+        found = self._photos.source(index)
+        is_in_file = isinstance(found, bytes) and not isinstance(self._photos, ListedPhotos)
+        return NamedBytes.of(found, self.names[index]) if is_in_file else found
 
     def mark(self, index: int) -> str:
         """A text that changes if the photo is replaced, and costs little to find; "" if missing.
@@ -148,6 +152,19 @@ class PhotoSet:
     def part(self, numbers: Sequence[int]) -> "PhotoSet":
         """Some of the photos, in the order of ``numbers``; pickling it leaves out the others."""
         return PhotoSet(self.origin, self._photos.part(numbers))
+
+    @property
+    def paths(self) -> Sequence[str] | None:
+        """The paths of the photos of a folder; None for other photos."""
+        photos = self._photos
+        if not isinstance(photos, FolderPhotos):
+            return None
+        return [str(photos.source(i)) for i in range(len(self))]
+
+    @property
+    def left_out(self) -> int:
+        """Number of pictures of a folder that optogram made, which are no photos."""
+        return self._photos.left_out if isinstance(self._photos, FolderPhotos) else 0
 
     @property
     def sources(self) -> Sequence[Any]:

@@ -124,6 +124,19 @@ def read_picture(
     return from_array(as_array(source), channels, f"The array{number}")
 
 
+class NamedBytes(bytes):
+    """The content of a picture file with a name for error messages."""
+
+    name: str
+
+    @classmethod
+    def of(cls, content: bytes, name: str) -> "NamedBytes":
+        """The content under a name."""
+        found = cls(content)
+        found.name = name
+        return found
+
+
 def content_of(source: Any, name: str = "The file") -> bytes:
     """The bytes of a picture file that ``source`` holds: bytes, or an open file.
 

@@ -1,25 +1,17 @@
-"""Lists of photos: a folder, or a sequence, with a name for each."""
+"""Photos that are read by number, with a name for each."""
 
-import os
-from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from optogram.errors import InputError
-from optogram.pictures.photo_files import photo_names
-from optogram.pictures.read import pictures_in
+from optogram.pictures.photo_set import PhotoSet
 
 
-def listed_photos(photos: Any) -> tuple[tuple[str, ...], Sequence[Any]]:
-    """The names of the photos, and what to open for each."""
-    if isinstance(photos, str | os.PathLike):
-        found = pictures_in(photos)
-        return tuple(map(str, found)), found
-    is_many = isinstance(photos, Sequence | np.ndarray) and getattr(photos, "ndim", 1) != 0
-    if not is_many or not len(photos):
-        raise InputError("Expected a folder or a list of photos, with at least one in it.")
-    names = photo_names(photos)
-    if len(set(names)) < len(names):
-        raise InputError("A photo is named twice in the list: name each once.")
-    return tuple(names), photos
+def listed_photos(photos: Any) -> tuple[tuple[str, ...], PhotoSet]:
+    """The names of the photos, paths of those in a folder, and the photos.
+
+    Raises
+    ------
+    InputError
+        As `PhotoSet.of`.
+    """
+    found = PhotoSet.of(photos)
+    return tuple(found.paths or found.names), found
