@@ -279,7 +279,7 @@ class Store:
         for name in (*identity, *kept):
             if identity.get(name) != kept.get(name):
                 raise InputError(
-                    f"{self.place} was made with another {name.replace('_', ' ')} "
+                    f"{self.place} was made with other values of {name.replace('_', ' ')} "
                     f"({_in_words(kept.get(name))}, now {_in_words(identity.get(name))}): results "
                     "are never mixed. Give another name, or delete it to start over."
                 )

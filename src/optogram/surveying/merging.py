@@ -74,7 +74,7 @@ def merge_samples(
         if "neighbors" in wanted:
             units, correlations = neighbors(samples, layout.NEIGHBORS)
             kept = slice(0, units.shape[1])
-            nearest[layer.rows, kept] = units + layer.first
+            nearest[layer.rows, kept] = np.where(units < 0, -1, units + layer.first)
             likeness[layer.rows, kept] = correlations
         told(number + 1, len(table.layers))
     columns: Columns = {}
@@ -91,16 +91,19 @@ def merge_samples(
 def neighbors(samples: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """The units that correlate most with each unit: numbers and correlations, (units, count).
 
-    ``samples`` are activations (samples, units). Units that never change correlate with none:
-    their correlations are 0.
+    ``samples`` are activations (samples, units). Units that never change have no correlation: −1
+    and NaN.
     """
     apart = samples - samples.mean(axis=0, dtype=np.float64)
     norms = np.linalg.norm(apart, axis=0)
     scaled = np.divide(apart, norms, out=np.zeros_like(apart), where=norms > 0)
     correlations = (scaled.T @ scaled).astype(np.float32)
     np.fill_diagonal(correlations, -np.inf)
+    correlations[norms == 0] = correlations[:, norms == 0] = -np.inf
     order = np.argsort(-correlations, axis=1, kind="stable")[:, : min(count, len(correlations) - 1)]
-    return order, np.take_along_axis(correlations, order, axis=1)
+    found = np.take_along_axis(correlations, order, axis=1)
+    known = np.isfinite(found)
+    return np.where(known, order, -1), np.where(known, found, np.nan)
 
 
 def merge_contributions(store: Store, table: UnitTable) -> None:

@@ -165,6 +165,8 @@ def planned(
     count = len(photo_set)
     every = kept.get("every") or min(_BLOCK, 1 << max(0, (count // _SAMPLES).bit_length() - 1))
     asked = None if layers is None else unit_table(net, layers, fitted)
+    if store:
+        _require_layers(net, store)
     table = unit_table(net, kept["layers"], fitted) if store else asked
     table = table or unit_table(net, None, fitted)
     reading = Reading(fitted, fit, batch_length(net, fitted), _BLOCK, every, whole("top", top, 1))
@@ -179,6 +181,17 @@ def planned(
         settings,
         _identity(net, table, reading),
     )
+
+
+def _require_layers(net: Network, store: Store) -> None:
+    """Raise an InputError if the network does not have the layers of the store."""
+    names = {step.name for step in net.graph.steps}
+    foreign = [name for name in store.identity["layers"] if name not in names]
+    if foreign:
+        raise InputError(
+            f"{store.place} was made with another network, {store.identity['model']!r}, which has "
+            f"a layer {foreign[0]!r}: results are never mixed. Give another name."
+        )
 
 
 def _parts(what: str | Iterable[str] | None, net: Network) -> frozenset[str]:
@@ -250,7 +263,6 @@ def _identity(net: Network, table: UnitTable, reading: Reading) -> dict[str, Any
     mark = fingerprint(net, outputs, reading.size, net.resample)
     return {
         "model": net.name,
-        "network": mark[:32],
         "layers": [layer.name for layer in table.layers],
         "size": list(reading.size),
         "fit": reading.fit,
@@ -262,4 +274,6 @@ def _identity(net: Network, table: UnitTable, reading: Reading) -> dict[str, Any
         "backend": backend.configured(),
         "keras_version": keras.__version__,
         "optogram_version": __version__,
+        # Last: where something else differs, too, that says more.
+        "weights_or_preprocessing": mark[:32],
     }
