@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from optogram.errors import OutputError as OutputError
     from optogram.errors import PhotoError as PhotoError
     from optogram.jobs.on_ray import Ray as Ray
+    from optogram.methods.activation_atlas import activation_atlas as activation_atlas
     from optogram.methods.activation_histograms import (
         activation_histograms as activation_histograms,
     )
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
     from optogram.network.opening.load import load as load
     from optogram.pictures.sources import pixels as pixels
     from optogram.reporting.report import report as report
+    from optogram.result import ActivationAtlas as ActivationAtlas
     from optogram.result import ActivationHistograms as ActivationHistograms
     from optogram.result import Attribution as Attribution
     from optogram.result import Audit as Audit
@@ -100,6 +102,7 @@ if TYPE_CHECKING:
 
 # Module of each public name. Loaded on first use: importing optogram loads no backend.
 _HOMES = {
+    "ActivationAtlas": "optogram.result",
     "ActivationHistograms": "optogram.result",
     "Attribution": "optogram.result",
     "Audit": "optogram.result",
@@ -146,6 +149,7 @@ _HOMES = {
     "SurveyedUnit": "optogram.surveying.opened",
     "UnitCorrelations": "optogram.result",
     "UnitDifferences": "optogram.result",
+    "activation_atlas": "optogram.methods.activation_atlas",
     "activation_histograms": "optogram.methods.activation_histograms",
     "audit": "optogram.auditing.audit",
     "check": "optogram.methods.check",

@@ -1,5 +1,6 @@
 """Arrays to pixels: the only room that makes colors or writes images."""
 
+from optogram.render.atlas import atlas, marked
 from optogram.render.canvas import require_room
 from optogram.render.chart import bars, bars_on, chart, chart_on, picture_on
 from optogram.render.colors import DIVERGING, GRAY, OPENCV_JET, SEQUENTIAL, ColorMap, colorize
@@ -24,6 +25,7 @@ __all__ = [
     "Photo",
     "Scale",
     "as_image",
+    "atlas",
     "bars",
     "bars_on",
     "boxed",
@@ -39,6 +41,7 @@ __all__ = [
     "layer_uri",
     "legible",
     "map_on",
+    "marked",
     "mosaic",
     "note",
     "numbered",

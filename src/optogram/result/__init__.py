@@ -1,6 +1,7 @@
 """Results of methods: read-only arrays with their provenance."""
 
 from optogram.result.arithmetic import PixelArithmetic
+from optogram.result.atlas import ActivationAtlas
 from optogram.result.attribution import (
     Attribution,
     GuidedAttribution,
@@ -23,6 +24,7 @@ from optogram.result.occlusion import Occlusion
 from optogram.result.strongest import StrongestImages
 
 __all__ = [
+    "ActivationAtlas",
     "ActivationHistograms",
     "Attribution",
     "Audit",

@@ -1,11 +1,9 @@
 """The photos that activate filters most."""
 
-import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 import numpy as np
@@ -13,6 +11,7 @@ import numpy as np
 from optogram.arguments import whole
 from optogram.errors import InputError
 from optogram.result.base import Result
+from optogram.result.crops import box_in_photo, open_photo
 from optogram.result.plotting import placed
 
 if TYPE_CHECKING:
@@ -141,30 +140,9 @@ class StrongestImages(Result):
 
     def _photo(self, index: int) -> "Image":
         """Photo ``index``, decoded."""
-        from optogram.pictures.read import read_picture
-        from optogram.render import visible
-
-        return visible(np.rint(read_picture(self._source(index))).astype(np.uint8))
+        return open_photo(index, self.photos, self.opened)
 
     def _cut(self, photo: "Image", row: int, rank: int) -> "Image":
         """The window of ``photo`` that the filter in ``row`` saw."""
-        from optogram.pictures.fit import seen_region
-
         size, fit = self.parameters["size"], self.parameters["fit"]
-        top, left, bottom, right = seen_region((photo.height, photo.width), size, fit)
-        up, down = (bottom - top) / size[0], (right - left) / size[1]
-        window = self.windows[row, rank]
-        box = (
-            max(0, int(left + window[1] * down)),
-            max(0, int(top + window[0] * up)),
-            min(photo.width, round(left + window[3] * down)),
-            min(photo.height, round(top + window[2] * up)),
-        )
-        return photo.crop((box[0], box[1], max(box[2], box[0] + 1), max(box[3], box[1] + 1)))
-
-    def _source(self, index: int) -> Any:
-        if self.opened is not None:
-            return self.opened[index]
-        if Path(self.photos[index]).exists():
-            return os.fspath(self.photos[index])
-        raise InputError(f"{self.photos[index]!r} is no longer there: its window cannot be shown.")
+        return photo.crop(box_in_photo(photo, self.windows[row, rank], size, fit))

@@ -1,0 +1,1 @@
+"""Activation atlases: the parts of `activation_atlas`."""
