@@ -12,6 +12,7 @@ import optogram as og
 from optogram.errors import InputError
 from optogram.methods import ATTRIBUTIONS
 from optogram.pictures import prepared
+from optogram.pictures.fit import fit_picture
 from optogram.pictures.preparation import preparation
 from optogram.pictures.prepared import PreparedPhotos
 from optogram.pictures.read import read_picture
@@ -248,3 +249,57 @@ def test_a_size_is_taken_also_where_the_network_has_its_own(net, photo):
     for ask in (net.predict, lambda x: og.gradcam(net, x)):
         with pytest.raises(InputError, match=r"\(N, 16, 16, 3\), got \(1, 48, 24, 3\)"):
             ask(x)
+
+
+# -- what is read faster is the same ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_arrays_that_need_no_conversion_are_prepared_together(channels):
+    pictures = np.random.default_rng(0).integers(0, 256, (5, 12, 9, channels), np.uint8)
+    spec = preparation("tf", channels)
+    one = [
+        prepared.prepared([p], channels, (12, 9), "pad", "lanczos", spec, keep=True)
+        for p in pictures
+    ]
+    every = prepared.prepared(list(pictures), channels, (12, 9), "pad", "lanczos", spec, keep=False)
+    np.testing.assert_array_equal(np.asarray(every), np.concatenate(one))
+    assert [repr(photo) for photo in every.photos] == [repr(x.photos[0]) for x in one]
+    mixed = prepared.prepared(
+        [pictures[0], Image.fromarray(pictures[1].squeeze())],
+        *(channels, (12, 9), "pad", "lanczos", spec, False),
+    )
+    np.testing.assert_array_equal(np.asarray(mixed), np.asarray(every)[:2])
+    for fit, resample in (("cut", "lanczos"), ("pad", "cubic")):
+        with pytest.raises(InputError, match="must be"):
+            prepared.prepared(list(pictures), channels, (12, 9), fit, resample, spec, keep=False)
+
+
+def test_pairs_of_callables_are_given_one_photo_at_a_time():
+    given = []
+    spec = preparation((lambda x: given.append(x.shape) or x, lambda x: x), 3)
+    pictures = list(np.zeros((3, 8, 8, 3), np.uint8))
+    prepared.prepared(pictures, 3, (8, 8), "stretch", "lanczos", spec, keep=False)
+    assert given == [(1, 8, 8, 3)] * 3
+
+
+@pytest.mark.parametrize("fit", ["stretch", "crop", "pad"])
+@pytest.mark.parametrize("resample", ["lanczos", "nearest"])
+def test_color_is_resized_as_its_channels_are(fit, resample):
+    picture = np.random.default_rng(0).integers(0, 256, (31, 40, 3), np.uint8)
+    color = fit_picture(picture, (20, 17), fit, resample)
+    planes = [fit_picture(picture[..., i : i + 1], (20, 17), fit, resample) for i in range(3)]
+    np.testing.assert_array_equal(color, np.concatenate(planes, axis=-1))
+
+
+def test_gray_networks_are_fed_the_same_whether_pictures_are_kept(photo):
+    path, _ = photo
+    with Image.open(path) as image:
+        sources = [path, np.asarray(image), np.asarray(image.convert("L"))]
+    spec = preparation("unit", 1)
+    for source in sources:
+        kept, fed = (
+            prepared.prepared([source], 1, (30, 20), "crop", "lanczos", spec, keep=keep)
+            for keep in (True, False)
+        )
+        np.testing.assert_array_equal(np.asarray(kept), np.asarray(fed))

@@ -123,8 +123,10 @@ def change_channels(pixels: np.ndarray, channels: int) -> np.ndarray:
     if channels not in (1, 3):
         return pixels.copy()
     gray = pixels.shape[2] == 1
-    if pixels.dtype == np.uint8:
-        return eight_bits(Image.fromarray(pixels[..., 0] if gray else pixels), channels)
+    if pixels.shape[2] == channels:
+        return pixels.copy()
+    if pixels.dtype == np.uint8 and not gray:
+        return eight_bits(Image.fromarray(pixels), channels)
     if gray:
         return pixels.repeat(channels, axis=2)
     if pixels.shape[2] == 4:
@@ -138,7 +140,8 @@ def eight_bits(image: Image.Image, channels: int) -> np.ndarray:
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image.convert("RGBA"))
-    image = image.convert("RGB")
+    if image.mode != "RGB":
+        image = image.convert("RGB")
     if channels == 1:
         return np.array(image.convert("L"))[..., None]
     return np.array(image)

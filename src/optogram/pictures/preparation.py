@@ -88,7 +88,9 @@ class Affine(Preparation):
         pixels = self._floats(pixels)
         if self.reverse:
             pixels = pixels[..., ::-1]
-        return (pixels - _row(self.shift)) / _row(self.scale)
+        found = pixels - _row(self.shift)
+        found /= _row(self.scale)
+        return found
 
     def to_display(self, x: np.ndarray) -> np.ndarray:
         """``x`` · scale + shift, in display order."""

@@ -14,8 +14,9 @@ from PIL import Image
 from optogram.errors import InputError
 from optogram.pictures.arrays import as_array, is_tensor
 from optogram.pictures.fit import fit_picture, seen_region
-from optogram.pictures.preparation import Preparation
+from optogram.pictures.preparation import Affine, Preparation
 from optogram.pictures.read import PIXEL_LIMIT, read_picture
+from optogram.pictures.resample import require_resample
 from optogram.words import brief
 
 _SHOWN = 3
@@ -296,6 +297,19 @@ def prepared(
     InputError
         If one cannot be read, or they come out in several sizes.
     """
+    if not keep and isinstance(preparation, Affine):
+        batch = _of_size(sources, channels, size)
+        if batch is not None:
+            require_resample(resample)
+            shape = batch.shape[1:]
+            seen = seen_region((shape[0], shape[1]), size, fit)
+            of_all = PreparedPhoto(
+                **_described(sources[0], shape, seen),
+                fit=fit,
+                resample=resample,
+                preparation=preparation.name,
+            )
+            return remembering(preparation.to_network(batch), (of_all,) * len(batch))
     x = np.empty((0, 0, 0, channels), np.float32)
     photos: list[PreparedPhoto] = []
     kept: list[np.ndarray] = []
@@ -303,7 +317,11 @@ def prepared(
         source = as_array(given) if is_tensor(given) else given
         stamp = _stamp_of(source) if isinstance(source, str | os.PathLike) else None
         is_alone = first is None and len(sources) == 1
-        picture, shown = _read(source, channels, None if is_alone else number + (first or 0))
+        place = None if is_alone else number + (first or 0)
+        if keep:
+            picture, shown = _read(source, channels, place)
+        else:
+            picture = shown = read_picture(source, channels, place)
         fitted = fit_picture(picture, size, fit, resample)
         if not number:  # filled one by one: stacked in the end they would be there twice
             x = np.empty((len(sources), *fitted.shape), np.float32)
@@ -326,6 +344,23 @@ def prepared(
             photo = photo.keeping(kept[-1])
         photos.append(photo)
     return remembering(x, tuple(photos))
+
+
+def _of_size(
+    sources: Sequence[Any], channels: int, size: tuple[int | None, int | None] | None
+) -> np.ndarray | None:
+    """Pixels (N, H, W, C) of photos that need no conversion, so that all are prepared at once.
+
+    None if a photo is no uint8 array with the size and the channels of the network's input.
+    """
+    if size is None or None in size:
+        return None
+    shapes = [(*size, channels), *([tuple(size)] if channels == 1 else [])]
+    for source in sources:
+        is_array = type(source) is np.ndarray and source.dtype == np.uint8
+        if not is_array or source.shape not in shapes:
+            return None
+    return np.stack([source.reshape(shapes[0]) for source in sources])
 
 
 def as_shown(picture: np.ndarray) -> np.ndarray:

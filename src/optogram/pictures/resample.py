@@ -74,8 +74,12 @@ def resampled(
 def _by_pillow(
     picture: np.ndarray, box: Box, size: tuple[int, int], resampling: Image.Resampling
 ) -> np.ndarray:
-    """Channel by channel, because Pillow has no other pictures with floats."""
+    """Color of 8 bits at once; else channel by channel, for Pillow has no color with floats."""
     (top, left, bottom, right), (height, width) = box, size
+    if picture.dtype == np.uint8 and picture.shape[2] == 3:
+        image = Image.fromarray(picture)
+        resized = image.resize((width, height), resampling, (left, top, right, bottom))
+        return np.asarray(resized).astype(np.float32)
     planes = [
         np.asarray(
             Image.fromarray(picture[..., channel]).resize(
