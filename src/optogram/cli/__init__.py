@@ -27,6 +27,7 @@ _COMMANDS = (
     "explore",
     "maximize",
     "survey",
+    "microscope",
     "train",
     "completion",
 )

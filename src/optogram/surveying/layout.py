@@ -96,6 +96,12 @@ def write_coordinate(store: Store, path: str, axis: str, values: np.ndarray) -> 
     _write_column(store, path, values.dtype, values, axis)
 
 
+def write_network(store: Store, labels: Sequence[str], channels: int) -> None:
+    """Write the names of all classes of the network, by index, and its number of channels."""
+    store.describe("photos", {"channels": channels})
+    _write_column(store, "classes/label", str, labels, "label")
+
+
 def write_classes(store: Store, classes: np.ndarray, contribution: np.ndarray) -> None:
     """Write the mean contribution (classes, units) of each unit to each class that was seen."""
     # The classes seen may differ from those of a run before.

@@ -1,18 +1,28 @@
 """A survey that was made, opened for reading."""
 
+import html
 import os
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from optogram.arguments import checked, checked_methods, whole
+from optogram.arguments import checked, checked_methods, shown, whole
 from optogram.errors import InputError, nearest
 from optogram.jobs.photo_units import names_in, origin_in, unread_in
 from optogram.jobs.store import Store
-from optogram.surveying.paths import patterns_of
+from optogram.progress import ShownProgress, reporting
+from optogram.result.plotting import LARGEST_CELL, placed
+from optogram.surveying.crops import Crops
+from optogram.surveying.paths import COLUMNS, patterns_of
 from optogram.words import counted
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from PIL.Image import Image
 
 
 @dataclass(frozen=True)
@@ -30,12 +40,18 @@ class StrongestPhoto:
     window : (float, float, float, float)
         The receptive field of that position, clipped: top, left, bottom, right in pixels of the
         network's input.
+    label : str or None
+        Its label, if the photos have labels.
+    predicted : int or None
+        Index of the class that the network predicts for it; None for networks without one.
     """
 
     photo: str
     activation: float
     position: tuple[int, int]
     window: tuple[float, float, float, float]
+    label: str | None = None
+    predicted: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +79,8 @@ class SurveyedUnit:
         The units of its layer that are most alike, with the correlation of their activations.
     patterns : uint8 ndarray of shape (variants, height, width, C), or None
         Images that maximize it.
+    survey : Survey
+        The survey that it is of.
     """
 
     layer: str
@@ -75,6 +93,34 @@ class SurveyedUnit:
     classes: tuple[tuple[int, float], ...]
     nearest: tuple[tuple[int, float], ...]
     patterns: np.ndarray | None
+    survey: "Survey" = field(repr=False)
+
+    @overload
+    def plot(self, cell: int = 112, *, ax: None = None) -> "Image": ...
+
+    @overload
+    def plot(self, cell: int = 112, *, ax: "Axes") -> "Axes": ...
+
+    def plot(self, cell: int = 112, *, ax: "Axes | None" = None) -> "Image | Axes":
+        """Its patterns, the windows of its strongest photos, and what is known, in one row.
+
+        Photos that are no longer there are named in their places.
+
+        Parameters
+        ----------
+        cell : int
+            Longer side of each picture in pixels.
+        ax : matplotlib.axes.Axes, optional
+            As in `Result.plot`.
+        """
+        return self.survey.plot([(self.layer, self.channel)], cell, ax=ax)
+
+    def _repr_html_(self) -> str:
+        """The picture, for notebooks."""
+        from optogram.render import data_uri
+
+        words = html.escape(f"{self.layer}, unit {self.channel}", quote=True)
+        return f'<img src="{data_uri(self.plot())}" alt="{words}" style="max-width:100%">'
 
 
 class Survey:
@@ -108,6 +154,18 @@ class Survey:
         names, counts = self._store.read("layers/name"), self._store.read("layers/units")
         return {str(name): int(count) for name, count in zip(names, counts, strict=True)}
 
+    @cached_property
+    def kinds(self) -> dict[str, str]:
+        """The kind of each layer, such as "Conv2D"."""
+        return dict(zip(self.layers, map(str, self._store.read("layers/kind")), strict=True))
+
+    @cached_property
+    def maps(self) -> dict[str, tuple[int, int]]:
+        """Height and width of the feature maps of each layer; (1, 1) for dense ones."""
+        sides = (self._store.read(f"layers/{name}") for name in ("height", "width"))
+        pairs = zip(*(map(int, side) for side in sides), strict=True)
+        return dict(zip(self.layers, pairs, strict=True))
+
     @property
     def count(self) -> int:
         """Number of units."""
@@ -119,6 +177,12 @@ class Survey:
         return names_in(self._store)
 
     @cached_property
+    def labels(self) -> tuple[str, ...] | None:
+        """The label of each photo; None if the photos have none."""
+        has = self._store.holds("photos/label")
+        return tuple(map(str, self._store.read("photos/label"))) if has else None
+
+    @cached_property
     def origin(self) -> str:
         """Folder or file that the names of photos belong to; "" if they came from a list."""
         return origin_in(self._store)
@@ -127,6 +191,29 @@ class Survey:
     def unread(self) -> dict[str, str]:
         """The photos that could not be read, with the reasons."""
         return unread_in(self._store, self.photos)
+
+    @cached_property
+    def class_names(self) -> tuple[str, ...]:
+        """The names of all classes of the network; empty in a store without them."""
+        if not self._store.holds("classes/label"):
+            return ()
+        return tuple(map(str, self._store.read("classes/label")))
+
+    def class_name(self, index: int) -> str:
+        """The name of a class; "class 7" if the store does not have it."""
+        names = self.class_names
+        return names[index] if 0 <= index < len(names) else f"class {index}"
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns of the table of units that the survey has; see `column`."""
+        return tuple(name for name in COLUMNS if self._store.holds(f"units/{name}"))
+
+    @cached_property
+    def quantiles(self) -> tuple[float, ...]:
+        """What the quantiles of each unit are of, such as 0.5; empty if there are none."""
+        has = self._store.holds("units/quantile")
+        return tuple(map(float, self._store.read("units/quantile"))) if has else ()
 
     def column(self, name: str, layer: str | None = None) -> np.ndarray:
         """A column of the table of units, such as "mean": of a layer, or of all units.
@@ -180,7 +267,62 @@ class Survey:
             classes=_pairs(of("served_class"), of("served_contribution"), 0),
             nearest=_pairs(of("nearest_unit"), of("nearest_correlation"), rows.start),
             patterns=self.patterns(layer, channel),
+            survey=self,
         )  # fmt: skip
+
+    def contributions(self, layer: str) -> tuple[np.ndarray, np.ndarray]:
+        """What each unit of a layer contributes to each class that was predicted for a photo.
+
+        Returns
+        -------
+        classes : ndarray of shape (classes,)
+            Indices of the classes.
+        amounts : float32 ndarray of shape (classes, units)
+            Mean of gradient × activation, summed over positions, in photos of that class.
+
+        Raises
+        ------
+        InputError
+            If the survey does not have them, or there is no such layer.
+        """
+        rows = self._rows(layer)
+        if not self._store.holds("classes/contribution"):
+            raise InputError(
+                f"{self.place} has no 'classes': run optogram survey with the part that computes "
+                "it."
+            )
+        amounts = self._store.read("classes/contribution", (slice(None), rows))
+        return self._store.read("classes/class"), amounts
+
+    def selectivity(self, layer: str) -> np.ndarray:
+        """How much more each unit of a layer contributes to one class than to the others, 0…1.
+
+        (m − o) / (abs(m) + abs(o)) for the largest contribution m and the mean o of those to the
+        other classes: the class selectivity index of Morcos et al. (2018), of contributions in
+        place of activations. NaN where nothing is contributed, or there is one class only. Raises
+        as `contributions`.
+        """
+        _, amounts = self.contributions(layer)
+        known = np.isfinite(amounts)
+        count = known.sum(axis=0)
+        amounts = np.where(known, amounts, 0).astype(np.float64)
+        most = np.where(known, amounts, -np.inf).max(axis=0, initial=-np.inf)
+        most = np.where(count > 0, most, 0)
+        others = np.divide(
+            amounts.sum(axis=0) - most, count - 1, out=np.full(len(most), np.nan), where=count > 1
+        )
+        size = np.abs(most) + np.abs(others)
+        return np.divide(
+            most - others, size, out=np.full(len(most), np.nan), where=size > 0
+        ).astype(np.float32)
+
+    def units_with_patterns(self, layer: str) -> np.ndarray:
+        """The numbers of the units of a layer that have patterns."""
+        self._rows(layer)
+        path = f"{patterns_of(layer)}/done"
+        if not self._store.holds(path):
+            return np.zeros(0, np.int64)
+        return np.flatnonzero(self._store.read(path))
 
     def patterns(self, layer: str, channel: int) -> np.ndarray | None:
         """The patterns of a unit, uint8 (variants, height, width, C); None if none was made."""
@@ -188,6 +330,108 @@ class Survey:
         if not self._store.holds(group) or not int(self._store.read(f"{group}/done", channel)):
             return None
         return self._store.read(f"{group}/image", channel)
+
+    def crop(self, photo: StrongestPhoto, cell: int | None = None) -> "Image | None":
+        """The window of a strongest photo of a unit; None if the photo is no longer there.
+
+        It is cut from the photo at the network's input size. ``cell`` is the longer side in pixels;
+        None: that of the window.
+        """
+        top, left, bottom, right = photo.window
+        longer = max(1, round(max(bottom - top, right - left)))
+        side = longer if cell is None else whole("cell", cell, 1, LARGEST_CELL)
+        return self._crops.cut(photo.photo, photo.window, side)
+
+    @overload
+    def plot(
+        self, units: Sequence[tuple[str, int]], cell: int = 112, *, ax: None = None
+    ) -> "Image": ...
+
+    @overload
+    def plot(self, units: Sequence[tuple[str, int]], cell: int = 112, *, ax: "Axes") -> "Axes": ...
+
+    def plot(
+        self, units: Sequence[tuple[str, int]], cell: int = 112, *, ax: "Axes | None" = None
+    ) -> "Image | Axes":
+        """Units below each other: patterns, windows of the strongest photos, what is known.
+
+        Photos that are no longer there are named in their places.
+
+        Parameters
+        ----------
+        units : sequence of (str, int)
+            The layer and the number of each.
+        cell : int
+            Longer side of each picture in pixels.
+        ax : matplotlib.axes.Axes, optional
+            As in `Result.plot`.
+
+        Raises
+        ------
+        InputError
+            If there is no such unit, or the survey has neither photos nor patterns of any of them.
+        """
+        from optogram.surveying.drawing import drawn
+
+        cell = whole("cell", cell, 16, LARGEST_CELL)
+        pairs = [pair for pair in units if isinstance(pair, Sequence) and len(pair) == 2]
+        if len(pairs) < len(units) or not pairs or isinstance(units, str):
+            raise InputError(
+                f"units must be pairs of layer and number, at least one, not {shown(units)}."
+            )
+        return placed(drawn([self.unit(layer, channel) for layer, channel in pairs], cell), ax)
+
+    def page(
+        self,
+        out: str | os.PathLike,
+        *,
+        layers: str | Sequence[str] | None = None,
+        units: Iterable[int] | None = None,
+        progress: ShownProgress = None,
+    ) -> Path:
+        """Write pages that show the units: layers, patterns, crops, classes, nearest units.
+
+        They need no server and no connection. All units are listed with their statistics; some get
+        pictures. Photos that are no longer there are named in their places.
+
+        Parameters
+        ----------
+        out : path
+            Folder for the pages, which is made if missing. Only files that optogram made are
+            replaced.
+        layers : str or sequence of str, optional
+            The layers whose units get pictures: names, or patterns such as "block*_add". None: all.
+        units : iterable of int, optional
+            The units of each that get pictures. None: those with patterns; of layers without
+            patterns, the 64 whose largest activation is highest.
+        progress : bool or callable, optional
+            As for `survey`.
+
+        Returns
+        -------
+        Path
+            The page to open, ``index.html``.
+
+        Raises
+        ------
+        InputError
+            If there is no such layer or unit.
+        OutputError
+            If the pages cannot be written, or would replace files that optogram did not make.
+        """
+        from optogram.surveying.page import write_page
+
+        with reporting(progress) as told:
+            return write_page(self, Path(out), layers, units, told)
+
+    @cached_property
+    def _crops(self) -> Crops:
+        kept = self._store.attributes("photos") if self.photos else {}
+        return Crops(self.origin, self.identity, int(kept.get("channels", 3)))
+
+    @cached_property
+    def _predicted(self) -> np.ndarray:
+        return self._store.read("photos/class")
 
     def _strongest(self, of: Any) -> tuple[StrongestPhoto, ...]:
         photos = of("strongest_photo")
@@ -201,6 +445,8 @@ class Survey:
                 float(values[rank]),
                 (int(places[rank, 0]), int(places[rank, 1])),
                 tuple(map(float, windows[rank])),  # type: ignore[arg-type]
+                None if self.labels is None else self.labels[photo],
+                int(self._predicted[photo]) if self._predicted[photo] >= 0 else None,
             )
             for rank, photo in enumerate(photos)
             if photo >= 0

@@ -2,6 +2,22 @@
 
 from urllib.parse import quote
 
+COLUMNS = (
+    "mean",
+    "active",
+    "fires",
+    "quantiles",
+    "strongest_activation",
+    "strongest_photo",
+    "strongest_position",
+    "strongest_window",
+    "served_class",
+    "served_contribution",
+    "nearest_unit",
+    "nearest_correlation",
+)
+"""Columns of the table of units."""
+
 
 def part_of_path(layer: str) -> str:
     """The name of a layer as one part of a path."""

@@ -170,6 +170,7 @@ def planned_survey(
 def compute(plan: Plan, store: Store, on: Ray | None, told: Progress) -> None:
     """Compute what is missing in a store."""
     layout.make_table(store, plan.table, plan.kinds())
+    layout.write_network(store, plan.net.labels.names, plan.net.channels)
     photos = plan.photo_units()
     if photos:
         layout.make_blocks(store, plan.photos, len(plan.table), plan.reading)
