@@ -10,6 +10,7 @@ from optogram.errors import PhotoError
 from optogram.jobs.photo_units import skipped_of, told_of
 from optogram.jobs.work import Made, WorkUnit
 from optogram.network.network import Network
+from optogram.pictures.prefetch import prefetched
 from optogram.surveying.activations import activations
 from optogram.surveying.table import UnitTable
 
@@ -197,20 +198,29 @@ def rows_of(first: int, count: int, every: int) -> dict[int, int]:
 def batches_of(
     net: Network, photos: Any, numbers: Sequence[int], reading: Reading, errors: list[str]
 ) -> Iterator[tuple[list[int], np.ndarray]]:
-    """The photos with these ``numbers``, prepared, in batches; notes what cannot be read."""
-    read: list[int] = []
-    pictures: list[np.ndarray] = []
-    for number in numbers:
-        try:
-            pictures.append(np.asarray(net.fed([photos.source(number)], reading.fit, reading.size)))
-            read.append(number)
-        except PhotoError as error:
-            errors[number] = str(error)
-        if len(read) == reading.batch:
-            yield read, np.concatenate(pictures)
-            read, pictures = [], []
-    if read:
-        yield read, np.concatenate(pictures)
+    """The photos with these ``numbers``, prepared, in batches; notes what cannot be read.
+
+    A batch is read while the one before is computed.
+    """
+
+    def read(part: Sequence[int]) -> np.ndarray:
+        return np.asarray(
+            net.fed([photos.source(number) for number in part], reading.fit, reading.size)
+        )
+
+    parts = [numbers[i : i + reading.batch] for i in range(0, len(numbers), reading.batch)]
+    for part, x in zip(parts, prefetched(read, parts, ahead=1), strict=True):
+        if not isinstance(x, PhotoError):
+            yield list(part), x
+            continue
+        one_by_one: dict[int, np.ndarray] = {}
+        for number in part:
+            try:
+                one_by_one[number] = read([number])
+            except PhotoError as error:
+                errors[number] = str(error)
+        if one_by_one:
+            yield list(one_by_one), np.concatenate(list(one_by_one.values()))
 
 
 def winning_classes(net: Network, logits: np.ndarray) -> np.ndarray:
