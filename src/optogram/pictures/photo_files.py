@@ -37,7 +37,8 @@ class FolderPhotos:
         """The photos as `foreign_and_own_pictures` finds them."""
         root = Path(folder)
         found, own = foreign_and_own_pictures(root)
-        names = [path.relative_to(root).as_posix() for path in found]
+        above = len(root.parts)
+        names = ["/".join(path.parts[above:]) for path in found]
         split = (name.partition("/") for name in names)
         tops: dict[str, str] = {}  # one text for all photos of a class
         labels = [tops.setdefault(top, top) for top, inside, _ in split if inside]

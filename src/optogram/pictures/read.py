@@ -189,7 +189,8 @@ def foreign_and_own_pictures(folder: str | os.PathLike) -> tuple[list[Path], int
     if not path.is_dir():
         raise InputError(f"{str(path)!r} is not a folder: give the path of a folder with images.")
     named = [file for file in path.rglob("*") if file.suffix.lower() in ENDINGS]
-    found = sorted(file for file in named if not is_own(file))
+    # Compared by the parts of their paths, as paths are, without a call for each comparison.
+    found = sorted((file for file in named if not is_own(file)), key=lambda file: file.parts)
     if not found:
         raise InputError(
             f"{str(path)!r} has no images (except those that optogram made): expected files "
