@@ -352,7 +352,7 @@ const microscope = (() => {
       return element("a", { href: addressOf({ ...state, unit: next }), rel }, words);
     };
     const patterns = patternsOf(layer, data, unit, 220);
-    const crops = cropsOf(layer, data, unit, 112);
+    const crops = cropsOf(layer, data, unit, 96);
     const facts = [
       ["Largest activation", data.strongest && digits(data.strongest[unit])],
       ["Mean activation", data.mean && digits(data.mean[unit])],
@@ -401,8 +401,12 @@ const microscope = (() => {
               ),
             ),
           ),
-          has ? null : element("p", {}, "No pictures were drawn of this unit: choose it with --units."),
-          element("h3", {}, "Activation"),
+          has ? null : element(
+            "p",
+            {},
+            "No pictures were drawn of this unit. Those that the survey has are drawn with --units.",
+          ),
+          facts.length ? element("h3", {}, "Activation") : null,
           element(
             "dl",
             {},

@@ -80,13 +80,10 @@ def chosen_units(
 
 
 def _usual(survey: "Survey", layer: str) -> list[int]:
-    """Those with patterns; where there are none, the strongest."""
+    """Those with patterns; where there are none, those with the strongest photos."""
     made = survey.units_with_patterns(layer)
-    if len(made):
+    if len(made) or "strongest_activation" not in survey.columns:
         return [int(unit) for unit in made]
-    count = survey.layers[layer]
-    if "strongest_activation" not in survey.columns:
-        return list(range(min(count, STRONGEST)))
     strength = survey.column("strongest_activation", layer)[:, 0]
     order = np.argsort(-np.nan_to_num(strength, nan=-np.inf), kind="stable")
     return [int(unit) for unit in order[:STRONGEST]]
