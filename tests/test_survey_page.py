@@ -191,11 +191,11 @@ def test_classes_list_the_units_that_serve_them_most(survey, page):
 
 
 def test_selectivity_compares_the_class_with_the_others(survey, monkeypatch):
-    amounts = np.array([[4, 1, -1, np.nan], [0, 1, -3, np.nan], [0, 1, -3, 2]], np.float32)
+    amounts = np.array([[4, 1, -1, np.nan, 0], [0, 1, 3, np.nan, -1], [0, 1, 1, 2, -2]], np.float32)
     monkeypatch.setattr(og.Survey, "contributions", lambda self, layer: (np.arange(3), amounts))
     found = survey.selectivity(LAYER)
-    assert found[:3] == pytest.approx([1, 0, 0.5])
-    assert np.isnan(found[3])  # one class only
+    assert found[:3] == pytest.approx([1, 0, 2.5 / 3.5])
+    assert np.isnan(found[3:]).all()  # one class only, and none
 
 
 def test_names_from_models_and_files_cannot_leave_their_places(page):

@@ -297,24 +297,20 @@ class Survey:
     def selectivity(self, layer: str) -> np.ndarray:
         """How much more each unit of a layer contributes to one class than to the others, 0…1.
 
-        (m − o) / (abs(m) + abs(o)) for the largest contribution m and the mean o of those to the
-        other classes: the class selectivity index of Morcos et al. (2018), of contributions in
-        place of activations. NaN where nothing is contributed, or there is one class only. Raises
-        as `contributions`.
+        (m − o) / (m + o) for the largest contribution m and the mean o of those to the other
+        classes, where contributions below 0 count as 0: the class selectivity index of Morcos et
+        al. (2018), of contributions in place of activations. NaN where nothing is contributed, or
+        one class only was predicted. Raises as `contributions`.
         """
         _, amounts = self.contributions(layer)
-        known = np.isfinite(amounts)
-        count = known.sum(axis=0)
-        amounts = np.where(known, amounts, 0).astype(np.float64)
-        most = np.where(known, amounts, -np.inf).max(axis=0, initial=-np.inf)
-        most = np.where(count > 0, most, 0)
-        others = np.divide(
-            amounts.sum(axis=0) - most, count - 1, out=np.full(len(most), np.nan), where=count > 1
-        )
-        size = np.abs(most) + np.abs(others)
-        return np.divide(
-            most - others, size, out=np.full(len(most), np.nan), where=size > 0
-        ).astype(np.float32)
+        count = np.isfinite(amounts).sum(axis=0)
+        amounts = np.maximum(np.nan_to_num(amounts, nan=0), 0).astype(np.float64)
+        most = amounts.max(axis=0, initial=0)
+        others = (amounts.sum(axis=0) - most) / np.maximum(count - 1, 1)
+        is_known = (count > 1) & (most > 0)
+        selectivity = np.full(len(most), np.nan, np.float32)
+        selectivity[is_known] = ((most - others) / np.maximum(most + others, 1e-300))[is_known]
+        return selectivity
 
     def units_with_patterns(self, layer: str) -> np.ndarray:
         """The numbers of the units of a layer that have patterns."""

@@ -204,7 +204,7 @@ const microscope = (() => {
               layer.maps[0] * layer.maps[1] > 1 ? `maps of ${layer.maps.join("×")}` : null,
               layer.patterns ? counted(layer.patterns, "pattern") : null,
               layer.fires === null ? null : `the median unit fires in ${percent(layer.fires)}`,
-              layer.dead ? `${layer.dead.toLocaleString("en")} never fire` : null,
+              layer.dead ? `never fires: ${layer.dead.toLocaleString("en")}` : null,
             ]
               .filter(Boolean)
               .join(", "),
@@ -531,7 +531,13 @@ const microscope = (() => {
     let title = about.model;
     let content;
     try {
-      if (layer && unit >= 0 && unit < layer.units) {
+      if (state.layer !== undefined && !layer) {
+        throw new Error(`The survey has no layer ${state.layer}.`);
+      }
+      if (state.unit !== undefined && !(unit >= 0 && unit < layer?.units)) {
+        throw new Error(`${state.layer} has no unit ${state.unit}.`);
+      }
+      if (layer && unit >= 0) {
         title = `${layer.name}, unit ${unit}`;
         content = await showUnit(layer, unit, state);
       } else if (layer) {
@@ -554,7 +560,7 @@ const microscope = (() => {
       ...[
         element("a", { href: "#" }, "Layers"),
         about.hasClasses ? element("a", { href: "#class=" }, "Classes") : null,
-        layer && unit >= 0 ? element("a", { href: addressOf(list) }, layer.name) : null,
+        layer && state.unit !== undefined ? element("a", { href: addressOf(list) }, layer.name) : null,
       ].filter(Boolean),
     );
     main.replaceChildren(...content.filter(Boolean));
