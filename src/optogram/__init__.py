@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from optogram.errors import OptogramError as OptogramError
     from optogram.errors import OutputError as OutputError
     from optogram.errors import PhotoError as PhotoError
+    from optogram.explaining.explain_all import explain_all as explain_all
+    from optogram.explaining.opened import AttributionStore as AttributionStore
+    from optogram.explaining.opened import MapChecks as MapChecks
+    from optogram.explaining.opened import load_attributions as load_attributions
     from optogram.jobs.on_ray import Ray as Ray
     from optogram.methods.activation_atlas import activation_atlas as activation_atlas
     from optogram.methods.activation_histograms import (
@@ -105,6 +109,7 @@ _HOMES = {
     "ActivationAtlas": "optogram.result",
     "ActivationHistograms": "optogram.result",
     "Attribution": "optogram.result",
+    "AttributionStore": "optogram.explaining.opened",
     "Audit": "optogram.result",
     "BackendError": "optogram.errors",
     "Change": "optogram.methods.intervening.changes",
@@ -124,6 +129,7 @@ _HOMES = {
     "InterventionProbe": "optogram.methods.intervention_probe",
     "Jitter": "optogram.methods.ascent.transforms",
     "Kernels": "optogram.result",
+    "MapChecks": "optogram.explaining.opened",
     "Maximization": "optogram.result",
     "ModelError": "optogram.errors",
     "Network": "optogram.network.network",
@@ -153,6 +159,7 @@ _HOMES = {
     "activation_histograms": "optogram.methods.activation_histograms",
     "audit": "optogram.auditing.audit",
     "check": "optogram.methods.check",
+    "explain_all": "optogram.explaining.explain_all",
     "explore": "optogram.web.explore",
     "feature_map_probe": "optogram.methods.feature_map_probe",
     "feature_maps": "optogram.methods.feature_maps",
@@ -167,6 +174,7 @@ _HOMES = {
     "layer_by_layer": "optogram.result",
     "layercam": "optogram.methods.layercam",
     "load": "optogram.network.opening.load",
+    "load_attributions": "optogram.explaining.opened",
     "load_result": "optogram.result",
     "load_survey": "optogram.surveying.opened",
     "maximize": "optogram.methods.maximize",
@@ -187,7 +195,8 @@ _HOMES = {
 }
 _ROOMS = ("datasets", "training")
 _WITHOUT_KERAS = tuple(
-    f"optogram.{home}" for home in ("errors", "pictures", "result", "surveying.opened")
+    f"optogram.{home}"
+    for home in ("errors", "explaining.opened", "pictures", "result", "surveying.opened")
 )
 _NEED_KERAS = frozenset(
     ["training"] + [name for name, home in _HOMES.items() if not home.startswith(_WITHOUT_KERAS)]

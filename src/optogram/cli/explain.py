@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from optogram.cli.console import say, shown_progress
+from optogram.cli.explain_store import explain_into_store, is_store, require_options
 from optogram.cli.options.attribution import (
     Asked,
     Run,
@@ -22,6 +23,7 @@ from optogram.cli.options.network import (
     require_folder,
 )
 from optogram.cli.options.output import output_options
+from optogram.cli.options.workers import cluster_options
 from optogram.cli.photos import Photos, unique_stems
 from optogram.cli.records import Records
 from optogram.words import brief
@@ -85,12 +87,20 @@ _COLUMNS = (
     "[default: 224]",
 )
 @click.option(
+    "--check",
+    metavar="sample:N|all",
+    help="Only into a store: also run the sanity checks of optogram check on the maps of N photos, "
+    "chosen at random, or on all.",
+)
+@click.option(
     "--out",
-    metavar="DIR",
+    metavar="DIR|STORE",
     default="explained",
     show_default=True,
-    help="Folder for pictures and results.",
+    help="Folder for pictures and results; or a Zarr store for the maps alone: a name that ends in "
+    ".zarr, or s3://BUCKET/maps.zarr. An interrupted run continues from it.",
 )
+@cluster_options
 @fit_option
 @network_options
 @output_options
@@ -104,7 +114,11 @@ def explain(
     of: str,
     stages: bool,
     cell: int | None,
+    check: str | None,
     out: str,
+    on: str | None,
+    cpus: float,
+    gpus: float,
     fit: str,
     **opening: Any,
 ) -> None:
@@ -116,7 +130,16 @@ def explain(
     request, numbered if there are several targets. With several layers, METHOD is followed by the
     layer, as in PHOTO-gradcam-block5_conv3.png. Only files that optogram made are replaced.
     Photos that cannot be read are skipped and listed on standard error; the exit status is then 1.
+
+    With --out maps.zarr, the maps of all photos are kept in a Zarr store instead. PHOTOS is then a
+    folder, tar files in WebDataset's layout, Parquet files or an .npy array, of any length. The
+    same command continues an interrupted run and adds photos that are new; with another --method,
+    it adds maps to the store.
     """
+    require_options(click.get_current_context(), out)
+    if is_store(out):
+        explain_into_store(photos, model, asked, out, check, on, cpus, gpus, fit, opening)
+        return
     if of == "scores" and asked.methods != ["occlusion"]:
         raise click.UsageError("--of scores needs --method occlusion.")
     if stages and "gradcam" not in asked.methods:

@@ -28,6 +28,9 @@ _OWN = "optogram"
 SCHEMA = 1
 """Version of the layout of arrays, which docs/stores.md describes."""
 
+_MADE_BY = {"attributions": "explain"}
+"""Commands that are not called as the kind of store that they make."""
+
 _LEVEL = 3
 """Level of zstd: higher ones are slower and hardly smaller."""
 _LONGEST = 200
@@ -81,7 +84,9 @@ class Store:
         """
         store = cls.existing(place, kind)
         if store is None:
-            raise InputError(f"There is no store at {place}: make one with optogram {kind}.")
+            raise InputError(
+                f"There is no store at {place}: make one with optogram {_MADE_BY.get(kind, kind)}."
+            )
         return store
 
     @classmethod
@@ -214,7 +219,7 @@ class Store:
                 ) from error
 
     def remove(self, path: str) -> None:
-        """Remove the array at ``path``, if there is one."""
+        """Remove the array or group at ``path``, if there is one."""
         with telling(self.place):
             if path in self.group:
                 del self.group[path]
@@ -223,6 +228,13 @@ class Store:
         """Whether there is an array or group at ``path``."""
         with telling(self.place, "read"):
             return path in self.group
+
+    def members(self, path: str) -> tuple[str, ...]:
+        """The names of the arrays and groups in the group at ``path``, sorted; none if missing."""
+        with telling(self.place, "read"):
+            if path not in self.group:
+                return ()
+            return tuple(sorted(self._found(path).keys()))
 
     def attributes(self, path: str) -> dict[str, Any]:
         """The attributes of the array or group at ``path``."""

@@ -5,7 +5,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -60,6 +60,9 @@ class WorkUnit(ABC):
         return mark_of(self.marks, self.told())
 
 
+_Unit = TypeVar("_Unit", bound=WorkUnit)
+
+
 def mark_of(marks: str, told: Any) -> int:
     """The mark of units of a kind that depend on ``told``: a number of 64 bits, not 0."""
     words = json.dumps([marks, told]).encode()
@@ -95,7 +98,7 @@ def perform(unit: WorkUnit, net: Network, store: Store) -> Done:
     return Done(unit.marks, made.count, made.skipped)
 
 
-def left_to_do(units: Iterable[WorkUnit], store: Store | None) -> list[WorkUnit]:
+def left_to_do(units: Iterable[_Unit], store: Store | None) -> list[_Unit]:
     """The units that are not done; those of other photos or parameters count as not done."""
     units = list(units)
     kept = {path: marks_in(store, path) for path in dict.fromkeys(unit.marks for unit in units)}

@@ -39,6 +39,8 @@ class Question:
         Name of the method.
     arguments : mapping
         Its other arguments.
+    outputs : ndarray of shape (M, outputs), or None
+        Scores of all classes of each image, where the highest-scoring one was explained.
     """
 
     net: "Network"
@@ -47,6 +49,7 @@ class Question:
     targets: tuple["Target", ...]
     method: str
     arguments: Mapping[str, Any]
+    outputs: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)

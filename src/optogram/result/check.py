@@ -100,6 +100,13 @@ class Check(Result):
         targets = tuple(target for part in parts for target in part.targets)
         return replace(parts[0], **joined, targets=targets, warnings=tuple(warnings))
 
+    def alone(self, index: int) -> "Check":
+        """The check of map ``index`` alone."""
+        index %= len(self.targets)
+        names = ("values", "deletion", "insertion", "edge_similarity", "targets")
+        part = slice(index, index + 1)
+        return replace(self, **{name: getattr(self, name)[part] for name in names})
+
     @property
     def similarity(self) -> np.ndarray:
         """(N,): mean rank correlation over the stages; 0 is best, an edge detector has 1."""

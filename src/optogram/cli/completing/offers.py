@@ -65,7 +65,7 @@ def _files(*endings: str) -> Offer:
 
 def _out(context: click.Context, incomplete: str) -> Iterable[CompletionItem]:
     (out,) = (parameter for parameter in context.command.params if parameter.name == "out")
-    is_folder = out.metavar == "DIR"
+    is_folder = (out.metavar or "").startswith(("DIR", "STORE"))  # a store is one, too
     return _paths(incomplete, () if is_folder else (".png", *models.ENDINGS))
 
 

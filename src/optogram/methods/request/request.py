@@ -49,6 +49,8 @@ class Request:
         Warnings about the images.
     photos : tuple of PreparedPhoto, or None
         The photos that the images were prepared from, if known.
+    outputs : ndarray of shape (M, outputs), or None
+        Scores of all classes of each image, where the highest-scoring one was found among them.
     """
 
     net: Network
@@ -58,6 +60,7 @@ class Request:
     score: str
     warnings: tuple[str, ...] = ()
     photos: tuple[PreparedPhoto, ...] | None = None
+    outputs: np.ndarray | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -190,7 +193,8 @@ class Request:
             return self
         picked = self.net.head.winning_weights(outputs, self.score)
         answers = picked[:, 0] > 0 if self.net.head.is_binary else picked.argmax(axis=1)
-        return replace(self, targets=tuple(Class(int(answer)) for answer in answers))
+        targets = tuple(Class(int(answer)) for answer in answers)
+        return replace(self, targets=targets, outputs=outputs)
 
 
 @dataclass(frozen=True)
@@ -284,7 +288,13 @@ class Answer:
             score_unit=self.score_unit,
             layer=layer,
             question=Question(
-                net, request.x, request.which, request.targets or (), method, arguments
+                net,
+                request.x,
+                request.which,
+                request.targets or (),
+                method,
+                arguments,
+                request.outputs,
             ),
             **more,
         )

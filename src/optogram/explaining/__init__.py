@@ -1,0 +1,1 @@
+"""Attribution maps of many photos, kept in a Zarr store."""
