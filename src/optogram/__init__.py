@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from optogram.network.network import Network as Network
     from optogram.network.opening.load import load as load
     from optogram.pictures.sources import pixels as pixels
+    from optogram.reporting.atlas_page import atlas_page as atlas_page
     from optogram.reporting.report import report as report
     from optogram.result import ActivationAtlas as ActivationAtlas
     from optogram.result import ActivationHistograms as ActivationHistograms
@@ -157,6 +158,7 @@ _HOMES = {
     "UnitDifferences": "optogram.result",
     "activation_atlas": "optogram.methods.activation_atlas",
     "activation_histograms": "optogram.methods.activation_histograms",
+    "atlas_page": "optogram.reporting.atlas_page",
     "audit": "optogram.auditing.audit",
     "check": "optogram.methods.check",
     "explain_all": "optogram.explaining.explain_all",

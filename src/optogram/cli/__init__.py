@@ -23,6 +23,7 @@ _COMMANDS = (
     "intervene",
     "check",
     "strongest",
+    "atlas",
     "audit",
     "explore",
     "maximize",

@@ -1,6 +1,7 @@
 """Activation atlases."""
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, overload
 
@@ -144,22 +145,40 @@ class ActivationAtlas(Result):
         InputError
             If the photo is no longer there.
         """
-        from optogram.render import marked
-
         sample = whole("sample", sample, 0, len(self.layout) - 1)
         photo = open_photo(int(self.sampled[sample]), self.photos, self.opened)
+        return self._cut(photo, sample)
+
+    def crops(self, samples: Sequence[int]) -> "Iterator[tuple[int, Image]]":
+        """`crop` of several samples, with each photo opened once, in the order of the photos.
+
+        Yields the sample and its crop. Photos that are no longer there are left out.
+        """
+        numbers = [whole("samples", sample, 0, len(self.layout) - 1) for sample in samples]
+        wanted = defaultdict[int, list[int]](list)
+        for sample in dict.fromkeys(numbers):
+            wanted[int(self.sampled[sample])].append(sample)
+        for index in sorted(wanted):
+            try:
+                photo = open_photo(index, self.photos, self.opened)
+            except InputError:
+                continue
+            for sample in wanted[index]:
+                yield sample, self._cut(photo, sample)
+
+    def _cut(self, photo: "Image", sample: int) -> "Image":
+        """The receptive field of a sample in its ``photo``, with its middle marked."""
+        from optogram.render import marked
+
         size, fit = self.parameters["size"], self.parameters["fit"]
-        window, rows = self.windows[sample], self.parameters["maps"]
-        left, top, right, bottom = box_in_photo(photo, window, size, fit)
-        cell = [
-            at * side / count
-            for at, side, count in zip(self.positions[sample], size, rows, strict=True)
-        ]
-        ends = [at + side / count for at, side, count in zip(cell, size, rows, strict=True)]
-        inner = box_in_photo(photo, (*cell, *ends), size, fit)
+        shape = self.parameters["maps"]
+        left, top, right, bottom = box_in_photo(photo, self.windows[sample], size, fit)
         cut = photo.crop((left, top, right, bottom))
-        if tuple(rows) == (1, 1):
+        if tuple(shape) == (1, 1):
             return cut
+        (height, width), position = np.divide(size, shape), self.positions[sample]
+        cell = (position[0] * height, position[1] * width)
+        inner = box_in_photo(photo, (*cell, cell[0] + height, cell[1] + width), size, fit)
         center = ((inner[0] + inner[2]) / 2 - left, (inner[1] + inner[3]) / 2 - top)
         return marked(cut, center)
 
