@@ -54,9 +54,10 @@ def lint(session: nox.Session) -> None:
     session.run("lint-imports", "--no-cache")
     # Debian's node-typescript; .ci/run installs it, and names it in OPTOGRAM_TSC.
     if tsc := os.environ.get("OPTOGRAM_TSC") or shutil.which("tsc"):
-        session.run(tsc, "--project", "src/optogram/web/page/jsconfig.json", external=True)
+        for page in ("web/page", "reporting/atlas"):
+            session.run(tsc, "--project", f"src/optogram/{page}/jsconfig.json", external=True)
     else:
-        session.warn("The types of the explorer's page are not checked: install node-typescript.")
+        session.warn("The types of the pages' programs are not checked: install node-typescript.")
 
 
 @nox.session
