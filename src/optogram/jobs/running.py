@@ -1,5 +1,6 @@
 """Running work units: in this process, or on a Ray cluster."""
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
@@ -29,7 +30,9 @@ def reaching(on: Ray | None) -> AbstractContextManager[None]:
 
 
 def cluster_of(on: str | Ray | None) -> Ray | None:
-    """What ``on`` stands for: "ray" is a cluster on this machine, "ray://HOST:PORT" another.
+    """What ``on`` stands for: "ray" is a cluster on this machine, an address another.
+
+    An address is ray://HOST:PORT, HOST:PORT on a machine of the cluster, or "auto".
 
     Raises
     ------
@@ -40,6 +43,6 @@ def cluster_of(on: str | Ray | None) -> Ray | None:
         return on
     if on == "ray":
         return Ray()
-    if isinstance(on, str) and (on.startswith("ray://") or on == "auto"):
+    if isinstance(on, str) and re.fullmatch(r"auto|(ray://)?[\w.\-\[\]:]+:\d+", on):
         return Ray(on)
     raise InputError(f'on must be "ray", "ray://HOST:PORT", a Ray or None, not {shown(on)}.')

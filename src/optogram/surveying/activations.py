@@ -1,6 +1,5 @@
 """What each unit does in each image, reduced on the device so that no map leaves it."""
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +12,7 @@ from optogram.interpreters.engine import lengthened
 from optogram.network.network import Network
 from optogram.surveying.table import SurveyedLayer, UnitTable
 
-_GRID = 8
+_GRID = 4
 """Positions along each side of a map, at most, at which active units are counted."""
 _MOST_BATCH, _LARGEST = 256, 2**29
 """Images of a batch, at most, and bytes of a batch."""
@@ -32,7 +31,7 @@ class Activations:
     mean : ndarray
         The mean over all positions.
     active : ndarray
-        Share of positions with an activation above 0, on a grid of at most 8×8 positions.
+        Share of positions with an activation above 0, on a grid of at most 4×4 positions.
     sampled : ndarray
         The activation at one position of each image.
     logits : ndarray of shape (N, ...)
@@ -101,29 +100,46 @@ def activations(
 def _of_layer(
     layer: SurveyedLayer, tensor: Any, at: Any, gather: Callable[[Any, Any], Any]
 ) -> Sequence[Any]:
-    """Peak, place, mean, active and sampled, each (N, C), of the output of a layer."""
+    """Peak, place, mean, active and sampled, each (N, C), of the output of a layer.
+
+    The operations are chosen by their speed on CPUs: poolings over whole rows and maps instead of
+    reductions, no argmax, no strided slices.
+    """
     ops = keras.ops
     maps = ops.cast(tensor, "float32")
     if not layer.is_map:
         return maps, ops.zeros_like(maps, "int32"), maps, ops.cast(maps > 0, "float32"), maps
-    count = ops.shape(maps)[0]
     (height, width), channels = layer.maps, layer.count
-    # Poolings over whole rows and maps: much faster than reductions on the CPU.
+    numbers = ops.arange(ops.shape(maps)[0], dtype="int32")[:, None]
     rows = ops.max_pool(maps, (1, width), strides=1, padding="valid")[:, :, 0]
     peak = ops.max(rows, axis=1)
-    y = ops.cast(ops.argmax(rows, axis=1), "int32")
-    flat = ops.reshape(maps, (-1, 1))
-    numbers = ops.arange(count, dtype="int32")[:, None]
+    y = _first_equal(rows, peak)
     first = (numbers * height + y) * (width * channels) + ops.arange(channels, dtype="int32")
     steps = ops.arange(width, dtype="int32") * channels
-    row = gather(flat, first[:, None] + steps[None, :, None])[..., 0]
-    place = y * width + ops.cast(ops.argmax(row, axis=1), "int32")
+    row = gather(ops.reshape(maps, (-1, 1)), first[:, None] + steps[None, :, None])[..., 0]
+    place = y * width + _first_equal(row, peak)
     mean = ops.average_pool(maps, (height, width), strides=1, padding="valid")[:, 0, 0]
-    stride = max(math.ceil(side / _GRID) for side in (height, width))
-    grid = maps[:, stride // 2 :: stride, stride // 2 :: stride]
-    active = ops.mean(ops.cast(grid > 0, "float32"), axis=(1, 2))
-    sides = np.array([height, width], np.float32)
-    cell = ops.cast(at * sides, "int32")
-    index = (numbers[:, 0] * height + cell[:, 0]) * width + cell[:, 1]
-    sampled = gather(ops.reshape(maps, (-1, channels)), index)
+    cells = ops.reshape(maps, (-1, channels))
+    grid = gather(cells, numbers * (height * width) + _grid(height, width))
+    active = ops.mean(ops.cast(grid > 0, "float32"), axis=1)
+    cell = ops.cast(at * np.array([height, width], np.float32), "int32")
+    sampled = gather(cells, (numbers[:, 0] * height + cell[:, 0]) * width + cell[:, 1])
     return peak, place, mean, active, sampled
+
+
+def _first_equal(values: Any, peak: Any) -> Any:
+    """(N, C): the first place along axis 1 of ``values`` (N, n, C) that equals ``peak`` (N, C)."""
+    count = values.shape[1]
+    places = keras.ops.arange(count, dtype="int32")[None, :, None]
+    last = keras.ops.cast(count - 1, "int32")
+    # The last one also where a NaN equals nothing.
+    return keras.ops.min(keras.ops.where(values == peak[:, None], places, last), axis=1)
+
+
+def _grid(height: int, width: int) -> np.ndarray:
+    """Flat places of a regular grid in a map, (1, n)."""
+    rows, columns = (
+        np.arange(side // (2 * count), side, side // count)[:count]
+        for side, count in ((side, min(side, _GRID)) for side in (height, width))
+    )
+    return (rows[:, None] * width + columns).reshape(1, -1).astype(np.int32)

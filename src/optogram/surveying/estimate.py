@@ -80,7 +80,8 @@ def estimate(plan: Plan, store: Store | None) -> list[Estimate]:
         items = min(photos, len(mine) * reading.block) // (1 if is_forward else reading.every)
         flops = items * forward * (1 if is_forward else _BACKWARD)
         rate = max(rate, flops / (items * each))
-        stored = items / reading.every * _SAMPLE_BYTES * len(table)
+        sampled = items / reading.every if is_forward else items
+        stored = sampled * _SAMPLE_BYTES * len(table)
         if is_forward:
             of_unit = reading.top * _STRONGEST_BYTES + _SUM_BYTES
             stored += len(mine) * len(table) * of_unit

@@ -65,7 +65,7 @@ class SurveyedUnit:
     mean : float or None
         Mean activation over all photos and positions.
     active : float or None
-        Share of positions with an activation above 0, on a grid of at most 8×8 positions.
+        Share of positions with an activation above 0, on a grid of at most 4×4 positions.
     fires : float or None
         Share of photos with an activation above 0 somewhere.
     quantiles : dict of float to float
