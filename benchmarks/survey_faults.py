@@ -52,11 +52,11 @@ def differences(found, expected):
 
 def workers():
     """The processes of Ray that run a work unit."""
-    found = []
-    for process in psutil.process_iter(["cmdline"]):
-        if any("ray::work" in part for part in process.info["cmdline"] or ()):
-            found.append(process)
-    return found
+    return [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if any("ray::work" in part for part in process.info["cmdline"] or ())
+    ]
 
 
 def kill(kind, driver, cluster, nodes):
@@ -107,8 +107,8 @@ def main():
     if usual.wait():
         sys.exit(usual.stdout.read().decode())
     seconds = time.monotonic() - begun
-    print(f"on the cluster: {seconds:.0f} s, other arrays: "
-          f"{differences(folder / 'ray.zarr', folder / 'whole.zarr') or 'none'}", flush=True)  # fmt: skip
+    others = differences(folder / "ray.zarr", folder / "whole.zarr") or "none"
+    print(f"on the cluster: {seconds:.0f} s, other arrays: {others}", flush=True)
     failed = 0
     for kind in asked.kinds.split(","):
         for number in range(asked.times):

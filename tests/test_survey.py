@@ -16,6 +16,7 @@ from optogram.surveying.activations import batch_length
 from optogram.surveying.photos import position_of
 from optogram.surveying.plan import PARTS
 from optogram.surveying.table import surveyed_layers
+from stores import assert_same_store, everything_in
 
 zarr = pytest.importorskip("zarr")
 
@@ -46,23 +47,6 @@ def folder(pictures, tmp_path):
     for i, picture in enumerate(pictures):
         Image.fromarray(picture).save(place / f"{i:02}.png")
     return place
-
-
-def everything_in(place):
-    """All arrays of a store, read without optogram."""
-    root = zarr.open_group(str(place), mode="r")
-    arrays = {}
-    for name, member in root.members(max_depth=None):
-        if isinstance(member, zarr.Array):
-            arrays[name] = member[...]
-    return arrays
-
-
-def assert_same_store(found, expected):
-    found, expected = everything_in(found), everything_in(expected)
-    assert found.keys() == expected.keys()
-    for name, array in expected.items():
-        np.testing.assert_array_equal(found[name], array, err_msg=name)
 
 
 @pytest.fixture(scope="module")
