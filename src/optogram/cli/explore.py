@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from optogram.cli.console import complain, say, shown_progress
 from optogram.cli.options.attribution import memory_amount
@@ -13,6 +14,8 @@ from optogram.cli.options.network import DEFAULT, network_options, open_network
 from optogram.cli.photos import Photos
 from optogram.cli.stopping import STATUS, when_stopped
 
+_OF_EXPLORER = ("photos", "models", "folder", "port", "host", "memory", "no_browser")
+"""Parameters that are not about opening the network."""
 _STOPPED = "The explorer was stopped."
 
 
@@ -69,7 +72,9 @@ def explore(
 ) -> None:
     """Walk through a network in the browser. Default: a sample photo, and the embedded network.
 
-    PHOTOS are files or folders; others can be added on the page. Stop with Ctrl-C.
+    PHOTOS are files or folders; others can be added on the page. One of them may be a survey, such
+    as net.zarr, which `optogram survey` made: its units are looked at, too, and without --model
+    they alone. Stop with Ctrl-C.
     """
     from optogram.network.opening.named import require_model
     from optogram.web.listening import Listener, require_packages
@@ -77,6 +82,10 @@ def explore(
 
     when_stopped(lambda: _STOPPED)
     require_packages()
+    survey, photos = _apart(photos)
+    is_alone = survey is not None and not models
+    if is_alone:
+        _require_alone(photos, folder)
     given = Photos(photos) if photos else None
     searched = Photos([folder]).paths if folder is not None else None
     count = 0 if given is None else len(given.paths)
@@ -87,14 +96,18 @@ def explore(
         )
     for model in models:
         require_model(model)
+    from optogram.surveying.opened import load_survey
+
+    opened = None if survey is None else load_survey(survey)
     listener = Listener(host, port)
     say(listener.address)
-    names = models or (DEFAULT,)
+    names = models or (() if is_alone else (DEFAULT,))
     networks = [open_network(model, **opening) for model in names]
     from optogram.web.explore import Explorer, workspace_of
     from optogram.web.opening import Opening
 
-    workspace = workspace_of(networks, () if photos else None, searched, memory)
+    shown = () if photos else None
+    workspace = workspace_of(networks, shown, searched, memory, opened)
     workspace.searched = folder if folder is not None and Path(folder).is_dir() else None
     for net, name in zip(networks, names, strict=True):
         workspace.openings[id(net)] = Opening(name, opening)
@@ -116,3 +129,30 @@ def explore(
             complain(_STOPPED)
             os._exit(STATUS)
         raise
+
+
+def _apart(places: tuple[str, ...]) -> tuple[str | None, tuple[str, ...]]:
+    """The survey among ``places``, if there is one, and the photos."""
+    surveys = [place for place in places if _is_store(place)]
+    if len(surveys) > 1:
+        raise click.UsageError(f"One survey is looked at at a time, got {len(surveys)}.")
+    photos = tuple(place for place in places if place not in surveys)
+    return next(iter(surveys), None), photos
+
+
+def _is_store(place: str) -> bool:
+    return place.rstrip("/").endswith(".zarr") or Path(place, "zarr.json").is_file()
+
+
+def _require_alone(photos: tuple[str, ...], folder: str | None) -> None:
+    """Refuse what a survey without a network has no use for."""
+    context = click.get_current_context()
+    opening = [
+        name
+        for name in context.params
+        if name not in _OF_EXPLORER
+        and context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    ]
+    if photos or folder is not None or opening:
+        what = f"--{opening[0].replace('_', '-')}" if opening else "Looking at photos"
+        raise click.UsageError(f"{what} needs a network: give it with --model.")

@@ -16,6 +16,7 @@ from optogram.notebook import is_running
 from optogram.pictures.prepared import PreparedPhotos
 from optogram.pictures.read import pictures_in, require_picture_file
 from optogram.pictures.sources import is_stream, labeled
+from optogram.surveying.opened import Survey
 from optogram.web.listening import Listener, require_packages
 from optogram.web.photos import PHOTOS
 from optogram.web.workspace import Workspace
@@ -126,10 +127,11 @@ def _server_of(config: "uvicorn.Config", answering: "Answering") -> "uvicorn.Ser
 
 @checked
 def explore(
-    net: Network | Sequence[Network],
+    net: Network | Survey | Sequence[Network],
     image: Any = None,
     *,
     photos: Any = None,
+    survey: Survey | None = None,
     port: int = 0,
     host: str = "127.0.0.1",
     browser: bool | None = None,
@@ -139,13 +141,15 @@ def explore(
 
     Parameters
     ----------
-    net : Network or sequence of Network
-        One network, or several to compare.
+    net : Network, sequence of Network, or Survey
+        One network, or several to compare; or a survey to look at without its network.
     image : optional
         Photos to begin with: one or several, as for `Network.prepare`, but for batches that are
         prepared already; or a folder. None: a sample photo.
     photos : path or list of paths, optional
         A folder, or files, in which the photos that activate each filter most are searched.
+    survey : Survey, optional
+        A survey to look at beside the networks.
     port : int
         Port to listen at; 0: any free one.
     host : str
@@ -168,8 +172,16 @@ def explore(
         If a photo cannot be read, there are more than 500, or the port is taken.
     """
     require_packages()
-    networks = [net] if isinstance(net, Network) else list(net)
-    workspace = workspace_of(networks, image, photos, memory)
+    if isinstance(net, Survey):
+        if survey is not None:
+            raise InputError(
+                "Expected one survey, got two: give the network, and one survey as survey=…."
+            )
+        networks: list[Network] = []
+        survey = net
+    else:
+        networks = [net] if isinstance(net, Network) else list(net)
+    workspace = workspace_of(networks, image, photos, memory, survey)
     is_framed = is_running()
     explorer = Explorer(workspace, Listener(host, port, is_framed), is_framed).start()
     if browser or (browser is None and not is_framed):
@@ -178,12 +190,21 @@ def explore(
 
 
 def workspace_of(
-    networks: Sequence[Network], image: Any, photos: Any, memory: int | float | str = MEMORY
+    networks: Sequence[Network],
+    image: Any,
+    photos: Any,
+    memory: int | float | str = MEMORY,
+    survey: Survey | None = None,
 ) -> Workspace:
-    """Networks and photos, as for `explore`."""
-    if not networks:
+    """Networks, photos and a survey, as for `explore`."""
+    if not networks and survey is None:
         raise InputError("Expected a network, or several, got none.")
+    if not networks and (image is not None or photos is not None):
+        raise InputError("Photos need a network: give it, and the survey as survey=….")
     workspace = Workspace(networks, _files(photos), allowance(memory))
+    workspace.survey = survey
+    if not networks:
+        return workspace
     if isinstance(photos, str | Path) and Path(photos).is_dir():
         workspace.searched = str(photos)
     images = _sample() if image is None else list(_each(image))

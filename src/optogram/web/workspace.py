@@ -16,6 +16,7 @@ from optogram.web.kept import Kept
 from optogram.web.photos import Photo, PhotoStore
 
 if TYPE_CHECKING:
+    from optogram.surveying.opened import Survey
     from optogram.web.opening import Opening
 
 
@@ -44,6 +45,8 @@ class Workspace(PhotoStore):
         The folder that has these photos, if it is one.
     answers, objects : Kept
         Packed answers, and what they are computed from.
+    survey : Survey or None
+        The survey that is looked at.
     openings : dict of int to Opening
         How networks were opened, by their `id`; not of those that were opened elsewhere.
     """
@@ -57,6 +60,7 @@ class Workspace(PhotoStore):
         self.folder = tuple(folder)
         self.searched: str | None = None
         self.answers, self.objects = Kept(budget), Kept(budget)
+        self.survey: Survey | None = None
         self.openings: dict[int, Opening] = {}
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
 
@@ -73,6 +77,8 @@ class Workspace(PhotoStore):
     def network(self, text: str) -> Network:
         """The network with the number ``text``."""
         number = whole_number(text)
+        if not self.networks:
+            raise InputError("No network is open, only a survey: give --model, too.")
         if number is None or not 0 <= number < len(self.networks):
             raise InputError(
                 f"There is no network {text[:40]!r}: give a number in 0..{len(self.networks) - 1}."

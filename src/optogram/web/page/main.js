@@ -25,8 +25,15 @@ import { ask } from "./wire.js";
  * @property {string | null} command
  * @property {string | null} no_command
  *
+ * @typedef {object} Survey
+ * @property {string} model
+ * @property {number} photos
+ * @property {number[]} quantiles        What the quantiles of each unit are of.
+ * @property {{name: string, kind: string, maps: number[], units: number, patterns: number}[]} layers
+ *
  * @typedef {object} Context
  * @property {Network[]} networks
+ * @property {Survey | null} survey
  *
  * @typedef {object} View
  * @property {HTMLElement} element
@@ -44,6 +51,9 @@ export const VIEWS = [
   ["two", "Two"],
 ];
 
+/** @type {[name: string, title: string]} There where a survey is open; without a network, alone. */
+const OF_SURVEY = ["survey", "Survey"];
+
 /** @type {Record<string, string>} What each view is for. */
 const ABOUT = {
   patch: "Hide parts of the photo: how do the predictions change?",
@@ -52,6 +62,7 @@ const ABOUT = {
   layer: "All maps of one layer",
   two: "Two photos or two networks, side by side",
   unit: "One filter: what it sees, what activates it, what it causes",
+  survey: "All units over many photos: patterns, strongest photos, statistics",
 };
 
 /** @type {View | null} */
@@ -60,15 +71,20 @@ let shown = "";
 /** @type {ReturnType<typeof createNetworkChoice> | null} */
 let choice = null;
 
+function viewsOf(/** @type {Context} */ { networks, survey }) {
+  return [...(networks.length ? VIEWS : []), ...(survey ? [OF_SURVEY] : [])];
+}
+
 async function show(/** @type {Context} */ context) {
   const place = /** @type {HTMLElement} */ (document.getElementById("view"));
   const now = state();
-  const name = VIEWS.some(([known]) => known === now.view) ? now.view : VIEWS[0][0];
+  const views = viewsOf(context);
+  const name = views.some(([known]) => known === now.view) ? now.view : views[0][0];
   const network = context.networks[Number(now.model)] ?? context.networks[0];
   choice?.update();
   const nav = /** @type {HTMLElement} */ (document.getElementById("views"));
   nav.replaceChildren(
-    ...VIEWS.map(([known, title]) =>
+    ...views.map(([known, title]) =>
       element(
         "a",
         {
@@ -89,8 +105,8 @@ async function show(/** @type {Context} */ context) {
     view?.destroy?.();
     view = null;
     shown = name;
-    const title = VIEWS.find(([known]) => known === name)?.[1];
-    document.title = `${title} · ${network.name} · optogram`;
+    const title = views.find(([known]) => known === name)?.[1];
+    document.title = `${title} · ${network?.name ?? context.survey?.model} · optogram`;
     const module = await import(`./views/${name}.js`);
     if (shown !== name) return;
     const made = /** @type {View} */ (module.create(context));
@@ -104,13 +120,20 @@ async function start() {
   try {
     const frozenAt = await thaw();
     if (frozenAt === null) beginRecording();
-    const views = VIEWS.map(([name, title]) => ({ name, title }));
-    document.querySelector("header")?.append(createTaking(views, frozenAt));
-    const [{ networks }] = await Promise.all([ask("networks", {}), loadColors()]);
-    const context = { networks };
+    const [{ networks, survey }] = await Promise.all([ask("networks", {}), loadColors()]);
+    /** @type {Context} */
+    const context = { networks, survey };
     const title = /** @type {HTMLElement} */ (document.getElementById("network"));
-    choice = createNetworkChoice(title, networks);
-    await createSide();
+    if (networks.length) {
+      const views = viewsOf(context).map(([name, title]) => ({ name, title }));
+      document.querySelector("header")?.append(createTaking(views, frozenAt));
+      choice = createNetworkChoice(title, networks);
+      await createSide();
+    } else {
+      title.textContent = survey.model;
+      document.body.classList.add("survey-only");
+      document.getElementById("side")?.remove();
+    }
     listen(() => show(context));
     await show(context);
   } catch (error) {

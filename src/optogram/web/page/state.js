@@ -37,6 +37,8 @@ import { ending } from "./token.js";
  * @property {string} method     The attribution method that is shown twice.
  * @property {string} by         What units are compared by; "" for the first measure there is.
  * @property {string} within     Which units are compared: those of all layers ("all"), or of the "layer".
+ * @property {string} sorted     Order of the units of a survey.
+ * @property {string} served     Number of the class that the shown units of a survey serve; "" for any.
  * @property {string} apart      "1": the colors of each side have their own range.
  */
 
@@ -75,6 +77,8 @@ const DEFAULTS = {
   by: "",
   within: "all",
   apart: "",
+  sorted: "strength",
+  served: "",
 };
 
 /** @type {Set<(state: Readonly<Record<string, string>>) => void>} */

@@ -7,6 +7,7 @@ from optogram.web.questions import networks as networks
 from optogram.web.questions import patch as patch
 from optogram.web.questions import photos as photos
 from optogram.web.questions import space as space
+from optogram.web.questions import survey as survey
 from optogram.web.questions import takeaway as takeaway
 from optogram.web.questions import through as through
 from optogram.web.questions import two as two

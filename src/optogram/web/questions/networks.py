@@ -6,13 +6,16 @@ from optogram.network.network import Network
 from optogram.web.asking import MODEL, Tell, question, whole, words
 from optogram.web.opening import made_again
 from optogram.web.packing import Answer
+from optogram.web.questions.survey import described
 from optogram.web.workspace import Workspace
 
 
 @question(is_kept=False, has_numbers=False)
 def networks(workspace: Workspace, tell: Tell) -> Answer:
-    """The networks, in the order of their numbers."""
-    return Answer({"networks": [_described(workspace, net) for net in workspace.networks]})
+    """The networks, in the order of their numbers, and the survey that is open, if there is one."""
+    survey = None if workspace.survey is None else described(workspace.survey)
+    found = [_described(workspace, net) for net in workspace.networks]
+    return Answer({"networks": found, "survey": survey})
 
 
 def _described(workspace: Workspace, net: Network) -> dict[str, Any]:
