@@ -2,6 +2,7 @@
 
 import importlib.util
 import io
+import re
 import shutil
 import subprocess
 import sys
@@ -396,6 +397,10 @@ def test_the_command(net, folder, tmp_path, monkeypatch):
         return CliRunner().invoke(main, ["explain", str(folder), *map(str, words)])
 
     place = tmp_path / "maps.zarr"
+    done = run("--out", place, "--dry-run")
+    assert done.exit_code == 0
+    assert re.search(rf"^gradcam +3 +{COUNT} ", done.stdout, re.M)
+    assert not place.exists()
     done = run("--out", place, "--check", "sample:3")
     assert done.exit_code == 1
     assert f"{COUNT} photos, gradcam: {place}" in done.stdout
@@ -409,6 +414,7 @@ def test_the_command(net, folder, tmp_path, monkeypatch):
         (["--out", place, "--cpus", "2"], "give --on ray, too"),
         (["--out", place], f"1 photo of {place} cannot be found"),
         (["--out", tmp_path / "maps", "--check", "all"], "--check is for maps in a store"),
+        (["--out", tmp_path / "maps", "--dry-run"], "--dry-run is for maps in a store"),
     ):
         done = run(*words)
         assert done.exit_code == 2

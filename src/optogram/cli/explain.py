@@ -23,7 +23,7 @@ from optogram.cli.options.network import (
     require_folder,
 )
 from optogram.cli.options.output import output_options
-from optogram.cli.options.workers import cluster_options
+from optogram.cli.options.workers import cluster_options, dry_run_option
 from optogram.cli.photos import Photos, unique_stems
 from optogram.cli.records import Records
 from optogram.words import brief
@@ -100,6 +100,7 @@ _COLUMNS = (
     help="Folder for pictures and results; or a Zarr store for the maps alone: a name that ends in "
     ".zarr, or s3://BUCKET/maps.zarr. An interrupted run continues from it.",
 )
+@dry_run_option
 @cluster_options
 @fit_option
 @network_options
@@ -119,6 +120,7 @@ def explain(
     on: str | None,
     cpus: float,
     gpus: float,
+    dry_run: bool,
     fit: str,
     **opening: Any,
 ) -> None:
@@ -138,7 +140,7 @@ def explain(
     """
     require_options(click.get_current_context(), out)
     if is_store(out):
-        explain_into_store(photos, model, asked, out, check, on, cpus, gpus, fit, opening)
+        explain_into_store(photos, model, asked, out, check, on, cpus, gpus, dry_run, fit, opening)
         return
     if of == "scores" and asked.methods != ["occlusion"]:
         raise click.UsageError("--of scores needs --method occlusion.")

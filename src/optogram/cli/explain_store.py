@@ -8,7 +8,7 @@ from optogram.cli.console import complain, output_format, say, shown_progress
 from optogram.cli.options.attribution import TAKEN_BY, Asked
 from optogram.cli.options.network import open_network
 from optogram.cli.options.parsing import is_given
-from optogram.cli.options.workers import cluster
+from optogram.cli.options.workers import cluster, tell_estimates
 from optogram.cli.stopping import when_stopped
 from optogram.words import counted
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from optogram.explaining.opened import AttributionStore
 
 _OF_PICTURES = ("overlay", "opacity", "mask", "of", "stages", "cell")
-_OF_STORES = ("check", "on", "cpus", "gpus")
+_OF_STORES = ("check", "on", "cpus", "gpus", "dry_run")
 _MEMORY = "1GB"
 
 
@@ -30,7 +30,8 @@ def require_options(context: click.Context, out: str) -> None:
     if not is_store(out):
         if given := [name for name in _OF_STORES if is_given(context, name)]:
             raise click.UsageError(
-                f"--{given[0]} is for maps in a store: give --out a name that ends in .zarr."
+                f"--{given[0].replace('_', '-')} is for maps in a store: give --out a name that "
+                "ends in .zarr."
             )
         return
     if given := [name for name in _OF_PICTURES if is_given(context, name)]:
@@ -54,6 +55,7 @@ def explain_into_store(
     on: str | None,
     cpus: float,
     gpus: float,
+    dry_run: bool,
     fit: str,
     opening: dict[str, Any],
 ) -> None:
@@ -74,6 +76,25 @@ def explain_into_store(
         for name, option in asked.options.items()
         if set(TAKEN_BY.get(name, asked.methods)) & set(asked.methods)
     }
+    asked_for: dict[str, Any] = {
+        "method": asked.methods,
+        "target": target,
+        "layer": asked.layers[0] if asked.layers else None,
+        "check": check,
+        "check_seed": asked.seed,
+        "fit": fit,
+        "memory": asked.memory or _MEMORY,
+    }
+    if dry_run:
+        from optogram.explaining.estimate import estimate
+        from optogram.explaining.paths import KIND
+        from optogram.explaining.plan import planned
+        from optogram.jobs.store import Store
+
+        known = Store.existing(out, KIND)
+        plan = planned(net, photo_set, known, **asked_for, size=None, settings=taken)
+        tell_estimates(estimate(plan, known))
+        return
     last = (0, 0, "maps")
 
     def stopped() -> str:
@@ -96,13 +117,7 @@ def explain_into_store(
             net,
             photo_set,
             out,
-            asked.methods,
-            target,
-            asked.layers[0] if asked.layers else None,
-            check=check,
-            check_seed=asked.seed,
-            fit=fit,
-            memory=asked.memory or _MEMORY,
+            **asked_for,
             on=cluster(on, cpus, gpus),
             progress=counting,
             **taken,

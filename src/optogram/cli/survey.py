@@ -1,6 +1,6 @@
 """`optogram survey`: every unit of a network, over a folder of photos, in a store."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -8,12 +8,9 @@ from optogram.cli.console import complain, say, shown_progress
 from optogram.cli.options.network import DEFAULT, fit_option, network_options, open_network
 from optogram.cli.options.output import quiet_option
 from optogram.cli.options.parsing import numbers
-from optogram.cli.options.workers import cluster_options
+from optogram.cli.options.workers import cluster_options, dry_run_option, tell_estimates
 from optogram.cli.stopping import when_stopped
 from optogram.words import counted
-
-if TYPE_CHECKING:
-    from optogram.surveying.estimate import Estimate
 
 _PARTS = ("photos", "statistics", "neighbors", "classes", "kernels", "patterns")
 
@@ -70,11 +67,7 @@ _PARTS = ("photos", "statistics", "neighbors", "classes", "kernels", "patterns")
     help="Patterns per unit, each from other random numbers.",
 )
 @click.option("--seed", default=0, show_default=True, help="Random seed of the patterns.")
-@click.option(
-    "--dry-run",
-    is_flag=True,
-    help="Only say how many work units, FLOPs, bytes and minutes it would take.",
-)
+@dry_run_option
 @cluster_options
 @fit_option
 @network_options
@@ -130,7 +123,7 @@ def survey(
         from optogram.surveying.estimate import estimate
 
         plan, store = planned_survey(net, photos, out, **settings)
-        _tell(estimate(plan, store))
+        tell_estimates(estimate(plan, store))
         return
     last = (0, 0, "photos")
 
@@ -160,27 +153,3 @@ def survey(
 
 def _listed(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
-
-
-def _tell(found: "list[Estimate]") -> None:
-    """Print what each part would take."""
-    from optogram.interpreters.memory import in_words
-    from optogram.surveying.estimate import WORKERS
-
-    if not any(one.units for one in found):
-        say("Nothing is left to do.")
-        return
-    say(f"{'part':10}{'work units':>11}{'items':>9}{'TFLOPs':>10}{'stored':>10}{'minutes':>10}")
-    for one in found:
-        say(
-            f"{one.part:10}{one.units:>11,}{one.items:>9,}{one.flops / 1e12:>10,.1f}"
-            f"{in_words(int(one.stored)):>10}{one.seconds / 60:>10,.1f}"
-        )
-    say("Stored: before compression. Minutes: of one worker like this machine, as measured now.")
-    for workers in WORKERS:
-        seconds = sum(one.seconds_with(workers) for one in found)
-        hours = sum(one.seconds for one in found) / 3600
-        say(
-            f"{counted(workers, 'worker'):13}{seconds / 60:>10,.1f} minutes, "
-            f"{max(hours, workers * seconds / 3600):,.1f} worker-hours"
-        )

@@ -1,6 +1,7 @@
 """How the maps of a store are made: a method and all its arguments."""
 
 import inspect
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +24,10 @@ _OF_ALL = ("net", "image", "target", "layer", "fit", "memory", "progress")
 """Parameters of methods that are no settings of one method."""
 _ON_THE_IMAGE = ("guided_gradcam",)
 """Methods that explain a layer, and whose maps are as large as the image."""
+_BOTH_WAYS = 3
+"""A forward and a backward pass, in forward passes."""
+_POINTS = 32
+"""Points of integrated gradients, where their number is not given and no more are needed."""
 _BASELINES = ("black", "white", "gray", "mean", "blur")
 
 
@@ -66,6 +71,18 @@ class MapMethod:
             return (*size, net.channels)
         shape = net.geometry(size)[net.step(self.layer).index].shape
         return (shape[1] or 0, shape[2] or 0)
+
+    def passes(self, net: Network, size: tuple[int, int]) -> float:
+        """What a map takes, in forward passes; of occlusion, if none is computed on windows."""
+        if self.name == "occlusion":
+            return 1 + math.prod(self.shape(net, size))
+        if self.name == "scorecam" and self.layer is not None:
+            return 1 + (net.geometry(size)[net.step(self.layer).index].shape[-1] or 1)
+        copies = self.settings.get("samples") or self.settings.get("points") or 1
+        if self.name == "integrated_gradients" and self.settings["points"] is None:
+            copies = _POINTS
+        copies = copies if isinstance(copies, int) else max(copies)
+        return _BOTH_WAYS * (2 if self.name in _ON_THE_IMAGE else 1) * copies
 
     def described(self, net: Network, x: np.ndarray) -> dict[str, Any]:
         """What the maps depend on beside the network and the photos, as JSON.

@@ -1,13 +1,12 @@
 """What a survey would take, from the network's FLOPs and this machine's measured rate."""
 
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from optogram.graph.steps import Output
+from optogram.jobs.estimate import Estimate, seconds_of
 from optogram.jobs.store import Store
 from optogram.jobs.work import left_to_do
 from optogram.surveying.activations import activations
@@ -22,40 +21,6 @@ _BACKWARD = 3
 """A forward and a backward pass, in FLOPs of a forward pass."""
 _STRONGEST_BYTES, _SUM_BYTES, _SAMPLE_BYTES = 16, 24, 4
 """Bytes of a strongest photo, of the sums, and of a sample, for each unit."""
-WORKERS = (1, 10, 100, 1000)
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """What one part of a survey would take.
-
-    Attributes
-    ----------
-    part : str
-        "photos", "classes" or "patterns".
-    units : int
-        Work units that are left.
-    items : int
-        Photos, or units of the network, in them.
-    flops : float
-        Multiplications and additions.
-    stored : float
-        Bytes in the store, before compression.
-    seconds : float
-        Time of one worker like this process.
-    """
-
-    part: str
-    units: int
-    items: int
-    flops: float
-    stored: float
-    seconds: float
-
-    def seconds_with(self, workers: int) -> float:
-        """Time of so many workers: no fewer than that of one work unit."""
-        rounds = -(-self.units // workers)
-        return self.seconds * rounds / max(1, self.units)
 
 
 def estimate(plan: Plan, store: Store | None) -> list[Estimate]:
@@ -66,7 +31,7 @@ def estimate(plan: Plan, store: Store | None) -> list[Estimate]:
     forward = _flops(plan, [net.head.logits, *table.outputs], reading.size)
     x = np.zeros((reading.batch, *reading.size, net.channels), np.float32)
     at = np.stack([position_of(number) for number in range(reading.batch)])
-    reads = _seconds(lambda: _read(plan), repeat=False) / min(_READ, photos)
+    reads = seconds_of(lambda: _read(plan), repeat=False) / min(_READ, photos)
     rate = 0.0
     for kind in dict.fromkeys(type(unit) for unit in units):
         mine = [unit for unit in units if type(unit) is kind]
@@ -76,7 +41,7 @@ def estimate(plan: Plan, store: Store | None) -> list[Estimate]:
             if is_forward
             else (lambda: contributions(net, x, table))
         )
-        each = _seconds(compute) / reading.batch
+        each = seconds_of(compute) / reading.batch
         items = min(photos, len(mine) * reading.block) // (1 if is_forward else reading.every)
         flops = items * forward * (1 if is_forward else _BACKWARD)
         rate = max(rate, flops / (items * each))
@@ -88,7 +53,7 @@ def estimate(plan: Plan, store: Store | None) -> list[Estimate]:
         part = "photos" if is_forward else "classes"
         found.append(Estimate(part, len(mine), items, flops, stored, items * (each + reads)))
     if "patterns" in plan.wanted:
-        rate = rate or forward * reading.batch / _seconds(
+        rate = rate or forward * reading.batch / seconds_of(
             lambda: activations(net, x, table, at, reading.batch)
         )
         found.append(_of_patterns(plan, store, rate))
@@ -120,12 +85,3 @@ def _read(plan: Plan) -> None:
             plan.net.fed([plan.photos.source(number)], plan.reading.fit, plan.reading.size)
         except ValueError:
             continue
-
-
-def _seconds(compute: Callable[[], Any], repeat: bool = True) -> float:
-    """The time of a call; with ``repeat``, of the second one, when the program is compiled."""
-    if repeat:
-        compute()
-    begun = time.monotonic()
-    compute()
-    return time.monotonic() - begun
