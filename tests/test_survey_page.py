@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -234,3 +236,15 @@ def test_the_command_writes_the_page(made, tmp_path):
     told = CliRunner().invoke(main, ["microscope", str(tmp_path / "none.zarr")])
     assert told.exit_code == 2
     assert "There is no store" in told.output
+
+
+def test_pages_and_pictures_need_no_network(made, tmp_path):
+    program = (
+        "import sys, optogram as og\n"
+        "survey = og.load_survey(sys.argv[1])\n"
+        "survey.unit(sys.argv[3], 0).plot()\n"
+        "survey.page(sys.argv[2], units=[0])\n"
+        "sys.exit('keras' in sys.modules)\n"
+    )
+    given = [str(made[2]), str(tmp_path / "page"), LAYER]
+    subprocess.run([sys.executable, "-c", program, *given], check=True)

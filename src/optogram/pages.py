@@ -1,12 +1,14 @@
 """HTML pages: their templates, and writing them."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import jinja2
 
 from optogram.files import replacing
-from optogram.network.network import Network
-from optogram.network.opening.named import is_model_file
+
+if TYPE_CHECKING:
+    from optogram.network.network import Network
 
 
 def templates(package: str) -> jinja2.Environment:
@@ -22,8 +24,10 @@ def templates(package: str) -> jinja2.Environment:
     return environment
 
 
-def title_of(net: Network) -> str:
+def title_of(net: "Network") -> str:
     """What a page calls a network: its file, if it has one, else its name."""
+    from optogram.network.opening.named import is_model_file
+
     return Path(net.origin).name if is_model_file(net.origin) else net.name
 
 
