@@ -177,8 +177,8 @@ def _tell_checks(found: "AttributionStore", methods: list[str]) -> None:
         ours, random, edges = gains
         say(
             f"{method}: {checks.passed.sum()} of {counted(len(checks.photos), 'checked map')} "
-            "passed: they change when the weights are scrambled, and mark what matters more than "
-            f"random places and edges do. Insertion − deletion area: {ours:.2f}, random "
-            f"{random:.2f}, edges {edges:.2f}; rank correlation with the map of scrambled weights: "
-            f"{checks.similarity.mean():.2f}."
+            "passed. A map passes if it changes when the weights are scrambled, and marks what "
+            "matters more than random places and edges do. Mean insertion − deletion area: "
+            f"{ours:.2f}, random {random:.2f}, edges {edges:.2f}; rank correlation with the map of "
+            f"scrambled weights: {checks.similarity.mean():.2f}."
         )
