@@ -109,11 +109,12 @@ def test_object_storage_gives_the_same_store_through_errors(
 ):
     import fsspec
 
-    og.survey(net, pictures, tmp_path / "net.zarr")
-    with object_storage(failing=0.1) as (address, failed):
+    settings = {"what": "photos", "layers": net.default_layer}
+    og.survey(net, pictures, tmp_path / "net.zarr", **settings)
+    with object_storage(failing=0.05) as (address, failed):
         monkeypatch.setenv("AWS_ENDPOINT_URL", address)
         fsspec.filesystem("s3").mkdir("surveys")
-        found = og.survey(net, pictures, "s3://surveys/net.zarr")
+        found = og.survey(net, pictures, "s3://surveys/net.zarr", **settings)
         assert failed
         assert_same_store("s3://surveys/net.zarr", tmp_path / "net.zarr")
         assert og.load_survey("s3://surveys/net.zarr").layers == found.layers

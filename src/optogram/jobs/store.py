@@ -69,6 +69,8 @@ class Store:
     def __init__(self, place: str, group: "zarr.Group") -> None:
         self.place = place
         self.group = group
+        # Opening an array asks object storage for its metadata.
+        self._arrays: dict[str, Any] = {}
         self._begun = time.time()
 
     @classmethod
@@ -175,14 +177,14 @@ class Store:
         from zarr.codecs import ZstdCodec
 
         with telling(self.place):
-            if path in self.group:
+            if self._has(path):
                 found = self._found(path)
                 if tuple(found.shape) != tuple(shape):
                     found.resize(tuple(shape))
                 if attributes:
                     found.attrs.update(dict(attributes))
                 return
-            self.group.create_array(
+            self._arrays[path] = self.group.create_array(
                 path,
                 shape=tuple(shape),
                 chunks=tuple(max(1, side) for side in chunks),
@@ -221,13 +223,14 @@ class Store:
     def remove(self, path: str) -> None:
         """Remove the array or group at ``path``, if there is one."""
         with telling(self.place):
-            if path in self.group:
+            if self._has(path):
+                self._arrays.pop(path, None)
                 del self.group[path]
 
     def holds(self, path: str) -> bool:
         """Whether there is an array or group at ``path``."""
         with telling(self.place, "read"):
-            return path in self.group
+            return self._has(path)
 
     def members(self, path: str) -> tuple[str, ...]:
         """The names of the arrays and groups in the group at ``path``, sorted; none if missing."""
@@ -261,9 +264,17 @@ class Store:
                 if left.stat().st_mtime < min(self._begun, time.time() - _OLD):
                     left.unlink(missing_ok=True)
 
+    def _has(self, path: str) -> bool:
+        return path in self._arrays or path in self.group
+
     def _found(self, path: str) -> Any:
         """The array or group at ``path``."""
-        return self.group[path]
+        if path not in self._arrays:
+            found = self.group[path]
+            if not hasattr(found, "shape"):  # a group can get members
+                return found
+            self._arrays[path] = found
+        return self._arrays[path]
 
     @property
     def _about(self) -> Any:
