@@ -37,11 +37,11 @@ def separate():
     """Every activation a layer of its own, after batch normalization."""
     x = image = keras.Input((SIDE, SIDE, 3))
     rectifiers = [
-        layers.ReLU(max_value=6),
-        layers.LeakyReLU(0.2),
-        layers.PReLU(shared_axes=[1, 2]),
-        layers.Activation("silu"),
-        layers.ELU(),
+        layers.ReLU(max_value=6, name="re_lu"),
+        layers.LeakyReLU(0.2, name="leaky_re_lu"),
+        layers.PReLU(shared_axes=[1, 2], name="p_re_lu"),
+        layers.Activation("silu", name="activation"),
+        layers.ELU(name="elu"),
     ]
     for i, rectifier in enumerate(rectifiers):
         x = layers.Conv2D(4, 3, padding="same", use_bias=False, name=f"conv{i}")(x)

@@ -8,7 +8,7 @@ killed. A unit is done once its mark is written, after all its chunks.
 import importlib.util
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -226,6 +226,14 @@ class Store:
             if self._has(path):
                 self._arrays.pop(path, None)
                 del self.group[path]
+
+    def forget_if_missing(self, marks: str, needed: Iterable[str]) -> None:
+        """Remove marks whose units are to be done again, since arrays with their results are gone.
+
+        A user deletes an array in which a chunk is damaged.
+        """
+        if self.holds(marks) and not all(self.holds(path) for path in needed):
+            self.remove(marks)
 
     def holds(self, path: str) -> bool:
         """Whether there is an array or group at ``path``."""

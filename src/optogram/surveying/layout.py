@@ -47,6 +47,14 @@ def make_table(store: Store, table: UnitTable, kinds: Sequence[str]) -> None:
 def make_blocks(store: Store, photo_set: PhotoSet, units: int, reading: Reading) -> None:
     """Make the arrays that the pass over the photos fills, and write the names of the photos."""
     photos, block = len(photo_set), reading.block
+    sums = ("photos", "mean", "active", "fires", *_STRONGEST)
+    store.forget_if_missing(
+        "blocks/done",
+        [
+            *(f"blocks/{name}" for name in sums),
+            *("photos/error", "photos/class", "samples/activation"),
+        ],
+    )
     make_photos(store, photo_set, block)
     blocks = -(-photos // block)
     samples, rows = -(-photos // reading.every), block // reading.every
@@ -67,6 +75,7 @@ def make_blocks(store: Store, photo_set: PhotoSet, units: int, reading: Reading)
 def make_contributions(store: Store, photos: int, units: int, reading: Reading) -> None:
     """Make the arrays that the pass over the sampled photos fills."""
     samples, rows = -(-photos // reading.every), reading.block // reading.every
+    store.forget_if_missing("blocks/contributions_done", ["samples/contribution"])
     _make_samples(store, "contribution", samples, rows, units)
     blocks = -(-photos // reading.block)
     store.array("blocks/contributions_done", (blocks,), (1,), np.uint64, ("block",), 0)
@@ -76,6 +85,7 @@ def make_patterns(store: Store, layer: str, units: int, shape: tuple[int, int, i
     """Make the arrays of the patterns of a layer: (variants, height, width, channels) each."""
     group, variants = patterns_of(layer), shape[0]
     axes = ("unit", "variant", "y", "x", "color")
+    store.forget_if_missing(f"{group}/done", [f"{group}/image", f"{group}/score"])
     store.array(f"{group}/image", (units, *shape), (1, *shape), np.uint8, axes, 0)
     store.array(f"{group}/score", (units, variants), (1, variants), np.float32, axes[:2], np.nan)
     store.array(f"{group}/done", (units,), (1,), np.uint64, axes[:1], 0)
