@@ -4,10 +4,12 @@ import shutil
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
 import networks
 import optogram as og
+from optogram.cli import main
 from optogram.errors import InputError, OutputError
 from optogram.graph.steps import Output
 from optogram.jobs import work
@@ -328,6 +330,28 @@ def test_bad_input_is_one_sentence(net, folder, tmp_path):
     refused(InputError, "did not make", folder, tmp_path / "foreign.zarr")
     with pytest.raises(InputError, match="There is no store"):
         og.load_survey(tmp_path / "nothing.zarr")
+
+
+@pytest.mark.once
+def test_the_photos_of_a_survey_are_found_again(net, folder, tmp_path):
+    first = folder / "00.png"
+    first.rename(tmp_path / "00.png")
+    og.survey(net, folder, tmp_path / "net.zarr", what="photos")
+    (tmp_path / "00.png").rename(first)
+    found = og.survey(net, folder, tmp_path / "net.zarr", what="photos")  # in another order
+    photos = found.photo_set()
+    assert list(photos.names) == list(found.photos) and found.photos[-1] == "00.png"
+    assert photos.source(COUNT - 1) == first
+    (folder / "03.png").unlink()
+    with pytest.raises(InputError, match=r"1 photo of .* cannot be found in .* such as 03\.png"):
+        found.photo_set()
+    (folder / "03.png").write_bytes(b"")
+    store = str(tmp_path / "net.zarr")
+    refused = CliRunner().invoke(
+        main, ["atlas", store, "--layer", "elu", "--weights", "random", "--model", "mobilenet_v2"]
+    )
+    assert "is the survey of" in refused.output
+    assert refused.exit_code == 2
 
 
 @pytest.mark.once

@@ -1,6 +1,6 @@
 """`optogram atlas`: the activation atlas of a layer."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,10 +16,13 @@ from optogram.cli.options.network import (
     require_folder,
 )
 from optogram.cli.options.output import quiet_option
-from optogram.cli.photos import end_with_left_out, photos_at
+from optogram.cli.photos import end_with_left_out, is_store, photos_at
 from optogram.cli.stopping import CONTINUE, when_stopped
 from optogram.errors import InputError
 from optogram.words import counted
+
+if TYPE_CHECKING:
+    from optogram.surveying.opened import Survey
 
 
 @click.command()
@@ -110,15 +113,22 @@ def atlas(
 ) -> None:
     """Make the activation atlas of a layer: a map of its activations for many photos.
 
-    PHOTOS is a folder, a tar, Parquet or .npy file. Writes index.html, a zoomable page; atlas.png;
+    PHOTOS is a folder, a tar, Parquet or .npy file, or a store such as net.zarr that `optogram
+    survey` made, whose photos are then taken. Writes index.html, a zoomable page; atlas.png;
     and atlas.npz for optogram.load_result. Needs umap-learn. Photos that cannot be read are skipped
     and listed on standard error; the exit status is then 1.
     """
     require_folder(out)
     sides = _sides(grids)
-    found = photos_at(photos)
+    survey = _survey(photos)
+    found = survey.photo_set() if survey else photos_at(photos)
     other = _layout(layout)
     net = open_network(model, **opening)
+    if survey and survey.identity["model"] != net.name:
+        raise InputError(
+            f"{photos} is the survey of {survey.identity['model']!r}, and {model} opens "
+            f"{net.name!r}: give the same network with model=…."
+        )
     import optogram
     from optogram.files import require_place
     from optogram.render import write
@@ -177,6 +187,15 @@ def atlas(
         f"{sizes}. Open {page} in a browser."
     )
     end_with_left_out(result.unread, len(result.photos))
+
+
+def _survey(place: str) -> "Survey | None":
+    """The survey at ``place``; None if there is something else."""
+    if not is_store(place):
+        return None
+    from optogram.surveying.opened import load_survey
+
+    return load_survey(place)
 
 
 def _sides(text: str) -> list[int]:

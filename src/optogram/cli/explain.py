@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from optogram.cli.console import say, shown_progress
-from optogram.cli.explain_store import explain_into_store, is_store, require_options
+from optogram.cli.explain_store import explain_into_store, require_options
 from optogram.cli.options.attribution import (
     Asked,
     Run,
@@ -24,7 +24,7 @@ from optogram.cli.options.network import (
 )
 from optogram.cli.options.output import output_options
 from optogram.cli.options.workers import cluster_options, dry_run_option
-from optogram.cli.photos import Photos, unique_stems
+from optogram.cli.photos import Photos, is_store, unique_stems
 from optogram.cli.records import Records
 from optogram.words import brief
 

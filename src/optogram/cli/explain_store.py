@@ -9,6 +9,7 @@ from optogram.cli.options.attribution import TAKEN_BY, Asked
 from optogram.cli.options.network import open_network
 from optogram.cli.options.parsing import is_given
 from optogram.cli.options.workers import cluster, tell_estimates
+from optogram.cli.photos import is_store
 from optogram.cli.stopping import when_stopped
 from optogram.words import counted
 
@@ -18,11 +19,6 @@ if TYPE_CHECKING:
 _OF_PICTURES = ("overlay", "opacity", "mask", "of", "stages", "cell")
 _OF_STORES = ("check", "on", "cpus", "gpus", "dry_run")
 _MEMORY = "1GB"
-
-
-def is_store(out: str) -> bool:
-    """Whether ``--out`` names a store, not a folder for pictures."""
-    return "://" in out or out.rstrip("/").endswith(".zarr")
 
 
 def require_options(context: click.Context, out: str) -> None:

@@ -11,7 +11,7 @@ from click.core import ParameterSource
 from optogram.cli.console import complain, say, shown_progress
 from optogram.cli.options.attribution import memory_amount
 from optogram.cli.options.network import DEFAULT, network_options, open_network
-from optogram.cli.photos import Photos
+from optogram.cli.photos import Photos, is_store
 from optogram.cli.stopping import STATUS, when_stopped
 
 _OF_EXPLORER = ("photos", "models", "folder", "port", "host", "memory", "no_browser")
@@ -133,15 +133,11 @@ def explore(
 
 def _apart(places: tuple[str, ...]) -> tuple[str | None, tuple[str, ...]]:
     """The survey among ``places``, if there is one, and the photos."""
-    surveys = [place for place in places if _is_store(place)]
+    surveys = [place for place in places if is_store(place)]
     if len(surveys) > 1:
         raise click.UsageError(f"One survey is looked at at a time, got {len(surveys)}.")
     photos = tuple(place for place in places if place not in surveys)
     return next(iter(surveys), None), photos
-
-
-def _is_store(place: str) -> bool:
-    return place.rstrip("/").endswith(".zarr") or Path(place, "zarr.json").is_file()
 
 
 def _require_alone(photos: tuple[str, ...], folder: str | None) -> None:

@@ -111,6 +111,12 @@ def pictures_left_in(folder: str) -> list[Path]:
     return list(map(Path, found))
 
 
+def is_store(place: str) -> bool:
+    """Whether ``place`` names a Zarr store, not a folder or file: by its name, or what is in it."""
+    is_named = "://" in place or place.rstrip("/").endswith(".zarr")
+    return is_named or kind_at(Path(place, "zarr.json")) == "file"
+
+
 def tell_left_out(own: int) -> None:
     """Say that so many pictures in folders are optogram's own, and are no photos."""
     if own:

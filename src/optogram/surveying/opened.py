@@ -14,6 +14,7 @@ from optogram.arguments import checked, checked_methods, shown, whole
 from optogram.errors import InputError, nearest
 from optogram.jobs.photo_units import names_in, origin_in, unread_in
 from optogram.jobs.store import Store
+from optogram.pictures.photo_set import PhotoSet
 from optogram.progress import ShownProgress, reporting
 from optogram.result.plotting import LARGEST_CELL, placed
 from optogram.surveying.crops import Crops
@@ -214,6 +215,28 @@ class Survey:
         """What the quantiles of each unit are of, such as 0.5; empty if there are none."""
         has = self._store.holds("units/quantile")
         return tuple(map(float, self._store.read("units/quantile"))) if has else ()
+
+    def photo_set(self) -> PhotoSet:
+        """The photos, in their order, to be read again.
+
+        Raises
+        ------
+        InputError
+            If they are no longer where they were.
+        """
+        if not self.photos:
+            raise InputError(f"{self.place} has no photos: run optogram survey with photos.")
+        if not self.origin:
+            return PhotoSet.of(list(self.photos))
+        found = PhotoSet.of(self.origin)
+        numbers = {name: number for number, name in enumerate(found.names)}
+        gone = [name for name in self.photos if name not in numbers]
+        if gone:
+            raise InputError(
+                f"{counted(len(gone), 'photo')} of {self.place} cannot be found in {self.origin}, "
+                f"such as {gone[0]}: put them back."
+            )
+        return found.part([numbers[name] for name in self.photos])
 
     def column(self, name: str, layer: str | None = None) -> np.ndarray:
         """A column of the table of units, such as "mean": of a layer, or of all units.
