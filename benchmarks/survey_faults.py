@@ -62,8 +62,9 @@ def workers():
 def kill(kind, driver, cluster, nodes):
     """Kill one of a kind; whether there was one."""
     if kind == "driver":
+        is_running = driver.poll() is None
         driver.send_signal(signal.SIGKILL)
-        return True
+        return is_running
     if kind == "worker":
         running = workers()
         if running:
@@ -114,7 +115,7 @@ def main():
         for number in range(asked.times):
             store = folder / f"{kind}{number}.zarr"
             driver = survey(asked.model, asked.photos, store, *options)
-            moment = random.uniform(0.1, 0.95) * seconds
+            moment = random.uniform(0.1, 0.8) * seconds
             time.sleep(moment)
             was_there = kill(kind, driver, cluster, nodes)
             status, runs = driver.wait(), 1
@@ -124,8 +125,9 @@ def main():
                 status, runs = again.wait(), runs + 1
             others = differences(store, folder / "whole.zarr") if not status else ["no store"]
             failed += bool(others)
+            late = "" if was_there else " (none ran any more)"
             print(
-                f"{kind} {number}: killed at {moment:.0f} s{'' if was_there else ' (none ran)'}, "
+                f"{kind} {number}: killed at {moment:.0f} s{late}, "
                 f"{runs} runs, other arrays: {others or 'none'} {said if runs > 1 else ''}",
                 flush=True,
             )
