@@ -161,12 +161,11 @@ def planned(
     photo_set = PhotoSet.of(photos)
     kept = store.identity if store else {}
     if store:
+        _require_layers(net, store)
         photo_set = in_order_of(store, photo_set)
     count = len(photo_set)
     every = kept.get("every") or min(_BLOCK, 1 << max(0, (count // _SAMPLES).bit_length() - 1))
     asked = None if layers is None else unit_table(net, layers, fitted)
-    if store:
-        _require_layers(net, store)
     table = unit_table(net, kept["layers"], fitted) if store else asked
     table = table or unit_table(net, None, fitted)
     reading = Reading(fitted, fit, batch_length(net, fitted), _BLOCK, every, whole("top", top, 1))
