@@ -6,6 +6,7 @@ those of machines that were lost, and starts machines where the cluster can grow
 
 import importlib.util
 import logging
+import socket
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -26,6 +27,8 @@ _WAITING = 2
 """Tasks that wait for each CPU: the next one is there when one is done."""
 _RETRIES = 5
 """How often Ray repeats a task whose process or machine was lost."""
+_PATIENCE = 10.0
+"""Seconds after which an address that does not answer is given up."""
 _LONGEST = 200
 
 
@@ -85,6 +88,7 @@ def _connect(cluster: Ray) -> None:
 
     own: dict[str, Any] = {} if cluster.address else {"include_dashboard": False}
     try:
+        _require_listening(cluster.address)
         ray.init(
             address=cluster.address or "local",
             log_to_driver=False,
@@ -98,6 +102,13 @@ def _connect(cluster: Ray) -> None:
             f"There is no Ray cluster {where}: {brief(str(error), _LONGEST).rstrip('.')}. Check "
             "the address, and that ray start runs there."
         ) from error
+
+
+def _require_listening(address: str | None) -> None:
+    """Raise an OSError if nobody listens at an address: Ray would try again for minutes."""
+    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
+    if port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), _PATIENCE).close()
 
 
 def run_on_ray(
