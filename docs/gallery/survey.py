@@ -58,6 +58,7 @@ figure, axes = plt.subplots(figsize=(8, 3), layout="constrained")
 axes.boxplot(shares, tick_labels=names)
 axes.set_ylabel("share of pictures in which a unit fires")
 axes.tick_params(axis="x", rotation=30)
+plt.show()
 
 # %% [markdown]
 # Which classes does each unit of the last layer with maps serve? Rows are classes, columns units;
@@ -72,6 +73,7 @@ image = axes.imshow(mine, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
 axes.set_yticks(range(len(mine)), [net.labels.names[i] for i in classes["class"].values])
 axes.set_xlabel(f"unit of {layer}")
 figure.colorbar(image, label="gradient × activation")
+plt.show()
 
 # %% [markdown]
 # Units that are alike, and how much:
