@@ -20,16 +20,18 @@ import optogram as og
 clothes = fashion_mnist(most=either(60_000, 4_000, "training pictures, at most"))
 trained = og.training.train(clothes, epochs=either(10, 2, "epochs"))
 net = og.Network(trained.model, labels=trained.classes)
-pictures = clothes.test_images[: either(10_000, 1_000, "pictures of the survey")]
+folder = Path(tempfile.mkdtemp())
+pictures = folder / "clothes.npy"
+np.save(pictures, clothes.test_images[: either(10_000, 1_000, "pictures of the survey")])
 
 # %% [markdown]
 # ## The survey
 #
 # Statistics, strongest pictures, classes and nearest units of every layer; patterns of the last
-# layer with maps.
+# layer with maps. Pictures are in a file, where the survey finds them again when units are drawn.
 
 # %%
-place = Path(tempfile.mkdtemp(), "net.zarr")
+place = folder / "net.zarr"
 survey = og.survey(net, pictures, place)
 layer = net.default_layer
 shown = range(either(16, 4, "units with patterns"))
