@@ -15,7 +15,7 @@ from optogram.graph.steps import Output
 from optogram.jobs import work
 from optogram.surveying import plan as planning
 from optogram.surveying.activations import batch_length
-from optogram.surveying.photos import position_of
+from optogram.surveying.photos import PhotoBlock, position_of
 from optogram.surveying.plan import PARTS
 from optogram.surveying.table import surveyed_layers
 from stores import assert_same_store, everything_in
@@ -290,6 +290,51 @@ def test_another_run_is_refused(net, folder, tmp_path, changed, what):
     after = everything_in(place)
     for name, array in before.items():
         np.testing.assert_array_equal(after[name], array)
+
+
+@pytest.mark.once
+def test_a_mistake_makes_no_store(net, folder, tmp_path):
+    place = tmp_path / "net.zarr"
+    for mistake in ({"fit": "squeeze"}, {"top": 0}, {"what": "patterns", "recipe": "none"}):
+        with pytest.raises(InputError):
+            og.survey(net, folder, place, **mistake)
+        assert not place.exists()
+
+
+@pytest.mark.once
+def test_a_unit_without_gradient_stays_gray_alone_and_among_others(pictures, tmp_path):
+    model = networks.build("separate")
+    layer = next(one for one in model.layers if one.name.startswith("batch_normalization"))
+    scale, shift, *others = layer.get_weights()
+    # The first unit is −9 before the rectifier, whatever the image is.
+    layer.set_weights([scale * [0, 1, 1, 1], shift * [0, 1, 1, 1] - [9, 0, 0, 0], *others])
+    net = og.Network(model, "unit")
+    settings = {"what": "patterns", "layers": "re_lu", "steps": 2}
+    alone = og.survey(net, pictures, tmp_path / "alone.zarr", units=[0], **settings)
+    among = og.survey(net, pictures, tmp_path / "among.zarr", units=[0, 1], **settings)
+    np.testing.assert_array_equal(alone.patterns("re_lu", 0), among.patterns("re_lu", 0))
+    assert np.ptp(among.patterns("re_lu", 0)) == 0 < np.ptp(among.patterns("re_lu", 1))
+    scores = everything_in(tmp_path / "among.zarr")["patterns/re_lu/score"]
+    assert np.isnan(scores[0]).all() and np.isfinite(scores[1]).all()
+
+
+@pytest.mark.once
+def test_a_photo_replaced_while_it_is_computed_is_computed_again(
+    net, folder, tmp_path, monkeypatch
+):
+    compute = PhotoBlock.compute
+
+    def replaced(unit, net):
+        made = compute(unit, net)
+        Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save(folder / "03.png")
+        return made
+
+    monkeypatch.setattr(PhotoBlock, "compute", replaced)
+    og.survey(net, folder, tmp_path / "net.zarr", what="photos")
+    monkeypatch.setattr(PhotoBlock, "compute", compute)
+    found = og.survey(net, folder, tmp_path / "net.zarr", what="photos")
+    whole = og.survey(net, folder, tmp_path / "whole.zarr", what="photos")
+    np.testing.assert_array_equal(found.column("mean"), whole.column("mean"))
 
 
 @pytest.mark.once

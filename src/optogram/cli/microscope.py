@@ -32,11 +32,14 @@ def microscope(store: str, out: str, layers: str | None, units: str | None) -> N
     pages need no network, no server and no connection. Photos that are no longer there are named
     in their places. Only files that optogram made are replaced.
     """
-    chosen = None if units is None else numbers(units, 1 << 40, option="--units")
+    if units is not None:
+        numbers(units, option="--units")
     require_folder(out)
     import optogram
 
     survey = optogram.load_survey(store)
+    widest = max(survey.layers.values())
+    chosen = None if units is None else numbers(units, widest, store, "--units")
     names = None if layers is None else [part.strip() for part in layers.split(",")]
     with shown_progress() as progress:
         page = survey.page(out, layers=names, units=chosen, progress=progress)

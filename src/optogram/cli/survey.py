@@ -1,6 +1,6 @@
 """`optogram survey`: every unit of a network, over a folder of photos, in a store."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +11,9 @@ from optogram.cli.options.parsing import numbers
 from optogram.cli.options.workers import cluster_options, dry_run_option, tell_estimates
 from optogram.cli.stopping import when_stopped
 from optogram.words import counted
+
+if TYPE_CHECKING:
+    from optogram.network.network import Network
 
 _PARTS = ("photos", "statistics", "neighbors", "classes", "kernels", "patterns")
 
@@ -105,24 +108,27 @@ def survey(
         numbers(units, option="--units")
     net = open_network(model, **opening)
     from optogram.cli.options.workers import cluster
-    from optogram.surveying.survey import planned_survey
     from optogram.surveying.survey import survey as compute
 
     settings: dict[str, Any] = {
         "layers": None if layers is None else _listed(layers),
-        "units": None if units is None else numbers(units, 1 << 40, option="--units"),
+        "units": None if units is None else numbers(units, _most_units(net), net.name, "--units"),
         "what": None if what is None else _listed(what),
         "top": top,
         "fit": fit,
         "recipe": recipe,
         "variants": variants,
         "seed": seed,
-        **({} if steps is None else {"steps": steps}),
     }
+    changes: dict[str, Any] = {} if steps is None else {"steps": steps}
     if dry_run:
+        from optogram.jobs.store import Store
         from optogram.surveying.estimate import estimate
+        from optogram.surveying.paths import KIND
+        from optogram.surveying.plan import planned
 
-        plan, store = planned_survey(net, photos, out, **settings)
+        store = Store.existing(out, KIND)
+        plan = planned(net, photos, store, size=None, changes=changes, **settings)
         tell_estimates(estimate(plan, store))
         return
     last = (0, 0, "photos")
@@ -140,7 +146,9 @@ def survey(
             last = done, total, kind
             progress(done, total, kind)
 
-        found = compute(net, photos, out, on=cluster(on, cpus, gpus), progress=counting, **settings)
+        found = compute(
+            net, photos, out, on=cluster(on, cpus, gpus), progress=counting, **settings, **changes
+        )
     for name, reason in found.unread.items():
         complain(f"Skipped: {name}: {reason}")
     say(
@@ -149,6 +157,11 @@ def survey(
     )
     if found.unread:
         raise click.exceptions.Exit(1)
+
+
+def _most_units(net: "Network") -> int:
+    """Number of units of the widest layer."""
+    return max(layer.output_shape[-1] or 0 for layer in net.layers if layer.output_shape)
 
 
 def _listed(text: str) -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 from optogram.explaining.method import MapMethod
 from optogram.explaining.paths import RANKINGS, checks_of
 from optogram.explaining.reading import Reading
-from optogram.jobs.photo_units import skipped_of, told_of
+from optogram.jobs.photo_units import told_of
 from optogram.jobs.work import Made, WorkUnit
 from optogram.methods.check import check
 from optogram.methods.sanity.scrambling import stage_labels
@@ -88,7 +88,7 @@ class CheckGroup(WorkUnit):
                 arrays["sentence"][number] = one.sentence
         part, group = slice(self.first, self.first + count), checks_of(self.method.name)
         chunks = [(f"{group}/{name}", part, array) for name, array in arrays.items()]
-        return Made(chunks, count, skipped_of(self.photos, errors))
+        return Made(chunks, count)
 
 
 def sampled(names: Sequence[str], kept: Sequence[int], count: int, seed: int) -> list[int]:

@@ -148,8 +148,8 @@ def _do(
     """Do the units that are left of those that make ``total`` maps or checks."""
     left = left_to_do(units, store)
     done = total - sum(len(unit.photos) for unit in left)
-    for record in run(left, plan.net, store, on):
-        done += record.count
+    for count in run(left, plan.net, store, on):
+        done += count
         told(done, total, what)
 
 

@@ -9,7 +9,7 @@ from optogram.explaining.method import MapMethod, class_of
 from optogram.explaining.paths import DETAILS, maps_of
 from optogram.explaining.reading import Reading
 from optogram.interpreters.engine import lengthened
-from optogram.jobs.photo_units import skipped_of, told_of
+from optogram.jobs.photo_units import told_of
 from optogram.jobs.work import Made, WorkUnit
 from optogram.network.network import Network
 from optogram.pictures.photo_set import PhotoSet
@@ -84,7 +84,7 @@ class MapBlock(WorkUnit):
         made |= {f"{group}/values": values, f"{group}/target": target}
         made |= {"photos/error": np.array(errors, object), "photos/class": winner}
         chunks = [(path, part, array) for path, array in made.items()]
-        return Made(chunks, count, skipped_of(self.photos, errors))
+        return Made(chunks, count)
 
     def _probabilities(self, result: Attribution, net: Network, x: np.ndarray) -> np.ndarray | None:
         """(N, classes): the probability of each class; None where the network gives no classes."""

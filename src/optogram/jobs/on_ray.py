@@ -19,7 +19,7 @@ from optogram.errors import InputError, OptogramError, OutputError
 from optogram.jobs.remote import work
 from optogram.jobs.shipping import shipped
 from optogram.jobs.store import Store, is_remote
-from optogram.jobs.work import Done, WorkUnit
+from optogram.jobs.work import WorkUnit
 from optogram.network.network import Network
 from optogram.words import brief
 
@@ -113,8 +113,8 @@ def _require_listening(address: str | None) -> None:
 
 def run_on_ray(
     units: Sequence[WorkUnit], net: Network, store: Store, cluster: Ray
-) -> Iterator[Done]:
-    """Do the units on the cluster that this process is `connected` to; yields their records.
+) -> Iterator[int]:
+    """Do the units on the cluster that this process is `connected` to; yields their counts.
 
     Raises
     ------

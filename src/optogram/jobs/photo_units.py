@@ -74,8 +74,3 @@ def unread_in(store: Store, names: Sequence[str]) -> dict[str, str]:
 def told_of(photos: PhotoSet) -> Any:
     """The photos by name and content, as JSON."""
     return [[photos.names[i], photos.mark(i)] for i in range(len(photos))]
-
-
-def skipped_of(photos: PhotoSet, errors: Sequence[str]) -> dict[str, str]:
-    """The photos that cannot be read, with the reasons; ``errors`` are "" for the others."""
-    return {photos.names[i]: error for i, error in enumerate(errors) if error}

@@ -3,6 +3,7 @@
 import os
 import pickle
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 _OPENED: dict[str, tuple[Any, Any]] = {}
@@ -10,7 +11,7 @@ _OPENED: dict[str, tuple[Any, Any]] = {}
 
 
 def work(job: str, settings: Mapping[str, Any], model: bytes, unit: bytes) -> Any:
-    """Do a work unit, and return its record.
+    """Do a work unit, and return its count.
 
     Parameters
     ----------
@@ -29,7 +30,7 @@ def work(job: str, settings: Mapping[str, Any], model: bytes, unit: bytes) -> An
     if job not in _OPENED:
         # Keras fixes its backend, and TensorFlow its threads, when they are imported.
         os.environ.update(settings["environment"])
-        if os.path.isdir(settings["folder"]):  # noqa: PTH112
+        if Path(settings["folder"]).is_dir():
             os.chdir(settings["folder"])
         from optogram.jobs.shipping import opened
         from optogram.jobs.store import Store

@@ -8,14 +8,14 @@ from optogram.arguments import shown
 from optogram.errors import InputError
 from optogram.jobs.on_ray import Ray, connected, run_on_ray
 from optogram.jobs.store import Store
-from optogram.jobs.work import Done, WorkUnit, perform
+from optogram.jobs.work import WorkUnit, perform
 from optogram.network.network import Network
 
 
 def run(
     units: Sequence[WorkUnit], net: Network, store: Store, on: Ray | None = None
-) -> Iterator[Done]:
-    """Do the units, in any order; yields the record of each as soon as it is done.
+) -> Iterator[int]:
+    """Do the units, in any order; yields the count of each as soon as it is done.
 
     ``on`` is the cluster to use, within `reaching`; None: this process.
     """

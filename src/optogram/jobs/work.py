@@ -3,8 +3,8 @@
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
@@ -23,13 +23,10 @@ class Made:
         Whole chunks of the store: path of the array, where in it, and the values.
     count : int
         Number of photos, or of units of the network, that were computed.
-    skipped : mapping of str to str
-        Photos that could not be read, with the reasons.
     """
 
     chunks: Sequence[tuple[str, Index, Any]]
     count: int
-    skipped: Mapping[str, str] = field(default_factory=dict)
 
 
 class WorkUnit(ABC):
@@ -69,33 +66,15 @@ def mark_of(marks: str, told: Any) -> int:
     return int.from_bytes(hashlib.blake2b(words, digest_size=8).digest(), "big") or 1
 
 
-@dataclass(frozen=True)
-class Done:
-    """The record of a unit that was done.
-
-    Attributes
-    ----------
-    kind : str
-        Path of the array of marks of its kind.
-    count : int
-        See `Made`.
-    skipped : mapping of str to str
-        See `Made`.
-    """
-
-    kind: str
-    count: int
-    skipped: Mapping[str, str]
-
-
-def perform(unit: WorkUnit, net: Network, store: Store) -> Done:
-    """Compute a unit, write its chunks, and mark it as done."""
+def perform(unit: WorkUnit, net: Network, store: Store) -> int:
+    """Compute a unit, write its chunks, and mark it as done; returns `Made.count`."""
+    mark = np.uint64(unit.mark)  # before photos are read: one that is replaced then is noticed
     made = unit.compute(net)
     for path, index, values in made.chunks:
         store.write(path, index, values)
     for number in unit.numbers:
-        store.write(unit.marks, number, np.uint64(unit.mark))
-    return Done(unit.marks, made.count, made.skipped)
+        store.write(unit.marks, number, mark)
+    return made.count
 
 
 def left_to_do(units: Iterable[_Unit], store: Store | None) -> list[_Unit]:

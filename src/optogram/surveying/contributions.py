@@ -10,40 +10,19 @@ import numpy as np
 from optogram.interpreters import forward
 from optogram.interpreters.engine import lengthened
 from optogram.interpreters.gradients import bytes_beside
-from optogram.jobs.photo_units import skipped_of, told_of
-from optogram.jobs.work import Made, WorkUnit
+from optogram.jobs.work import Made
 from optogram.network.network import Network
-from optogram.surveying.photos import Reading, batches_of, rows_of
+from optogram.surveying.photos import Block, batches_of, rows_of
 from optogram.surveying.table import UnitTable
 
-MARKS = "blocks/contributions_done"
 _LARGEST, _MOST_BATCH = 2**29, 32
 
 
 @dataclass(frozen=True, eq=False)
-class ContributionBlock(WorkUnit):
-    """The sampled photos of a block: one forward and one backward pass for each.
+class ContributionBlock(Block):
+    """One forward and one backward pass for each sampled photo of a block."""
 
-    Attributes
-    ----------
-    photos, first, table, reading
-        See `PhotoBlock`.
-    """
-
-    photos: Any
-    first: int
-    table: UnitTable
-    reading: Reading
-    marks: str = MARKS
-
-    @property
-    def numbers(self) -> tuple[int, ...]:  # type: ignore[override]
-        """Its place among the blocks."""
-        return (self.first // self.reading.block,)
-
-    def told(self) -> Any:
-        """The photos, by name and content."""
-        return told_of(self.photos)
+    marks: str = "blocks/contributions_done"
 
     def compute(self, net: Network) -> Made:
         """The contributions of all units in each sampled photo."""
@@ -54,7 +33,7 @@ class ContributionBlock(WorkUnit):
             found[[rows[number] for number in numbers]] = contributions(net, x, self.table)
         start = self.first // self.reading.every
         chunks = [("samples/contribution", slice(start, start + len(rows)), found)]
-        return Made(chunks, len(rows), skipped_of(self.photos, errors))
+        return Made(chunks, len(rows))
 
 
 def contributions(net: Network, x: np.ndarray, table: UnitTable) -> np.ndarray:

@@ -18,7 +18,7 @@ from optogram.pictures.photo_set import PhotoSet
 from optogram.progress import ShownProgress, reporting
 from optogram.result.plotting import LARGEST_CELL, placed
 from optogram.surveying.crops import Crops
-from optogram.surveying.paths import COLUMNS, patterns_of
+from optogram.surveying.paths import COLUMNS, KIND, patterns_of
 from optogram.words import counted
 
 if TYPE_CHECKING:
@@ -509,7 +509,7 @@ def load_survey(place: str | os.PathLike) -> Survey:
     OutputError
         If the place cannot be reached.
     """
-    return Survey(Store.open(os.fspath(place), "survey"))
+    return Survey(Store.open(os.fspath(place), KIND))
 
 
 def _number(value: Any) -> float | None:

@@ -18,6 +18,9 @@ COLUMNS = (
 )
 """Columns of the table of units."""
 
+KIND = "survey"
+"""Kind of the store."""
+
 
 def part_of_path(layer: str) -> str:
     """The name of a layer as one part of a path."""

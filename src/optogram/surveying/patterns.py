@@ -90,7 +90,7 @@ class PatternGroup(WorkUnit):
         images = np.full((*shape, *settings.shown(self.canvas), net.channels), 127, np.uint8)
         scores = np.full(shape, np.nan, np.float32)
         for variant in range(settings.variants):
-            # Units whose gradient is zero for every start stay gray, without a score.
+            # Units whose gradient is zero stay gray, without a score, also in a group with others.
             with contextlib.suppress(NoGradientError):
                 made = maximize(
                     net,
@@ -99,7 +99,9 @@ class PatternGroup(WorkUnit):
                     size=self.canvas,
                     seed=settings.seed + variant,
                 )
-                images[:, variant], scores[:, variant] = made.images, made.score
+                alive = np.ptp(np.column_stack([made.history, made.score]), axis=1) > 0
+                images[alive, variant] = made.images[alive]
+                scores[alive, variant] = made.score[alive]
         made_of_each = (("image", images), ("score", scores))
         chunks = [
             (f"{self.group}/{name}", unit, array[row])

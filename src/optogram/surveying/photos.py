@@ -7,14 +7,13 @@ from typing import Any
 import numpy as np
 
 from optogram.errors import PhotoError
-from optogram.jobs.photo_units import skipped_of, told_of
+from optogram.jobs.photo_units import told_of
 from optogram.jobs.work import Made, WorkUnit
 from optogram.network.network import Network
+from optogram.pictures.photo_set import PhotoSet
 from optogram.pictures.prefetch import prefetched
 from optogram.surveying.activations import activations
 from optogram.surveying.table import UnitTable
-
-MARKS = "blocks/done"
 
 
 @dataclass(frozen=True)
@@ -46,8 +45,8 @@ class Reading:
 
 
 @dataclass(frozen=True, eq=False)
-class PhotoBlock(WorkUnit):
-    """Some photos: one forward pass of the whole network for each.
+class Block(WorkUnit):
+    """Some photos that follow one another.
 
     Attributes
     ----------
@@ -61,11 +60,10 @@ class PhotoBlock(WorkUnit):
         How photos are read.
     """
 
-    photos: Any
+    photos: PhotoSet
     first: int
     table: UnitTable
     reading: Reading
-    marks: str = MARKS
 
     @property
     def numbers(self) -> tuple[int, ...]:  # type: ignore[override]
@@ -75,6 +73,13 @@ class PhotoBlock(WorkUnit):
     def told(self) -> Any:
         """The photos, by name and content."""
         return told_of(self.photos)
+
+
+@dataclass(frozen=True, eq=False)
+class PhotoBlock(Block):
+    """One forward pass of the whole network for each photo of a block."""
+
+    marks: str = "blocks/done"
 
     def compute(self, net: Network) -> Made:
         """The statistics of the block, and the strongest photos in it."""
@@ -105,7 +110,7 @@ class PhotoBlock(WorkUnit):
             ("samples/activation", kept, sampled),
             *((f"blocks/{name}", block, array) for name, array in totals.items()),
         ]
-        return Made(chunks, count, skipped_of(self.photos, errors))
+        return Made(chunks, count)
 
 
 class Sums:
@@ -196,7 +201,7 @@ def rows_of(first: int, count: int, every: int) -> dict[int, int]:
 
 
 def batches_of(
-    net: Network, photos: Any, numbers: Sequence[int], reading: Reading, errors: list[str]
+    net: Network, photos: PhotoSet, numbers: Sequence[int], reading: Reading, errors: list[str]
 ) -> Iterator[tuple[list[int], np.ndarray]]:
     """The photos with these ``numbers``, prepared, in batches; notes what cannot be read.
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import keras
+import numpy as np
 
 from optogram import backend
 from optogram.arguments import MOST_SEED, whole, wholes
@@ -158,6 +159,8 @@ def planned(
     wanted = _parts(what, net)
     height, width = size or net.nominal_size
     fitted = (whole("size, height,", height, 1), whole("size, width,", width, 1))
+    # Any picture: a mistaken fit or size is found before a store is made.
+    net.fed([np.zeros((*fitted, net.channels), np.uint8)], fit, fitted)
     photo_set = PhotoSet.of(photos)
     kept = store.identity if store else {}
     if store:

@@ -15,9 +15,8 @@ from optogram.network.network import Network
 from optogram.progress import Progress, ShownProgress, reporting
 from optogram.surveying import layout, merging
 from optogram.surveying.opened import Survey
+from optogram.surveying.paths import KIND
 from optogram.surveying.plan import Plan, planned
-
-KIND = "survey"
 
 
 @checked
@@ -110,49 +109,10 @@ def survey(
         If the store cannot be written. What was finished is kept.
     """
     place, cluster = os.fspath(out), cluster_of(on)
-    plan, _ = planned_survey(
-        net,
-        photos,
-        place,
-        layers=layers,
-        units=units,
-        what=what,
-        top=top,
-        fit=fit,
-        size=size,
-        recipe=recipe,
-        variants=variants,
-        seed=seed,
-        **changes,
-    )
-    store = Store.resumed(place, KIND, plan.identity)
-    with reporting(progress) as told, reaching(cluster):
-        compute(plan, store, cluster, told)
-    return Survey(store)
-
-
-def planned_survey(
-    net: Network,
-    photos: Any,
-    place: str,
-    *,
-    layers: str | Sequence[str] | None = None,
-    units: Iterable[int] | None = None,
-    what: str | Iterable[str] | None = None,
-    top: int = 9,
-    fit: str = "stretch",
-    size: tuple[int, int] | None = None,
-    recipe: str | Recipe = "fast",
-    variants: int = 1,
-    seed: int = 0,
-    **changes: Any,
-) -> tuple[Plan, Store | None]:
-    """What `survey` would compute, and the store that it would go on with, if there is one."""
-    known = Store.existing(place, KIND)
     plan = planned(
         net,
         photos,
-        known,
+        Store.existing(place, KIND),
         layers=layers,
         units=units,
         what=what,
@@ -164,7 +124,10 @@ def planned_survey(
         variants=variants,
         seed=seed,
     )
-    return plan, known
+    store = Store.resumed(place, KIND, plan.identity)
+    with reporting(progress) as told, reaching(cluster):
+        compute(plan, store, cluster, told)
+    return Survey(store)
 
 
 def compute(plan: Plan, store: Store, on: Ray | None, told: Progress) -> None:
@@ -205,8 +168,8 @@ def _do(
     told: Callable[[int, int, str], None],
 ) -> None:
     done = 0
-    for record in run(units, plan.net, store, on):
-        done += record.count
+    for count in run(units, plan.net, store, on):
+        done += count
         told(done, max(total, done), what)
 
 
