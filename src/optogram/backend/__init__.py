@@ -37,6 +37,9 @@ backend, and every function is called with this backend as Keras's current one.
     Number of argument shapes for which compiling one program is worthwhile.
 ``gather(table, places)``
     The rows ``table[places]`` of a tensor (rows, C), for valid int32 indices (...).
+``fused(function)``
+    ``function`` (tensors -> tensors), for use inside ``compile``: its elementwise operations,
+    reductions and gathers run in few loops, even if the backend runs others one by one.
 ``pass_positive(tensor)``
     The identity; its backward pass keeps only the positive part of the gradient.
 ``faster(layer)``

@@ -156,6 +156,11 @@ def gather(table: Any, places: Any) -> Any:
     return tf.gather(table, places)
 
 
+def fused(function: Callable[..., Any]) -> Callable[..., Any]:
+    """See the contract. XLA fuses them; convolutions would be slower with it."""
+    return tf.function(function, jit_compile=True, autograph=False)
+
+
 @tf.custom_gradient
 def pass_positive(tensor: Any) -> Any:
     """See the contract."""

@@ -114,6 +114,11 @@ def gather(table: Any, places: Any) -> Any:
     return table[places]
 
 
+def fused(function: Callable[..., Any]) -> Callable[..., Any]:
+    """See the contract. Operations run one by one."""
+    return function
+
+
 class _PassPositive(torch.autograd.Function):
     @staticmethod
     def forward(context: Any, tensor: Any) -> Any:

@@ -1,5 +1,6 @@
 """What each unit does in each image, reduced on the device so that no map leaves it."""
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -74,15 +75,16 @@ def activations(
         Length that shorter batches are padded to, so that one program is compiled.
     """
     wanted = (net.head.logits, *table.outputs)
-    graph, layers, gather = net.graph, table.layers, net.backend.gather
+    graph, layers = net.graph, table.layers
 
     def build() -> Callable[[Any, Any], list[Any]]:
         schedule = forward.schedule(graph, wanted)
+        looked_up = net.backend.fused(functools.partial(_looked_up, gather=net.backend.gather))
 
         def function(fed: Any, at: Any) -> list[Any]:
             logits, *made = schedule.run(fed)
             parts = [
-                _of_layer(layer, tensor, at, gather)
+                _of_layer(layer, tensor, at, looked_up)
                 for layer, tensor in zip(layers, made, strict=True)
             ]
             columns = zip(*parts, strict=True)
@@ -98,7 +100,7 @@ def activations(
 
 
 def _of_layer(
-    layer: SurveyedLayer, tensor: Any, at: Any, gather: Callable[[Any, Any], Any]
+    layer: SurveyedLayer, tensor: Any, at: Any, looked_up: Callable[..., Any]
 ) -> Sequence[Any]:
     """Peak, place, mean, active and sampled, each (N, C), of the output of a layer.
 
@@ -109,22 +111,44 @@ def _of_layer(
     maps = ops.cast(tensor, "float32")
     if not layer.is_map:
         return maps, ops.zeros_like(maps, "int32"), maps, ops.cast(maps > 0, "float32"), maps
-    (height, width), channels = layer.maps, layer.count
-    numbers = ops.arange(ops.shape(maps)[0], dtype="int32")[:, None]
+    height, width = layer.maps
     rows = ops.max_pool(maps, (1, width), strides=1, padding="valid")[:, :, 0]
+    mean = ops.average_pool(maps, (height, width), strides=1, padding="valid")[:, 0, 0]
+    peak, place, active, sampled = looked_up(maps, rows, at)
+    return peak, place, mean, active, sampled
+
+
+def _looked_up(
+    maps: Any, rows: Any, at: Any, *, gather: Callable[[Any, Any], Any]
+) -> tuple[Any, Any, Any, Any]:
+    """Peak, place, active and sampled, each (N, C): reads few elements of the maps.
+
+    Parameters
+    ----------
+    maps : tensor of shape (N, h, w, C)
+        The maps.
+    rows : tensor of shape (N, h, C)
+        The largest activation in each row.
+    at : tensor of shape (N, 2)
+        Where each map is sampled.
+    gather : callable
+        The backend's.
+    """
+    ops = keras.ops
+    height, width, channels = maps.shape[1:]
+    numbers = ops.arange(ops.shape(maps)[0], dtype="int32")[:, None]
     peak = ops.max(rows, axis=1)
     y = _first_equal(rows, peak)
     first = (numbers * height + y) * (width * channels) + ops.arange(channels, dtype="int32")
     steps = ops.arange(width, dtype="int32") * channels
     row = gather(ops.reshape(maps, (-1, 1)), first[:, None] + steps[None, :, None])[..., 0]
     place = y * width + _first_equal(row, peak)
-    mean = ops.average_pool(maps, (height, width), strides=1, padding="valid")[:, 0, 0]
     cells = ops.reshape(maps, (-1, channels))
     grid = gather(cells, numbers * (height * width) + _grid(height, width))
     active = ops.mean(ops.cast(grid > 0, "float32"), axis=1)
     cell = ops.cast(at * np.array([height, width], np.float32), "int32")
     sampled = gather(cells, (numbers[:, 0] * height + cell[:, 0]) * width + cell[:, 1])
-    return peak, place, mean, active, sampled
+    return peak, place, active, sampled
 
 
 def _first_equal(values: Any, peak: Any) -> Any:
