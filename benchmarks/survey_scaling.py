@@ -5,7 +5,7 @@
 Each way runs in a process of its own, one after the other: in the process itself with one and two
 threads, and on a Ray cluster on this machine with one and two workers of one CPU each. Seconds are
 those of `og.survey` as a whole, without starting the cluster but with opening the network in each
-worker, and those between the first and the last work unit that is done.
+worker; photos a second are counted from when each worker has done one unit to the last one.
 """
 
 import argparse
@@ -44,7 +44,8 @@ def measure(way: str, model: str, photos: str, count: int) -> dict[str, float]:
     on = "ray" if kind == "ray" else None
     og.survey(net, chosen, place, what=("photos", "statistics"), on=on, progress=progress)
     whole = time.monotonic() - begun
-    (first, before), (last, after) = moments[0], moments[-1]
+    # From the moment at which each worker has done one: then all have opened the network.
+    (first, before), (last, after) = moments[int(cores) - 1 if on else 0], moments[-1]
     return {"photos": len(chosen), "seconds": whole, "rate": (after - before) / (last - first)}
 
 
@@ -73,7 +74,7 @@ def main() -> None:
         one = json.loads(found.stdout.splitlines()[-1])
         print(
             f"{way:10} {one['photos']:>6,} photos: {one['seconds']:6.1f} s in all, "
-            f"{one['rate']:6.1f} photos a second between the first and the last unit",
+            f"{one['rate']:6.1f} photos a second once all workers work",
             flush=True,
         )
 
