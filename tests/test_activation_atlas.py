@@ -10,6 +10,7 @@ from PIL import Image
 
 import networks
 import optogram as og
+import optogram.render
 from optogram.errors import InputError, OutputError, PhotoError
 from optogram.graph.steps import Output
 from optogram.methods.mapping.layout import cells_of, laid_out, normalized
@@ -258,6 +259,73 @@ def test_dense_layers_and_networks_without_classes(pictures):
     assert (bare.classes == -1).all()
     assert bare.labels == ()
     assert bare.label(0) == ""
+
+
+# -- atlases side by side --------------------------------------------------------------------------
+
+
+def test_atlases_side_by_side_show_one_grid_of_each(net, pictures):
+    base = atlas_without_umap(net, pictures, grids=(2, 3))
+    other = og.activation_atlas(
+        net, "stem", list(pictures), grids=(3, 30), least=1, steps=1, layout=base
+    )
+    picture = np.asarray(og.side_by_side([base, other], cell=16))
+    columns = [tiles(picture, atlas.plot(3, 16)) for atlas in (base, other)]
+    assert columns[0][0] == columns[1][0]  # in one row
+    assert columns[0][1] + 3 * 16 < columns[1][1]
+    below = np.asarray(og.side_by_side([base, other], columns=1, cell=16))
+    assert tiles(below, other.plot(3, 16))[0] > tiles(below, base.plot(3, 16))[0] + 3 * 16
+    default = max(icon.plot(3).width for icon in (base, other))
+    assert og.side_by_side([base, other]).width > 2 * default == 2 * 3 * 80
+    with pytest.raises(InputError, match="are of 3 rows, none of 2"):
+        og.side_by_side([base, other], grid=2)
+
+
+def tiles(picture, part):
+    """(top, left) of ``part``, which ``picture`` contains once."""
+    windows = np.lib.stride_tricks.sliding_window_view(picture, np.asarray(part).shape)
+    found = np.argwhere((windows[:, :, 0] == np.asarray(part)).all(axis=(-1, -2, -3)))
+    assert len(found) == 1
+    return tuple(found[0].tolist())
+
+
+def test_what_tells_atlases_side_by_side_apart_is_written(net, pictures, monkeypatch):
+    asked = []
+
+    def grid(*others, labels, **named):
+        asked.append(labels)
+        return grids(*others, labels=labels, **named)
+
+    grids = optogram.render.grid
+    monkeypatch.setattr("optogram.render.grid", grid)
+    base = atlas_without_umap(net, pictures)
+    moved = dataclasses.replace(base, layout=1 - base.layout)
+    of_other = dataclasses.replace(base, provenance={**base.provenance, "network": "other"})
+    og.side_by_side([base, base])
+    og.side_by_side([base, moved])
+    og.side_by_side([base, of_other])
+    assert asked == [
+        [LAYER, LAYER],
+        [LAYER, f"{LAYER}, own layout"],
+        [f"{net.name}, {LAYER}", f"other, {LAYER}"],
+    ]
+
+
+def test_what_cannot_be_shown_side_by_side(net, pictures):
+    base = atlas_without_umap(net, pictures, grids=(2,))
+    finer = dataclasses.replace(base, layer="stem", cell_grids=base.cell_grids + 1)
+    with pytest.raises(
+        InputError,
+        match=f"no grid in common: '{LAYER}' has 2; 'stem' has 3 rows. .* with the same grids",
+    ):
+        og.side_by_side([base, finer])
+    map_ = og.saliency(net, pictures[0], 0)
+    with pytest.raises(InputError, match=r"sequence of Attributions or a .* of ActivationAtlases"):
+        og.side_by_side([base, map_])
+    with pytest.raises(InputError, match="grid is for activation atlases"):
+        og.side_by_side([map_], grid=2)
+    with pytest.raises(InputError, match="too large"):
+        og.side_by_side([base, base], cell=10_000)
 
 
 # -- photos ----------------------------------------------------------------------------------------

@@ -306,7 +306,8 @@ def _several(hint: Any) -> str:
     """Several of ``hint`` in words."""
     known = {int: "whole numbers", float: "finite numbers", str: "texts", np.ndarray: "arrays"}
     if isinstance(hint, type) and hint is not Any:
-        return known.get(hint, f"{hint.__name__}s")
+        plural = "es" if hint.__name__.endswith("s") else "s"
+        return known.get(hint, hint.__name__ + plural)
     return "items" if hint is Any else f"items, each {_words(hint)},"
 
 

@@ -1,7 +1,7 @@
 """Activation atlases."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, overload
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _LEGIBLE = 80
 """Side of an icon in the picture of `plot` in pixels, at least."""
+_FINEST = 20
+"""Rows of the grid that `plot` shows, at most."""
 
 
 @dataclass(frozen=True)
@@ -232,9 +234,7 @@ class ActivationAtlas(Result):
         from optogram.render import atlas, visible
 
         chosen = self.grid(grid)
-        side = max(self.icons.shape[1:3])
-        size = side * max(1, -(-_LEGIBLE // side)) if cell is None else cell
-        size = whole("cell", size, 1, LARGEST_CELL)
+        size = icon_side(self, cell)
         pictures = (visible(self.icons[i]) for i in chosen.cells)
         words = [self.label(i) for i in chosen.cells] if names else None
         places = list(zip(chosen.rows.tolist(), chosen.columns.tolist(), strict=True))
@@ -250,10 +250,22 @@ class ActivationAtlas(Result):
         """
         grids = self.grids
         if side is None:
-            fitting = [known for known in grids if known <= 20]
-            return grids[max(fitting) if fitting else min(grids)]
+            return grids[default_grid(grids)]
         if side not in grids:
             raise InputError(
                 f"The atlas has grids of {', '.join(map(str, grids))} rows, none of {side}."
             )
         return grids[side]
+
+
+def default_grid(sides: Iterable[int]) -> int:
+    """The finest grid with at most 20 rows, else the coarsest."""
+    known = sorted(sides)
+    return max([side for side in known if side <= _FINEST] or known[:1])
+
+
+def icon_side(atlas: ActivationAtlas, cell: int | None) -> int:
+    """Side of an icon in the picture of ``atlas.plot(cell=cell)`` in pixels."""
+    side = max(atlas.icons.shape[1:3])
+    size = side * max(1, -(-_LEGIBLE // side)) if cell is None else cell
+    return whole("cell", size, 1, LARGEST_CELL)
