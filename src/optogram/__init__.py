@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from optogram.methods.intervention_probe import intervention_probe as intervention_probe
     from optogram.methods.kernels import kernels as kernels
     from optogram.methods.layercam import layercam as layercam
+    from optogram.methods.lrp import lrp as lrp
     from optogram.methods.maximize import maximize as maximize
     from optogram.methods.occlusion import occlusion as occlusion
     from optogram.methods.occlusion_probe import OcclusionProbe as OcclusionProbe
@@ -86,6 +87,7 @@ if TYPE_CHECKING:
     from optogram.result import OccludedMaps as OccludedMaps
     from optogram.result import Occlusion as Occlusion
     from optogram.result import PixelArithmetic as PixelArithmetic
+    from optogram.result import Relevance as Relevance
     from optogram.result import Result as Result
     from optogram.result import StrongestImages as StrongestImages
     from optogram.result import UnitCorrelations as UnitCorrelations
@@ -148,6 +150,7 @@ _HOMES = {
     "RECIPES": "optogram.methods.ascent.recipe",
     "Ray": "optogram.jobs.on_ray",
     "Recipe": "optogram.methods.ascent.recipe",
+    "Relevance": "optogram.result",
     "Result": "optogram.result",
     "Rotate": "optogram.methods.ascent.transforms",
     "Scale": "optogram.methods.ascent.transforms",
@@ -179,6 +182,7 @@ _HOMES = {
     "load_attributions": "optogram.explaining.opened",
     "load_result": "optogram.result",
     "load_survey": "optogram.surveying.opened",
+    "lrp": "optogram.methods.lrp",
     "maximize": "optogram.methods.maximize",
     "occlusion": "optogram.methods.occlusion",
     "occlusion_probe": "optogram.methods.occlusion_probe",
@@ -195,13 +199,18 @@ _HOMES = {
     "unit_correlations": "optogram.methods.unit_correlations",
     "unit_differences": "optogram.methods.unit_differences",
 }
-_ROOMS = ("datasets", "training")
+_ROOMS = {
+    "datasets": "optogram.datasets",
+    "rules": "optogram.interpreters.relevance.rules",
+    "training": "optogram.training",
+}
 _WITHOUT_KERAS = tuple(
     f"optogram.{home}"
     for home in ("errors", "explaining.opened", "pictures", "result", "surveying.opened")
 )
 _NEED_KERAS = frozenset(
-    ["training"] + [name for name, home in _HOMES.items() if not home.startswith(_WITHOUT_KERAS)]
+    ["rules", "training"]
+    + [name for name, home in _HOMES.items() if not home.startswith(_WITHOUT_KERAS)]
 )
 
 __all__ = sorted([*_HOMES, *_ROOMS])
@@ -214,7 +223,7 @@ def __getattr__(name: str) -> Any:
         # Before Keras is imported, which would raise its own error for a missing backend.
         importlib.import_module("optogram.backend").current()
     if name in _ROOMS:
-        return importlib.import_module(f"optogram.{name}")
+        return importlib.import_module(_ROOMS[name])
     found = getattr(importlib.import_module(_HOMES[name]), name)
     globals()[name] = found
     return found

@@ -14,6 +14,7 @@ ATTRIBUTIONS = (
     "layercam",
     "scorecam",
     "guided_gradcam",
+    "lrp",
     "occlusion",
 )
 """The methods that say where in an image a score comes from."""

@@ -21,6 +21,7 @@ from optogram.result.maps import FeatureMaps, layer_by_layer
 from optogram.result.maximization import Maximization
 from optogram.result.occluded_maps import OccludedMaps
 from optogram.result.occlusion import Occlusion
+from optogram.result.relevance import Conservation, Relevance
 from optogram.result.strongest import StrongestImages
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "Attribution",
     "Audit",
     "Check",
+    "Conservation",
     "FeatureMaps",
     "GradCAM",
     "GradCAMSteps",
@@ -41,6 +43,7 @@ __all__ = [
     "Occlusion",
     "PixelArithmetic",
     "Question",
+    "Relevance",
     "Result",
     "StrongestImages",
     "UnitCorrelations",

@@ -20,6 +20,7 @@ _METHODS = {
     "layercam": _Naming("LayerCAM"),
     "scorecam": _Naming("Score-CAM", "activation"),
     "guided_gradcam": _Naming("Guided Grad-CAM", "{score}² per unit of input"),
+    "lrp": _Naming("LRP"),
     "occlusion": _Naming("Occlusion sensitivity", "drop of the {score}"),
 }
 

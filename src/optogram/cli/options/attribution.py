@@ -32,6 +32,7 @@ TAKEN_BY = {
     "points": ("integrated_gradients",),
     "spacing": ("integrated_gradients",),
     "baseline": ("integrated_gradients",),
+    "composite": ("lrp",),
     "patch": ("occlusion",),
     "stride": ("occlusion",),
     "margin": ("occlusion",),
@@ -43,6 +44,14 @@ TAKEN_BY = {
 The methods' own signatures say the same, but reading them would import Keras first.
 """
 
+_COMPOSITES = (
+    "epsilon_gamma_box",
+    "epsilon_plus",
+    "epsilon_plus_flat",
+    "alpha2_beta1",
+    "alpha2_beta1_flat",
+    "epsilon",
+)
 _BASELINES = ("black", "white", "gray", "mean", "blur")
 
 OWN_OPTIONS = {"check": ("seed",)}
@@ -279,6 +288,13 @@ def attribution_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 type=click.Choice(["cubic", "even"]),
                 help="Position of these points: denser near the baseline, or evenly spaced.  "
                 "[default: cubic, or even where --points is given]",
+            ),
+            click.option(
+                "--composite",
+                type=click.Choice(_COMPOSITES),
+                default=_COMPOSITES[0],
+                show_default=True,
+                help="Rules of layer-wise relevance propagation (LRP).",
             ),
             click.option(
                 "--patch",

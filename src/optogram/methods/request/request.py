@@ -12,6 +12,8 @@ from optogram import backend
 from optogram.errors import InputError
 from optogram.graph.steps import Output
 from optogram.interpreters.gradients import Weights, fitting, gradients
+from optogram.interpreters.relevance.composites import Composite
+from optogram.interpreters.relevance.run import Relevances, relevance
 from optogram.methods.request.diagnosis import (
     warnings_about_gradients,
     warnings_about_images,
@@ -134,6 +136,38 @@ class Request:
             )
             for one in found.at
         ]
+
+    def relevance(
+        self,
+        composite: Composite,
+        at: Sequence[Output] = (),
+        kept: Mapping[Output, np.ndarray] | None = None,
+        memory: float | str | None = None,
+        progress: Progress = silent,
+    ) -> "RelevanceAnswer":
+        """The relevance of each image for its score; see `relevance`."""
+        weights = None
+        if self.targets is not None:
+            axis = 1 if len(self.x) == 1 else 0
+            weights = {one: array.take(0, axis) for one, array in self.weights().items()}
+        black, white = (
+            self.net.preparation.to_network(np.full((1, *self.x.shape[1:]), level, np.float32))
+            for level in (0.0, 255.0)
+        )
+        found = relevance(
+            self.net,
+            self.x,
+            self.which,
+            weights,
+            composite,
+            at,
+            kept,
+            self.score,
+            (black, white),
+            memory,
+            progress,
+        )
+        return RelevanceAnswer(self._answered(found.outputs), found.scores, found)
 
     def answer(self, memory: float | str | None = None, progress: Progress = silent) -> "Answer":
         """The scores, by a forward pass; ``progress`` is told of images."""
@@ -322,6 +356,33 @@ class GradientAnswer(Answer):
         """Warnings about vanished gradients."""
         where = "the image" if layer is None else repr(layer)
         return warnings_about_gradients(self.vanished, self.places, where)
+
+
+@dataclass(frozen=True)
+class RelevanceAnswer(Answer):
+    """The scores, and the relevance for them.
+
+    Attributes
+    ----------
+    found : Relevances
+        The relevance.
+    """
+
+    found: Relevances
+
+    def warnings_about_rules(self) -> list[str]:
+        """Warnings about steps without a rule of their own."""
+        warnings = []
+        for number, account in enumerate(self.found.accounts):
+            arrived, handed, _ = self.found.sums[:, number].T
+            if not account.is_known:
+                lost = np.abs(arrived - handed).max() / max(np.abs(self.scores).max(), 1e-9)
+                warnings.append(
+                    f"There is no rule for {account.step.name!r} ({account.step.kind}): its "
+                    f"relevance is shared by gradient × input, which loses {lost:.1%} of the score "
+                    "there."
+                )
+        return warnings
 
 
 def ask(

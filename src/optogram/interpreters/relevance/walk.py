@@ -1,0 +1,322 @@
+"""The walk back through the steps: from the score to the image."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import keras
+
+from optogram.graph.steps import Graph, Output, Step
+from optogram.interpreters import forward
+from optogram.interpreters.forward import Tensors
+from optogram.interpreters.relevance.composites import Composite
+from optogram.interpreters.relevance.linear import Linear, has_kernel, linears
+from optogram.interpreters.relevance.rules import Box, Owed, Read, Rule, of_images, stabilized
+from optogram.interpreters.relevance.signs import never_negative, silences_negatives
+from optogram.interpreters.relevance.spreading import (
+    EPSILON,
+    Visit,
+    is_gate,
+    shared,
+    spreading_of,
+)
+
+
+@dataclass(frozen=True)
+class Accounted:
+    """The steps of a route whose relevance is counted, with the rule of each.
+
+    Attributes
+    ----------
+    step : Step
+        The step; of a convolution with the normalization that follows it, the normalization.
+    rule : str
+        The rule, in words.
+    is_known : bool
+        Whether there is a rule for its kind; otherwise relevance can leak.
+    """
+
+    step: Step
+    rule: str
+    is_known: bool
+
+
+class Route:
+    """The way of relevance through a graph: made once for some scores, walked for each batch.
+
+    Parameters
+    ----------
+    graph : Graph
+        The steps.
+    scored : sequence of Output
+        The outputs that the scores are read from.
+    composite : Composite
+        The rules of linear steps.
+    """
+
+    def __init__(self, graph: Graph, scored: Sequence[Output], composite: Composite) -> None:
+        self._graph, self._scored = graph, tuple(scored)
+        self._schedule = forward.schedule(graph, self._scored)
+        indices = [scheduled.index for scheduled in self._schedule.steps]
+        self._folded = _folded(graph, indices, self._scored)
+        self._positive = never_negative(graph, indices)
+        self._gates = frozenset(Output(i) for i in indices if is_gate(graph.steps[i]))
+        readers = _readers(graph, indices)
+        self._first = _first_linear(graph, indices)
+        self._rules: dict[int, Rule] = {}
+        self._silenced: set[int] = set()
+        self.accounts: list[Accounted] = []
+        before = set(self._folded.values())
+        for index in reversed(indices):
+            step = graph.steps[index]
+            if index in before or Output(index) in graph.inputs:
+                continue
+            linear = graph.steps[self._folded.get(index, index)]
+            if has_kernel(linear):
+                self._rules[index] = composite.rule(linear, linear.index in self._first)
+                after = readers.get(index, [])
+                if len(after) == 1 and silences_negatives(graph.steps[after[0]]):
+                    self._silenced.add(index)
+                self.accounts.append(Accounted(step, repr(self._rules[index]), True))
+            elif _is_scaling(step):
+                self.accounts.append(Accounted(step, "one linear step", True))
+            else:
+                found = spreading_of(step)
+                words = "none" if found is None else found.__name__.replace("_", " ")
+                self.accounts.append(Accounted(step, words, found is not None))
+
+    @property
+    def bounded(self) -> list[Output]:
+        """What is read by the rules that need its values for black and white images."""
+        boxed = (
+            self._graph.steps[self._folded.get(index, index)].inputs[0]
+            for index, rule in self._rules.items()
+            if isinstance(rule, Box)
+        )
+        return list(dict.fromkeys(boxed))
+
+    def walk(
+        self,
+        x: Any,
+        weighing: Callable[[Tensors], Mapping[Output, Any]],
+        at: Collection[Output] = (),
+        kept: Mapping[Output, Any] | None = None,
+        bounds: Mapping[Output, tuple[Any, Any]] | None = None,
+    ) -> tuple[Any, list[Any], list[Any], Any, Any]:
+        """The relevance of images for scores.
+
+        Parameters
+        ----------
+        x : tensor of shape (N, H, W, C)
+            The images.
+        weighing : callable
+            Gives the weights of the outputs that are scored, as (N, ...) that broadcasts: the score
+            of each image is Σ output · weights.
+        at : collection of Output
+            Where relevance is wanted beside the image.
+        kept : mapping of Output to tensor, optional
+            Factors of the relevance there, such as 1 for one channel and 0 for others.
+        bounds : mapping of Output to pair of tensors
+            The lowest and highest values of each of `bounded`, for one image.
+
+        Returns
+        -------
+        relevance : tensor of shape (N, H, W, C)
+            At the image.
+        wanted : list of tensors
+            At each output ``at``.
+        sums : list of tensors of shape (N, 3)
+            For each of `accounts`: relevance that arrived, that was handed on, and that biases and
+            constants took.
+        scores : tensor of shape (N,)
+            The relevance that was put in.
+        scored : tensor
+            The first output that the scores are read from.
+        """
+        tensors = self._computed(x)
+        pending: dict[Output, Any] = {}
+        for output, given in weighing(tensors).items():
+            pending[output] = _float(tensors[output]) * given
+        scores = sum(map(of_images, pending.values()))
+        wanted: dict[Output, Any] = {}
+        sums = []
+        for account in self.accounts:
+            step = account.step
+            outputs = [Output(step.index, i) for i in range(len(step.shapes))]
+            relevance = []
+            for output in outputs:
+                one = pending.pop(output, None)
+                one = keras.ops.zeros_like(_float(tensors[output])) if one is None else one
+                if kept and output in kept:
+                    one = one * kept[output]
+                if output in at:
+                    wanted[output] = one
+                relevance.append(one)
+            folded = self._folded.get(step.index)
+            if folded is not None and Output(folded) in at:
+                wanted[Output(folded)] = relevance[0]  # as if both were one convolution
+            read, owed, bias = self._owed(step, tensors, relevance, bounds or {})
+            for output, one in zip(read, owed, strict=True):
+                _add(pending, output, one)
+            arrived, handed = (sum(map(of_images, many)) for many in (relevance, owed))
+            sums.append(keras.ops.stack([arrived, handed, bias], axis=1))
+        source = self._graph.inputs[0]
+        image = pending[source]
+        if kept and source in kept:
+            image = image * kept[source]
+        found = [wanted[output] for output in at]
+        return image, found, sums, scores, tensors[self._scored[0]]
+
+    def _present(self, source: Output, tensors: Tensors) -> Any:
+        """0 where an output is padding and 1 elsewhere; None if it is not padded."""
+        step = self._graph.steps[source.step]
+        if not isinstance(step.operation, keras.layers.ZeroPadding2D):
+            return None
+        (inside,) = step.inputs
+        (present,) = forward.run_step(step, {inside: keras.ops.ones_like(tensors[inside])})
+        return _float(present)
+
+    def _computed(self, x: Any) -> dict[Output, Any]:
+        """All outputs of the forward pass."""
+        tensors: dict[Output, Any] = {}
+        for scheduled in self._schedule.steps:
+            step = self._graph.steps[scheduled.index]
+            outputs = (
+                scheduled.run(tensors) if scheduled.run else [keras.ops.cast(x, step.dtypes[0])]
+            )
+            tensors.update(zip(scheduled.made, outputs, strict=False))
+        return tensors
+
+    def _owed(
+        self,
+        step: Step,
+        tensors: Tensors,
+        relevance: Sequence[Any],
+        bounds: Mapping[Output, tuple[Any, Any]],
+    ) -> tuple[list[Output], list[Any], Any]:
+        """What was read, its relevance, and what biases took."""
+        index = step.index
+        if index in self._rules:
+            before = self._graph.steps[self._folded.get(index, index)]
+            source = before.inputs[0]
+            parts = linears(before)
+            if before is not step:
+                parts[-1] = parts[-1].scaled(*_scaling(step))
+            lowest, highest = (
+                (
+                    keras.ops.broadcast_to(bound, keras.ops.shape(tensors[source]))
+                    for bound in bounds[source]
+                )
+                if source in bounds
+                else (None, None)
+            )
+            read = Read(
+                _float(tensors[source]),
+                _float(tensors[Output(index)]),
+                relevance[0],
+                is_positive=source in self._positive,
+                ends_negative=index not in self._silenced,
+                lowest=lowest,
+                highest=highest,
+                present=self._present(source, tensors),
+            )
+            owed = _through(self._rules[index], parts, read)
+            return [source], [owed.relevance], owed.bias
+        if _is_scaling(step):
+            source, (scale, shift) = step.inputs[0], _scaling(step)
+            seed = relevance[0] / stabilized(_float(tensors[Output(index)]), EPSILON)
+            return [source], [_float(tensors[source]) * scale * seed], of_images(shift * seed)
+        visit = Visit(step, tensors, relevance, self._gates)
+        shares = (spreading_of(step) or shared)(visit)
+        none = keras.ops.zeros((keras.ops.shape(relevance[0])[0],))
+        return visit.read, shares.read, none if shares.offset is None else shares.offset
+
+
+def _through(rule: Rule, parts: Sequence[Linear], read: Read) -> Owed:
+    """The rule applied to linear operations that follow one another."""
+    if len(parts) == 1:
+        return rule.apply(parts[0], read)
+    first, second = parts
+    between = first(read.x)
+    above = rule.apply(second, replace(read, x=between, is_positive=False))
+    own = replace(read, z=between, relevance=above.relevance, ends_negative=True)
+    below = rule.apply(first, own)
+    return Owed(below.relevance, above.bias + below.bias)
+
+
+def _add(pending: dict[Output, Any], output: Output, relevance: Any) -> None:
+    known = pending.get(output)
+    pending[output] = relevance if known is None else known + relevance
+
+
+def _float(tensor: Any) -> Any:
+    return keras.ops.cast(tensor, "float32")
+
+
+def _readers(graph: Graph, indices: Collection[int]) -> dict[int, list[int]]:
+    """The steps that read each step."""
+    found: dict[int, list[int]] = {}
+    for index in indices:
+        for output in graph.steps[index].inputs:
+            found.setdefault(output.step, []).append(index)
+    return found
+
+
+def _first_linear(graph: Graph, indices: Sequence[int]) -> set[int]:
+    """Linear steps with a kernel that read the image, with no other of them before."""
+    behind, constant, first = set[int](), set[int](), set[int]()
+    for index in indices:
+        step = graph.steps[index]
+        read = {output.step for output in step.inputs}
+        if step.kind == "Constant" or (read and read <= constant):
+            constant.add(index)
+            continue
+        is_behind = not read.isdisjoint(behind)
+        if has_kernel(step):
+            if not is_behind:
+                first.add(index)
+            is_behind = True
+        if is_behind:
+            behind.add(index)
+    return first
+
+
+def _is_scaling(step: Step) -> bool:
+    """Whether a step is a batch normalization with fixed statistics: a scale and a shift."""
+    is_plain = type(step.operation) is keras.layers.BatchNormalization
+    return is_plain and not step.kwargs.get("training")
+
+
+def _scaling(step: Step) -> tuple[Any, Any]:
+    """The scale and shift of a batch normalization, per channel."""
+    layer = step.operation
+
+    def value(variable: Any) -> Any:
+        return keras.ops.cast(keras.ops.convert_to_tensor(variable), "float32")
+
+    scale = keras.ops.rsqrt(value(layer.moving_variance) + layer.epsilon)
+    if layer.scale:
+        scale = scale * value(layer.gamma)
+    shift = -value(layer.moving_mean) * scale
+    if layer.center:
+        shift = shift + value(layer.beta)
+    # The copy that runs may have another layout than the user's layer.
+    run: Any = step.run
+    after = len(step.shape) - 1 - run.axis % len(step.shape)
+    if after:
+        scale, shift = (keras.ops.reshape(one, (-1, *[1] * after)) for one in (scale, shift))
+    return scale, shift
+
+
+def _folded(graph: Graph, indices: Sequence[int], scored: Sequence[Output]) -> dict[int, int]:
+    """Batch normalizations that alone read a linear step, and that step: both are one operation."""
+    readers, found = _readers(graph, indices), {}
+    for index in indices:
+        step = graph.steps[index]
+        if not _is_scaling(step):
+            continue
+        before = graph.steps[step.inputs[0].step]
+        is_alone = readers[before.index] == [index] and Output(before.index) not in scored
+        if has_kernel(before) and before.half != "activation" and is_alone:
+            found[index] = before.index
+    return found
