@@ -893,6 +893,7 @@ def test_integrated_gradients_begin_where_they_are_told(run, model_file, tmp_pat
 # -- no option is ignored --------------------------------------------------------------------------
 
 TAKES_NO_OPTION = {"net", "image", "target", "fit", "size", "incremental", "memory", "progress"}
+TAKES_NO_OPTION |= {"layers"}  # arrays beside the map
 
 
 def test_options_are_taken_by_the_methods_that_have_such_an_argument():
@@ -927,6 +928,7 @@ GIVEN = {
     "seed": 3,
     "points": 3,
     "spacing": "even",
+    "composite": "epsilon_plus",
     "baseline": "white",
     "patch": 5,
     "stride": 5,
