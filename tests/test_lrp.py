@@ -248,3 +248,45 @@ def test_a_result_is_saved_with_its_conservation(residual, tmp_path):
     loaded = og.load_result(found.save(tmp_path / "lrp.npz"))
     assert loaded.conservation(1) == found.conservation(1)
     np.testing.assert_array_equal(loaded.at_layer(name), found.at_layer(name))
+
+
+# -- through one channel ---------------------------------------------------------------------------
+
+
+def test_the_maps_of_all_channels_add_up_to_that_of_lrp(residual):
+    name = next(layer.name for layer in residual.layers if layer.kind == "Add")
+    x = images()[:1]
+    whole = og.lrp(residual, x, 1, layers=name)
+    parts = og.crp(residual, x, 1, og.Filter(name, range(10)))
+    assert len(parts.values) == 10
+    bound = 1e-4 * np.abs(whole.values).max()
+    np.testing.assert_allclose(parts.values.sum(axis=0), whole.values[0], rtol=0, atol=bound)
+    for channel in (0, 7):
+        relevance = parts.at_layer(name)[channel]
+        np.testing.assert_allclose(
+            relevance[..., channel], whole.at_layer(name)[0, ..., channel], rtol=1e-3, atol=1e-6
+        )
+        assert not np.delete(relevance, channel, axis=-1).any()
+
+
+def test_the_most_relevant_units_come_first_each_with_its_map(residual):
+    name = next(layer.name for layer in residual.layers if layer.kind == "Add")
+    x = images()[:1]
+    found = og.relevant_units(residual, x, None, name, top=3)
+    winner = int(residual.scores(x)[0].argmax())
+    sums = og.lrp(residual, x, winner, layers=name).at_layer(name)[0].sum(axis=(0, 1))
+    np.testing.assert_array_equal(found.units, np.argsort(-sums)[:3])
+    np.testing.assert_allclose(found.layer_relevance, sums, rtol=1e-3, atol=1e-6)
+    alone = og.crp(residual, x, winner, og.Filter(name, int(found.units[1])))
+    np.testing.assert_allclose(found.values[1], alone.values[0], rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.once
+def test_a_relevance_through_a_channel_that_cannot_be_is_refused(residual):
+    name = next(layer.name for layer in residual.layers if layer.kind == "Add")
+    with pytest.raises(og.InputError, match="out of range"):
+        og.crp(residual, images(), 0, og.Filter(name, 99))
+    with pytest.raises(og.InputError, match="one image and one target"):
+        og.crp(residual, images(), 0, og.Filter(name, [1, 2]))
+    with pytest.raises(og.InputError, match="one image and one target"):
+        og.relevant_units(residual, images())

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from optogram.methods.ascent.transforms import Rotate as Rotate
     from optogram.methods.ascent.transforms import Scale as Scale
     from optogram.methods.check import check as check
+    from optogram.methods.crp import crp as crp
     from optogram.methods.feature_map_probe import FeatureMapProbe as FeatureMapProbe
     from optogram.methods.feature_map_probe import feature_map_probe as feature_map_probe
     from optogram.methods.feature_maps import feature_maps as feature_maps
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from optogram.methods.progressive_occlusion import (
         progressive_occlusion as progressive_occlusion,
     )
+    from optogram.methods.relevant_units import relevant_units as relevant_units
     from optogram.methods.saliency import saliency as saliency
     from optogram.methods.scorecam import scorecam as scorecam
     from optogram.methods.smoothgrad import smoothgrad as smoothgrad
@@ -88,6 +90,7 @@ if TYPE_CHECKING:
     from optogram.result import Occlusion as Occlusion
     from optogram.result import PixelArithmetic as PixelArithmetic
     from optogram.result import Relevance as Relevance
+    from optogram.result import RelevantUnits as RelevantUnits
     from optogram.result import Result as Result
     from optogram.result import StrongestImages as StrongestImages
     from optogram.result import UnitCorrelations as UnitCorrelations
@@ -151,6 +154,7 @@ _HOMES = {
     "Ray": "optogram.jobs.on_ray",
     "Recipe": "optogram.methods.ascent.recipe",
     "Relevance": "optogram.result",
+    "RelevantUnits": "optogram.result",
     "Result": "optogram.result",
     "Rotate": "optogram.methods.ascent.transforms",
     "Scale": "optogram.methods.ascent.transforms",
@@ -164,6 +168,7 @@ _HOMES = {
     "atlas_page": "optogram.reporting.atlas_page",
     "audit": "optogram.auditing.audit",
     "check": "optogram.methods.check",
+    "crp": "optogram.methods.crp",
     "explain_all": "optogram.explaining.explain_all",
     "explore": "optogram.web.explore",
     "feature_map_probe": "optogram.methods.feature_map_probe",
@@ -189,6 +194,7 @@ _HOMES = {
     "pixel_arithmetic": "optogram.methods.pixel_arithmetic",
     "pixels": "optogram.pictures.sources",
     "progressive_occlusion": "optogram.methods.progressive_occlusion",
+    "relevant_units": "optogram.methods.relevant_units",
     "report": "optogram.reporting.report",
     "saliency": "optogram.methods.saliency",
     "scorecam": "optogram.methods.scorecam",

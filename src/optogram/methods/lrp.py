@@ -3,12 +3,11 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from optogram.arguments import checked
 from optogram.graph.steps import Output, Step
 from optogram.interpreters.relevance.composites import composite_of
 from optogram.interpreters.relevance.rules import Rule
+from optogram.methods.request.relevance_fields import relevance_fields
 from optogram.methods.request.request import ask
 from optogram.network.network import Network
 from optogram.progress import ShownProgress, reporting
@@ -58,7 +57,8 @@ def lrp(
         Or a function from a `Step` to a rule of ``og.rules``; where it returns None, the rule of
         "epsilon_gamma_box" holds.
     layers : str or sequence of str
-        Names or patterns of layers at which the relevance is returned, too: see `Relevance.at_layer`.
+        Names or patterns of layers at which the relevance is returned, too; see
+        `Relevance.at_layer`.
     score : {"logit", "probability"}
         Score of a class: before or after the final softmax or sigmoid.
     fit : {"stretch", "crop", "pad"}, optional
@@ -86,7 +86,6 @@ def lrp(
     with reporting(progress) as told:
         request = ask(net, image, target, score, fit)
         answer = request.relevance(rules, at, memory=memory, progress=told)
-    found = answer.found
     parameters = {
         "composite": rules.name,
         "score": score,
@@ -94,24 +93,10 @@ def lrp(
     }
     return answer.attribution(
         "lrp",
-        found.image,
+        answer.found.image,
         parameters,
         arguments={**parameters, "composite": composite},
         kind=Relevance,
         warnings=answer.warnings_about_rules(),
-        step_names=tuple(account.step.name for account in found.accounts),
-        rules=tuple(account.rule for account in found.accounts),
-        step_sums=found.sums,
-        layers=tuple(names),
-        layer_shapes=np.array([_sides(array) for array in found.at], int).reshape(-1, 3),
-        layer_values=np.concatenate(
-            [np.zeros((len(found.image), 0), np.float32)]
-            + [array.reshape(len(array), -1) for array in found.at],
-            axis=1,
-        ),
+        **relevance_fields(answer.found, names),
     )
-
-
-def _sides(relevance: np.ndarray) -> tuple[int, ...]:
-    """Height, width and channels; height and width are 0 for vectors."""
-    return (0,) * (4 - relevance.ndim) + relevance.shape[1:]

@@ -21,7 +21,7 @@ from optogram.result.maps import FeatureMaps, layer_by_layer
 from optogram.result.maximization import Maximization
 from optogram.result.occluded_maps import OccludedMaps
 from optogram.result.occlusion import Occlusion
-from optogram.result.relevance import Conservation, Relevance
+from optogram.result.relevance import Conservation, Relevance, RelevantUnits
 from optogram.result.strongest import StrongestImages
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "PixelArithmetic",
     "Question",
     "Relevance",
+    "RelevantUnits",
     "Result",
     "StrongestImages",
     "UnitCorrelations",

@@ -119,3 +119,28 @@ class Relevance(Attribution):
         """(N,): the relevance that neither reached the image nor was taken by biases."""
         sums = self.step_sums.astype(np.float64)
         return (sums[:, :, _ARRIVED] - sums[:, :, _HANDED] - sums[:, :, _BIASES]).sum(axis=1)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RelevantUnits(Relevance):
+    """The channels of a layer that a score owes most to, with the map of each.
+
+    Attributes
+    ----------
+    units : int ndarray of shape (n,)
+        Channels, most relevant first.
+    unit_relevance : ndarray of shape (n,)
+        The relevance of each.
+    layer_relevance : ndarray of shape (K,)
+        The relevance of all channels of the layer.
+    """
+
+    shapes: ClassVar = Relevance.shapes | {
+        "units": "N",
+        "unit_relevance": "N",
+        "layer_relevance": "K",
+    }
+
+    units: np.ndarray
+    unit_relevance: np.ndarray
+    layer_relevance: np.ndarray

@@ -21,6 +21,8 @@ _METHODS = {
     "scorecam": _Naming("Score-CAM", "activation"),
     "guided_gradcam": _Naming("Guided Grad-CAM", "{score}² per unit of input"),
     "lrp": _Naming("LRP"),
+    "crp": _Naming("CRP"),
+    "relevant_units": _Naming("CRP"),
     "occlusion": _Naming("Occlusion sensitivity", "drop of the {score}"),
 }
 

@@ -8,7 +8,7 @@ import keras
 
 from optogram import backend
 from optogram.graph import layer_types
-from optogram.graph.mixing import mixed_axes
+from optogram.graph.mixing import is_written_by_keras, mixed_axes
 from optogram.graph.steps import Output, Step
 from optogram.interpreters import forward
 from optogram.interpreters.forward import Tensors
@@ -228,7 +228,8 @@ def spreading_of(step: Step) -> Spreading | None:
     layer, kind = step.operation, step.kind
     if kind == "Constant":
         return absorbed
-    if step.passes_on or kind == "Cast":
+    is_scale = kind == "LayerScale" and is_written_by_keras(layer)  # of ConvNeXt
+    if step.passes_on or is_scale or kind == "Cast":
         return passed
     if isinstance(layer, _MOVING) or kind in _MOVING_OPERATIONS:
         return moved

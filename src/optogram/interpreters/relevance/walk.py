@@ -152,9 +152,11 @@ class Route:
                 if output in at:
                     wanted[output] = one
                 relevance.append(one)
-            folded = self._folded.get(step.index)
-            if folded is not None and Output(folded) in at:
-                wanted[Output(folded)] = relevance[0]  # as if both were one convolution
+            folded = Output(self._folded.get(step.index, step.index))
+            if folded.step != step.index:  # as if both were one convolution
+                if kept and folded in kept:
+                    relevance[0] = relevance[0] * kept[folded]
+                wanted[folded] = relevance[0]
             read, owed, bias = self._owed(step, tensors, relevance, bounds or {})
             for output, one in zip(read, owed, strict=True):
                 _add(pending, output, one)
