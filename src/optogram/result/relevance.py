@@ -1,12 +1,17 @@
 """Results of layer-wise relevance propagation."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, overload
 
 import numpy as np
 
 from optogram.errors import InputError, nearest
 from optogram.result.attribution import Attribution
+from optogram.result.plotting import placed_chart
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from PIL.Image import Image
 
 _ARRIVED, _HANDED, _BIASES = range(3)
 
@@ -108,6 +113,39 @@ class Relevance(Attribution):
                 self.step_names, self.rules, self.step_sums[index], strict=True
             )
         ]
+
+    @overload
+    def plot_conservation(self, index: int = 0, *, ax: None = None) -> "Image": ...
+
+    @overload
+    def plot_conservation(self, index: int = 0, *, ax: "Axes") -> "Axes": ...
+
+    def plot_conservation(self, index: int = 0, *, ax: "Axes | None" = None) -> "Image | Axes":
+        """A chart of the way from the score to the image: what is left, what biases took.
+
+        Parameters
+        ----------
+        index : int
+            Index of the explanation.
+        ax : matplotlib.axes.Axes, optional
+            Axes to draw into, which are returned; None: a picture is.
+
+        Raises
+        ------
+        InputError
+            If ``index`` is out of range, or ``ax`` is not an Axes of matplotlib.
+        """
+        sums = self.step_sums[index].astype(np.float64)
+        biases = np.cumsum(sums[:, _BIASES])
+        lost = np.cumsum(sums[:, _ARRIVED] - sums[:, _HANDED] - sums[:, _BIASES])
+        steps = np.arange(1, len(sums) + 1)
+        lines = {
+            "left": (steps, sums[0, _ARRIVED] - biases - lost),
+            "taken by biases": (steps, biases),
+            "lost": (steps, lost),
+        }
+        title = f"Relevance of {self.targets[index]}, {self.score_unit}"
+        return placed_chart(ax, lines, title=title, x_label="steps from the score to the image")
 
     @property
     def taken_by_biases(self) -> np.ndarray:

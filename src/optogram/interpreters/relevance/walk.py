@@ -75,7 +75,8 @@ class Route:
             if has_kernel(linear):
                 self._rules[index] = composite.rule(linear, linear.index in self._first)
                 after = readers.get(index, [])
-                if len(after) == 1 and silences_negatives(graph.steps[after[0]]):
+                is_scored = Output(index) in self._scored
+                if len(after) == 1 and not is_scored and silences_negatives(graph.steps[after[0]]):
                     self._silenced.add(index)
                 self.accounts.append(Accounted(step, repr(self._rules[index]), True))
             elif _is_scaling(step):
