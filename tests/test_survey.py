@@ -15,7 +15,7 @@ from optogram.graph.steps import Output
 from optogram.jobs import work
 from optogram.surveying import plan as planning
 from optogram.surveying.activations import batch_length
-from optogram.surveying.photos import PhotoBlock, position_of
+from optogram.surveying.photos import PhotoBlock, positions_of
 from optogram.surveying.plan import PARTS
 from optogram.surveying.table import surveyed_layers
 from stores import assert_same_store, everything_in
@@ -99,7 +99,7 @@ def test_statistics_and_strongest_photos_equal_those_of_all_maps(net, pictures, 
         np.testing.assert_allclose(
             found.column("active", name), (grid > 0).mean(axis=(0, 1, 2)), rtol=1e-5
         )
-        at = np.stack([position_of(i) for i in sampled]) * [height, width]
+        at = positions_of(np.array(sampled)) * [height, width]
         values = array[sampled, at[:, 0].astype(int), at[:, 1].astype(int)]
         np.testing.assert_allclose(
             found.column("quantiles", name),

@@ -17,8 +17,9 @@ _SLACK = 0.01
 
 def is_tensor(source: Any) -> bool:
     """Whether this is an array of a library other than NumPy."""
-    is_array = all(hasattr(source, name) for name in ("__array__", "shape", "dtype"))
-    return is_array and not isinstance(source, np.ndarray | Image.Image)
+    if isinstance(source, np.ndarray | Image.Image):
+        return False
+    return all(hasattr(source, name) for name in ("__array__", "shape", "dtype"))
 
 
 def as_array(source: Any) -> np.ndarray:

@@ -123,20 +123,24 @@ class ArrayFilePhotos:
 
     def source(self, index: int) -> np.ndarray:
         """A photo, (H, W) or (H, W, C), copied into memory."""
+        return np.array(self._photo(index))
+
+    def mark(self, index: int) -> str:
+        """A digest of a photo; "" if it cannot be read."""
+        try:
+            return mark_of_content(self._photo(index))
+        except PhotoError:
+            return ""
+
+    def _photo(self, index: int) -> np.ndarray:
+        """A photo in the file, which may be mapped into memory."""
         try:
             array = self._opened.array(self.path)
         except InputError as error:
             raise PhotoError(str(error)) from error
         if len(array) != len(self.names):
             raise PhotoError(f"{self.path!r} has changed since it was opened: begin again.")
-        return np.array(array[index])
-
-    def mark(self, index: int) -> str:
-        """A digest of a photo; "" if it cannot be read."""
-        try:
-            return mark_of_content(self.source(index))
-        except PhotoError:
-            return ""
+        return array[index]
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,7 +212,7 @@ def mark_of_content(source: Any) -> str:
         if isinstance(source, bytes | bytearray | memoryview) or hasattr(source, "read"):
             return hashlib.blake2b(content_of(source), digest_size=_DIGEST_BYTES).hexdigest()
         array = np.ascontiguousarray(as_array(source) if is_tensor(source) else source)
-        kind = f"{array.dtype}{array.shape}".encode()
+        kind = f"{array.dtype.str}{array.shape}".encode()
         whole = hashlib.blake2b(kind, digest_size=_DIGEST_BYTES)
         whole.update(array.reshape(-1).view(np.uint8).data)
         return whole.hexdigest()

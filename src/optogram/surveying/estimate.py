@@ -12,7 +12,7 @@ from optogram.jobs.work import left_to_do
 from optogram.surveying.activations import activations
 from optogram.surveying.contributions import contributions
 from optogram.surveying.patterns import TOGETHER
-from optogram.surveying.photos import position_of
+from optogram.surveying.photos import positions_of
 from optogram.surveying.plan import Plan
 
 _READ = 8
@@ -30,7 +30,7 @@ def estimate(plan: Plan, store: Store | None) -> list[Estimate]:
     found = []
     forward = _flops(plan, [net.head.logits, *table.outputs], reading.size)
     x = np.zeros((reading.batch, *reading.size, net.channels), np.float32)
-    at = np.stack([position_of(number) for number in range(reading.batch)])
+    at = positions_of(np.arange(reading.batch))
     reads = seconds_of(lambda: _read(plan), repeat=False) / min(_READ, photos)
     rate = 0.0
     for kind in dict.fromkeys(type(unit) for unit in units):
