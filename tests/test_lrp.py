@@ -290,3 +290,18 @@ def test_a_relevance_through_a_channel_that_cannot_be_is_refused(residual):
         og.crp(residual, images(), 0, og.Filter(name, [1, 2]))
     with pytest.raises(og.InputError, match="one image and one target"):
         og.relevant_units(residual, images())
+
+
+def test_photos_are_ordered_by_what_their_class_owes_to_a_filter(residual):
+    name = next(layer.name for layer in residual.layers if layer.kind == "Add")
+    photos = np.random.default_rng(3).integers(0, 256, (5, 16, 16, 3), np.uint8)
+    found = og.strongest_images(residual, name, list(photos), top=3, by="relevance")
+    relevance = og.lrp(residual, list(photos), layers=name).at_layer(name)
+    sums = relevance.sum(axis=(1, 2))
+    for channel in range(sums.shape[-1]):
+        order = np.argsort(-sums[:, channel], kind="stable")[:3]
+        np.testing.assert_array_equal(found.indices[channel], order)
+        np.testing.assert_allclose(found.values[channel], sums[order, channel], rtol=1e-3)
+        for photo, (y, x) in zip(order, found.positions[channel], strict=True):
+            one = relevance[photo, ..., channel]
+            assert one[y, x] == one.max()

@@ -40,6 +40,13 @@ _COLUMNS = (
 @click.option(
     "--top", type=click.IntRange(1), default=9, show_default=True, help="Photos per filter."
 )
+@click.option(
+    "--by",
+    type=click.Choice(["activation", "relevance"]),
+    default="activation",
+    show_default=True,
+    help="Order of the photos: by activation, or by the relevance of the filter for their class.",
+)
 @model_option
 @click.option(
     "--out",
@@ -57,6 +64,7 @@ def strongest(
     layer: str,
     filters: str | None,
     top: int,
+    by: str,
     model: str,
     out: str,
     fit: str,
@@ -107,6 +115,7 @@ def strongest(
             layer,
             photos,
             top,
+            by=by,
             filters=chosen,
             fit=fit,
             checkpoint=checkpoint,

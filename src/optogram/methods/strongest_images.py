@@ -12,10 +12,11 @@ import numpy as np
 from optogram.arguments import checked, whole
 from optogram.errors import InputError, PhotoError
 from optogram.graph.steps import Output
+from optogram.interpreters.relevance.composites import composite_of
 from optogram.methods.request.checkpoint import Checkpoint, fingerprint, photo_mark
 from optogram.methods.request.explained_layer import step_with_maps
 from optogram.methods.request.photo_list import listed_photos
-from optogram.methods.request.request import provenance_of
+from optogram.methods.request.request import Request, provenance_of
 from optogram.network.network import Network
 from optogram.network.predictions import CHUNK
 from optogram.pictures.fit import fit_picture
@@ -34,6 +35,7 @@ def strongest_images(
     photos: Any,
     top: int = 9,
     *,
+    by: str = "activation",
     filters: Iterable[int] | None = None,
     fit: str = "stretch",
     size: tuple[int, int] | None = None,
@@ -45,6 +47,10 @@ def strongest_images(
 
     Zeiler and Fergus, "Visualizing and understanding convolutional networks" (2014), figure 2,
     shows such windows. Photos are read in batches and not kept in memory.
+
+    ``by="relevance"``: the photos whose predicted class owes most to the filter (relevance
+    maximization, Achtibat et al. 2023, section 4.2): not what activates a filter, but what it is
+    used for.
 
     Parameters
     ----------
@@ -61,6 +67,9 @@ def strongest_images(
         the input size.
     top : int
         Number of photos per filter, at least 1. Each photo counts once per filter.
+    by : {"activation", "relevance"}
+        Order of the photos: by the largest activation of the filter, or by its relevance for the
+        highest-scoring class of the photo, the sum over its map of what `lrp` assigns.
     filters : iterable of int, optional
         Filter numbers. None: all filters of the layer.
     fit : {"stretch", "crop", "pad"}
@@ -81,8 +90,9 @@ def strongest_images(
     Returns
     -------
     StrongestImages
-        ``values`` (filters, top): the largest activation in each photo, strongest first, with the
-        photo, the position in the map and the window in the photo. Photos at a path that cannot be
+        ``values`` (filters, top): the largest activation in each photo, or its relevance, strongest
+        first, with the photo, the position in the map where it is largest and the window in the
+        photo. Photos at a path that cannot be
         read are skipped: ``unread`` lists them, and a warning for each gives the reason.
 
     Raises
@@ -94,6 +104,10 @@ def strongest_images(
     """
     step = step_with_maps(net, layer)
     top = whole("top", top, 1)
+    if by not in ("activation", "relevance"):
+        raise InputError(f'by must be "activation" or "relevance", not {by!r}.')
+    if by == "relevance":
+        net.require_class_scores()
     if is_stream(photos) and checkpoint is not None:
         raise InputError(
             "checkpoint needs a folder or a list of photos: a stream cannot be read again."
@@ -103,14 +117,15 @@ def strongest_images(
     fitted = (whole("size, height,", height, 1), whole("size, width,", width, 1))
     output = Output(step.index)
     strongest = _Strongest.begin(len(chosen), top)
-    reader = _Reader(net, output, chosen, fit, fitted, memory)
+    reader = _Reader(net, output, chosen, fit, fitted, memory, by)
     with reporting(progress) as told:
         if is_stream(photos):
             reader.read_stream(photos, strongest, told)
         else:
             saved = None
             if checkpoint is not None:
-                mark = fingerprint(net, [output], fitted, layer, top, chosen, fit, net.resample)
+                read = [output] if by == "activation" else [net.head.logits, output]
+                mark = fingerprint(net, read, fitted, layer, top, chosen, fit, net.resample)
                 saved = Checkpoint(Path(checkpoint), mark, "strongest_images")
             strongest = reader.read_list(photos, strongest, saved, told)
     names = tuple(reader.names)
@@ -121,7 +136,7 @@ def strongest_images(
     return StrongestImages(
         values=np.where(known, strongest.values, np.nan).astype(np.float32),
         method="strongest_images",
-        parameters={"top": top, "fit": fit, "size": fitted},
+        parameters={"top": top, "by": by, "fit": fit, "size": fitted},
         provenance={**provenance_of(net, (*fitted, net.channels)), "resample": net.resample},
         warnings=(*net.warnings, *strongest.unread.values()),
         layer=layer,
@@ -220,8 +235,9 @@ class _Reader:
 
     Attributes
     ----------
-    net, output, filters, fit, size, memory
-        The network, the layer, the filters, how photos are brought to which size, and the budget.
+    net, output, filters, fit, size, memory, by
+        The network, the layer, the filters, how photos are brought to which size, the budget, and
+        what the photos are ordered by.
     names : sequence of str
         Names of the photos.
     opened : sequence or dict
@@ -235,6 +251,7 @@ class _Reader:
     fit: str
     size: tuple[int, int]
     memory: float | str | None
+    by: str
     names: Sequence[str] = ()
     opened: Sequence[Any] | dict[int, np.ndarray] = ()
 
@@ -309,11 +326,28 @@ class _Reader:
     def _peaks_of(
         self, feed: Callable[[slice], np.ndarray], count: int
     ) -> Iterator[tuple[slice, np.ndarray]]:
-        """`_peaks` of the filters, batch by batch."""
+        """The value and place of each filter in each photo, (n, filters, 2), batch by batch."""
+        if self.by == "relevance":
+            yield from self._relevances_of(feed, count)
+            return
         for part, (peaks,) in self.net.stream(
             feed, count, self.size, [self.output], self.memory, silent, then=_peaks
         ):
             yield part, peaks[:, self.filters]
+
+    def _relevances_of(
+        self, feed: Callable[[slice], np.ndarray], count: int
+    ) -> Iterator[tuple[slice, np.ndarray]]:
+        """The same by relevance for the class of each photo."""
+        rules = composite_of("epsilon_gamma_box")
+        for first in range(0, count, CHUNK):
+            part = slice(first, min(first + CHUNK, count))
+            x = feed(part)
+            request = Request(self.net, x, np.arange(len(x)), None, "logit")
+            (found,) = request.relevance(rules, [self.output], None, self.memory).found.at
+            flat = found.reshape(len(x), -1, found.shape[-1])
+            sums, places = flat.sum(axis=1, dtype=np.float64), flat.argmax(axis=1)
+            yield part, np.stack([sums, places], axis=-1)[:, self.filters]
 
     def _prepared(self, photo: Any, number: int) -> tuple[np.ndarray, np.ndarray]:
         """A photo in network units, (H, W, C), and a picture of it for display."""
