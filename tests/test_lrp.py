@@ -290,6 +290,9 @@ def test_a_relevance_through_a_channel_that_cannot_be_is_refused(residual):
         og.crp(residual, images(), 0, og.Filter(name, [1, 2]))
     with pytest.raises(og.InputError, match="one image and one target"):
         og.relevant_units(residual, images())
+    first = next(layer.name for layer in residual.layers if layer.kind == "Conv2D")
+    with pytest.raises(og.InputError, match="does not depend on"):
+        og.crp(residual, images(), og.Filter(first, 0), og.Filter(name, 0))
 
 
 def test_photos_are_ordered_by_what_their_class_owes_to_a_filter(residual):

@@ -167,6 +167,7 @@ class Route:
         image = pending[source]
         if kept and source in kept:
             image = image * kept[source]
+        wanted[source] = image
         found = [wanted[output] for output in at]
         return image, found, sums, scores, tensors[self._scored[0]]
 

@@ -145,7 +145,20 @@ class Request:
         memory: float | str | None = None,
         progress: Progress = silent,
     ) -> "RelevanceAnswer":
-        """The relevance of each image for its score; see `relevance`."""
+        """The relevance of each image for its score; see `relevance`.
+
+        Raises
+        ------
+        InputError
+            If the score does not depend on one of the outputs ``at``.
+        """
+        steps, read = self.net.graph.steps, self.net.graph.ancestors(self.scored())
+        for output in at:
+            if output.step not in read:
+                raise InputError(
+                    f"The score does not depend on {steps[output.step].name!r}: choose a layer "
+                    "before what is explained."
+                )
         weights = None
         if self.targets is not None:
             axis = 1 if len(self.x) == 1 else 0
