@@ -10,6 +10,8 @@ from keras import layers
 import kinds
 import optogram as og
 from lrp_networks import SMALL, images, seeded
+from optogram.cli.options.attribution import _COMPOSITES
+from optogram.interpreters.relevance.composites import COMPOSITES
 
 pytestmark = pytest.mark.each_backend
 
@@ -164,6 +166,45 @@ def test_relevance_is_conserved_step_by_step(kind):
     assert found.values.sum() + found.taken_by_biases[0] + found.lost[0] == pytest.approx(
         float(found.score[0]), rel=bound, abs=bound * scale
     )
+
+
+def test_names_of_other_code_say_nothing_of_what_it_does():
+    def leaky(x):
+        return keras.ops.where(x < 0, 0.5 * x, x)
+
+    def relu(x):
+        return keras.ops.where(x < 0, 0.5 * x, x)
+
+    found = []
+    for function in (leaky, relu):
+        image = keras.Input((8, 8, 3))
+        x = layers.Activation(function)(layers.Conv2D(4, 3)(image))
+        x = layers.Activation(function)(layers.Conv2D(4, 3)(x))
+        model = keras.Model(image, layers.Dense(3)(layers.GlobalAveragePooling2D()(x)))
+        net = og.Network(seeded(model), "tf")
+        found.append(og.lrp(net, images()[:1, :8, :8], 0))
+    np.testing.assert_array_equal(found[0].values, found[1].values)
+    assert all("no rule" in one.warnings[-1] for one in found)
+
+
+@pytest.mark.once
+def test_a_normalization_along_rows_is_not_folded_and_keeps_relevance():
+    image = keras.Input((6, 6, 3))
+    x = layers.Conv2D(6, 3, padding="same")(image)
+    x = layers.ReLU()(layers.BatchNormalization(axis=1)(x))
+    x = layers.Add()([x, x])
+    model = keras.Model(image, layers.Dense(3)(layers.GlobalAveragePooling2D()(x)))
+    net = og.Network(seeded(model), "tf")
+    found = og.lrp(net, images()[:1, :6, :6], 0)
+    assert "one linear step" in found.rules
+    assert float(abs(found.lost[0])) < 1e-4 * abs(float(found.score[0]))
+    total = found.values.sum() + found.taken_by_biases[0]
+    assert total == pytest.approx(float(found.score[0]), rel=1e-3)
+
+
+@pytest.mark.once
+def test_the_command_line_knows_every_composite():
+    assert set(_COMPOSITES) == set(COMPOSITES)
 
 
 # -- what is asked for -----------------------------------------------------------------------------

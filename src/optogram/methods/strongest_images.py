@@ -92,8 +92,8 @@ def strongest_images(
     StrongestImages
         ``values`` (filters, top): the largest activation in each photo, or its relevance, strongest
         first, with the photo, the position in the map where it is largest and the window in the
-        photo. Photos at a path that cannot be
-        read are skipped: ``unread`` lists them, and a warning for each gives the reason.
+        photo. Photos at a path that cannot be read are skipped: ``unread`` lists them, and a
+        warning for each gives the reason.
 
     Raises
     ------

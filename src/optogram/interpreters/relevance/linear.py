@@ -12,10 +12,11 @@ from optogram.graph.mixing import is_written_by_keras
 from optogram.graph.steps import Step
 from optogram.interpreters import forward
 
-_WITH_KERNEL = tuple(
-    kind
-    for kind in (*layer_types.WITH_FUSED_ACTIVATION,)
-    if kind not in (keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
+_DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
+_TRANSPOSED = (
+    keras.layers.Conv1DTranspose,
+    keras.layers.Conv2DTranspose,
+    keras.layers.Conv3DTranspose,
 )
 
 
@@ -61,8 +62,16 @@ def has_kernel(step: Step) -> bool:
     if step.half == "activation" or not is_written_by_keras(layer):
         return False
     is_changed = getattr(layer, "lora_enabled", False) or getattr(layer, "quantization_mode", None)
-    is_linear = isinstance(layer, (*_WITH_KERNEL, keras.layers.SeparableConv2D))
+    is_linear = isinstance(layer, layer_types.WITH_FUSED_ACTIVATION)
+    is_linear = is_linear and not isinstance(layer, keras.layers.SeparableConv1D)
     return is_linear and not is_changed and len(step.inputs) == 1
+
+
+def channel_axis(step: Step) -> int | None:
+    """The axis of the output channels of a step with a kernel; None where they have several."""
+    if isinstance(step.operation, keras.layers.EinsumDense):
+        return None
+    return len(step.shape) - 1 - _axes_after_channels(step.run)
 
 
 def linears(step: Step) -> list[Linear]:
@@ -88,7 +97,7 @@ def _of_layer(step: Step) -> Linear:
             return keras.ops.cast(run(keras.ops.cast(x, layer.compute_dtype)), "float32")
 
     shape = _channels_in_kernel(layer)
-    to_output = partial(_to_output, _channel_axis_from_end(step.run))
+    to_output = partial(_to_output, _axes_after_channels(step.run))
     own = None if bias is None else _value(bias)
     if own is not None and len(own.shape) == 1:
         own = to_output(own)
@@ -102,7 +111,7 @@ def _separable(step: Step) -> list[Linear]:
     settings = {"data_format": run.data_format}
     strides = layer.strides[0] if len(set(layer.strides)) == 1 else layer.strides
     depthwise, pointwise = _value(layer.depthwise_kernel), _value(layer.pointwise_kernel)
-    to_output = partial(_to_output, _channel_axis_from_end(run))
+    to_output = partial(_to_output, _axes_after_channels(run))
     bias = None if layer.bias is None else to_output(_value(layer.bias))
 
     def per_channel(x: Any, kernel: Any) -> Any:
@@ -130,14 +139,14 @@ def _value(variable: Any) -> Any:
 def _channels_in_kernel(layer: Any) -> tuple[int, ...]:
     """The shape in which numbers per output channel broadcast to the kernel of a layer."""
     kernel = tuple(layer.kernel.shape)
-    if "Depthwise" in type(layer).__name__ or isinstance(layer, keras.layers.DepthwiseConv2D):
+    if isinstance(layer, _DEPTHWISE):
         return (*(1 for _ in kernel[:-2]), *kernel[-2:])
-    if isinstance(layer, keras.layers.Conv2DTranspose):
-        return (1, 1, kernel[2], 1)
+    if isinstance(layer, _TRANSPOSED):
+        return (*(1 for _ in kernel[:-2]), kernel[-2], 1)
     return (*(1 for _ in kernel[:-1]), kernel[-1])
 
 
-def _channel_axis_from_end(layer: Any) -> int:
+def _axes_after_channels(layer: Any) -> int:
     """How many axes of the output come after its channels."""
     is_first = getattr(layer, "data_format", "channels_last") == "channels_first"
     return getattr(layer, "rank", 2) if is_first else 0

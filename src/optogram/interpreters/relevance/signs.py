@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import keras
 
 from optogram.graph import layer_types
+from optogram.graph.mixing import is_written_by_keras
 from optogram.graph.steps import Graph, Output, Step
 
 # By name, ignoring underscores and case: functions, layers and operations.
@@ -23,7 +24,6 @@ _KEEPING_SIGNS = (
     keras.layers.Multiply,
     keras.layers.Permute,
     keras.layers.Reshape,
-    keras.layers.UpSampling2D,
 )
 """Layers whose output has no negative element if their inputs have none."""
 
@@ -33,8 +33,7 @@ def never_negative(graph: Graph, steps: Iterable[int]) -> frozenset[Output]:
     found: set[Output] = set()
     for index in steps:
         step = graph.steps[index]
-        is_kept = step.passes_on or isinstance(step.operation, _KEEPING_SIGNS)
-        is_kept = is_kept and not step.half and len(step.shapes) == 1
+        is_kept = step.passes_on or _keeps_signs(step)
         if (is_kept and step.inputs and found.issuperset(step.inputs)) or _is(
             step, _NEVER_NEGATIVE
         ):
@@ -47,12 +46,24 @@ def silences_negatives(step: Step) -> bool:
     return _is(step, _NOTHING_BELOW_ZERO)
 
 
+def _keeps_signs(step: Step) -> bool:
+    """Whether the output has no negative element if the inputs have none."""
+    layer = step.operation
+    if not is_written_by_keras(layer):
+        return False
+    if isinstance(layer, keras.layers.UpSampling2D):
+        return layer.interpolation in ("nearest", "bilinear")  # others overshoot
+    return isinstance(layer, _KEEPING_SIGNS)
+
+
 def _is(step: Step, names: frozenset[str]) -> bool:
     """Whether a step is one activation with one of those names, without other settings."""
     applied = step.applied if _is_activation(step) else (step.operation,)
     if len(applied) != 1 or step.half == "pre":
         return False
     operation = applied[0]
+    if not is_written_by_keras(operation):  # a name says nothing of other code
+        return False
     if isinstance(operation, keras.layers.ReLU):
         return not operation.negative_slope and not operation.threshold
     name = getattr(operation, "__name__", type(operation).__name__)

@@ -9,7 +9,7 @@ import keras
 from optogram import backend
 from optogram.graph import layer_types
 from optogram.graph.mixing import is_written_by_keras, mixed_axes
-from optogram.graph.steps import Output, Step
+from optogram.graph.steps import Output, Returned, Step
 from optogram.interpreters import forward
 from optogram.interpreters.forward import Tensors
 from optogram.interpreters.relevance.rules import of_images, pulled_back, stabilized
@@ -108,9 +108,9 @@ class Visit:
         count = len(self.step.shapes)
         return [self.tensors[Output(self.step.index, i)] for i in range(count)]
 
-    def again(self, run: Callable[..., Any] | None = None) -> Callable[..., list[Any]]:
+    def again(self) -> Callable[..., list[Any]]:
         """A function of its inputs, in the order of `read`, that computes its outputs."""
-        runner, read = forward.runner(self.step, run), self.read
+        runner, read = forward.runner(self.step), self.read
 
         def outputs(*tensors: Any) -> list[Any]:
             return runner(dict(zip(read, tensors, strict=True)))
@@ -140,7 +140,9 @@ Spreading = Callable[[Visit], Shares]
 
 def passed(visit: Visit) -> Shares:
     """All of it, element by element: activations, scaling of single elements."""
-    return Shares(list(visit.relevance))
+    (x,), (relevance,) = visit.inputs, visit.relevance
+    # A constant of another shape repeats what was read.
+    return Shares([relevance]) if x.shape[1:] == relevance.shape[1:] else shared(visit)
 
 
 def moved(visit: Visit) -> Shares:
@@ -228,8 +230,13 @@ def spreading_of(step: Step) -> Spreading | None:
     layer, kind = step.operation, step.kind
     if kind == "Constant":
         return absorbed
-    is_scale = kind == "LayerScale" and is_written_by_keras(layer)  # of ConvNeXt
-    if step.passes_on or is_scale or kind == "Cast":
+    if step.passes_on:
+        return passed
+    if isinstance(layer, Returned):
+        return moved
+    if not all(map(_is_known, step.applied)):  # a name says nothing of other code
+        return None
+    if kind in ("Cast", "LayerScale"):  # the latter of ConvNeXt
         return passed
     if isinstance(layer, _MOVING) or kind in _MOVING_OPERATIONS:
         return moved
@@ -257,6 +264,12 @@ def spreading_of(step: Step) -> Spreading | None:
     if len(step.inputs) == 1 and len(step.shapes) == 1 and mixed_axes(step) == frozenset():
         return passed
     return None
+
+
+def _is_known(operation: Any) -> bool:
+    """Whether an operation is of Keras, or one that optogram added."""
+    home = getattr(operation, "__module__", "")
+    return is_written_by_keras(operation) or home.startswith("optogram.")
 
 
 def is_gate(step: Step) -> bool:

@@ -10,7 +10,7 @@ from optogram.graph.steps import Graph, Output, Step
 from optogram.interpreters import forward
 from optogram.interpreters.forward import Tensors
 from optogram.interpreters.relevance.composites import Composite
-from optogram.interpreters.relevance.linear import Linear, has_kernel, linears
+from optogram.interpreters.relevance.linear import Linear, channel_axis, has_kernel, linears
 from optogram.interpreters.relevance.rules import Box, Owed, Read, Rule, of_images, stabilized
 from optogram.interpreters.relevance.signs import never_negative, silences_negatives
 from optogram.interpreters.relevance.spreading import (
@@ -135,36 +135,35 @@ class Route:
             The first output that the scores are read from.
         """
         tensors = self._computed(x)
-        pending: dict[Output, Any] = {}
+        pending: dict[Output, _Pending] = {}
         for output, given in weighing(tensors).items():
-            pending[output] = _float(tensors[output]) * given
-        scores = sum(map(of_images, pending.values()))
+            _add(pending, output, _float(tensors[output]) * given)
+        scores = sum(one.sums for one in pending.values())
         wanted: dict[Output, Any] = {}
         sums = []
         for account in self.accounts:
             step = account.step
             outputs = [Output(step.index, i) for i in range(len(step.shapes))]
-            relevance = []
+            arriving = list[_Pending]()
             for output in outputs:
-                one = pending.pop(output, None)
-                one = keras.ops.zeros_like(_float(tensors[output])) if one is None else one
-                if kept and output in kept:
-                    one = one * kept[output]
-                if output in at:
-                    wanted[output] = one
-                relevance.append(one)
-            folded = Output(self._folded.get(step.index, step.index))
-            if folded.step != step.index:  # as if both were one convolution
-                if kept and folded in kept:
-                    relevance[0] = relevance[0] * kept[folded]
-                wanted[folded] = relevance[0]
+                one = pending.pop(output, None) or _Pending.of(
+                    keras.ops.zeros_like(_float(tensors[output]))
+                )
+                # A convolution and its normalization count as one: both have the same relevance.
+                before = Output(self._folded.get(step.index, step.index))
+                for place in dict.fromkeys((output, before)):
+                    if kept and place in kept:
+                        one = _Pending.of(one.relevance * kept[place])
+                    if place in at:
+                        wanted[place] = one.relevance
+                arriving.append(one)
+            relevance = [one.relevance for one in arriving]
             read, owed, bias = self._owed(step, tensors, relevance, bounds or {})
-            for output, one in zip(read, owed, strict=True):
-                _add(pending, output, one)
-            arrived, handed = (sum(map(of_images, many)) for many in (relevance, owed))
-            sums.append(keras.ops.stack([arrived, handed, bias], axis=1))
+            handed = [_add(pending, output, one) for output, one in zip(read, owed, strict=True)]
+            arrived = sum(one.sums for one in arriving)
+            sums.append(keras.ops.stack([arrived, sum(handed), bias], axis=1))
         source = self._graph.inputs[0]
-        image = pending[source]
+        image = pending[source].relevance
         if kept and source in kept:
             image = image * kept[source]
         wanted[source] = image
@@ -248,9 +247,26 @@ def _through(rule: Rule, parts: Sequence[Linear], read: Read) -> Owed:
     return Owed(below.relevance, above.bias + below.bias)
 
 
-def _add(pending: dict[Output, Any], output: Output, relevance: Any) -> None:
-    known = pending.get(output)
-    pending[output] = relevance if known is None else known + relevance
+@dataclass(frozen=True)
+class _Pending:
+    """Relevance that has arrived at an output so far, and its sum over each image, (N,)."""
+
+    relevance: Any
+    sums: Any
+
+    @classmethod
+    def of(cls, relevance: Any) -> "_Pending":
+        """With the sum."""
+        return cls(relevance, of_images(relevance))
+
+
+def _add(pending: dict[Output, _Pending], output: Output, relevance: Any) -> Any:
+    """Add relevance at an output; returns its sum, which is computed once."""
+    one, known = _Pending.of(relevance), pending.get(output)
+    pending[output] = (
+        one if known is None else _Pending(known.relevance + relevance, known.sums + one.sums)
+    )
+    return one.sums
 
 
 def _float(tensor: Any) -> Any:
@@ -304,12 +320,16 @@ def _scaling(step: Step) -> tuple[Any, Any]:
     shift = -value(layer.moving_mean) * scale
     if layer.center:
         shift = shift + value(layer.beta)
-    # The copy that runs may have another layout than the user's layer.
-    run: Any = step.run
-    after = len(step.shape) - 1 - run.axis % len(step.shape)
+    after = len(step.shape) - 1 - _axis(step)
     if after:
         scale, shift = (keras.ops.reshape(one, (-1, *[1] * after)) for one in (scale, shift))
     return scale, shift
+
+
+def _axis(step: Step) -> int:
+    """The axis of a batch normalization in the layout in which it runs."""
+    run: Any = step.run
+    return int(run.axis % len(step.shape))
 
 
 def _folded(graph: Graph, indices: Sequence[int], scored: Sequence[Output]) -> dict[int, int]:
@@ -321,6 +341,6 @@ def _folded(graph: Graph, indices: Sequence[int], scored: Sequence[Output]) -> d
             continue
         before = graph.steps[step.inputs[0].step]
         is_alone = readers[before.index] == [index] and Output(before.index) not in scored
-        if has_kernel(before) and before.half != "activation" and is_alone:
+        if has_kernel(before) and is_alone and _axis(step) == channel_axis(before):
             found[index] = before.index
     return found
