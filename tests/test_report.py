@@ -190,14 +190,25 @@ def test_as_many_maps_are_checked_as_asked_for(tmp_path):
     assert (checks(1, None), checks(1, True), checks(1, False), checks(5, None)) == (1, 3, 0, 0)
 
 
+def test_the_methods_asked_for_are_shown(tmp_path):
+    asked = ["lrp", "smoothgrad", "scorecam"]
+    page = Page(og.report(tiny(), GRAY, out=tmp_path, top=1, methods=asked, check=False))
+    for words in ("LRP", "SmoothGrad", "Score-CAM", "handed back, step by step"):
+        assert words in page.text
+    assert "Occlusion" not in page.text and "Grad-CAM:" not in page.text
+    for wrong, said in (("gradcan", "did you mean|gradcam"), ([], "at least one method")):
+        with pytest.raises(InputError, match=said):
+            og.report(tiny(), GRAY, out=tmp_path, methods=wrong)
+
+
 def test_progress_goes_one_way_and_says_what(chelsea):
     _, _, told = chelsea
     done, totals, words = zip(*told, strict=True)
     assert done[0] == 0
     assert list(done) == sorted(done)
     assert set(totals) == {done[-1]}
-    assert "chelsea.png: occlusion" in words
-    assert words.count("chelsea.png: occlusion") > 2
+    assert "chelsea.png: Occlusion sensitivity" in words
+    assert words.count("chelsea.png: Occlusion sensitivity") > 2
 
 
 def test_names_and_labels_cannot_become_markup(tmp_path):
@@ -210,7 +221,7 @@ def test_names_and_labels_cannot_become_markup(tmp_path):
     assert photo.name in page.text
 
 
-@pytest.mark.parametrize("moment", ["prediction", "occlusion", "network"])
+@pytest.mark.parametrize("moment", ["prediction", "Occlusion", "network"])
 def test_an_interrupted_run_leaves_the_old_report_as_it_was(tmp_path, moment):
     old = tmp_path / "index.html"
     old.write_text(f"old, {MARK}")

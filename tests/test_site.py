@@ -39,7 +39,8 @@ def test_links_that_lead_nowhere_are_found(check_links, tmp_path):
 @pytest.mark.parametrize("name", methods.ATTRIBUTIONS)
 def test_every_attribution_method_is_described_on_a_page(name):
     pages = {
-        page.name: page.read_text(encoding="utf-8") for page in (ROOT / "docs" / "methods").iterdir()
+        page.name: page.read_text(encoding="utf-8")
+        for page in (ROOT / "docs" / "methods").iterdir()
     }
     guide = (ROOT / "docs" / "which_method.md").read_text(encoding="utf-8")
     its = [page for page, text in pages.items() if f"og.{name}(" in text and "og.check(" in text]

@@ -20,6 +20,7 @@ from optogram.cli.options.parsing import class_label
 from optogram.cli.photos import Photos
 from optogram.errors import InputError
 from optogram.files import kind_at
+from optogram.methods import ATTRIBUTIONS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,6 +54,15 @@ _FOLDERS = "folders"
     "repeatable.",
 )
 @click.option(
+    "--method",
+    "methods",
+    multiple=True,
+    type=click.Choice([*ATTRIBUTIONS, "common", "all"]),
+    default=("gradcam", "saliency", "occlusion"),
+    show_default=True,
+    help="Attribution method; repeatable.",
+)
+@click.option(
     "--truth",
     metavar="folders|FILE.csv",
     help="True classes: the name of each photo's folder, or a CSV file with the columns photo and "
@@ -62,7 +72,7 @@ _FOLDERS = "folders"
     "--check/--no-check",
     default=None,
     help="Run sanity checks on all maps of each photo's first class, which can take minutes, or on "
-    "none.  [default: on the Grad-CAM map, for up to 4 photos]",
+    "none.  [default: on the map of the first method, for up to 4 photos]",
 )
 @click.option(
     "--patterns/--no-patterns",
@@ -80,6 +90,7 @@ def report(
     out: str,
     top: int,
     targets: tuple[str, ...],
+    methods: tuple[str, ...],
     truth: str | None,
     check: bool | None,
     patterns: bool | None,
@@ -119,6 +130,7 @@ def report(
             out=out,
             top=top,
             target=labels or None,
+            methods=methods,
             truth=True if truth == _FOLDERS else truth,
             check=check,
             patterns=patterns,

@@ -56,7 +56,7 @@ def explain_all(
         The store: a folder such as ``maps.zarr``, or ``s3://bucket/maps.zarr``. The layout is
         described in ``docs/stores.md``.
     method : str or sequence of str
-        One or several methods by name, or "all".
+        One or several methods by name, "common" or "all".
     target : Target, int, str or function, optional
         Target of the score, one for all photos. None: the highest-scoring class of each photo.
     layer : str, optional

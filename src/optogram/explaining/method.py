@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from optogram.errors import InputError, nearest
-from optogram.methods import ATTRIBUTIONS, attribution_method
+from optogram.methods import attribution_method, named_methods
 from optogram.methods.occluding.covering import Patches
 from optogram.methods.request.checkpoint import fingerprint, photo_mark
 from optogram.methods.request.explained_layer import explained_layers
@@ -119,18 +119,10 @@ def map_methods(
     InputError
         If a method or an argument cannot be used.
     """
-    names = [names] if isinstance(names, str) else list(names)
-    names = list(ATTRIBUTIONS) if names == ["all"] else list(dict.fromkeys(names))
-    if not names:
-        raise InputError("method must name at least one method.")
-    for name in names:
-        if name not in ATTRIBUTIONS:
-            hint = nearest(str(name), ATTRIBUTIONS)
-            raise InputError(
-                f"method must be all, or some of {', '.join(ATTRIBUTIONS)}, not {name!r}"
-                f"{': ' if hint else ''}{hint}."
-            )
-    takes = {name: inspect.signature(attribution_method(name)).parameters for name in names}
+    takes = {
+        name: inspect.signature(attribution_method(name)).parameters
+        for name in named_methods(names)
+    }
     _require_taken(takes, layer, settings)
     explained = None if target is None else _only(targets_of(target))
     found = []

@@ -1,8 +1,11 @@
 """One method, one file, one function, named after its paper."""
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
+
+from optogram.arguments import shown
+from optogram.errors import InputError, nearest
 
 ATTRIBUTIONS = (
     "saliency",
@@ -18,6 +21,46 @@ ATTRIBUTIONS = (
     "occlusion",
 )
 """The methods that say where in an image a score comes from."""
+
+COMMON = (
+    "saliency",
+    "guided_backprop",
+    "smoothgrad",
+    "integrated_gradients",
+    "gradcam",
+    "gradcam_plus_plus",
+    "layercam",
+    "scorecam",
+    "guided_gradcam",
+    "lrp",
+    "occlusion",
+)
+"""Those that are shown first: one of each kind, as most tools have them."""
+
+_GROUPS = {"all": ATTRIBUTIONS, "common": COMMON}
+
+
+def named_methods(names: Any, argument: str = "method") -> list[str]:
+    """Names of `ATTRIBUTIONS` without duplicates; "all" and "common" stand for groups.
+
+    Raises
+    ------
+    InputError
+        If there is no such method, or none is named; ``argument`` is what the user gave it as.
+    """
+    names = [names] if isinstance(names, str) else names
+    if not isinstance(names, Iterable) or not (names := list(names)):
+        raise InputError(f"{argument} must name at least one method, not {shown(names)}.")
+    found: dict[str, None] = {}
+    for name in names:
+        if not isinstance(name, str) or name not in (*ATTRIBUTIONS, *_GROUPS):
+            hint = nearest(str(name), ATTRIBUTIONS)
+            raise InputError(
+                f"{argument} must be common, all, or some of {', '.join(ATTRIBUTIONS)}, not "
+                f"{shown(name)}{': ' if hint else ''}{hint}."
+            )
+        found |= dict.fromkeys(_GROUPS.get(name, (name,)))
+    return list(found)
 
 
 def attribution_method(name: str) -> Callable[..., Any]:

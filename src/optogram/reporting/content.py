@@ -1,7 +1,8 @@
 """Content of the report: pictures and numbers, computed by the methods, drawn by render."""
 
+import inspect
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from operator import gt
@@ -10,13 +11,11 @@ import keras
 import numpy as np
 from PIL import Image
 
+from optogram.methods import attribution_method
 from optogram.methods.check import check
 from optogram.methods.feature_maps import feature_maps
-from optogram.methods.gradcam import gradcam
 from optogram.methods.kernels import kernels
-from optogram.methods.occlusion import occlusion
 from optogram.methods.request.request import provenance_of
-from optogram.methods.saliency import saliency
 from optogram.network.layer import field_text, row, totals
 from optogram.network.network import Network
 from optogram.network.predictions import Prediction
@@ -36,6 +35,7 @@ from optogram.reporting.parts import (
 )
 from optogram.reporting.photos import Photo
 from optogram.result import Attribution, FeatureMaps, Occlusion
+from optogram.result.titles import method_title
 from optogram.target import Class, Target
 from optogram.words import counted
 
@@ -59,23 +59,24 @@ _ENCODERS = ThreadPoolExecutor(2, "optogram-pictures")
 _PREDICTION_UNITS = 5
 _MAPS_UNITS = 15
 _PATTERN_UNITS = 60
-_Method = tuple[str, Callable[..., Attribution], int]
-_METHODS: tuple[_Method, ...] = (
-    ("Grad-CAM", gradcam, 10),
-    ("saliency", saliency, 10),
-    ("occlusion", occlusion, 60),
-)
-CHECKED = {"gradcam": 30, "saliency": 50, "occlusion": 300}
-"""Methods that can be checked, and the cost: a check computes the map of each five times more."""
+_MAP_UNITS = {"gradcam": 10, "saliency": 10}
+_OTHER_MAP_UNITS = 60
+_CHECK_TIMES = 5
+"""A check computes the map five times more."""
 
 
 def units(net: Network, settings: Settings) -> int:
     """Total units of work of `section` for one photo."""
-    attributions = 0 if net.head.is_spatial else sum(cost for _, _, cost in _METHODS)
+    attributions = 0
     if not net.head.is_spatial:
-        attributions += sum(CHECKED[method] for method in settings.checked)
+        attributions = sum(map(_map_units, settings.methods))
+        attributions += _CHECK_TIMES * sum(map(_map_units, settings.checked))
     patterns = _PATTERN_UNITS if settings.patterns else 0
     return _PREDICTION_UNITS + attributions + _MAPS_UNITS + patterns
+
+
+def _map_units(method: str) -> int:
+    return _MAP_UNITS.get(method, _OTHER_MAP_UNITS)
 
 
 def section(
@@ -91,22 +92,25 @@ def section(
     true = None if truth is None else places.get(truth)
     rows, targets = _rows(net, ranked, places, true, settings)
     warnings: list[str] = []
-    found: list[tuple[str, Attribution]] = []
+    found: list[Attribution] = []
+    shown = [name for name in settings.methods if layers or not _needs_maps(name)]
     with ThreadPoolExecutor(1) as beside:
         verdicts: dict[int, Future[str]] = {}
-        for title, method, cost in _methods_for(has_targets=bool(targets), has_maps=bool(layers)):
-            with meter.part(cost, f"{photo.name}: {title}") as within:
+        for name in shown if targets else ():
+            title, method = method_title(name), attribution_method(name)
+            with meter.part(_map_units(name), f"{photo.name}: {title}") as within:
                 result = method(net, photo.x, targets, memory=memory, progress=within)
-            found.append((title, result))
+            found.append(result)
             warnings += _own_warnings(net, title, result.warnings)
-            if result.method in settings.checked:
+            if name in settings.checked:
                 # Each of the two leaves a core idle at times.
-                asked = (method, net, photo, targets[0], memory)
+                asked = (name, net, photo, targets[0], memory)
                 verdicts[len(found) - 1] = beside.submit(_verdict, *asked)
-        explanations = [_explanation(title, result, photo, rows) for title, result in found]
+        explanations = [_explanation(result, photo, rows) for result in found]
         for place, verdict in verdicts.items():
-            title, result = found[place]
-            with meter.part(CHECKED[result.method], f"{photo.name}: check of {title}"):
+            name = found[place].method
+            of_check = f"{photo.name}: check of {method_title(name)}"
+            with meter.part(_CHECK_TIMES * _map_units(name), of_check):
                 explanations[place] = replace(explanations[place], verdict=verdict.result())
     with meter.part(_MAPS_UNITS, f"{photo.name}: feature maps") as within:
         first = targets[0] if targets else None
@@ -138,22 +142,18 @@ def section(
         truth=true,
         rows=tuple(rows),
         explanations=tuple(explanations),
+        left_out=tuple(method_title(name) for name in settings.methods if name not in shown),
         stages=tuple(stages),
         warnings=tuple(warnings),
     )
 
 
 def _verdict(
-    method: Callable[..., Attribution],
-    net: Network,
-    photo: Photo,
-    target: Target,
-    memory: float | str | None,
+    method: str, net: Network, photo: Photo, target: Target, memory: float | str | None
 ) -> str:
     """The conclusion of `check` on one map of a method."""
-    return check(
-        method(net, photo.x, target, memory=memory), steps=CHECK_STEPS, memory=memory
-    ).sentence
+    result = attribution_method(method)(net, photo.x, target, memory=memory)
+    return check(result, steps=CHECK_STEPS, memory=memory).sentence
 
 
 def _rows(
@@ -192,9 +192,15 @@ def anatomy(net: Network) -> Anatomy:
     )
 
 
-def _methods_for(has_targets: bool, has_maps: bool) -> Iterator[_Method]:
-    """The available methods: all need a class, and Grad-CAM needs feature maps."""
-    return (entry for entry in _METHODS if has_targets and (has_maps or entry[1] is not gradcam))
+def _needs_maps(method: str) -> bool:
+    """Whether a method explains a layer with feature maps, which some networks do not have."""
+    given = inspect.signature(attribution_method(method)).parameters
+    return "layer" in given
+
+
+def _first_sentence(method: str) -> str:
+    """What a method computes, in one sentence."""
+    return (inspect.getdoc(attribution_method(method)) or "").splitlines()[0]
 
 
 def _stage_layers(net: Network, size: tuple[int, int]) -> list[str]:
@@ -213,7 +219,8 @@ def _ranked(net: Network, photo: Photo, memory: float | str | None) -> list[Pred
     return net.ranked(net.scores(photo.x, memory), net.head.classes)[0]
 
 
-def _explanation(title: str, result: Attribution, photo: Photo, rows: Sequence[Row]) -> Explanation:
+def _explanation(result: Attribution, photo: Photo, rows: Sequence[Row]) -> Explanation:
+    title = method_title(result.method)
     scales = [result.scale(i) for i in range(len(result.targets))]
     # A common scale, so that classes can be compared.
     of_classes = [
@@ -230,6 +237,7 @@ def _explanation(title: str, result: Attribution, photo: Photo, rows: Sequence[R
     return Explanation(
         method=result.method,
         title=title,
+        says=_first_sentence(result.method),
         layer=result.layer,
         grid=result.heatmap.shape[1:],
         parameters=result.parameters,

@@ -19,6 +19,8 @@ class Settings:
         Number of top classes to explain, where ``targets`` is empty.
     targets : tuple of int
         Indices of the classes to explain instead.
+    methods : tuple of str
+        The attribution methods.
     checked : tuple of str
         The methods whose maps are checked.
     patterns : Patterns or None
@@ -33,6 +35,7 @@ class Settings:
 
     top: int
     targets: tuple[int, ...]
+    methods: tuple[str, ...]
     checked: tuple[str, ...]
     patterns: Patterns | None
     memory: float | str | None
@@ -103,6 +106,8 @@ class Explanation:
     ----------
     method, title : str
         Name of the function, and title of the method.
+    says : str
+        What the method computes, in one sentence.
     layer : str or None
         The explained layer, for methods that explain one.
     grid : (int, int)
@@ -119,6 +124,7 @@ class Explanation:
 
     method: str
     title: str
+    says: str
     layer: str | None
     grid: tuple[int, int]
     parameters: Any
@@ -203,6 +209,8 @@ class Section:
         The explained scores.
     explanations : tuple of Explanation
         One per method.
+    left_out : tuple of str
+        Titles of methods that explain a layer with feature maps, where no layer has any.
     stages : tuple of Stage
         Feature maps of each block.
     warnings : tuple of str
@@ -221,6 +229,7 @@ class Section:
     truth: Prediction | None
     rows: tuple[Row, ...]
     explanations: tuple[Explanation, ...]
+    left_out: tuple[str, ...]
     stages: tuple[Stage, ...]
     warnings: tuple[str, ...]
 

@@ -15,11 +15,12 @@ from markupsafe import Markup
 from optogram.arguments import checked, whole
 from optogram.errors import InputError, OutputError
 from optogram.files import MARK, one_run, require_place
+from optogram.methods import named_methods
 from optogram.network.network import Network
 from optogram.pages import templates, title_of, write_text
 from optogram.progress import Meter, ShownProgress, reporting
 from optogram.render import compact
-from optogram.reporting.content import CHECK_STEPS, CHECKED, anatomy, section, units
+from optogram.reporting.content import CHECK_STEPS, anatomy, section, units
 from optogram.reporting.parts import Anatomy, Section, Settings
 from optogram.reporting.patterns import Patterns
 from optogram.reporting.photos import each, read_photo
@@ -32,6 +33,7 @@ _FEW = 12
 """With more photos, pictures are smaller."""
 _FULL: dict[str, int] = {"maps": 64, "mosaic": 1000, "photo": 640}
 _SMALL: dict[str, int] = {"maps": 36, "mosaic": 480, "photo": 320}
+DEFAULT_METHODS = ("gradcam", "saliency", "occlusion")
 _UNCOMPILED = 4
 """With more photos, compiling the programs takes less time than it saves."""
 _CHECKED_PHOTOS = 4
@@ -52,6 +54,7 @@ def report(
     *,
     top: int = 3,
     target: Any = None,
+    methods: str | Sequence[str] = DEFAULT_METHODS,
     truth: Any = None,
     check: bool | None = None,
     patterns: bool | None = None,
@@ -61,7 +64,7 @@ def report(
 ) -> Path:
     """Write an HTML page on what a network sees in photos, and why it predicts a class.
 
-    For each photo: predictions; Grad-CAM, saliency and occlusion for the top classes and for the
+    For each photo: predictions; maps of each of the ``methods`` for the top classes and for the
     difference of runner-up and winner, with sanity checks; feature maps of each block of the
     network, and its strongest filters. Then the kernels of the first layer, and a table of all
     layers. The page is a single file that needs no server and no internet. With more than 12
@@ -82,13 +85,15 @@ def report(
         Number of classes to explain, at least 1.
     target : int, str or a list of these, optional
         Classes to explain in each photo instead of the top ones, by index, name or WordNet id.
+    methods : str or sequence of str
+        Attribution methods by name, "common" or "all"; see ``docs/which_method.md``.
     truth : path, True, or sequence of int or str, optional
         True classes: a CSV file with the columns photo and label, or one class per photo; True:
         the name of each photo's folder. The page marks right and wrong predictions, and a wrong
         one is compared with the true class instead of the runner-up.
     check : bool, optional
-        Whether the maps of each photo's first class are checked by `check`, with 6 steps: all three
-        (True), or none (False). None: the Grad-CAM map, for up to 4 photos.
+        Whether the maps of each photo's first class are checked by `check`, with 6 steps: all
+        (True), or none (False). None: that of the first method, for up to 4 photos.
     patterns : bool, optional
         Whether to show the images that maximize the strongest filters of each block. They are kept
         in the user's cache folder, because they do not depend on photos. None: show those that are
@@ -115,7 +120,7 @@ def report(
         before anything is computed.
     """
     top = whole("top", top, 1)
-    targets = _targets(net, target)
+    targets, chosen = _targets(net, target), tuple(named_methods(methods, "methods"))
     page = Path(out) / "index.html"
     _check_writable(page)
     photos = [read_photo(net, source, number, fit) for number, source in enumerate(each(images), 1)]
@@ -123,7 +128,8 @@ def report(
     settings = Settings(
         top=top,
         targets=targets,
-        checked=_checked(check, len(photos)),
+        methods=chosen,
+        checked=_checked(check, chosen, len(photos)),
         patterns=None if patterns is False else Patterns(net, bool(patterns), memory),
         memory=memory,
         **(_FULL if len(photos) <= _FEW else _SMALL),
@@ -144,11 +150,11 @@ def report(
     return page
 
 
-def _checked(check: bool | None, count: int) -> tuple[str, ...]:
+def _checked(check: bool | None, methods: tuple[str, ...], count: int) -> tuple[str, ...]:
     """The methods whose maps are checked in a report on ``count`` photos."""
     if check is None:
-        return (next(iter(CHECKED)),) if count <= _CHECKED_PHOTOS else ()
-    return tuple(CHECKED) if check else ()
+        return methods[:1] if count <= _CHECKED_PHOTOS else ()
+    return methods if check else ()
 
 
 def _html(

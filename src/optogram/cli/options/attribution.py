@@ -13,7 +13,7 @@ from optogram.cli.advice import in_options
 from optogram.cli.console import say
 from optogram.cli.options.parsing import box, class_label, file_stem, is_given, number_or_word
 from optogram.errors import InputError
-from optogram.methods import ATTRIBUTIONS
+from optogram.methods import ATTRIBUTIONS, named_methods
 from optogram.progress import Meter, Progress
 
 if TYPE_CHECKING:
@@ -202,7 +202,7 @@ def attribution_options(command: Callable[..., Any]) -> Callable[..., Any]:
         options = {name: others.pop(name) for name in (*TAKEN_BY, "score") if name != "layer"}
         for name in ("fill", "baseline"):
             options[name] = number_or_word(options[name])
-        chosen = _methods(methods)
+        chosen = named_methods(methods)
         _require_baseline(options["baseline"])
         _require_taken(click.get_current_context(), chosen, options["fill"])
         target = _targets(targets, against, region)
@@ -215,10 +215,11 @@ def attribution_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 "--method",
                 "methods",
                 multiple=True,
-                type=click.Choice([*ATTRIBUTIONS, "all"]),
+                type=click.Choice([*ATTRIBUTIONS, "common", "all"]),
                 default=("gradcam",),
                 show_default=True,
-                help="Attribution method; repeatable.",
+                help="Attribution method; repeatable. common: those that most tools have; all can "
+                "take minutes for each photo.",
             ),
             click.option(
                 "--target",
@@ -392,11 +393,6 @@ def memory_option(command: Callable[..., Any]) -> Callable[..., Any]:
         help='Memory budget in bytes, or with a unit, such as "2GB".  [default: a quarter of the '
         "free memory]",
     )(command)
-
-
-def _methods(names: tuple[str, ...]) -> list[str]:
-    """The methods named, without duplicates; "all" stands for every method."""
-    return list(ATTRIBUTIONS) if "all" in names else list(dict.fromkeys(names))
 
 
 def _targets(

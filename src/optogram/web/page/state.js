@@ -22,7 +22,7 @@ import { ending } from "./token.js";
  * @property {string} blend      Opacity grows with the value ("value"), or is the same ("even").
  * @property {string} scale      Of maps: percentile, own or common.
  * @property {string} zoom       Of maps: center, as fractions of the photo, and factor; "" for none.
- * @property {string} methods    Names of the attribution methods, by commas; "" for all.
+ * @property {string} methods    Names of the attribution methods, by commas; "all", or "" for the common ones.
  * @property {string} explained  Layer of the CAM methods; "" for the last one with feature maps.
  * @property {string} alone      Name of the method that is shown alone and large.
  * @property {string} order      Of a layer's maps: number, strength, contrast, target or change.

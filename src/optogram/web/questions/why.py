@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from optogram.methods import ATTRIBUTIONS, attribution_method
+from optogram.methods import ATTRIBUTIONS, COMMON, attribution_method
 from optogram.methods.check import check
 from optogram.network.network import Network
 from optogram.result import Attribution
@@ -39,7 +39,10 @@ _MOST_PIXELS = 4
 
 @question(has_numbers=False)
 def methods(workspace: Workspace, tell: Tell) -> Answer:
-    """The attribution methods: name, title, whether they explain a layer, or take many passes."""
+    """The attribution methods: name, title, whether they explain a layer, or take many passes.
+
+    Those that are not common are shown where they are asked for.
+    """
     return Answer(
         {
             "methods": [
@@ -48,6 +51,7 @@ def methods(workspace: Workspace, tell: Tell) -> Answer:
                     "title": method_title(name),
                     "has_layer": _has_layer(name),
                     "is_slow": name in _MANY_PASSES,
+                    "is_common": name in COMMON,
                 }
                 for name in ATTRIBUTIONS
             ]

@@ -16,11 +16,12 @@ const BLENDS = [
   ["even", "are colored"],
 ];
 
-/** The methods that the state asks for. @returns {Method[]} */
+/** The methods that the state asks for; the common ones where it names none. @returns {Method[]} */
 export function chosenMethods(/** @type {Method[]} */ all, /** @type {string} */ text) {
+  if (text === "all") return all;
   const names = text.split(",");
   const chosen = all.filter(({ name }) => names.includes(name));
-  return chosen.length ? chosen : all;
+  return chosen.length ? chosen : all.filter(({ is_common }) => is_common);
 }
 
 /**
@@ -46,15 +47,23 @@ export function createControls(methods) {
 
   function choose() {
     const names = boxes.filter((box) => box.checked).map((box) => box.value);
-    change({ methods: names.length === methods.length ? "" : names.join(",") });
+    const common = methods.filter(({ is_common }) => is_common).map(({ name }) => name);
+    const isCommon = names.join() === common.join();
+    change({ methods: isCommon ? "" : names.length === methods.length ? "all" : names.join() });
   }
 
   const labels = methods.map(({ title }, i) => element("label", {}, boxes[i], ` ${title}`));
+  const groups = [
+    ["Show the common ones", ""],
+    ["Show all", "all"],
+  ].map(([text, group]) =>
+    element("button", { type: "button", onclick: () => change({ methods: group }) }, text),
+  );
   const layerLabel = element("label", {}, "Layer of the CAM methods ", layer);
   const place = element(
     "div",
     { class: "controls" },
-    element("details", { class: "methods" }, chosen, ...labels),
+    element("details", { class: "methods" }, chosen, element("p", {}, ...groups), ...labels),
     layerLabel,
     cmap.element,
     element("label", {}, "Opacity ", opacity),

@@ -10,7 +10,8 @@ import { handle } from "./pointer.js";
  * @typedef {import("./painting.js").Map_} Map_
  * @typedef {import("./painting.js").Look} Look
  * @typedef {import("./painting.js").Zoom} Zoom
- * @typedef {{name: string, title: string, has_layer: boolean, is_slow: boolean}} Method
+ * @typedef {{name: string, title: string, has_layer: boolean, is_slow: boolean,
+ *   is_common: boolean}} Method
  * @typedef {Record<string, string>} Given   Parameters of the questions.
  * @typedef {object} Shared   What all panels have in common.
  * @property {import("./pointer.js").Hands} hands
