@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from optogram.errors import OptogramError as OptogramError
     from optogram.errors import OutputError as OutputError
     from optogram.errors import PhotoError as PhotoError
+    from optogram.evaluating.evaluate import evaluate as evaluate
     from optogram.explaining.explain_all import explain_all as explain_all
     from optogram.explaining.opened import AttributionStore as AttributionStore
     from optogram.explaining.opened import MapChecks as MapChecks
@@ -79,6 +80,7 @@ if TYPE_CHECKING:
     from optogram.result import Attribution as Attribution
     from optogram.result import Audit as Audit
     from optogram.result import Check as Check
+    from optogram.result import Evaluation as Evaluation
     from optogram.result import FeatureMaps as FeatureMaps
     from optogram.result import GradCAM as GradCAM
     from optogram.result import GuidedAttribution as GuidedAttribution
@@ -123,6 +125,7 @@ _HOMES = {
     "Class": "optogram.target",
     "Crop": "optogram.methods.ascent.transforms",
     "Direction": "optogram.target",
+    "Evaluation": "optogram.result",
     "Explorer": "optogram.web.explore",
     "FeatureMapProbe": "optogram.methods.feature_map_probe",
     "FeatureMaps": "optogram.result",
@@ -169,6 +172,7 @@ _HOMES = {
     "audit": "optogram.auditing.audit",
     "check": "optogram.methods.check",
     "crp": "optogram.methods.crp",
+    "evaluate": "optogram.evaluating.evaluate",
     "explain_all": "optogram.explaining.explain_all",
     "explore": "optogram.web.explore",
     "feature_map_probe": "optogram.methods.feature_map_probe",

@@ -123,7 +123,7 @@ def map_methods(
         name: inspect.signature(attribution_method(name)).parameters
         for name in named_methods(names)
     }
-    _require_taken(takes, layer, settings)
+    require_taken(takes, layer, settings)
     explained = None if target is None else _only(targets_of(target))
     found = []
     for name, parameters in takes.items():
@@ -154,7 +154,7 @@ def class_of(target: Target, net: Network) -> int:
     return net.class_index(target.label) if is_class else -1  # type: ignore[attr-defined]
 
 
-def _require_taken(
+def require_taken(
     takes: Mapping[str, Mapping[str, Any]], layer: str | None, settings: Mapping[str, Any]
 ) -> None:
     """Raise an InputError where an argument is given that no method takes."""

@@ -28,7 +28,7 @@ _OWN = "optogram"
 SCHEMA = 1
 """Version of the layout of arrays, which docs/stores.md describes."""
 
-_MADE_BY = {"attributions": "explain"}
+_MADE_BY = {"attributions": "explain", "evaluation": "evaluate"}
 """Commands that are not called as the kind of store that they make."""
 
 _LEVEL = 3

@@ -13,15 +13,15 @@ from optogram.methods.request.upsampling import Upsampling
 from optogram.methods.sanity.again import ask_again
 from optogram.methods.sanity.perturbation import (
     edge_map,
+    is_no,
+    on_image,
     perturbation_curves,
     rank_correlation,
     ranking,
 )
 from optogram.methods.sanity.scrambling import cascade, stage_labels
-from optogram.network.network import Network
 from optogram.progress import Progress, ShownProgress, reporting, while_going_on
 from optogram.result import Attribution, Check, Question
-from optogram.target import Class, Target
 
 
 @checked
@@ -132,7 +132,7 @@ def _checked(
         edges = _as_coarse(edge_map(pictures[i]), heat.shape)
         maps = np.stack([heat, generator.random(heat.shape, np.float32), edges])
         enlarged = Upsampling(heat.shape, whole.size)(maps)
-        enlarged[0] = _on_image(result, i, enlarged[0])
+        enlarged[0] = on_image(result, i, whole.size)
         alone = replace(
             whole,
             x=question.x[question.which[i]][None],
@@ -142,7 +142,7 @@ def _checked(
         rankings = np.stack([ranking(each, generator) for each in enlarged])
         within = while_going_on(progress, done, total, "deletion and insertion")
         deletion[i], insertion[i] = perturbation_curves(alone, rankings, steps, memory, within)
-        if _is_no(net, question.targets[i]):
+        if is_no(net, question.targets[i]):
             deletion[i] += 1
             insertion[i] += 1
         edge_similarity[i] = rank_correlation(heat, edges)
@@ -165,17 +165,6 @@ def _checked(
         scrambled=np.stack(scrambled),
         edges=edges,
     )
-
-
-def _is_no(net: Network, target: Target) -> bool:
-    """Whether a target is the answer no of one sigmoid output p: its score −p is 1 − p, less 1."""
-    return net.head.is_binary and isinstance(target, Class) and net.class_index(target.label) == 0
-
-
-def _on_image(result: Attribution, index: int, otherwise: np.ndarray) -> np.ndarray:
-    """The map over the whole image, for those that say themselves where their cells lie."""
-    placed = np.nan_to_num(result.map_on_image(index))
-    return placed if placed.shape == otherwise.shape else otherwise
 
 
 def _as_coarse(values: np.ndarray, size: tuple[int, ...]) -> np.ndarray:

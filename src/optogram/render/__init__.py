@@ -13,6 +13,7 @@ from optogram.render.numbers import boxed, note, numbered
 from optogram.render.overlay import OverlayStyle, layer, overlay, through_mask
 from optogram.render.resample import Photo, as_image, legible, map_on, resized, visible
 from optogram.render.sheet import sheet
+from optogram.render.table import heat_table
 from optogram.render.text import compact, label, text_size
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "compact",
     "data_uri",
     "grid",
+    "heat_table",
     "heatmap",
     "label",
     "layer",

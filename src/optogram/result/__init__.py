@@ -13,6 +13,7 @@ from optogram.result.base import Result, is_result, load_result
 from optogram.result.check import Check
 from optogram.result.comparison import side_by_side
 from optogram.result.differences import UnitCorrelations, UnitDifferences
+from optogram.result.evaluation import Evaluation
 from optogram.result.gradcam import GradCAM, GradCAMSteps
 from optogram.result.histograms import ActivationHistograms
 from optogram.result.intervention import Intervention
@@ -31,6 +32,7 @@ __all__ = [
     "Audit",
     "Check",
     "Conservation",
+    "Evaluation",
     "FeatureMaps",
     "GradCAM",
     "GradCAMSteps",

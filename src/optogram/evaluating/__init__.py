@@ -1,0 +1,1 @@
+"""Which attribution method suits a network: methods by measures, over photos."""

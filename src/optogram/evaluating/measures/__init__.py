@@ -1,0 +1,1 @@
+"""One measure of attribution maps a file; ``result/measures.py`` has their names."""
