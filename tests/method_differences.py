@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 import literal
+import literal_cams
 import networks
 import optogram as og
 
@@ -378,6 +379,61 @@ def guided_gradcam_targets(subject):
     yield from _inner_targets(subject, og.guided_gradcam, literal.guided_gradcam)
 
 
+def hirescam(subject):
+    found = og.hirescam(subject.net, subject.x)
+    for image, values in zip(subject.x, found.values, strict=True):
+        yield values, literal_cams.hirescam(subject.model, image, highest, subject.default_layer)
+
+
+def hirescam_targets(subject):
+    yield from _inner_targets(subject, og.hirescam, literal_cams.hirescam)
+
+
+def xgradcam(subject):
+    found = og.xgradcam(subject.net, subject.x)
+    for image, values in zip(subject.x, found.values, strict=True):
+        yield values, literal_cams.xgradcam(subject.model, image, highest, subject.default_layer)
+
+
+def xgradcam_targets(subject):
+    yield from _inner_targets(subject, og.xgradcam, literal_cams.xgradcam)
+
+
+def eigengradcam(subject):
+    found = og.eigengradcam(subject.net, subject.x)
+    for image, values in zip(subject.x, found.values, strict=True):
+        yield values, literal_cams.eigengradcam(
+            subject.model, image, highest, subject.default_layer
+        )
+
+
+def eigengradcam_targets(subject):
+    yield from _inner_targets(subject, og.eigengradcam, literal_cams.eigengradcam)
+
+
+def eigencam(subject):
+    for layer in (subject.default_layer, subject.inner_layer):
+        found = og.eigencam(subject.net, subject.x, layer=layer)
+        for image, values in zip(subject.x, found.values, strict=True):
+            yield values, literal_cams.eigencam(subject.model, image, layer)
+
+
+def finercam(subject):
+    found = og.finercam(subject.net, subject.x)
+    for image, values, answer in zip(subject.x, found.values, subject.answers, strict=True):
+        yield values, literal_cams.finercam(subject.model, image, answer, subject.default_layer)
+
+
+def finercam_targets(subject):
+    """Two classes of one image at the inner layer, compared with one class each."""
+    settings = {"similar": 1, "strength": 0.9}
+    found = og.finercam(subject.net, subject.x[:1], [2, 4], subject.inner_layer, **settings)
+    for values, index in zip(found.values, (2, 4), strict=True):
+        yield values, literal_cams.finercam(
+            subject.model, subject.x[0], index, subject.inner_layer, **settings
+        )
+
+
 METHODS = (
     feature_maps,
     kernels,
@@ -403,6 +459,15 @@ METHODS = (
     gradcam_plus_plus_targets,
     layercam,
     layercam_targets,
+    hirescam,
+    hirescam_targets,
+    xgradcam,
+    xgradcam_targets,
+    finercam,
+    finercam_targets,
+    eigencam,
+    eigengradcam,
+    eigengradcam_targets,
     scorecam,
     scorecam_targets,
     scorecam_of_a_probability,

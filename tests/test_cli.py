@@ -923,6 +923,8 @@ def test_options_have_the_defaults_of_the_arguments():
 GIVEN = {
     "layer": "conv",
     "rectify": None,
+    "similar": 2,
+    "strength": 0.5,
     "samples": 3,
     "noise": 0.2,
     "seed": 3,

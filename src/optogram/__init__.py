@@ -40,13 +40,17 @@ if TYPE_CHECKING:
     from optogram.methods.ascent.transforms import Scale as Scale
     from optogram.methods.check import check as check
     from optogram.methods.crp import crp as crp
+    from optogram.methods.eigencam import eigencam as eigencam
+    from optogram.methods.eigengradcam import eigengradcam as eigengradcam
     from optogram.methods.feature_map_probe import FeatureMapProbe as FeatureMapProbe
     from optogram.methods.feature_map_probe import feature_map_probe as feature_map_probe
     from optogram.methods.feature_maps import feature_maps as feature_maps
+    from optogram.methods.finercam import finercam as finercam
     from optogram.methods.gradcam import gradcam as gradcam
     from optogram.methods.gradcam_plus_plus import gradcam_plus_plus as gradcam_plus_plus
     from optogram.methods.guided_backprop import guided_backprop as guided_backprop
     from optogram.methods.guided_gradcam import guided_gradcam as guided_gradcam
+    from optogram.methods.hirescam import hirescam as hirescam
     from optogram.methods.integrated_gradients import integrated_gradients as integrated_gradients
     from optogram.methods.intervene import intervene as intervene
     from optogram.methods.intervening.changes import Change as Change
@@ -70,6 +74,7 @@ if TYPE_CHECKING:
     from optogram.methods.strongest_images import strongest_images as strongest_images
     from optogram.methods.unit_correlations import unit_correlations as unit_correlations
     from optogram.methods.unit_differences import unit_differences as unit_differences
+    from optogram.methods.xgradcam import xgradcam as xgradcam
     from optogram.network.network import Network as Network
     from optogram.network.opening.load import load as load
     from optogram.pictures.sources import pixels as pixels
@@ -173,14 +178,18 @@ _HOMES = {
     "check": "optogram.methods.check",
     "crp": "optogram.methods.crp",
     "evaluate": "optogram.evaluating.evaluate",
+    "eigencam": "optogram.methods.eigencam",
+    "eigengradcam": "optogram.methods.eigengradcam",
     "explain_all": "optogram.explaining.explain_all",
     "explore": "optogram.web.explore",
     "feature_map_probe": "optogram.methods.feature_map_probe",
     "feature_maps": "optogram.methods.feature_maps",
+    "finercam": "optogram.methods.finercam",
     "gradcam": "optogram.methods.gradcam",
     "gradcam_plus_plus": "optogram.methods.gradcam_plus_plus",
     "guided_backprop": "optogram.methods.guided_backprop",
     "guided_gradcam": "optogram.methods.guided_gradcam",
+    "hirescam": "optogram.methods.hirescam",
     "integrated_gradients": "optogram.methods.integrated_gradients",
     "intervene": "optogram.methods.intervene",
     "intervention_probe": "optogram.methods.intervention_probe",
@@ -208,6 +217,7 @@ _HOMES = {
     "survey": "optogram.surveying.survey",
     "unit_correlations": "optogram.methods.unit_correlations",
     "unit_differences": "optogram.methods.unit_differences",
+    "xgradcam": "optogram.methods.xgradcam",
 }
 _ROOMS = {
     "datasets": "optogram.datasets",

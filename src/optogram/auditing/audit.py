@@ -25,7 +25,18 @@ from optogram.progress import Meter, Progress, ShownProgress, reporting
 from optogram.result import Audit
 from optogram.result.audit import Cluster, Suspect
 
-_OF_LAYERS = ("gradcam", "gradcam_plus_plus", "layercam", "scorecam", "guided_gradcam")
+_OF_LAYERS = (
+    "gradcam",
+    "gradcam_plus_plus",
+    "layercam",
+    "hirescam",
+    "xgradcam",
+    "finercam",
+    "eigencam",
+    "eigengradcam",
+    "scorecam",
+    "guided_gradcam",
+)
 _TYPICAL = 6
 _CLUSTERED = 4000
 _FEWEST_TESTED = 8

@@ -18,6 +18,11 @@ _METHODS = {
     "gradcam": _Naming("Grad-CAM"),
     "gradcam_plus_plus": _Naming("Grad-CAM++"),
     "layercam": _Naming("LayerCAM"),
+    "hirescam": _Naming("HiResCAM"),
+    "xgradcam": _Naming("XGrad-CAM"),
+    "finercam": _Naming("Finer-CAM"),
+    "eigencam": _Naming("Eigen-CAM (any class)", "activation"),
+    "eigengradcam": _Naming("Eigen-Grad-CAM"),
     "scorecam": _Naming("Score-CAM", "activation"),
     "guided_gradcam": _Naming("Guided Grad-CAM", "{score}² per unit of input"),
     "lrp": _Naming("LRP"),
@@ -40,6 +45,6 @@ def value_unit(method: str, score: str) -> str:
 
     Gradients by the image are in units of the score per unit of the network's input. Maps of
     Grad-CAM and its relatives are gradients times feature maps, in units of the score; Score-CAM's
-    are weighted means of feature maps.
+    and Eigen-CAM's are weighted sums of feature maps.
     """
     return _METHODS[method].unit.format(score=score) if method in _METHODS else score

@@ -22,10 +22,23 @@ if TYPE_CHECKING:
     from optogram.target import Target
 
 
-_MAPS = ("gradcam", "gradcam_plus_plus", "layercam", "scorecam", "guided_gradcam")
+_MAPS = (
+    "gradcam",
+    "gradcam_plus_plus",
+    "layercam",
+    "hirescam",
+    "xgradcam",
+    "finercam",
+    "eigencam",
+    "eigengradcam",
+    "scorecam",
+    "guided_gradcam",
+)
 TAKEN_BY = {
     "layer": _MAPS,
-    "rectify": ("gradcam",),
+    "rectify": ("gradcam", "hirescam", "xgradcam", "finercam", "eigengradcam"),
+    "similar": ("finercam",),
+    "strength": ("finercam",),
     "samples": ("smoothgrad",),
     "noise": ("smoothgrad",),
     "seed": ("smoothgrad",),
@@ -258,7 +271,22 @@ def attribution_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 "--rectify/--no-rectify",
                 default=True,
                 show_default=True,
-                help="Whether Grad-CAM sets negative values to zero.",
+                help="Whether Grad-CAM and its relatives set negative values to zero.",
+            ),
+            click.option(
+                "--similar",
+                type=click.IntRange(1),
+                metavar="N",
+                default=3,
+                show_default=True,
+                help="Number of similar classes that Finer-CAM compares with.",
+            ),
+            click.option(
+                "--strength",
+                type=click.FloatRange(0),
+                default=0.6,
+                show_default=True,
+                help="Weight of the similar classes in Finer-CAM: 0 is Grad-CAM.",
             ),
             click.option(
                 "--samples",

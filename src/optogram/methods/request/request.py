@@ -192,6 +192,39 @@ class Request:
         request = self._answered(outputs)
         return Answer(request, weighted_sums([outputs], request.weights()).reshape(-1))
 
+    def answer_with(
+        self,
+        at: Sequence[Output],
+        then: Callable[[np.ndarray], np.ndarray] | None = None,
+        memory: float | str | None = None,
+        progress: Progress = silent,
+    ) -> "tuple[Answer, list[np.ndarray]]":
+        """The scores, and the outputs ``at`` of steps for each image, from one forward pass.
+
+        ``then`` reduces these outputs batch by batch, (n, ...) to (n, ...).
+        """
+        scored, count = self.scored(), len(self.x)
+        given = None if self.targets is None else self.weights()
+        terms, found = list[np.ndarray](), [list[np.ndarray]() for _ in at]
+        for part, arrays in self.net.stream(
+            lambda part: self.x[part], count, self.size, (*scored, *at), memory, progress
+        ):
+            values, made = arrays[: len(scored)], arrays[len(scored) :]
+            if given is None:
+                terms.append(values[0])
+            else:
+                own = given
+                if count > 1:
+                    own = {output: array[:, part] for output, array in given.items()}
+                terms.append(weighted_sums(values, own).reshape(-1))
+            for kept, one in zip(found, made, strict=True):
+                kept.append(one if then is None else then(one))
+        together = np.concatenate(terms)
+        request = self if given is not None else self._answered(together)
+        if given is None:
+            together = weighted_sums([together], request.weights()).reshape(-1)
+        return Answer(request, together), [np.concatenate(kept) for kept in found]
+
     def scores_of(self, x: np.ndarray, memory: float | str | None = None) -> np.ndarray:
         """(N,): the scores of the resolved targets for another image (1, H, W, C)."""
         weights = self.weights()
