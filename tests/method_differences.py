@@ -402,8 +402,9 @@ def xgradcam_targets(subject):
 def eigengradcam(subject):
     found = og.eigengradcam(subject.net, subject.x)
     for image, values in zip(subject.x, found.values, strict=True):
-        yield values, literal_cams.eigengradcam(
-            subject.model, image, highest, subject.default_layer
+        yield (
+            values,
+            literal_cams.eigengradcam(subject.model, image, highest, subject.default_layer),
         )
 
 
@@ -429,9 +430,80 @@ def finercam_targets(subject):
     settings = {"similar": 1, "strength": 0.9}
     found = og.finercam(subject.net, subject.x[:1], [2, 4], subject.inner_layer, **settings)
     for values, index in zip(found.values, (2, 4), strict=True):
-        yield values, literal_cams.finercam(
-            subject.model, subject.x[0], index, subject.inner_layer, **settings
+        yield (
+            values,
+            literal_cams.finercam(
+                subject.model, subject.x[0], index, subject.inner_layer, **settings
+            ),
         )
+
+
+def ablationcam(subject):
+    found = og.ablationcam(subject.net, subject.x, layer=subject.few_maps)
+    for image, values, answer in zip(subject.x, found.values, subject.answers, strict=True):
+        yield (
+            values,
+            literal_cams.ablationcam(subject.model, image, one(answer), subject.few_maps),
+        )
+
+
+def ablationcam_targets(subject):
+    answer = subject.answers[0]
+    targets, scores = [1, og.Class(answer) - og.Class(1)], [one(1), difference(answer, 1)]
+    arguments = {"rectify": False}
+    found = og.ablationcam(subject.net, subject.x[:1], targets, subject.inner_layer, **arguments)
+    for values, score in zip(found.values, scores, strict=True):
+        yield (
+            values,
+            literal_cams.ablationcam(
+                subject.model, subject.x[0], score, subject.inner_layer, rectify=False
+            ),
+        )
+
+
+def layer_conductance(subject):
+    images = subject.x if subject.on_the_way is None else subject.on_the_way
+    layer = subject.default_layer
+    found = og.layer_conductance(subject.net, images, layer=layer, points=3)
+    for i, image in enumerate(images):
+        answer = int(literal.logits(subject.model, image).argmax())
+        units = literal_cams.conductance(subject.model, image, one(answer), layer, subject.black, 3)
+        yield found.values[i], units.sum(axis=2)
+        yield found.channels[i], units.sum(axis=(0, 1))
+
+
+def layer_conductance_targets(subject):
+    """Two targets, from white, with cubic spacing."""
+    targets, scores = [2, og.Class(3) - og.Class(1)], [one(2), difference(3, 1)]
+    layer, white = subject.inner_layer, np.ones_like(subject.x[0])
+    settings = {"points": 2, "spacing": "cubic", "baseline": white[None]}
+    found = og.layer_conductance(subject.net, subject.x[:1], targets, layer, **settings)
+    for values, score in zip(found.values, scores, strict=True):
+        units = literal_cams.conductance(
+            subject.model, subject.x[0], score, layer, white, 2, power=3
+        )
+        yield values, units.sum(axis=2)
+
+
+def fullgrad(subject):
+    found = og.fullgrad(subject.net, subject.x)
+    for i, (image, answer) in enumerate(zip(subject.x, subject.answers, strict=True)):
+        expected, sums = literal_cams.fullgrad(subject.model, image, one(answer))
+        yield found.values[i], expected
+        if subject.on_the_way is None:
+            assert list(found.step_names) == [
+                *(f"{name}{_pre(subject, name)}" for name in sums if name),
+                "predictions:pre",
+            ]
+            yield found.input_sum[i], sums.pop("")
+            yield found.bias_sums[i, :-1], np.array(list(sums.values()))
+            yield found.bias_sums[i, -1], subject.model.layers[-1].get_weights()[1][answer]
+
+
+def _pre(subject, name):
+    """The ending of a step's name before the activation inside of its layer."""
+    activation = getattr(subject.model.get_layer(name), "activation", None)
+    return "" if activation in (None, keras.activations.linear) else ":pre"
 
 
 METHODS = (
@@ -471,6 +543,11 @@ METHODS = (
     scorecam,
     scorecam_targets,
     scorecam_of_a_probability,
+    ablationcam,
+    ablationcam_targets,
+    layer_conductance,
+    layer_conductance_targets,
+    fullgrad,
     guided_gradcam,
     guided_gradcam_targets,
 )

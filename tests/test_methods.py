@@ -13,7 +13,7 @@ from optogram.target import targets_of
 
 GRADIENTS, SCORES = 1e-5, 1e-4
 """Largest difference ÷ range: of gradients and maps, and of differences between two scores."""
-OF_SCORES = ("occlusion", "scorecam", "integrated_gradients")
+OF_SCORES = ("occlusion", "scorecam", "ablationcam", "integrated_gradients", "layer_conductance")
 AT_KINKS = 1e-3
 """The same where a switched rectifier, see `method_differences.KINKED`, adds its share."""
 
@@ -26,6 +26,7 @@ CAMS = [
     og.eigencam,
     og.eigengradcam,
     og.scorecam,
+    og.ablationcam,
     og.guided_gradcam,
 ]
 EVERY = [
@@ -43,6 +44,7 @@ OF_EACH_PROGRAM = (
     og.smoothgrad,
     og.gradcam,
     og.scorecam,
+    og.ablationcam,
     og.occlusion,
 )
 PROGRAMS = [
@@ -96,6 +98,8 @@ OF_THE_SAME_PROGRAMS = (
     "eigengradcam_targets",
     "scorecam_targets",
     "scorecam_of_a_probability",
+    "ablationcam_targets",
+    "layer_conductance_targets",
     "guided_gradcam_targets",
 )
 CASES = [

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from optogram.explaining.opened import MapChecks as MapChecks
     from optogram.explaining.opened import load_attributions as load_attributions
     from optogram.jobs.on_ray import Ray as Ray
+    from optogram.methods.ablationcam import ablationcam as ablationcam
     from optogram.methods.activation_atlas import activation_atlas as activation_atlas
     from optogram.methods.activation_histograms import (
         activation_histograms as activation_histograms,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from optogram.methods.feature_map_probe import feature_map_probe as feature_map_probe
     from optogram.methods.feature_maps import feature_maps as feature_maps
     from optogram.methods.finercam import finercam as finercam
+    from optogram.methods.fullgrad import fullgrad as fullgrad
     from optogram.methods.gradcam import gradcam as gradcam
     from optogram.methods.gradcam_plus_plus import gradcam_plus_plus as gradcam_plus_plus
     from optogram.methods.guided_backprop import guided_backprop as guided_backprop
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
     from optogram.methods.intervention_probe import InterventionProbe as InterventionProbe
     from optogram.methods.intervention_probe import intervention_probe as intervention_probe
     from optogram.methods.kernels import kernels as kernels
+    from optogram.methods.layer_conductance import layer_conductance as layer_conductance
     from optogram.methods.layercam import layercam as layercam
     from optogram.methods.lrp import lrp as lrp
     from optogram.methods.maximize import maximize as maximize
@@ -87,11 +90,13 @@ if TYPE_CHECKING:
     from optogram.result import Check as Check
     from optogram.result import Evaluation as Evaluation
     from optogram.result import FeatureMaps as FeatureMaps
+    from optogram.result import FullGradient as FullGradient
     from optogram.result import GradCAM as GradCAM
     from optogram.result import GuidedAttribution as GuidedAttribution
     from optogram.result import IntegratedGradients as IntegratedGradients
     from optogram.result import Intervention as Intervention
     from optogram.result import Kernels as Kernels
+    from optogram.result import LayerConductance as LayerConductance
     from optogram.result import Maximization as Maximization
     from optogram.result import OccludedMaps as OccludedMaps
     from optogram.result import Occlusion as Occlusion
@@ -135,6 +140,7 @@ _HOMES = {
     "FeatureMapProbe": "optogram.methods.feature_map_probe",
     "FeatureMaps": "optogram.result",
     "Filter": "optogram.target",
+    "FullGradient": "optogram.result",
     "GradCAM": "optogram.result",
     "GuidedAttribution": "optogram.result",
     "InputError": "optogram.errors",
@@ -144,6 +150,7 @@ _HOMES = {
     "Jitter": "optogram.methods.ascent.transforms",
     "Kernels": "optogram.result",
     "MapChecks": "optogram.explaining.opened",
+    "LayerConductance": "optogram.result",
     "Maximization": "optogram.result",
     "ModelError": "optogram.errors",
     "Network": "optogram.network.network",
@@ -171,6 +178,7 @@ _HOMES = {
     "SurveyedUnit": "optogram.surveying.opened",
     "UnitCorrelations": "optogram.result",
     "UnitDifferences": "optogram.result",
+    "ablationcam": "optogram.methods.ablationcam",
     "activation_atlas": "optogram.methods.activation_atlas",
     "activation_histograms": "optogram.methods.activation_histograms",
     "atlas_page": "optogram.reporting.atlas_page",
@@ -185,6 +193,7 @@ _HOMES = {
     "feature_map_probe": "optogram.methods.feature_map_probe",
     "feature_maps": "optogram.methods.feature_maps",
     "finercam": "optogram.methods.finercam",
+    "fullgrad": "optogram.methods.fullgrad",
     "gradcam": "optogram.methods.gradcam",
     "gradcam_plus_plus": "optogram.methods.gradcam_plus_plus",
     "guided_backprop": "optogram.methods.guided_backprop",
@@ -195,6 +204,7 @@ _HOMES = {
     "intervention_probe": "optogram.methods.intervention_probe",
     "kernels": "optogram.methods.kernels",
     "layer_by_layer": "optogram.result",
+    "layer_conductance": "optogram.methods.layer_conductance",
     "layercam": "optogram.methods.layercam",
     "load": "optogram.network.opening.load",
     "load_attributions": "optogram.explaining.opened",

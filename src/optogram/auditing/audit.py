@@ -35,6 +35,8 @@ _OF_LAYERS = (
     "eigencam",
     "eigengradcam",
     "scorecam",
+    "ablationcam",
+    "layer_conductance",
     "guided_gradcam",
 )
 _TYPICAL = 6

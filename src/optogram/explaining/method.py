@@ -67,6 +67,8 @@ class MapMethod:
         if self.name == "occlusion":
             given = (self.settings[name] for name in ("patch", "stride", "margin"))
             return Patches(size, *given).shape
+        if self.name == "fullgrad":
+            return size
         if self.layer is None or self.name in _ON_THE_IMAGE:
             return (*size, net.channels)
         shape = net.geometry(size)[net.step(self.layer).index].shape
@@ -76,10 +78,10 @@ class MapMethod:
         """What a map takes, in forward passes; of occlusion, if none is computed on windows."""
         if self.name == "occlusion":
             return 1 + math.prod(self.shape(net, size))
-        if self.name == "scorecam" and self.layer is not None:
+        if self.name in ("scorecam", "ablationcam") and self.layer is not None:
             return 1 + (net.geometry(size)[net.step(self.layer).index].shape[-1] or 1)
         copies = self.settings.get("samples") or self.settings.get("points") or 1
-        if self.name == "integrated_gradients" and self.settings["points"] is None:
+        if "points" in self.settings and self.settings["points"] is None:
             copies = _POINTS
         copies = copies if isinstance(copies, int) else max(copies)
         return _BOTH_WAYS * (2 if self.name in _ON_THE_IMAGE else 1) * copies

@@ -96,6 +96,61 @@ class Edited:
         )
         return made
 
+    def bytes_copy(self, size: tuple[int, int]) -> int:
+        """Approximate number of bytes for one copy of an image in `ablated`."""
+        return self._net.bytes_forward(size, self._wanted, self.held)
+
+    def ablated(
+        self, base: Sequence[Any], kept: np.ndarray, is_short: bool = True
+    ) -> list[np.ndarray]:
+        """The outputs for copies of one image, each without some channels of the edited step.
+
+        ``base`` is that of one image; ``kept`` (N, C), bool, says which channels each copy keeps.
+        The others are set to 0. One step is edited.
+        """
+        graph, held, wanted = self._net.graph, self.held, self._wanted
+        (place,) = (Output(layer) for layer in self._layers)
+        steps = graph.steps
+        is_copied = [_is_batch(steps[out.step].shapes[out.index]) for out in held]
+
+        def build() -> Callable[..., list[Any]]:
+            schedule = forward.schedule(graph, wanted, held)
+
+            def function(kept: Any, *tensors: Any) -> list[Any]:
+                count, known = keras.ops.shape(kept)[0], dict[Output, Any]()
+                for output, tensor, copied in zip(held, tensors, is_copied, strict=True):
+                    if output == place:
+                        # Not a product: infinity times 0 is NaN.
+                        middle = [1] * (len(tensor.shape) - 2)
+                        mask = keras.ops.reshape(kept, (count, *middle, tensor.shape[-1]))
+                        zero = keras.ops.zeros((), tensor.dtype)
+                        known[output] = keras.ops.where(mask, tensor, zero)
+                    elif copied:
+                        shape = (count, *tensor.shape[1:])
+                        known[output] = keras.ops.broadcast_to(tensor, shape)
+                    else:
+                        known[output] = tensor
+                return schedule.run(None, known=known)
+
+            return function
+
+        made: list[np.ndarray] = self._net.run(
+            ("ablated", self._layers, wanted), build, [kept, *base], batched=(0,), is_short=is_short
+        )
+        return made
+
+
+def bases(net: Computation, each: Sequence[Edited], x: np.ndarray) -> list[list[Any]]:
+    """`Edited.base` of several for images (N, H, W, C), from one forward pass."""
+    held = tuple(dict.fromkeys(output for one in each for output in one.held))
+
+    def build() -> Callable[[Any], list[Any]]:
+        return forward.schedule(net.graph, held).run
+
+    made = net.run(("base", held), build, [x], batched=(0,), is_short=True, as_tensors=True)
+    known = dict(zip(held, made, strict=True))
+    return [[known[output] for output in one.held] for one in each]
+
 
 def _edited(tensor: Any, factors: Any) -> Any:
     """``tensor`` (..., C) times the first row of ``factors`` plus the second, in its own dtype."""

@@ -97,8 +97,12 @@ class Computation:
         """Shape of one example of ``output``, the first output of its step."""
         return tuple(side or 1 for side in self.geometry(size, [output])[output.step].shape[1:])
 
-    def bytes_forward(self, size: tuple[int, int], wanted: Sequence[Output]) -> int:
+    def bytes_forward(
+        self, size: tuple[int, int], wanted: Sequence[Output], known: Collection[Output] = ()
+    ) -> int:
         """Approximate number of bytes for one image in a forward pass to ``wanted``.
+
+        From the image, or from ``known`` outputs.
 
         Raises
         ------
@@ -106,7 +110,7 @@ class Computation:
             If it is more than the free memory, or a step does not accept the size.
         """
         geometry = self.geometry(size, wanted)
-        each = bytes_forward(self.graph, geometry, wanted)
+        each = bytes_forward(self.graph, geometry, wanted, known)
         return with_room(each, self.name, self.graph, geometry)
 
     def bytes_backward(

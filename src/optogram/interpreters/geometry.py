@@ -154,12 +154,20 @@ def _attention_bytes(step: Step, read: list[Shape]) -> int:
     return int(heads * asking * asked * dtype_bytes(step.dtypes[0]))
 
 
-def peak_memory(graph: Graph, geometry: Mapping[int, Geometry], wanted: Iterable[Output]) -> int:
-    """Peak number of bytes of a forward pass of one example up to ``wanted``."""
+def peak_memory(
+    graph: Graph,
+    geometry: Mapping[int, Geometry],
+    wanted: Iterable[Output],
+    known: Collection[Output] = (),
+) -> int:
+    """Peak number of bytes of a forward pass of one example up to ``wanted``.
+
+    It starts from the image, or from outputs that are ``known``.
+    """
     wanted = list(wanted)
-    indices = sorted(graph.ancestors(wanted))
+    indices = sorted(graph.ancestors(wanted, known))
     unneeded = graph.last_uses(indices, keep=wanted)
-    alive = peak = 0
+    alive = peak = sum(geometry[step].memory for step in {output.step for output in known})
     for index in indices:
         alive += geometry[index].memory
         peak = max(peak, alive)

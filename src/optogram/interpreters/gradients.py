@@ -27,6 +27,10 @@ the array broadcasts to one example of the output.
 """
 
 
+Reduction = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""Of gradients (t, n, ...) at a step and its outputs (n, ...): (t, n, ...)."""
+
+
 @dataclass(frozen=True)
 class GradientsAt:
     """The gradients of T scores of N images, at the image or at the output of a step.
@@ -74,7 +78,7 @@ def gradients(
     rectifiers: Collection[int] = (),
     memory: float | str | None = None,
     progress: Progress = silent,
-    then: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
+    then: Reduction | Sequence[Reduction] | None = None,
 ) -> Gradients:
     """The gradients of scores with respect to the image, or the outputs of steps.
 
@@ -99,7 +103,8 @@ def gradients(
         See `Computation.evaluate`.
     then : callable, optional
         Reduces gradients (t, n, ...) at a step and its maps (n, ...), batch by batch, to
-        (t, n, ...), because all gradients together may exceed ``memory``.
+        (t, n, ...), because all gradients together may exceed ``memory``. A sequence: one for
+        each of ``at``.
 
     Returns
     -------
@@ -149,11 +154,11 @@ def gradients(
     key = ("gradients", scored, at, score, layouts, rows == 1, frozenset(rectifiers))
     total = 0
     beside = bytes_beside(net, size, at)
-    for some, part, length in _chunks(rows, len(x), size, net, wanted, memory, beside):
+    for some, part, length in chunks(rows, len(x), size, net, wanted, memory, beside):
         fed = [lengthened(x[part], length[1])]
         if at:
             fed = [np.zeros((length[1], *shape), np.float32) for shape in shapes] + fed
-        fed += [_cut(array, some, part, length) for array in given]
+        fed += [cut(array, some, part, length) for array in given]
         backs, (scores, terms, made) = net.run(
             key,
             build,
@@ -169,7 +174,8 @@ def gradients(
             back, backs[place] = backs[place][taken], None
             vanished[place][some, part] = [[_is_nothing(one) for one in row] for row in back]
             if then is not None:
-                back = then(back, made[place][taken[1]])
+                reduced = then if callable(then) else then[place]
+                back = reduced(back, made[place][taken[1]])
             elif at and some.start == 0:
                 maps[place][part] = made[place][taken[1]]
             whole = found[place]
@@ -267,12 +273,12 @@ def summed_gradient(
     summed = np.zeros((rows, *x.shape[1:]), np.float64)
     key = ("summed gradient", scored, layouts, rows == 1)
     total = 0
-    for some, part, length in _chunks(rows, count, size, net, scored, memory):
+    for some, part, length in chunks(rows, count, size, net, scored, memory):
         # Copies that pad the batch have weight 0.
         counted = np.zeros(length[1], np.float32)
         counted[: part.stop - part.start] = shares[part]
         fed = [x, lengthened(offsets(part), length[1]), counted]
-        fed += [_cut(array, some, slice(None), length) for array in given]
+        fed += [cut(array, some, slice(None), length) for array in given]
         back, _ = net.run(key, build, fed, batched=(1, 2), is_short=rows * count <= SHORT)
         summed[some] += back[: some.stop - some.start, 0]
         total += (some.stop - some.start) * (part.stop - part.start)
@@ -306,7 +312,7 @@ def weighted(tensor: Any, weights: Any, layout: Layout) -> Any:
     return keras.ops.matmul(weights, keras.ops.transpose(tensor))
 
 
-def _chunks(
+def chunks(
     rows: int,
     count: int,
     size: tuple[int, int],
@@ -334,7 +340,7 @@ def _chunks(
                 yield some, part, (together, parts[0].stop)
 
 
-def _cut(weights: np.ndarray, some: slice, part: slice, length: tuple[int, int]) -> np.ndarray:
+def cut(weights: np.ndarray, some: slice, part: slice, length: tuple[int, int]) -> np.ndarray:
     """The weights of one batch, padded."""
     chosen = lengthened(weights[some], length[0])
     if weights.shape[1] == 1:

@@ -1,7 +1,7 @@
 """Memory for one image in a network, and whether it is available."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from optogram.errors import InputError
 from optogram.graph.steps import Graph, Output
@@ -15,9 +15,17 @@ _BYTES_TRIED = 16
 """Test tensors exist once or twice as float32, and as float64."""
 
 
-def bytes_forward(graph: Graph, geometry: Mapping[int, Geometry], wanted: Sequence[Output]) -> int:
-    """Approximate number of bytes for one image in a forward pass to ``wanted``."""
-    return WORKSPACE * peak_memory(graph, geometry, wanted)
+def bytes_forward(
+    graph: Graph,
+    geometry: Mapping[int, Geometry],
+    wanted: Sequence[Output],
+    known: Collection[Output] = (),
+) -> int:
+    """Approximate number of bytes for one image in a forward pass to ``wanted``.
+
+    From the image, or from ``known`` outputs.
+    """
+    return WORKSPACE * peak_memory(graph, geometry, wanted, known)
 
 
 def bytes_backward(graph: Graph, geometry: Mapping[int, Geometry], wanted: Sequence[Output]) -> int:

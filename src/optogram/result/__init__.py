@@ -12,8 +12,10 @@ from optogram.result.audit import Audit
 from optogram.result.base import Result, is_result, load_result
 from optogram.result.check import Check
 from optogram.result.comparison import side_by_side
+from optogram.result.conductance import LayerConductance
 from optogram.result.differences import UnitCorrelations, UnitDifferences
 from optogram.result.evaluation import Evaluation
+from optogram.result.fullgrad import FullGradient
 from optogram.result.gradcam import GradCAM, GradCAMSteps
 from optogram.result.histograms import ActivationHistograms
 from optogram.result.intervention import Intervention
@@ -34,12 +36,14 @@ __all__ = [
     "Conservation",
     "Evaluation",
     "FeatureMaps",
+    "FullGradient",
     "GradCAM",
     "GradCAMSteps",
     "GuidedAttribution",
     "IntegratedGradients",
     "Intervention",
     "Kernels",
+    "LayerConductance",
     "Maximization",
     "OccludedMaps",
     "Occlusion",

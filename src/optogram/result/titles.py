@@ -15,6 +15,7 @@ _METHODS = {
     "guided_backprop": _Naming("Guided Backpropagation", _PER_INPUT),
     "smoothgrad": _Naming("SmoothGrad", _PER_INPUT),
     "integrated_gradients": _Naming("Integrated Gradients"),
+    "fullgrad": _Naming("FullGrad", "sum of shares"),
     "gradcam": _Naming("Grad-CAM"),
     "gradcam_plus_plus": _Naming("Grad-CAM++"),
     "layercam": _Naming("LayerCAM"),
@@ -24,6 +25,8 @@ _METHODS = {
     "eigencam": _Naming("Eigen-CAM (any class)", "activation"),
     "eigengradcam": _Naming("Eigen-Grad-CAM"),
     "scorecam": _Naming("Score-CAM", "activation"),
+    "ablationcam": _Naming("Ablation-CAM", "activation"),
+    "layer_conductance": _Naming("Layer Conductance"),
     "guided_gradcam": _Naming("Guided Grad-CAM", "{score}² per unit of input"),
     "lrp": _Naming("LRP"),
     "crp": _Naming("CRP"),
@@ -44,7 +47,7 @@ def value_unit(method: str, score: str) -> str:
     """The unit of a method's values for a score in the unit ``score``, such as "logit".
 
     Gradients by the image are in units of the score per unit of the network's input. Maps of
-    Grad-CAM and its relatives are gradients times feature maps, in units of the score; Score-CAM's
-    and Eigen-CAM's are weighted sums of feature maps.
+    Grad-CAM and its relatives are gradients times feature maps, in units of the score; those of
+    Score-CAM, Ablation-CAM and Eigen-CAM are weighted sums of feature maps.
     """
     return _METHODS[method].unit.format(score=score) if method in _METHODS else score

@@ -32,19 +32,21 @@ _MAPS = (
     "eigencam",
     "eigengradcam",
     "scorecam",
+    "ablationcam",
+    "layer_conductance",
     "guided_gradcam",
 )
 TAKEN_BY = {
     "layer": _MAPS,
-    "rectify": ("gradcam", "hirescam", "xgradcam", "finercam", "eigengradcam"),
+    "rectify": ("gradcam", "hirescam", "xgradcam", "finercam", "eigengradcam", "ablationcam"),
     "similar": ("finercam",),
     "strength": ("finercam",),
     "samples": ("smoothgrad",),
     "noise": ("smoothgrad",),
     "seed": ("smoothgrad",),
-    "points": ("integrated_gradients",),
-    "spacing": ("integrated_gradients",),
-    "baseline": ("integrated_gradients",),
+    "points": ("integrated_gradients", "layer_conductance"),
+    "spacing": ("integrated_gradients", "layer_conductance"),
+    "baseline": ("integrated_gradients", "layer_conductance"),
     "composite": ("lrp",),
     "patch": ("occlusion",),
     "stride": ("occlusion",),
@@ -257,8 +259,8 @@ def attribution_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 "--layer",
                 metavar="NAME",
                 multiple=True,
-                help='Layer, for the CAM methods; repeatable, or a pattern such as "block*_conv3": '
-                "one map each.  [default: the last one with feature maps]",
+                help="Layer, for the methods that explain one; repeatable, or a pattern such as "
+                '"block*_conv3": one map each.  [default: the last one with feature maps]',
             ),
             click.option(
                 "--score",
@@ -309,8 +311,9 @@ def attribution_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 "--points",
                 type=click.IntRange(1),
                 metavar="N",
-                help="Number of points of integrated gradients.  [default: 32, and up to 288 where "
-                "the values miss more than 5 % of the change of the score]",
+                help="Number of points of integrated gradients and layer conductance.  [default: "
+                "32; of integrated gradients up to 288 where the values miss more than 5 % of the "
+                "change of the score]",
             ),
             click.option(
                 "--spacing",
@@ -361,8 +364,8 @@ def attribution_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 metavar="NAME|GRAY|PHOTO",
                 default="black",
                 show_default=True,
-                help='Baseline of integrated gradients: "black", "white", "gray", "mean", '
-                '"blur", a gray level in 0..255, or a photo.',
+                help="Baseline of integrated gradients and layer conductance: "
+                '"black", "white", "gray", "mean", "blur", a gray level in 0..255, or a photo.',
             ),
             click.option(
                 "--seed",

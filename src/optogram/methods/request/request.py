@@ -11,7 +11,7 @@ import numpy as np
 from optogram import backend
 from optogram.errors import InputError
 from optogram.graph.steps import Output
-from optogram.interpreters.gradients import Weights, fitting, gradients
+from optogram.interpreters.gradients import Reduction, Weights, fitting, gradients
 from optogram.interpreters.relevance.composites import Composite
 from optogram.interpreters.relevance.run import Relevances, relevance
 from optogram.methods.request.diagnosis import (
@@ -99,7 +99,7 @@ class Request:
         at: Sequence[Output],
         memory: float | str | None = None,
         progress: Progress = silent,
-        then: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
+        then: Reduction | Sequence[Reduction] | None = None,
     ) -> "list[GradientAnswer]":
         """The gradient of each score, with respect to each of the outputs ``at`` of steps.
 
@@ -110,7 +110,10 @@ class Request:
         total, answers = len(groups) * len(self.which), list[GradientAnswer]()
         for done, group in enumerate(groups):
             told = continued(progress, done * len(self.which), total)
-            answers += self._gradients(group, (), memory, told, then)
+            own = then
+            if isinstance(then, Sequence):
+                own = then[len(answers) : len(answers) + len(group)]
+            answers += self._gradients(group, (), memory, told, own)
         return answers
 
     def _gradients(
@@ -119,7 +122,7 @@ class Request:
         rectifiers: Collection[int],
         memory: float | str | None,
         progress: Progress,
-        then: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
+        then: Reduction | Sequence[Reduction] | None = None,
     ) -> "list[GradientAnswer]":
         weights = None if self.targets is None else self.weights()
         found = gradients(
