@@ -87,7 +87,7 @@ def ablationcam(model, x, score, layer, rectify=True):
 
 
 def conductance(model, x, score, layer, black, points, power=1):
-    """(h, w, K): the gradient in the middle of each interval times the change of the maps over it."""
+    """(h, w, K): for each interval, the gradient in its middle times the change of the maps."""
     total = 0.0
     for i in range(points):
         first, middle, last = (
@@ -109,7 +109,7 @@ def _without_fused_activations(model):
             return layer
         config, activation = layer.get_config(), getattr(layer, "activation", None)
         is_alone = isinstance(layer, keras.layers.Activation) or layer is model.layers[-1]
-        if activation is not None and not is_alone:
+        if activation not in (None, keras.activations.linear) and not is_alone:
             after[f"{layer.name}_linear"] = keras.layers.Activation(activation, name=layer.name)
             config |= {"name": f"{layer.name}_linear", "activation": "linear"}
         return type(layer).from_config(config)
@@ -122,7 +122,9 @@ def _without_fused_activations(model):
     for layer in model.layers:
         names = {one.name for one in clone.layers}
         linear = f"{layer.name}_linear"
-        clone.get_layer(linear if linear in names else layer.name).set_weights(layer.get_weights())
+        if layer.get_weights():
+            own = clone.get_layer(linear if linear in names else layer.name)
+            own.set_weights(layer.get_weights())
     return clone
 
 

@@ -18,11 +18,13 @@ _SCALING = (
     keras.layers.Rescaling,
 )
 
+_RANK_OF_MAPS = 4
+
 
 def biases(
     net: Computation, size: tuple[int, int], scored: Sequence[Output]
 ) -> dict[Output, np.ndarray]:
-    """The biases of the steps that ``scored`` depends on; steps without, or with zeros, are left out.
+    """The biases of the steps that ``scored`` depends on, without those that are zero.
 
     Each array broadcasts to one example of the output. The steps are convolutions and dense layers,
     batch normalizations with fixed statistics, normalizations and rescalings: for all of them the
@@ -45,16 +47,14 @@ def biases(
                 # What is fed, so that nothing is computed while compiling.
                 given = keras.ops.broadcast_to(keras.ops.cast(zero, dtype), (1, *shape))
                 output = keras.ops.cast(run({source: given})[0], "float32")
-                made.append(
-                    output if _varies(step) else output[:, :1, :1] if len(shape) == 3 else output
-                )
+                is_alike = len(output.shape) == _RANK_OF_MAPS and not _varies(step)
+                made.append(output[:, :1, :1] if is_alike else output)
             return made
 
         return function
 
-    found = net.run(
-        ("biases", tuple(scored), size), build, [np.zeros((), np.float32)], is_short=True
-    )
+    key = ("biases", tuple(scored), tuple(size))
+    found = net.run(key, build, [np.zeros((), np.float32)], is_short=True)
     pairs = zip(steps, found, strict=True)
     return {Output(step.index): array[0] for step, array in pairs if np.any(array)}
 

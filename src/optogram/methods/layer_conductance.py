@@ -114,7 +114,7 @@ def layer_conductance(
             lambda i, _: start[i], 1, memory, continued(told, images, total)
         ).T
         change = answer.scores.astype(np.float64) - before
-        found = {}
+        found: dict[Output, tuple[np.ndarray, np.ndarray]] = {}
         for group in groups:
             arrays = _conductances(
                 request,
