@@ -41,11 +41,11 @@ def finercam(model, x, index, layer, similar=3, strength=0.6):
     return literal.gradcam(model, x, score, layer)
 
 
-def principal(maps):
-    """Maps (h, w, K) on their first right singular vector, whose elements have a positive sum."""
+def principal(maps, toward=1.0):
+    """Maps (h, w, K) on their first right singular vector, with the sign ``toward`` a map."""
     rows = maps.reshape(-1, maps.shape[-1]).astype(np.float64)
-    vector = np.linalg.svd(rows)[2][0]
-    return (rows @ vector * np.sign(vector.sum())).reshape(maps.shape[:2])
+    found = (rows @ np.linalg.svd(rows)[2][0]).reshape(maps.shape[:2])
+    return found * np.sign((found * toward).sum())
 
 
 def eigencam(model, x, layer):
@@ -54,7 +54,7 @@ def eigencam(model, x, layer):
 
 def eigengradcam(model, x, score, layer):
     gradients, maps = literal.gradient(model, x, score, layer)
-    return np.maximum(principal(gradients * maps), 0)
+    return np.maximum(principal(gradients * maps, (gradients * maps).sum(axis=2)), 0)
 
 
 def ablationcam(model, x, score, layer, rectify=True):

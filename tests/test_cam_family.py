@@ -76,12 +76,16 @@ def test_the_principal_map_is_the_first_singular_vector(shape):
     maps = np.random.default_rng(0).normal(size=shape).astype(np.float32)
     found = principal_map(maps)
     np.testing.assert_allclose(found, literal_cams.principal(maps), atol=1e-5)
-    np.testing.assert_allclose(principal_map(-maps), -found, atol=1e-5)
-    assert (found * maps.sum(axis=2)).sum() > 0
+    np.testing.assert_allclose(principal_map(-maps), found, atol=1e-5)
+    assert found.sum() > 0
+    for toward in (maps.sum(axis=2), -maps.sum(axis=2)):
+        signed = principal_map(maps, toward)
+        np.testing.assert_allclose(np.abs(signed), np.abs(found), atol=1e-5)
+        assert (signed * toward).sum() > 0
 
 
 def test_principal_maps_without_a_sign_zeros_and_numbers_that_are_not():
-    balanced = np.float32([[[1, -1], [2, -2]], [[0, 0], [-1, 1]]])  # v = (1, −1) / √2
+    balanced = np.float32([[[1, -1], [3, -3]], [[-2, 2], [-2, 2]]])  # v = (1, −1) / √2
     np.testing.assert_allclose(principal_map(balanced), np.sqrt(2) * balanced[..., 0], rtol=1e-5)
     assert not principal_map(np.zeros((2, 2, 3), np.float32)).any()
     assert np.isnan(principal_map(np.full((2, 2, 3), np.inf, np.float32))).all()

@@ -36,9 +36,9 @@ def eigencam(
     ``score`` that the result states, and nothing else.
 
     M is not centered, as in the paper; pytorch-grad-cam subtracts the mean of each map. The sign of
-    v is chosen so that its elements have a positive sum: M v then has a positive scalar product
-    with the sum of the maps. Where that sum is zero, its largest element is positive. There is no
-    ReLU: negative values are where maps with both signs point the other way.
+    v, which is arbitrary, is chosen so that the values have a positive sum; where that is zero, the
+    one of the largest magnitude is positive. There is no ReLU: negative values are where maps with
+    both signs point the other way.
 
     Parameters
     ----------

@@ -32,9 +32,10 @@ def eigengradcam(
     The method of pytorch-grad-cam (Gildenblat et al., 2021): as Eigen-CAM of Muhammad and Yeasin
     (2020), with M = (∂S/∂A ⊙ A) instead of the maps A, so that it depends on the target. M has a
     row for each position and a column for each channel; the result is ReLU(M v), with v its first
-    right singular vector. M is not centered, which pytorch-grad-cam does. The sign of v is chosen
-    so that its elements have a positive sum: M v then has a positive scalar product with HiResCAM's
-    map, Σₖ ∂S/∂Aₖ ⊙ Aₖ. Where that sum is zero, its largest element is positive.
+    right singular vector. M is not centered, which pytorch-grad-cam does. The sign of v,
+    which is arbitrary, is chosen so that M v has a positive scalar product with HiResCAM's map,
+    Σₖ ∂S/∂Aₖ ⊙ Aₖ: what is positive raises the score. Where that product is zero, the value of the
+    largest magnitude is positive.
 
     Parameters
     ----------
@@ -92,5 +93,6 @@ def _combined(gradient: np.ndarray, maps: np.ndarray) -> np.ndarray:
     """The projections (T, N, h, w) of gradients (T, N, h, w, K) times maps (N, h, w, K)."""
     values = np.empty(gradient.shape[:-1], np.float32)
     for row, number in np.ndindex(*values.shape[:2]):
-        values[row, number] = principal_map(gradient[row, number] * maps[number])
+        product = gradient[row, number] * maps[number]
+        values[row, number] = principal_map(product, product.sum(axis=-1, dtype=np.float64))
     return values

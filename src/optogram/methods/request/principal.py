@@ -3,14 +3,14 @@
 import numpy as np
 
 _ROUNDING = 1e-5
-"""A smaller sum of the elements of a singular vector is zero."""
+"""A scalar product that is a smaller share of what it adds up is zero."""
 
 
-def principal_map(maps: np.ndarray) -> np.ndarray:
-    """Maps (h, w, K) projected on their first right singular vector v: (h, w), float32.
+def principal_map(maps: np.ndarray, toward: np.ndarray | None = None) -> np.ndarray:
+    """Maps (h, w, K) projected on their first right singular vector: (h, w), float32.
 
-    The maps are not centered. The sign is that of a positive Σ v, so that the map has a positive
-    scalar product with the sum of the maps; if Σ v is zero, the largest element of v is positive.
+    The maps are not centered. The sign is that of a positive scalar product with ``toward`` (h, w),
+    or of a positive sum; where that is zero, the value of the largest magnitude is positive.
     """
     matrix = maps.reshape(-1, maps.shape[-1]).astype(np.float64)
     if not np.isfinite(matrix).all():
@@ -22,6 +22,9 @@ def principal_map(maps: np.ndarray) -> np.ndarray:
     else:
         vector = matrix.T @ np.linalg.eigh(matrix @ matrix.T)[1][:, -1]
         vector /= np.linalg.norm(vector) or 1.0
-    total = vector.sum()
-    sign = total if abs(total) > _ROUNDING else vector[np.abs(vector).argmax()]
-    return (matrix @ vector * (-1 if sign < 0 else 1)).reshape(maps.shape[:2]).astype(np.float32)
+    projected = matrix @ vector
+    terms = projected if toward is None else projected * toward.ravel()
+    total = terms.sum()
+    if abs(total) <= _ROUNDING * np.abs(terms).sum():
+        total = projected[np.abs(projected).argmax()]
+    return (-projected if total < 0 else projected).reshape(maps.shape[:2]).astype(np.float32)
