@@ -72,7 +72,8 @@ def main():
     print(f"{keras.config.backend()}, VGG16 at {LAYER}, 512 maps")
     print(f"first call {first:.1f} s, later {own:.1f} s; 512 whole passes {passes:.1f} s")
     print(f"ratio: {passes / own:.1f}")
-    print(f"peak memory of the first call: {peak.taken / 1e9:.2f} GB, on top of {peak.before / 1e9:.2f}")
+    taken, before = peak.taken / 1e9, peak.before / 1e9
+    print(f"peak memory of the first call: {taken:.2f} GB, on top of {before:.2f} GB")
 
 
 if __name__ == "__main__":
