@@ -439,11 +439,13 @@ def finercam_targets(subject):
 
 
 def ablationcam(subject):
-    found = og.ablationcam(subject.net, subject.x, layer=subject.few_maps)
+    found = og.ablationcam(subject.net, subject.x, layer=subject.few_maps, rectify=False)
     for image, values, answer in zip(subject.x, found.values, subject.answers, strict=True):
         yield (
             values,
-            literal_cams.ablationcam(subject.model, image, one(answer), subject.few_maps),
+            literal_cams.ablationcam(
+                subject.model, image, one(answer), subject.few_maps, rectify=False
+            ),
         )
 
 

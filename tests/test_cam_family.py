@@ -174,6 +174,8 @@ def test_weights_are_shares_of_the_magnitude_of_the_score_or_drops_if_it_is_zero
     np.testing.assert_allclose(found.score, [2, -2, 0])
     # αₖ: (3 − 1) / 2, (−3 + 1) / 2, 1 − 1
     np.testing.assert_allclose(found.values[:, 0, 0], [1, -1, 0])
+    rectified = og.ablationcam(net, x, [0, 1], "maps").values
+    np.testing.assert_allclose(rectified[:, 0, 0], [1, 0])
     one = og.ablationcam(net, x, 2, "maps", rectify=False)
     assert sum("is zero: the weights" in warning for warning in one.warnings) == 1
     assert not any("is zero: the" in text for text in og.ablationcam(net, x, 0, "maps").warnings)
