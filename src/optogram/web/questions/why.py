@@ -28,7 +28,14 @@ EXPLAINED_LAYER = words(
     "layer", "Layer, for the methods that explain one. Empty: the last one with feature maps.", ""
 )
 
-_MANY_PASSES = ("smoothgrad", "integrated_gradients", "scorecam", "occlusion")
+_MANY_PASSES = (
+    "smoothgrad",
+    "integrated_gradients",
+    "scorecam",
+    "ablationcam",
+    "layer_conductance",
+    "occlusion",
+)
 _MEMORY = "512MB"
 """Of a batch: between small batches, questions of the other views get their turn."""
 _CHECK_STEPS = 6
