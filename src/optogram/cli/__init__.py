@@ -25,6 +25,7 @@ _COMMANDS = (
     "strongest",
     "atlas",
     "audit",
+    "evaluate",
     "explore",
     "maximize",
     "survey",

@@ -1,6 +1,7 @@
 """`optogram explain`: attribution maps of photos, as pictures and saved results."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,11 +10,13 @@ import click
 from optogram.cli.console import say, shown_progress
 from optogram.cli.explain_store import explain_into_store, require_options
 from optogram.cli.options.attribution import (
+    BEST,
     Asked,
     Run,
     attribution_options,
     warn,
 )
+from optogram.cli.options.best import best_option, require_evaluation, with_best
 from optogram.cli.options.network import (
     fit_option,
     made_folder,
@@ -45,7 +48,8 @@ _COLUMNS = (
 @click.command()
 @click.argument("photos", nargs=-1, required=True)
 @model_option
-@attribution_options
+@partial(attribution_options, groups=("common", "all", BEST))
+@best_option
 @click.option(
     "--overlay",
     type=click.Choice(["even", "alpha", "added"]),
@@ -109,6 +113,7 @@ def explain(
     photos: tuple[str, ...],
     model: str,
     asked: Asked,
+    evaluation: str,
     overlay: str | None,
     opacity: float | None,
     mask: float | None,
@@ -138,9 +143,13 @@ def explain(
     same command continues an interrupted run and adds photos that are new; with another --method,
     it adds maps to the store.
     """
-    require_options(click.get_current_context(), out)
+    context = click.get_current_context()
+    require_options(context, out)
+    require_evaluation(context, asked, evaluation)
     if is_store(out):
-        explain_into_store(photos, model, asked, out, check, on, cpus, gpus, dry_run, fit, opening)
+        explain_into_store(
+            photos, model, asked, evaluation, out, check, on, cpus, gpus, dry_run, fit, opening
+        )
         return
     if of == "scores" and asked.methods != ["occlusion"]:
         raise click.UsageError("--of scores needs --method occlusion.")
@@ -151,6 +160,7 @@ def explain(
     require_folder(out)
     given = Photos(photos)
     net = open_network(model, **opening)
+    asked = with_best(context, asked, evaluation, net)
     from optogram.files import require_place
     from optogram.progress import Meter
     from optogram.render import write

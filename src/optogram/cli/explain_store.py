@@ -6,6 +6,7 @@ import click
 
 from optogram.cli.console import complain, output_format, say, shown_progress
 from optogram.cli.options.attribution import TAKEN_BY, Asked
+from optogram.cli.options.best import with_best
 from optogram.cli.options.network import open_network
 from optogram.cli.options.parsing import is_given
 from optogram.cli.options.workers import cluster, tell_estimates
@@ -46,6 +47,7 @@ def explain_into_store(
     photos: tuple[str, ...],
     model: str,
     asked: Asked,
+    evaluation: str,
     out: str,
     check: str | None,
     on: str | None,
@@ -64,6 +66,7 @@ def explain_into_store(
     _require_one("target", asked.count)
     photo_set = PhotoSet.of(_place(photos))
     net = open_network(model, **opening)
+    asked = with_best(click.get_current_context(), asked, evaluation, net)
     import optogram
 
     target = None if asked.target is None else asked.target.targets()[0]

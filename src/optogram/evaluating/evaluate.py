@@ -62,7 +62,7 @@ def evaluate(
         "all", "common", names, or a mapping of names to arguments, as
         ``{"gradcam": {"layer": "conv3"}}``.
         A method that cannot explain this network has a row without values, and ``reasons`` says
-        why.
+        why; one whose arguments are given raises.
     truth : path, sequence, "folders", optional
         The class of each photo, which is explained: a CSV file with the columns photo and label, a
         class for each photo of a list, or "folders" for the subfolders in which photos lie. Labels

@@ -228,6 +228,8 @@ def _methods(
             described[name] = method.described(net, x)
             found[name] = method
         except OptogramError as error:
+            if own:
+                raise  # an argument that was given, such as a layer, does not fit
             reasons[name] = str(error)
     if not found:
         raise InputError(f"No method can explain {net.name!r}: {next(iter(reasons.values()))}")
@@ -273,7 +275,8 @@ def _labeled(
         classes, notes = matched(net, sorted(set(found.labels)))
         pairs = zip(found.names, found.labels, strict=True)
         return found, {name: classes[label] for name, label in pairs}, notes
-    given = labeled(net, photos, truth)
+    is_set = isinstance(photos, PhotoSet)
+    given = labeled(net, (found.origin or list(found.sources)) if is_set else photos, truth)
     is_table = isinstance(truth, str | os.PathLike)
     names = given.names if is_table else found.names
     known = dict(zip(names, map(int, given.truth), strict=True))

@@ -253,7 +253,19 @@ class Evaluation(Result):
         return self._short(mean, column) + (f"\n{between}" if np.isfinite(ends[0]) else "")
 
     def _short(self, number: float, column: int) -> str:
-        """A figure with two decimals; small times with two digits."""
+        """A figure with as many decimals as tell the rows apart; small times with two digits."""
         if self.measures[column] == "seconds" and 0 < number < 0.1:
             return f"{number:.2g}"
-        return f"{round(number, 2) + 0.0:.2f}".replace("-", "−")
+        decimals = self._decimals[column]
+        return f"{round(number, decimals) + 0.0:.{decimals}f}".replace("-", "−")
+
+    @cached_property
+    def _decimals(self) -> list[int]:
+        """Decimals of each measure: two digits of the range of means, at least two decimals."""
+        found = []
+        for column in self.mean.T:
+            known = column[np.isfinite(column)]
+            span = float(np.ptp(known)) if len(known) else 0.0
+            wanted = 1 - int(np.floor(np.log10(span))) if span > 0 else 2
+            found.append(min(max(wanted, 2), 5))
+        return found

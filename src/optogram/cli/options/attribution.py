@@ -69,6 +69,10 @@ _COMPOSITES = (
 )
 _BASELINES = ("black", "white", "gray", "mean", "blur")
 
+BEST = "best"
+"""The word for the best method of an evaluation."""
+_OF_BEST = "; best: of an evaluation, see --evaluation"
+
 OWN_OPTIONS = {"check": ("seed",)}
 """Options that a command itself uses, whatever the methods take."""
 
@@ -200,8 +204,13 @@ class Asked:
         return function(net, image, target, memory=self.memory, progress=progress, **given)
 
 
-def attribution_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of `Asked`, which the command receives as ``asked``."""
+def attribution_options(
+    command: Callable[..., Any], groups: tuple[str, ...] = ("common", "all")
+) -> Callable[..., Any]:
+    """Add the options of `Asked`, which the command receives as ``asked``.
+
+    ``groups`` are words that stand for methods.
+    """
 
     @functools.wraps(command)
     def gathered(
@@ -217,7 +226,7 @@ def attribution_options(command: Callable[..., Any]) -> Callable[..., Any]:
         options = {name: others.pop(name) for name in (*TAKEN_BY, "score") if name != "layer"}
         for name in ("fill", "baseline"):
             options[name] = number_or_word(options[name])
-        chosen = named_methods(methods)
+        chosen = [BEST] if methods == (BEST,) else named_methods(_without_best(methods))
         _require_baseline(options["baseline"])
         _require_taken(click.get_current_context(), chosen, options["fill"])
         target = _targets(targets, against, region)
@@ -230,11 +239,11 @@ def attribution_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 "--method",
                 "methods",
                 multiple=True,
-                type=click.Choice([*ATTRIBUTIONS, "common", "all"]),
+                type=click.Choice([*ATTRIBUTIONS, *groups]),
                 default=("gradcam",),
                 show_default=True,
                 help="Attribution method; repeatable. common: those that most tools have; all can "
-                "take minutes for each photo.",
+                f"take minutes for each photo{_OF_BEST if BEST in groups else ''}.",
             ),
             click.option(
                 "--target",
@@ -378,6 +387,12 @@ def attribution_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ):
         gathered = option(gathered)
     return gathered
+
+
+def _without_best(methods: tuple[str, ...]) -> tuple[str, ...]:
+    if BEST in methods:
+        raise click.UsageError("--method best stands alone: leave the other methods out.")
+    return methods
 
 
 def _require_taken(context: click.Context, methods: list[str], fill: float | str) -> None:
