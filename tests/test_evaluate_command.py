@@ -122,6 +122,7 @@ def test_a_best_method_that_is_not_known_is_told(run, place):
     best = ("explain", "photos/0.png", "--method", "best")
     zeros = np.zeros_like(og.load_result("evaluated/evaluation.npz").values)
     nothing = saved(place, "nothing", values=zeros)
+    foreign = saved(place, "foreign", network_mark="?")
     og.saliency(og.load("net.keras", preprocess="unit"), "photos/0.png").save("map.npz")
     for arguments, words in (
         ((*best, "--evaluation", "none.npz"), "there is no evaluation at none.npz"),
@@ -130,7 +131,7 @@ def test_a_best_method_that_is_not_known_is_told(run, place):
         ((*best, "--evaluation", "map.npz"), "map.npz is no evaluation"),
         ((*best, "--evaluation", nothing), "No method is ranked"),
         (
-            (*best, "--evaluation", saved(place, "foreign", network_mark="?")),
+            (*best, "--evaluation", foreign),
             "is of another network",
         ),
         (("explain", "photos/0.png", "--evaluation", "x.npz"), "needs --method best"),
