@@ -303,5 +303,5 @@ def test_a_run_that_is_stopped_continues(net, tmp_path, monkeypatch):
     with pytest.raises(InputError, match="another target"):
         og.evaluate(net, folder, "saliency", out=out, target=2, **asked)
     other = og.Network(networks.build("branches", seed=1), "unit", net.labels.names)
-    with pytest.raises(InputError, match="other values of (model|weights)"):
+    with pytest.raises(InputError, match=r"other values of (model|weights)"):
         og.evaluate(other, folder, "saliency", out=out, **asked)
