@@ -302,7 +302,8 @@ def test_bad_input_is_one_sentence(net, photos, tmp_path, monkeypatch):
     (bad / "a.png").write_bytes(b"no")
     refused(InputError, "no images", empty, place)
     refused(InputError, "None of the 1 photos can be read", bad, tmp_path / "bad.zarr")
-    refused(InputError, "method must be common, all, or some of .* 'grad_cam'", photos, place, "grad_cam")
+    named = "method must be common, all, or some of .* 'grad_cam'"
+    refused(InputError, named, photos, place, "grad_cam")
     refused(InputError, "saliency does not take layer", photos, place, "saliency", layer="conv1")
     refused(InputError, "gradcam does not take rectifi: .*rectify", photos, place, rectifi=True)
     refused(InputError, "stands for 3", photos, place, layer="conv*")
