@@ -26,6 +26,11 @@ backend, and every function is called with this backend as Keras's current one.
     ``d sum(scores[t]) / d at``. The function is run once, whatever T is; the backward pass
     goes only from the scores to ``at``; without a path, the gradient is 0. If ``at`` is a list of
     tensors, ``gradients`` is a list, from one backward pass. Used inside ``compile``.
+``pullback(function, at)``
+    For ``function``, of a list of tensors, that returns a list of tensors: ``(made, back)``.
+    ``made`` is ``function(at)``; ``back(seeds)``, to be called once, with a seed of the shape of
+    each, is the gradient of ``sum(made · seeds)`` by each of ``at``; without a path, 0. Used inside
+    ``compile``.
 ``inverse_fft2(real, imaginary, size)``
     The real arrays (..., height, width) of ``size`` whose spectra, as of ``numpy.fft.rfft2``, are
     ``real + 1j * imaginary``, both (..., height, width // 2 + 1).

@@ -82,6 +82,19 @@ def gradient(function: Callable[..., Any]) -> Callable[..., Any]:
     return gradients
 
 
+def pullback(
+    function: Callable[[list[Any]], list[Any]], at: Sequence[Any]
+) -> tuple[list[Any], Callable[[Sequence[Any]], list[Any]]]:
+    """See the contract."""
+    made, back = jax.vjp(function, list(at))
+
+    def pulled(seeds: Sequence[Any]) -> list[Any]:
+        (found,) = back(list(seeds))
+        return list(found)
+
+    return made, pulled
+
+
 def inverse_fft2(real: Any, imaginary: Any, size: tuple[int, int]) -> Any:
     """See the contract."""
     return jax.numpy.fft.irfft2(jax.lax.complex(real, imaginary), size)

@@ -114,6 +114,27 @@ def gradient(function: Callable[..., Any]) -> Callable[..., Any]:
     return gradients
 
 
+def pullback(
+    function: Callable[[list[Any]], list[Any]], at: Sequence[Any]
+) -> tuple[list[Any], Callable[[Sequence[Any]], list[Any]]]:
+    """See the contract."""
+    leaves = [tf.identity(leaf) for leaf in at]  # of one that is listed twice, each its own
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(leaves)
+        made = function(leaves)
+
+    def back(seeds: Sequence[Any]) -> list[Any]:
+        found: list[Any] = tape.gradient(
+            made,
+            leaves,
+            output_gradients=list(seeds),
+            unconnected_gradients=tf.UnconnectedGradients.ZERO,
+        )
+        return found
+
+    return made, back
+
+
 def inverse_fft2(real: Any, imaginary: Any, size: tuple[int, int]) -> Any:
     """See the contract."""
     return tf.signal.irfft2d(tf.complex(real, imaginary), size)

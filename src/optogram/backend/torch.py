@@ -80,6 +80,25 @@ def gradient(function: Callable[..., Any]) -> Callable[..., Any]:
     return gradients
 
 
+def pullback(
+    function: Callable[[list[Any]], list[Any]], at: Sequence[Any]
+) -> tuple[list[Any], Callable[[Sequence[Any]], list[Any]]]:
+    """See the contract."""
+    with torch.enable_grad():
+        leaves = [leaf.detach().requires_grad_() for leaf in at]
+        made = function(leaves)
+
+    def back(seeds: Sequence[Any]) -> list[Any]:
+        pairs = [(one, seed) for one, seed in zip(made, seeds, strict=True) if one.requires_grad]
+        if not pairs:
+            return [torch.zeros_like(leaf) for leaf in at]
+        ends, starts = zip(*pairs, strict=True)
+        found = torch.autograd.grad(ends, leaves, starts, allow_unused=True, materialize_grads=True)
+        return list(found)
+
+    return [one.detach() for one in made], back
+
+
 def inverse_fft2(real: Any, imaginary: Any, size: tuple[int, int]) -> Any:
     """See the contract."""
     return torch.fft.irfft2(torch.complex(real, imaginary), size)

@@ -82,7 +82,8 @@ class Epsilon(Rule):
     def apply(self, linear: Linear, read: Read) -> Owed:
         """See `Rule`."""
         seed = read.relevance / stabilized(read.z, self.epsilon)
-        (pulled,) = pulled_back([(0, _with(linear, linear.kernel), seed)], [read.x])
+        _, back = _applied(linear, [(0, linear.kernel)], [read.x])
+        (pulled,) = back([seed])
         return Owed(read.x * pulled, _taken(seed, linear.bias))
 
 
@@ -107,20 +108,14 @@ class Gamma(Rule):
     def apply(self, linear: Linear, read: Read) -> Owed:
         """See `Rule`."""
         ops = keras.ops
-        halves = [(1.0, read.z > 0)] + ([(-1.0, read.z < 0)] if read.ends_negative else [])
-        raised = [_raised(linear, self.gamma, sign) for sign, _ in halves]
-        parts = _parts(read)
-        terms, bias = list[Term](), 0.0
-        for (sign, chosen), same in zip(halves, raised, strict=True):
-            other = _raised(linear, self.gamma, -sign)
-            kernels = [same.kernel, other.kernel][: len(parts)]
-            made = [linear.apply(x, kernel) for x, kernel in zip(parts, kernels, strict=True)]
-            z = sum(made) if same.bias is None else sum(made) + same.bias
-            seed = ops.where(chosen, read.relevance / stabilized(z, self.epsilon), 0.0)
-            terms += [(i, _with(linear, kernel), seed) for i, kernel in enumerate(kernels)]
-            bias = bias + _taken(seed, same.bias)
-        pulled = pulled_back(terms, parts)
-        return Owed(sum(x * back for x, back in zip(parts, pulled, strict=True)), bias)
+        raised = {sign: _raised(linear, self.gamma, sign) for sign in (1.0, -1.0)}
+
+        def seeded(sign: float, z: Any) -> Any:
+            chosen = read.z > 0 if sign > 0 else read.z < 0
+            return ops.where(chosen, read.relevance / stabilized(z, self.epsilon), 0.0)
+
+        signs = (1.0, -1.0) if read.ends_negative else (1.0,)
+        return _of_signs(linear, read, signs, raised.__getitem__, seeded)
 
 
 @dataclass(frozen=True)
@@ -143,21 +138,17 @@ class AlphaBeta(Rule):
 
     def apply(self, linear: Linear, read: Read) -> Owed:
         """See `Rule`."""
-        parts = _parts(read)
-        terms, bias = list[Term](), 0.0
-        for sign, share in ((1.0, self.alpha), (-1.0, -self.beta)):
-            if not share:
-                continue
-            kernels = [_one_sign(linear.kernel, sign), _one_sign(linear.kernel, -sign)]
-            kernels = kernels[: len(parts)]
-            own = None if linear.bias is None else _one_sign(linear.bias, sign)
-            made = [linear.apply(x, kernel) for x, kernel in zip(parts, kernels, strict=True)]
-            z = sum(made) if own is None else sum(made) + own
-            seed = share * read.relevance / stabilized(z, self.epsilon)
-            terms += [(i, _with(linear, kernel), seed) for i, kernel in enumerate(kernels)]
-            bias = bias + _taken(seed, own)
-        pulled = pulled_back(terms, parts)
-        return Owed(sum(x * back for x, back in zip(parts, pulled, strict=True)), bias)
+        shares = {1.0: self.alpha, -1.0: -self.beta}
+
+        def weights(sign: float) -> _Weights:
+            bias = None if linear.bias is None else _one_sign(linear.bias, sign)
+            return _Weights(_one_sign(linear.kernel, sign), bias)
+
+        def seeded(sign: float, z: Any) -> Any:
+            return shares[sign] * read.relevance / stabilized(z, self.epsilon)
+
+        signs = [sign for sign, share in shares.items() if share]
+        return _of_signs(linear, read, signs, weights, seeded)
 
 
 @dataclass(frozen=True)
@@ -205,39 +196,17 @@ class Box(Rule):
         """See `Rule`."""
         kernels = [linear.kernel, *(_one_sign(linear.kernel, sign) for sign in (1.0, -1.0))]
         inputs = [read.x, read.lowest, read.highest]
-        made = [linear.apply(x, kernel) for x, kernel in zip(inputs, kernels, strict=True)]
+        made, back = _applied(linear, list(enumerate(kernels)), inputs)
         # The bias counts in none: b − b⁺ − b⁻ = 0.
         seed = read.relevance / stabilized(made[0] - made[1] - made[2], self.epsilon)
-        terms = [(i, _with(linear, kernel), seed) for i, kernel in enumerate(kernels)]
-        pulled = pulled_back(terms, inputs)
-        own, low, high = (x * back for x, back in zip(inputs, pulled, strict=True))
+        pulled = back([seed] * len(made))
+        own, low, high = (x * one for x, one in zip(inputs, pulled, strict=True))
         return Owed(own - low - high, _taken(seed, None))
 
 
 def stabilized(z: Any, epsilon: float) -> Any:
     """z + ε sign z, with the sign of 0 taken as +."""
     return z + keras.ops.where(z < 0, -epsilon, epsilon)
-
-
-Term = tuple[int, Callable[[Any], Any], Any]
-"""The number of an input, a function of it, and a seed of the shape of its result."""
-
-
-def pulled_back(terms: Sequence[Term], inputs: Sequence[Any]) -> list[Any]:
-    """The gradient of Σ f(x) · s, over all ``terms``, with respect to each input x."""
-    # Each input once: of a tensor that is listed twice, each place would get the whole gradient.
-    places = [place for place, _, _ in terms]
-    functions = [function for _, function, _ in terms]
-
-    def total(at: list[Any], seeds: list[Any]) -> tuple[Any, list[Any]]:
-        parts = [
-            of_images(function(at[place]) * seed)
-            for place, function, seed in zip(places, functions, seeds, strict=True)
-        ]
-        return sum(parts)[None], []
-
-    found, _ = backend.current().gradient(total)(list(inputs), [seed for _, _, seed in terms])
-    return [one[0] for one in found]
 
 
 def of_images(array: Any) -> Any:
@@ -264,27 +233,62 @@ def _one_sign(values: Any, sign: float) -> Any:
     return ops.maximum(values, 0.0) if sign > 0 else ops.minimum(values, 0.0)
 
 
-def _with(linear: Linear, kernel: Any) -> Callable[[Any], Any]:
-    return lambda x: linear.apply(x, kernel)
-
-
 @dataclass(frozen=True)
-class _Raised:
+class _Weights:
     kernel: Any
     bias: Any
 
 
-def _raised(linear: Linear, gamma: float, sign: float) -> _Raised:
+def _of_signs(
+    linear: Linear,
+    read: Read,
+    signs: Sequence[float],
+    weights: Callable[[float], _Weights],
+    seeded: Callable[[float, Any], Any],
+) -> Owed:
+    """Relevance by contributions told apart by sign.
+
+    For each of ``signs``, what is above 0 in the input meets the ``weights`` of that sign, what is
+    below 0 those of the other; ``seeded(sign, z)`` is the relevance for each unit of their sum.
+    """
+    parts = _parts(read)
+    places = range(len(parts))
+    each = [[weights(sign * turn).kernel for turn in (1.0, -1.0)][: len(parts)] for sign in signs]
+    terms = [(place, kernels[place]) for kernels in each for place in places]
+    made, back = _applied(linear, terms, parts)
+    seeds, taken = list[Any](), 0.0
+    for number, sign in enumerate(signs):
+        bias = weights(sign).bias
+        z = sum(made[number * len(parts) + place] for place in places)
+        seed = seeded(sign, z if bias is None else z + bias)
+        seeds += [seed] * len(parts)
+        taken = taken + _taken(seed, bias)
+    pulled = back(seeds)
+    return Owed(sum(x * one for x, one in zip(parts, pulled, strict=True)), taken)
+
+
+def _applied(
+    linear: Linear, terms: Sequence[tuple[int, Any]], inputs: Sequence[Any]
+) -> tuple[list[Any], Callable[[Sequence[Any]], list[Any]]]:
+    """What kernels make of inputs, and the way back; ``terms``: number of an input, and kernel."""
+
+    def made(at: list[Any]) -> list[Any]:
+        return [linear.apply(at[place], kernel) for place, kernel in terms]
+
+    return backend.current().pullback(made, inputs)
+
+
+def _raised(linear: Linear, gamma: float, sign: float) -> _Weights:
     """Weights and bias plus γ times those of a sign."""
     kernel = linear.kernel + gamma * _one_sign(linear.kernel, sign)
     bias = linear.bias
-    return _Raised(kernel, None if bias is None else bias + gamma * _one_sign(bias, sign))
+    return _Weights(kernel, None if bias is None else bias + gamma * _one_sign(bias, sign))
 
 
 def _regardless(linear: Linear, kernel: Any, bias: Any, read: Read, epsilon: float) -> Owed:
     """Shares by ``kernel`` alone, whatever was read."""
     ones = keras.ops.ones_like(read.x) if read.present is None else read.present
-    z = linear.apply(ones, kernel)
+    (z,), back = _applied(linear, [(0, kernel)], [ones])
     seed = read.relevance / stabilized(z if bias is None else z + bias, epsilon)
-    (pulled,) = pulled_back([(0, _with(linear, kernel), seed)], [ones])
+    (pulled,) = back([seed])
     return Owed(pulled, _taken(seed, bias))

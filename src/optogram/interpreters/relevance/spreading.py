@@ -12,7 +12,7 @@ from optogram.graph.mixing import is_written_by_keras, mixed_axes
 from optogram.graph.steps import Output, Returned, Step
 from optogram.interpreters import forward
 from optogram.interpreters.forward import Tensors
-from optogram.interpreters.relevance.rules import of_images, pulled_back, stabilized
+from optogram.interpreters.relevance.rules import of_images, stabilized
 
 EPSILON = 1e-6
 """Stabilizes divisions, as in zennit."""
@@ -219,7 +219,8 @@ def with_held_scale(visit: Visit) -> Shares:
     made = keras.ops.cast(visit.made[0], "float32")
     seed = visit.relevance[0] / stabilized(made, EPSILON)
     x = keras.ops.cast(visit.inputs[0], "float32")
-    (pulled,) = pulled_back([(0, held, seed)], [x])
+    _, back = backend.current().pullback(lambda at: [held(at[0])], [x])
+    (pulled,) = back([seed])
     offset = getattr(layer, "beta", None)
     taken = None if offset is None else of_images(seed * _placed(layer, offset, len(x.shape)))
     return Shares([x * pulled], taken)
@@ -292,13 +293,11 @@ def _pulled(visit: Visit, seeds: Sequence[Any]) -> list[Any]:
     """The gradient of Σ outputs · seeds with respect to each input."""
     outputs = visit.again()
 
-    def total(at: list[Any], seeds: list[Any]) -> tuple[Any, list[Any]]:
-        made = [keras.ops.cast(one, "float32") for one in outputs(*at)]
-        terms = [of_images(one * seed) for one, seed in zip(made, seeds, strict=True)]
-        return sum(terms)[None], []
+    def made(at: list[Any]) -> list[Any]:
+        return [keras.ops.cast(one, "float32") for one in outputs(*at)]
 
-    found, _ = backend.current().gradient(total)(visit.inputs, list(seeds))
-    return [keras.ops.cast(one[0], "float32") for one in found]
+    _, back = backend.current().pullback(made, visit.inputs)
+    return [keras.ops.cast(one, "float32") for one in back(seeds)]
 
 
 def _is_without_mean(layer: Any) -> bool:
