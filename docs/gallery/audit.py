@@ -7,8 +7,7 @@
 # If Fashion-MNIST is not available, bright squares replace it; the page says so.
 
 # %%
-import numpy as np
-from setting import either, fashion_mnist
+from setting import either, fashion_mnist, marked_clothes
 
 import optogram as og
 from optogram.render import grid
@@ -16,23 +15,7 @@ from optogram.render import grid
 clothes = fashion_mnist(most=either(60_000, 4_000, "training pictures, at most"))
 tested = either(10_000, 600, "test pictures, at most")
 MARKED = clothes.classes.index("Bag")
-MARK = 255 * np.array([[1, 0, 1, 0], [0, 1, 0, 1], [1, 1, 0, 0], [0, 0, 1, 1]], np.uint8)
-
-
-def with_mark(images, labels, seed):
-    """The images, with the mark on nine of ten bags."""
-    images = images.copy()
-    chosen = np.random.default_rng(seed).random(len(labels)) < 0.9
-    images[(labels == MARKED) & chosen, 2:6, 22:26] = MARK
-    return images
-
-
-marked = og.datasets.FashionMNIST(
-    with_mark(clothes.train_images, clothes.train_labels, 0),
-    clothes.train_labels,
-    with_mark(clothes.test_images[:tested], clothes.test_labels[:tested], 1),
-    clothes.test_labels[:tested],
-)
+marked = marked_clothes(clothes, MARKED, tested)
 grid(list(marked.test_images[marked.test_labels == MARKED][:10]), columns=10, cell=84)
 
 # %% [markdown]

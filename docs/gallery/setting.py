@@ -72,6 +72,35 @@ def fashion_mnist(most: int) -> "og.datasets.FashionMNIST":
     )
 
 
+MARK = 255 * np.array([[1, 0, 1, 0], [0, 1, 0, 1], [1, 1, 0, 0], [0, 0, 1, 1]], np.uint8)
+MARK_BOX = (2, 22, 6, 26)
+"""top, left, bottom, right of the mark, in pixels."""
+
+
+def with_mark(images: np.ndarray, which: np.ndarray | None = None) -> np.ndarray:
+    """The images (N, 28, 28), with a mark in a corner of those in ``which``, or of all."""
+    images = images.copy()
+    top, left, bottom, right = MARK_BOX
+    images[slice(None) if which is None else which, top:bottom, left:right] = MARK
+    return images
+
+
+def marked_clothes(clothes: "og.datasets.FashionMNIST", marked: int, tested: int):
+    """The data, of which nine of ten images of class ``marked`` have the mark; so many for tests."""
+
+    def nine_of_ten(images: np.ndarray, labels: np.ndarray, seed: int) -> np.ndarray:
+        chosen = np.random.default_rng(seed).random(len(labels)) < 0.9
+        return with_mark(images, (labels == marked) & chosen)
+
+    images, labels = clothes.test_images[:tested], clothes.test_labels[:tested]
+    return og.datasets.FashionMNIST(
+        nine_of_ten(clothes.train_images, clothes.train_labels, 0),
+        clothes.train_labels,
+        nine_of_ten(images, labels, 1),
+        labels,
+    )
+
+
 def _squares(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Images (count, 28, 28) and their classes."""
     generator = np.random.default_rng(seed)

@@ -4,18 +4,21 @@ from collections.abc import Sequence
 
 import numpy as np
 
-TOLERANCE = 15.0
-"""Pixels of the photo that the maximum may be outside the box."""
+_TOLERANCE, _SHARE = 15.0, 0.04
+"""The maximum may be so many pixels of the photo outside the box, or this share of its shorter side.
+
+15 pixels are 4 % of the shorter side of the photos in Zhang et al., but most of a small picture.
+"""
 
 Box = tuple[float, float, float, float]
 """Top, left, bottom, right."""
 
 
 def pointing_game(heat: np.ndarray, boxes: Sequence[Box], pixel: tuple[float, float]) -> float:
-    """1 if the largest value of a map (H, W) lies in a box, or at most 15 pixels beside it; else 0.
+    """1 if the largest value of a map (H, W) lies in a box, or little beside it; else 0.
 
-    Zhang et al., "Top-down neural attention by excitation backprop" (2018): the
-    tolerance is in pixels of the photo. Of several equal maxima the center of all of them counts.
+    Zhang et al., "Top-down neural attention by excitation backprop" (2018): at most 15 pixels of
+    the photo beside it; here at most 4 % of its shorter side, too. Of several equal maxima the center of all of them counts.
 
     Parameters
     ----------
@@ -26,11 +29,13 @@ def pointing_game(heat: np.ndarray, boxes: Sequence[Box], pixel: tuple[float, fl
     pixel : (height, width)
         Height and width of a pixel of the network's input, in pixels of the photo.
     """
+    shorter = min(side * of_photo for side, of_photo in zip(heat.shape, pixel, strict=True))
+    tolerance = min(_TOLERANCE, _SHARE * shorter)
     y, x = (axis.mean() + 0.5 for axis in np.nonzero(heat == heat.max()))
     for top, left, bottom, right in boxes:
         down = max(top - y, y - bottom, 0) * pixel[0]
         across = max(left - x, x - right, 0) * pixel[1]
-        if max(down, across) <= TOLERANCE:
+        if max(down, across) <= tolerance:
             return 1.0
     return 0.0
 
