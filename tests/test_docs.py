@@ -112,7 +112,12 @@ def test_calls_for_users_of_other_libraries_have_arguments_that_exist():
         if isinstance(node, ast.Call)
     ]
     assert len(called) > 15
-    kinds = (optogram.Attribution, optogram.Maximization)
+    kinds = (
+        optogram.Attribution,
+        optogram.Maximization,
+        optogram.Concepts,
+        optogram.Factorization,
+    )
     for call in called:
         place, name = call.func.value.id, call.func.attr
         if place == "og":

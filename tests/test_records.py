@@ -31,6 +31,7 @@ COMMANDS = {
     "intervene": ("photos", "--set", "conv:1=0", "--scale", "conv:0=2", "--top", 2),
     "check": ("photos", "--method", "saliency", "--steps", 2),
     "strongest": ("photos", "--layer", "conv", "--top", 3),
+    "concepts": ("photos", "--layer", "conv", "--concepts", 2, "--crops", 3),
 }
 
 
@@ -66,7 +67,7 @@ def run(place, monkeypatch, tmp_path):
 
     def run(name, *arguments, out=True):
         model = ("small.keras",) if name == "inspect" else ("--model", "small.keras")
-        if name in ("explain", "intervene", "check", "strongest") and out:
+        if name in ("explain", "intervene", "check", "strongest", "concepts") and out:
             model += ("--out", tmp_path / "out")
         result = CliRunner().invoke(main, [name, *map(str, (*arguments, *model))])
         if result.exception and not isinstance(result.exception, SystemExit):

@@ -40,9 +40,11 @@ if TYPE_CHECKING:
     from optogram.methods.ascent.transforms import Rotate as Rotate
     from optogram.methods.ascent.transforms import Scale as Scale
     from optogram.methods.check import check as check
+    from optogram.methods.concepts import concepts as concepts
     from optogram.methods.crp import crp as crp
     from optogram.methods.eigencam import eigencam as eigencam
     from optogram.methods.eigengradcam import eigengradcam as eigengradcam
+    from optogram.methods.factorize import factorize as factorize
     from optogram.methods.feature_map_probe import FeatureMapProbe as FeatureMapProbe
     from optogram.methods.feature_map_probe import feature_map_probe as feature_map_probe
     from optogram.methods.feature_maps import feature_maps as feature_maps
@@ -75,6 +77,7 @@ if TYPE_CHECKING:
     from optogram.methods.scorecam import scorecam as scorecam
     from optogram.methods.smoothgrad import smoothgrad as smoothgrad
     from optogram.methods.strongest_images import strongest_images as strongest_images
+    from optogram.methods.tcav import tcav as tcav
     from optogram.methods.unit_correlations import unit_correlations as unit_correlations
     from optogram.methods.unit_differences import unit_differences as unit_differences
     from optogram.methods.xgradcam import xgradcam as xgradcam
@@ -83,12 +86,15 @@ if TYPE_CHECKING:
     from optogram.pictures.sources import pixels as pixels
     from optogram.reporting.atlas_page import atlas_page as atlas_page
     from optogram.reporting.report import report as report
+    from optogram.result import TCAV as TCAV
     from optogram.result import ActivationAtlas as ActivationAtlas
     from optogram.result import ActivationHistograms as ActivationHistograms
     from optogram.result import Attribution as Attribution
     from optogram.result import Audit as Audit
     from optogram.result import Check as Check
+    from optogram.result import Concepts as Concepts
     from optogram.result import Evaluation as Evaluation
+    from optogram.result import Factorization as Factorization
     from optogram.result import FeatureMaps as FeatureMaps
     from optogram.result import FullGradient as FullGradient
     from optogram.result import GradCAM as GradCAM
@@ -133,10 +139,12 @@ _HOMES = {
     "Change": "optogram.methods.intervening.changes",
     "Check": "optogram.result",
     "Class": "optogram.target",
+    "Concepts": "optogram.result",
     "Crop": "optogram.methods.ascent.transforms",
     "Direction": "optogram.target",
     "Evaluation": "optogram.result",
     "Explorer": "optogram.web.explore",
+    "Factorization": "optogram.result",
     "FeatureMapProbe": "optogram.methods.feature_map_probe",
     "FeatureMaps": "optogram.result",
     "Filter": "optogram.target",
@@ -176,6 +184,7 @@ _HOMES = {
     "StrongestImages": "optogram.result",
     "Survey": "optogram.surveying.opened",
     "SurveyedUnit": "optogram.surveying.opened",
+    "TCAV": "optogram.result",
     "UnitCorrelations": "optogram.result",
     "UnitDifferences": "optogram.result",
     "ablationcam": "optogram.methods.ablationcam",
@@ -184,12 +193,14 @@ _HOMES = {
     "atlas_page": "optogram.reporting.atlas_page",
     "audit": "optogram.auditing.audit",
     "check": "optogram.methods.check",
+    "concepts": "optogram.methods.concepts",
     "crp": "optogram.methods.crp",
     "evaluate": "optogram.evaluating.evaluate",
     "eigencam": "optogram.methods.eigencam",
     "eigengradcam": "optogram.methods.eigengradcam",
     "explain_all": "optogram.explaining.explain_all",
     "explore": "optogram.web.explore",
+    "factorize": "optogram.methods.factorize",
     "feature_map_probe": "optogram.methods.feature_map_probe",
     "feature_maps": "optogram.methods.feature_maps",
     "finercam": "optogram.methods.finercam",
@@ -225,6 +236,7 @@ _HOMES = {
     "smoothgrad": "optogram.methods.smoothgrad",
     "strongest_images": "optogram.methods.strongest_images",
     "survey": "optogram.surveying.survey",
+    "tcav": "optogram.methods.tcav",
     "unit_correlations": "optogram.methods.unit_correlations",
     "unit_differences": "optogram.methods.unit_differences",
     "xgradcam": "optogram.methods.xgradcam",

@@ -23,6 +23,7 @@ _COMMANDS = (
     "intervene",
     "check",
     "strongest",
+    "concepts",
     "atlas",
     "audit",
     "evaluate",

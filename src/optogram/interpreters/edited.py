@@ -40,8 +40,8 @@ class Edited:
 
     def __init__(self, net: Computation, layers: Collection[int], wanted: Sequence[Output]) -> None:
         self._net, self._layers, self._wanted = net, tuple(sorted(layers)), tuple(wanted)
-        again = _computed_again(net.graph, self._layers)
-        self.held, run = _held(net.graph, self._wanted, again)
+        again = computed_again(net.graph, self._layers)
+        self.held, run = held_outputs(net.graph, self._wanted, again)
         # Outputs before any change are edited where they are known, the others where they are made.
         self._first = frozenset(self._layers) - again
         read = run | {output.step for output in self.held if not output.index}
@@ -86,7 +86,7 @@ class Edited:
             return function
 
         steps = graph.steps
-        batched = [i for i, out in enumerate(held) if _is_batch(steps[out.step].shapes[out.index])]
+        batched = [i for i, out in enumerate(held) if is_batch(steps[out.step].shapes[out.index])]
         made: list[np.ndarray] = self._net.run(
             ("edited", layers, wanted),
             build,
@@ -111,7 +111,7 @@ class Edited:
         graph, held, wanted = self._net.graph, self.held, self._wanted
         (place,) = (Output(layer) for layer in self._layers)
         steps = graph.steps
-        is_copied = [_is_batch(steps[out.step].shapes[out.index]) for out in held]
+        is_copied = [is_batch(steps[out.step].shapes[out.index]) for out in held]
 
         def build() -> Callable[..., list[Any]]:
             schedule = forward.schedule(graph, wanted, held)
@@ -160,7 +160,7 @@ def _edited(tensor: Any, factors: Any) -> Any:
     return keras.ops.cast(keras.ops.where(factor == 0, summand, changed), tensor.dtype)
 
 
-def _computed_again(graph: Graph, layers: Sequence[int]) -> frozenset[int]:
+def computed_again(graph: Graph, layers: Sequence[int]) -> frozenset[int]:
     """The steps that read, directly or not, what an edited step makes."""
     changed, again = set(layers), set[int]()
     for step in graph.steps:
@@ -170,7 +170,7 @@ def _computed_again(graph: Graph, layers: Sequence[int]) -> frozenset[int]:
     return frozenset(again)
 
 
-def _held(
+def held_outputs(
     graph: Graph, wanted: Sequence[Output], again: Collection[int]
 ) -> tuple[tuple[Output, ...], frozenset[int]]:
     """The outputs of other steps that ``wanted`` is computed from, and the steps computed again."""
@@ -186,5 +186,6 @@ def _held(
     return tuple(sorted(held, key=lambda output: (output.step, output.index))), frozenset(run)
 
 
-def _is_batch(shape: Sequence[int | None]) -> bool:
+def is_batch(shape: Sequence[int | None]) -> bool:
+    """Whether the first axis of an output of that shape is that of images."""
     return bool(shape) and shape[0] is None

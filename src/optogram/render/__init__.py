@@ -11,6 +11,7 @@ from optogram.render.heatmap import heatmap
 from optogram.render.mosaic import mosaic
 from optogram.render.numbers import boxed, note, numbered
 from optogram.render.overlay import OverlayStyle, layer, overlay, through_mask
+from optogram.render.parts import part_colors, parts
 from optogram.render.resample import Photo, as_image, legible, map_on, resized, visible
 from optogram.render.sheet import sheet
 from optogram.render.table import heat_table
@@ -48,6 +49,8 @@ __all__ = [
     "note",
     "numbered",
     "overlay",
+    "part_colors",
+    "parts",
     "picture_on",
     "range_of",
     "require_room",

@@ -12,9 +12,11 @@ from optogram.result.audit import Audit
 from optogram.result.base import Result, is_result, load_result
 from optogram.result.check import Check
 from optogram.result.comparison import side_by_side
+from optogram.result.concepts import Concepts
 from optogram.result.conductance import LayerConductance
 from optogram.result.differences import UnitCorrelations, UnitDifferences
 from optogram.result.evaluation import Evaluation
+from optogram.result.factorization import Factorization
 from optogram.result.fullgrad import FullGradient
 from optogram.result.gradcam import GradCAM, GradCAMSteps
 from optogram.result.histograms import ActivationHistograms
@@ -26,15 +28,19 @@ from optogram.result.occluded_maps import OccludedMaps
 from optogram.result.occlusion import Occlusion
 from optogram.result.relevance import Conservation, Relevance, RelevantUnits
 from optogram.result.strongest import StrongestImages
+from optogram.result.tcav import TCAV
 
 __all__ = [
+    "TCAV",
     "ActivationAtlas",
     "ActivationHistograms",
     "Attribution",
     "Audit",
     "Check",
+    "Concepts",
     "Conservation",
     "Evaluation",
+    "Factorization",
     "FeatureMaps",
     "FullGradient",
     "GradCAM",
