@@ -403,7 +403,12 @@ def _fused_pieces(layer):
 
 @functools.cache
 def guided_network(model):
-    """A copy of ``model`` with the rule of Springenberg et al. at every rectifier.
+    """A copy of ``model`` with the rule of Springenberg et al. at every rectifier."""
+    return with_rectifiers(model, GuidedRectifier)
+
+
+def with_rectifiers(model, kind):
+    """A copy of ``model`` whose rectifiers are layers of a ``kind`` such as `GuidedRectifier`.
 
     A fused rectifier becomes a layer of its own, under the name of the layer it was fused into.
     Of operations that are no layers, none is a rectifier here.
@@ -413,13 +418,13 @@ def guided_network(model):
     def copied(layer):
         pieces = _pieces(layer)
         if pieces is not None:
-            return GuidedRectifier(**pieces, name=layer.name)
+            return kind(**pieces, name=layer.name)
         if not isinstance(layer, keras.layers.Layer):
             return layer
         config = layer.get_config()
         pieces = _fused_pieces(layer)
         if pieces is not None:
-            after[f"{layer.name}_linear"] = GuidedRectifier(**pieces, name=layer.name)
+            after[f"{layer.name}_linear"] = kind(**pieces, name=layer.name)
             config |= {"name": f"{layer.name}_linear", "activation": "linear"}
         return type(layer).from_config(config)
 

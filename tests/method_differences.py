@@ -11,6 +11,7 @@ import numpy as np
 
 import literal
 import literal_cams
+import literal_gradients
 import networks
 import optogram as og
 
@@ -266,6 +267,80 @@ def smoothgrad_targets(subject):
         strict=True,
     ):
         yield values, literal.smoothgrad(gradient_at, subject.x[0], 3, 0.05, 7)
+
+
+def gradient_times_input(subject):
+    found = og.gradient_times_input(subject.net, subject.x)
+    for image, values in zip(subject.x, found.values, strict=True):
+        yield values, image * literal.gradient(subject.model, image, highest)[0]
+
+
+def deconvnet(subject):
+    found = og.deconvnet(subject.net, subject.x)
+    deconvolved = literal_gradients.deconvolved_network(subject.model)
+    for image, values in zip(subject.x, found.values, strict=True):
+        yield values, literal.gradients(deconvolved, highest)(image)
+
+
+def vargrad(subject):
+    """Three copies in one batch, and the other two moments of the same."""
+    found = og.vargrad(subject.net, subject.x, samples=3, seed=5)
+    others = found.smoothgrad(), found.squaregrad()
+    for i, (image, answer) in enumerate(zip(subject.x, subject.answers, strict=True)):
+        gradient_at = literal.gradients(subject.model, one(answer))
+        expected = literal_gradients.noisy_gradients(gradient_at, image, 3, 0.15, 5)
+        yield found.values[i], literal_gradients.vargrad(expected)
+        yield others[0].values[i], expected.mean(axis=0)
+        yield others[1].values[i], literal_gradients.squaregrad(expected)
+
+
+def squaregrad_targets(subject):
+    """A difference and a filter in one call."""
+    channel = subject.neuron[1]
+    targets = [og.Class(3) - og.Class(1), og.Filter(subject.inner_layer, channel)]
+    found = og.squaregrad(subject.net, subject.x[:1], targets, samples=2, noise=0.05, seed=7)
+    inner = keras.Model(subject.model.input, subject.model.get_layer(subject.inner_layer).output)
+    mean = lambda maps: keras.ops.mean(maps[:, :, channel])  # noqa: E731
+    for values, gradient_at in zip(
+        found.values,
+        [
+            literal.gradients(subject.model, difference(3, 1)),
+            literal.gradients_of_output(inner, mean),
+        ],
+        strict=True,
+    ):
+        expected = literal_gradients.noisy_gradients(gradient_at, subject.x[0], 2, 0.05, 7)
+        yield values, literal_gradients.squaregrad(expected)
+
+
+def expected_gradients(subject):
+    """Three baselines for five samples: two of them are used twice."""
+    baselines = np.stack([subject.black, 0.5 * subject.x[0], -subject.black / 2])
+    images = subject.x if subject.on_the_way is None else subject.on_the_way
+    found = og.expected_gradients(subject.net, images, baselines=baselines, samples=5, seed=2)
+    for i, image in enumerate(images):
+        answer = int(literal.logits(subject.model, image).argmax())
+        gradient_at = literal.gradients(subject.model, one(answer))
+        yield (
+            found.values[i],
+            literal_gradients.expected_gradients(gradient_at, image, baselines, 5, 2),
+        )
+        scores = [literal.logits(subject.model, start)[answer] for start in baselines]
+        yield found.baseline_score[i], (2 * scores[0] + 2 * scores[1] + scores[2]) / 5
+
+
+def guided_integrated_gradients(subject):
+    images = subject.x if subject.on_the_way is None else subject.on_the_way
+    found = og.guided_integrated_gradients(subject.net, images, points=5, max_dist=0.1)
+    for i, image in enumerate(images):
+        answer = int(literal.logits(subject.model, image).argmax())
+        gradient_at = literal.gradients(subject.model, one(answer))
+        yield (
+            found.values[i],
+            literal_gradients.guided_integrated_gradients(
+                gradient_at, image, subject.black, 5, 0.25, 0.1
+            ),
+        )
 
 
 def integrated_gradients(subject):
@@ -526,6 +601,12 @@ METHODS = (
     guided_backprop_targets,
     smoothgrad,
     smoothgrad_targets,
+    gradient_times_input,
+    deconvnet,
+    vargrad,
+    squaregrad_targets,
+    expected_gradients,
+    guided_integrated_gradients,
     integrated_gradients,
     integrated_gradients_targets,
     integrated_gradients_of_a_probability,

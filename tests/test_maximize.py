@@ -299,11 +299,63 @@ def test_frequencies_by_adam(resnet):
 @pytest.mark.parametrize("recipe", og.RECIPES)
 def test_every_named_recipe_leads_up(recipe, resnet):
     target = og.Filter("block1_out", 1)
-    begun = og.maximize(resnet, target, recipe, steps=1, size=SIZE)
-    found = og.maximize(resnet, target, recipe, steps=30, size=SIZE)
+    start = {"start": photo_of(SIZE), "near": 0.1} if og.RECIPES[recipe].near else {}
+    begun = og.maximize(resnet, target, recipe, steps=1, size=SIZE, **start)
+    found = og.maximize(resnet, target, recipe, steps=30, size=SIZE, **start)
     assert found.values.shape == (1, *SIZE, 3)
     assert np.isfinite(found.history).all() and found.history.shape == (1, 30)
     assert found.score[0] > begun.score[0] + 0.01
+
+
+# -- near a photo ----------------------------------------------------------------------------------
+
+
+def photo_of(size):
+    return np.random.default_rng(0).integers(60, 200, (*size, 3)).astype(np.uint8)
+
+
+def test_an_accentuated_photo_stays_near_the_photo(resnet):
+    photo, target = photo_of(SIZE), og.Filter("block1_out", 1)
+
+    def away(**more):
+        found = og.maximize(resnet, target, "accentuation", start=photo, size=SIZE, **more)
+        return found.score[0], np.square(found.images[0] / 255.0 - photo / 255.0).mean()
+
+    scores, distances = zip(*(away(near=near) for near in (1e-9, 1e3, 1e6)), strict=True)
+    assert scores[0] > scores[1] > scores[2]
+    assert distances[0] > 4 * distances[1] > 16 * distances[2]
+
+
+def test_the_penalty_is_lambda_times_the_mean_square(resnet):
+    """Steps on pixels, with its slope by hand: 2 λ (x − start) / (number of elements · range²)."""
+    photo = photo_of(SIZE)
+    target = og.Filter("block1_out", 1)
+    recipe = og.Recipe(steps=3, optimizer="l2", learning_rate=2.0, near=500.0, spread=1.0)
+    found = og.maximize(resnet, target, recipe, start=photo, size=SIZE)
+    both = literal.scores_and_gradients(literal.up_to(resnet.model, "block1_out"), mean_of(1))
+    start = (photo / 127.5 - 1).astype("float32")
+    taken, x, scores = literal.climber("l2", 2.0, start), start, []
+    for _ in range(3):
+        score, slope = both(x)
+        scores.append(score)
+        x = taken(x, slope - np.float32(2 * 500 / (x.size * 2**2)) * (x - start))
+    np.testing.assert_allclose(found.history[0], scores, rtol=TRAJECTORY)
+    np.testing.assert_allclose(found.values[0], x, atol=1e-4)
+
+
+def test_several_photos_are_accentuated_each_near_itself(resnet):
+    starts = np.stack([photo_of(SIZE), 255 - photo_of(SIZE)]) / np.float32(127.5) - 1
+    recipe = og.Recipe(steps=2, optimizer="rms", learning_rate=0.01, near=1e6)
+    targets = og.Filter("block1_out", [1, 2])
+    found = og.maximize(resnet, targets, recipe, start=starts.astype("float32"), size=SIZE)
+    for values, own in zip(found.values, starts, strict=True):
+        assert np.abs(values - own).mean() < 0.02
+
+
+@pytest.mark.parametrize("start", [None, "gray"])
+def test_accentuation_without_a_photo_is_refused(start, resnet):
+    with pytest.raises(InputError, match=r"near a photo .* give start=photo"):
+        og.maximize(resnet, og.Filter("block1_out", 1), "accentuation", start=start)
 
 
 # -- what a result holds ---------------------------------------------------------------------------

@@ -13,7 +13,15 @@ from optogram.target import targets_of
 
 GRADIENTS, SCORES = 1e-5, 1e-4
 """Largest difference ÷ range: of gradients and maps, and of differences between two scores."""
-OF_SCORES = ("occlusion", "scorecam", "ablationcam", "integrated_gradients", "layer_conductance")
+OF_SCORES = (
+    "occlusion",
+    "scorecam",
+    "ablationcam",
+    "integrated_gradients",
+    "expected_gradients",
+    "guided_integrated",
+    "layer_conductance",
+)
 AT_KINKS = 1e-3
 """The same where a switched rectifier, see `method_differences.KINKED`, adds its share."""
 
@@ -31,9 +39,13 @@ CAMS = [
 ]
 EVERY = [
     og.saliency,
+    og.gradient_times_input,
     og.guided_backprop,
+    og.deconvnet,
     og.smoothgrad,
+    og.vargrad,
     og.integrated_gradients,
+    og.expected_gradients,
     *CAMS,
     og.occlusion,
 ]
@@ -87,6 +99,7 @@ OF_THE_SAME_PROGRAMS = (
     "occlusion_images",
     "occlusion_mean",
     "occlusion_blur",
+    "squaregrad_targets",
     "integrated_gradients_targets",
     "integrated_gradients_of_a_probability",
     "gradcam_plus_plus_targets",
@@ -506,7 +519,10 @@ def test_more_targets_than_fit_one_batch_are_explained_like_each_alone(method):
         *range(5),
     ]
     layer = {"layer": "norm"} if method in CAMS else {}
-    fewer = {og.smoothgrad: {"samples": 3}, og.integrated_gradients: {"points": 3}}.get(method, {})
+    fewer = {
+        og.integrated_gradients: {"points": 3},
+        **{one: {"samples": 3} for one in (og.smoothgrad, og.vargrad, og.expected_gradients)},
+    }.get(method, {})
     found = method(net, x, targets, **layer, **fewer)
     assert len(found.values) == len(found.targets) == 41
     singles = [single for target in targets for single in targets_of(target)]

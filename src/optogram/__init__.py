@@ -42,8 +42,10 @@ if TYPE_CHECKING:
     from optogram.methods.check import check as check
     from optogram.methods.concepts import concepts as concepts
     from optogram.methods.crp import crp as crp
+    from optogram.methods.deconvnet import deconvnet as deconvnet
     from optogram.methods.eigencam import eigencam as eigencam
     from optogram.methods.eigengradcam import eigengradcam as eigengradcam
+    from optogram.methods.expected_gradients import expected_gradients as expected_gradients
     from optogram.methods.factorize import factorize as factorize
     from optogram.methods.feature_map_probe import FeatureMapProbe as FeatureMapProbe
     from optogram.methods.feature_map_probe import feature_map_probe as feature_map_probe
@@ -52,8 +54,12 @@ if TYPE_CHECKING:
     from optogram.methods.fullgrad import fullgrad as fullgrad
     from optogram.methods.gradcam import gradcam as gradcam
     from optogram.methods.gradcam_plus_plus import gradcam_plus_plus as gradcam_plus_plus
+    from optogram.methods.gradient_times_input import gradient_times_input as gradient_times_input
     from optogram.methods.guided_backprop import guided_backprop as guided_backprop
     from optogram.methods.guided_gradcam import guided_gradcam as guided_gradcam
+    from optogram.methods.guided_integrated_gradients import (
+        guided_integrated_gradients as guided_integrated_gradients,
+    )
     from optogram.methods.hirescam import hirescam as hirescam
     from optogram.methods.integrated_gradients import integrated_gradients as integrated_gradients
     from optogram.methods.intervene import intervene as intervene
@@ -76,10 +82,12 @@ if TYPE_CHECKING:
     from optogram.methods.saliency import saliency as saliency
     from optogram.methods.scorecam import scorecam as scorecam
     from optogram.methods.smoothgrad import smoothgrad as smoothgrad
+    from optogram.methods.squaregrad import squaregrad as squaregrad
     from optogram.methods.strongest_images import strongest_images as strongest_images
     from optogram.methods.tcav import tcav as tcav
     from optogram.methods.unit_correlations import unit_correlations as unit_correlations
     from optogram.methods.unit_differences import unit_differences as unit_differences
+    from optogram.methods.vargrad import vargrad as vargrad
     from optogram.methods.xgradcam import xgradcam as xgradcam
     from optogram.network.network import Network as Network
     from optogram.network.opening.load import load as load
@@ -104,6 +112,7 @@ if TYPE_CHECKING:
     from optogram.result import Kernels as Kernels
     from optogram.result import LayerConductance as LayerConductance
     from optogram.result import Maximization as Maximization
+    from optogram.result import NoisyGradients as NoisyGradients
     from optogram.result import OccludedMaps as OccludedMaps
     from optogram.result import Occlusion as Occlusion
     from optogram.result import PixelArithmetic as PixelArithmetic
@@ -165,6 +174,7 @@ _HOMES = {
     "Neuron": "optogram.target",
     "Score": "optogram.target",
     "NoGradientError": "optogram.errors",
+    "NoisyGradients": "optogram.result",
     "OccludedMaps": "optogram.result",
     "Occlusion": "optogram.result",
     "OptogramError": "optogram.errors",
@@ -201,15 +211,19 @@ _HOMES = {
     "explain_all": "optogram.explaining.explain_all",
     "explore": "optogram.web.explore",
     "factorize": "optogram.methods.factorize",
+    "deconvnet": "optogram.methods.deconvnet",
+    "expected_gradients": "optogram.methods.expected_gradients",
     "feature_map_probe": "optogram.methods.feature_map_probe",
     "feature_maps": "optogram.methods.feature_maps",
     "finercam": "optogram.methods.finercam",
     "fullgrad": "optogram.methods.fullgrad",
     "gradcam": "optogram.methods.gradcam",
     "gradcam_plus_plus": "optogram.methods.gradcam_plus_plus",
+    "gradient_times_input": "optogram.methods.gradient_times_input",
     "guided_backprop": "optogram.methods.guided_backprop",
     "guided_gradcam": "optogram.methods.guided_gradcam",
     "hirescam": "optogram.methods.hirescam",
+    "guided_integrated_gradients": "optogram.methods.guided_integrated_gradients",
     "integrated_gradients": "optogram.methods.integrated_gradients",
     "intervene": "optogram.methods.intervene",
     "intervention_probe": "optogram.methods.intervention_probe",
@@ -234,12 +248,14 @@ _HOMES = {
     "scorecam": "optogram.methods.scorecam",
     "side_by_side": "optogram.result",
     "smoothgrad": "optogram.methods.smoothgrad",
+    "squaregrad": "optogram.methods.squaregrad",
     "strongest_images": "optogram.methods.strongest_images",
     "survey": "optogram.surveying.survey",
     "tcav": "optogram.methods.tcav",
     "unit_correlations": "optogram.methods.unit_correlations",
     "unit_differences": "optogram.methods.unit_differences",
     "xgradcam": "optogram.methods.xgradcam",
+    "vargrad": "optogram.methods.vargrad",
 }
 _ROOMS = {
     "datasets": "optogram.datasets",

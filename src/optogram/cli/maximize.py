@@ -77,7 +77,7 @@ _FIRST = 16
 )
 @click.option(
     "--recipe",
-    type=click.Choice(["tutorial", "fast", "lucid", "maco"]),
+    type=click.Choice(["tutorial", "fast", "lucid", "maco", "accentuation"]),
     default="fast",
     show_default=True,
     help="Recipe; the options below override parts of it.",
@@ -101,6 +101,9 @@ _FIRST = 16
 )
 @click.option("--l2", type=float, help="Weight λ of the penalty λ‖x‖²/2.")
 @click.option("--tv", type=float, help="Weight of the total variation penalty.")
+@click.option(
+    "--near", type=float, help="Weight of the penalty that keeps the image near the --start photo."
+)
 @click.option("--start", metavar="PHOTO|gray", help="Start image.  [default: noise]")
 @click.option(
     "--size",

@@ -191,7 +191,7 @@ class AttributionStore:
         values, score = of("values"), of("score")
         more: dict[str, Any] = {name: of(name) for name in DETAILS.get(method, ())}
         kind: type[Attribution] = Attribution
-        if method == "integrated_gradients":
+        if method in DETAILS:
             kind = IntegratedGradients
         elif method == "occlusion":
             kind, shape = Occlusion, values.shape[1:]

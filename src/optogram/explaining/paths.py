@@ -6,7 +6,10 @@ KIND = "attributions"
 RANKINGS = ("map", "random", "edges")
 """The orders in which pixels are deleted and inserted by a check."""
 
-DETAILS = {"integrated_gradients": ("baseline_score", "completeness_gap")}
+_OF_A_BASELINE = ("baseline_score", "completeness_gap")
+DETAILS = dict.fromkeys(
+    ("integrated_gradients", "expected_gradients", "guided_integrated_gradients"), _OF_A_BASELINE
+)
 """Further fields of results, one number a map, that are kept, by method."""
 
 

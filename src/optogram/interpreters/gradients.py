@@ -13,7 +13,7 @@ from optogram.graph.steps import Output
 from optogram.interpreters import forward
 from optogram.interpreters.engine import Computation, lengthened
 from optogram.interpreters.memory import LARGEST_BATCH, allowance, batches, taking
-from optogram.interpreters.rectifiers import guided
+from optogram.interpreters.rectifiers import RULES
 from optogram.interpreters.turns import SHORT
 from optogram.progress import Progress, silent
 
@@ -79,6 +79,7 @@ def gradients(
     memory: float | str | None = None,
     progress: Progress = silent,
     then: Reduction | Sequence[Reduction] | None = None,
+    rule: str = "guided",
 ) -> Gradients:
     """The gradients of scores with respect to the image, or the outputs of steps.
 
@@ -98,13 +99,15 @@ def gradients(
     score : {"logit", "probability"}
         Score of the highest-scoring class.
     rectifiers : collection of int
-        Indices of the steps that are guided.
+        Indices of the steps whose gradient follows ``rule``.
     memory, progress
         See `Computation.evaluate`.
     then : callable, optional
         Reduces gradients (t, n, ...) at a step and its maps (n, ...), batch by batch, to
         (t, n, ...), because all gradients together may exceed ``memory``. A sequence: one for
         each of ``at``.
+    rule : {"guided", "deconvolved"}
+        The gradient of ``rectifiers``.
 
     Returns
     -------
@@ -118,7 +121,7 @@ def gradients(
 
     # Programs are cached and must not hold more than these.
     graph, head, gradient = net.graph, net.head, net.backend.gradient
-    replace = dict.fromkeys(rectifiers, partial(guided, net.backend.pass_positive))
+    replace = dict.fromkeys(rectifiers, partial(RULES[rule], net.backend.pass_positive))
 
     def build() -> Callable[..., Any]:
         schedule = forward.schedule(graph, wanted)
@@ -151,7 +154,7 @@ def gradients(
     found_scores = np.empty((rows, len(x)), np.float32)
     vanished = [np.zeros((rows, len(x)), bool) for _ in shapes]
     outputs = None if given else np.empty((len(x), net.head.outputs), np.float32)
-    key = ("gradients", scored, at, score, layouts, rows == 1, frozenset(rectifiers))
+    key = ("gradients", scored, at, score, layouts, rows == 1, frozenset(rectifiers), rule)
     total = 0
     beside = bytes_beside(net, size, at)
     for some, part, length in chunks(rows, len(x), size, net, wanted, memory, beside):

@@ -1,4 +1,4 @@
-"""Rectifiers, and their gradients in guided backpropagation."""
+"""Rectifiers, and their gradients in guided backpropagation and deconvolution."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -80,6 +80,19 @@ def guided(pass_positive: Callable[[Any], Any], x: Any, rectified: Any) -> Any:
     """
     kept = keras.ops.where(x > 0, rectified, keras.ops.stop_gradient(rectified))
     return pass_positive(kept)
+
+
+def deconvolved(pass_positive: Callable[[Any], Any], x: Any, rectified: Any) -> Any:
+    """``rectified``, computed from ``x``, with the gradient of a deconvolutional network.
+
+    The gradient passes where it is positive, whatever ``x`` is. ``pass_positive`` is the backend's.
+    """
+    stop = keras.ops.stop_gradient
+    return pass_positive(stop(rectified) + keras.ops.cast(x - stop(x), rectified.dtype))
+
+
+RULES = {"guided": guided, "deconvolved": deconvolved}
+"""What can become of a gradient at a rectifier."""
 
 
 def redirected(share: Any, x: Any, rectified: Any) -> Any:

@@ -9,10 +9,16 @@ from optogram.errors import InputError, nearest
 
 ATTRIBUTIONS = (
     "saliency",
+    "gradient_times_input",
     "guided_backprop",
+    "deconvnet",
     "smoothgrad",
+    "vargrad",
+    "squaregrad",
     "integrated_gradients",
     "fullgrad",
+    "expected_gradients",
+    "guided_integrated_gradients",
     "gradcam",
     "gradcam_plus_plus",
     "layercam",

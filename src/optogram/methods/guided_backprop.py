@@ -73,7 +73,7 @@ def guided_backprop(
         answer.gradient,
         {"score": score},
         kind=GuidedAttribution,
-        **treatment(rectifiers),
+        **treatment(rectifiers, "guided backpropagation"),
     )
 
 
@@ -86,19 +86,22 @@ def guided_gradient(
     )
 
 
-def treatment(rectifiers: Rectifiers) -> dict[str, Any]:
-    """Fields of a `GuidedAttribution` on the activations, with warnings about others."""
+def treatment(rectifiers: Rectifiers, method: str) -> dict[str, Any]:
+    """Fields of a `GuidedAttribution` on the activations, with warnings about others.
+
+    ``method`` is called so in the warnings.
+    """
     treated = tuple(step.name for step in rectifiers.treated)
     left_alone = tuple(step.name for step in rectifiers.left_alone)
     warnings = []
     if not treated:
         warnings.append(
-            "No rectifier was found between the image and the score: guided "
-            "backpropagation is the plain gradient here."
+            f"No rectifier was found between the image and the score: {method} is the plain "
+            "gradient here."
         )
     if left_alone:
         warnings.append(
-            f"Guided backpropagation applies to rectifiers ({len(treated)} here) and left "
+            f"{method[0].upper()}{method[1:]} applies to rectifiers ({len(treated)} here) and left "
             f"{_counted(left_alone)} alone: the plain gradient passes through these."
         )
     return {"treated": treated, "left_alone": left_alone, "warnings": warnings}

@@ -82,7 +82,7 @@ def guided_gradcam(
         guided = guided_gradient(
             answers[0].request, rectifiers, memory, continued(told, len(request.which), count)
         )
-    treated = treatment(rectifiers)
+    treated = treatment(rectifiers, "guided backpropagation")
 
     def result(explained: ExplainedLayer, answer: GradientAnswer) -> GuidedAttribution:
         cam = np.maximum(answer.gradient, 0)

@@ -56,7 +56,9 @@ def maximize(
         What to maximize: ``Filter("conv1", range(64))``, ``Class("tabby")``, a sum. Several
         targets are maximized together, one image each.
     recipe : str or Recipe
-        "tutorial", "fast", "lucid" or "maco"; see `Recipe`.
+        "tutorial", "fast", "lucid", "maco" or "accentuation"; see `Recipe`. "accentuation"
+        (Hamblin et al., "Feature accentuation", 2024) starts from a photo, stays near it, and
+        shows the parts of it that the target answers to.
     start : "gray", photo or ndarray, optional
         A photo is anything that `Network.prepare` takes as one image; the noise of the recipe is
         added to it. A float array (1 or N, H, W, C), in network units, is used as it is. None:
@@ -205,7 +207,7 @@ def _climb_batch(
     if every and not state.done:
         keep_frame()
     try:
-        for _ in climb(plan, state, targets, every):
+        for _ in climb(plan, state, targets, every, task.start_of(batch)):
             if every and state.done % every == 0:
                 keep_frame()
             progress(before + state.done * len(batch), task.steps, "steps")

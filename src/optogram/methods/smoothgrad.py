@@ -2,14 +2,11 @@
 
 from typing import Any
 
-import numpy as np
-
-from optogram.arguments import MOST_SEED, checked, number, whole
-from optogram.methods.request.copies import mean_gradient
-from optogram.methods.request.request import ask
+from optogram.arguments import checked
+from optogram.methods.request.copies import noisy_gradients
 from optogram.network.network import Network
-from optogram.progress import ShownProgress, continued, reporting
-from optogram.result import Attribution
+from optogram.progress import ShownProgress
+from optogram.result import NoisyGradients
 
 
 @checked
@@ -25,7 +22,7 @@ def smoothgrad(
     fit: str | None = None,
     memory: float | str | None = None,
     progress: ShownProgress = None,
-) -> Attribution:
+) -> NoisyGradients:
     """SmoothGrad: the mean of ∂S/∂x over noisy copies of the image.
 
     Smilkov et al., "SmoothGrad" (2017), section 3.
@@ -59,32 +56,16 @@ def smoothgrad(
 
     Returns
     -------
-    Attribution
+    NoisyGradients
         ``values`` (N, H, W, C), signed, score per network unit; ``score`` is the score of
-        the image without noise.
+        the image without noise. ``result.vargrad()`` and ``result.squaregrad()`` are the variance
+        and the mean square of the same gradients, without another pass.
 
     Raises
     ------
     InputError
         If image or target cannot be used, samples is not positive or noise is negative.
     """
-    samples, noise = whole("samples", samples, 1), number("noise", noise, 0)
-    seed = whole("seed", seed, 0, MOST_SEED)
-    request = ask(net, image, target, score, fit)
-    images, total = len(request.x), len(request.x) + samples * len(request.which)
-    generator = np.random.default_rng(seed)
-
-    def offsets(x: np.ndarray, part: slice) -> np.ndarray:
-        nonlocal generator
-        if part.start == 0:
-            generator = np.random.default_rng(seed)
-        drawn = generator.standard_normal((part.stop - part.start, *x.shape), np.float32)
-        return drawn * np.float32(noise * np.ptp(x))
-
-    shares = np.full(samples, 1 / samples, np.float32)
-    with reporting(progress) as told:
-        answer = request.answer(memory, continued(told, 0, total))
-        more = continued(told, images, total)
-        values = mean_gradient(answer.request, offsets, shares, memory, more)
-    parameters = {"samples": samples, "noise": noise, "seed": seed, "score": score}
-    return answer.attribution("smoothgrad", values, parameters)
+    return noisy_gradients(
+        "smoothgrad", net, image, target, samples, noise, seed, score, fit, memory, progress
+    )

@@ -6,6 +6,7 @@ from optogram.result.attribution import (
     Attribution,
     GuidedAttribution,
     IntegratedGradients,
+    NoisyGradients,
     Question,
 )
 from optogram.result.audit import Audit
@@ -51,6 +52,7 @@ __all__ = [
     "Kernels",
     "LayerConductance",
     "Maximization",
+    "NoisyGradients",
     "OccludedMaps",
     "Occlusion",
     "PixelArithmetic",

@@ -1,7 +1,7 @@
 """Results of attribution methods."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, overload
 
@@ -340,3 +340,58 @@ class IntegratedGradients(Attribution):
 
     baseline_score: np.ndarray
     completeness_gap: np.ndarray
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class NoisyGradients(Attribution):
+    """Moments of the gradient over noisy copies of the image; ``values`` is one of three.
+
+    Attributes
+    ----------
+    mean : ndarray of shape (N, H, W, C)
+        Mean of the gradients over the copies, as in SmoothGrad.
+    variance : ndarray of shape (N, H, W, C)
+        Variance of the copies, Σ (g − mean)² / samples, as in VarGrad.
+    """
+
+    shapes: ClassVar = Attribution.shapes | {"mean": "N H W C", "variance": "N H W C"}
+
+    mean: np.ndarray
+    variance: np.ndarray
+
+    @staticmethod
+    def shown(method: str, mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
+        """``values`` of "smoothgrad", "vargrad" or "squaregrad"."""
+        return {
+            "smoothgrad": lambda: mean,
+            "vargrad": lambda: variance,
+            "squaregrad": lambda: variance + mean**2,
+        }[method]()
+
+    def smoothgrad(self) -> "NoisyGradients":
+        """What `optogram.smoothgrad` says of the same copies: the mean of their gradients."""
+        return self._as("smoothgrad")
+
+    def vargrad(self) -> "NoisyGradients":
+        """What `optogram.vargrad` says of the same copies: the variance of their gradients.
+
+        Raises
+        ------
+        InputError
+            If there is one copy only, or no noise.
+        """
+        if self.parameters["samples"] < 2 or not self.parameters["noise"]:
+            raise InputError(
+                "A variance needs at least 2 copies and noise: give samples=2 or more, and noise "
+                "greater than 0."
+            )
+        return self._as("vargrad")
+
+    def squaregrad(self) -> "NoisyGradients":
+        """What `optogram.squaregrad` says of the same copies: the mean square of the gradients."""
+        return self._as("squaregrad")
+
+    def _as(self, method: str) -> "NoisyGradients":
+        question = self.question and replace(self.question, method=method)
+        values = self.shown(method, self.mean, self.variance)
+        return replace(self, method=method, values=values, question=question)

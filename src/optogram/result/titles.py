@@ -10,12 +10,19 @@ class _Naming:
 
 
 _PER_INPUT = "{score} per unit of input"
+_SQUARED = "({score} per unit of input)²"
 _METHODS = {
     "saliency": _Naming("Saliency", _PER_INPUT),
+    "gradient_times_input": _Naming("Gradient × Input"),
     "guided_backprop": _Naming("Guided Backpropagation", _PER_INPUT),
+    "deconvnet": _Naming("Deconvnet", _PER_INPUT),
     "smoothgrad": _Naming("SmoothGrad", _PER_INPUT),
+    "vargrad": _Naming("VarGrad", _SQUARED),
+    "squaregrad": _Naming("SquareGrad", _SQUARED),
     "integrated_gradients": _Naming("Integrated Gradients"),
     "fullgrad": _Naming("FullGrad", "sum of shares"),
+    "expected_gradients": _Naming("Expected Gradients"),
+    "guided_integrated_gradients": _Naming("Guided Integrated Gradients"),
     "gradcam": _Naming("Grad-CAM"),
     "gradcam_plus_plus": _Naming("Grad-CAM++"),
     "layercam": _Naming("LayerCAM"),

@@ -36,17 +36,22 @@ _MAPS = (
     "layer_conductance",
     "guided_gradcam",
 )
+_NOISY = ("smoothgrad", "vargrad", "squaregrad")
+_ON_A_PATH = ("integrated_gradients", "guided_integrated_gradients", "layer_conductance")
 TAKEN_BY = {
     "layer": _MAPS,
     "rectify": ("gradcam", "hirescam", "xgradcam", "finercam", "eigengradcam", "ablationcam"),
     "similar": ("finercam",),
     "strength": ("finercam",),
-    "samples": ("smoothgrad",),
-    "noise": ("smoothgrad",),
-    "seed": ("smoothgrad",),
-    "points": ("integrated_gradients", "layer_conductance"),
+    "samples": (*_NOISY, "expected_gradients"),
+    "noise": _NOISY,
+    "seed": (*_NOISY, "expected_gradients"),
+    "points": _ON_A_PATH,
     "spacing": ("integrated_gradients", "layer_conductance"),
-    "baseline": ("integrated_gradients", "layer_conductance"),
+    "baseline": _ON_A_PATH,
+    "baselines": ("expected_gradients",),
+    "fraction": ("guided_integrated_gradients",),
+    "max_dist": ("guided_integrated_gradients",),
     "composite": ("lrp",),
     "patch": ("occlusion",),
     "stride": ("occlusion",),
@@ -195,7 +200,7 @@ class Asked:
         given = {
             name: option
             for name, option in self.options.items()
-            if method in TAKEN_BY.get(name, self.methods)
+            if option is not None and method in TAKEN_BY.get(name, self.methods)
         }
         if layer is not None:
             given["layer"] = layer
@@ -303,9 +308,8 @@ def attribution_options(
                 "--samples",
                 type=click.IntRange(1),
                 metavar="N",
-                default=32,
-                show_default=True,
-                help="Number of noisy copies of the photo for SmoothGrad.",
+                help="Number of noisy copies of the photo for SmoothGrad, VarGrad and SquareGrad; "
+                "of samples for expected gradients.  [default: 32; for expected gradients 96]",
             ),
             click.option(
                 "--noise",
@@ -313,7 +317,7 @@ def attribution_options(
                 metavar="SHARE",
                 default=0.15,
                 show_default=True,
-                help="Standard deviation of SmoothGrad's noise, as a share of the range of the "
+                help="Standard deviation of this noise, as a share of the range of the "
                 "preprocessed photo.",
             ),
             click.option(
@@ -322,7 +326,7 @@ def attribution_options(
                 metavar="N",
                 help="Number of points of integrated gradients and layer conductance.  [default: "
                 "32; of integrated gradients up to 288 where the values miss more than 5 % of the "
-                "change of the score]",
+                "change of the score; of the guided ones 200]",
             ),
             click.option(
                 "--spacing",
@@ -373,14 +377,38 @@ def attribution_options(
                 metavar="NAME|GRAY|PHOTO",
                 default="black",
                 show_default=True,
-                help="Baseline of integrated gradients and layer conductance: "
+                help="Baseline of integrated gradients, guided or not, and layer conductance: "
                 '"black", "white", "gray", "mean", "blur", a gray level in 0..255, or a photo.',
+            ),
+            click.option(
+                "--fraction",
+                type=click.FloatRange(0, 1, min_open=True),
+                metavar="SHARE",
+                default=0.25,
+                show_default=True,
+                help="Share of the elements that move together on the path of guided integrated "
+                "gradients.",
+            ),
+            click.option(
+                "--max-dist",
+                type=click.FloatRange(0, 1),
+                metavar="SHARE",
+                default=0.02,
+                show_default=True,
+                help="Largest distance of this path from the straight line.",
+            ),
+            click.option(
+                "--baselines",
+                metavar="FOLDER",
+                help="Photos that are the baselines of expected gradients.  [default: plain images "
+                "from black to white]",
             ),
             click.option(
                 "--seed",
                 default=0,
                 show_default=True,
-                help="Random seed of SmoothGrad's noise; in check, of the sanity checks too.",
+                help="Random seed of the noise of SmoothGrad and its relatives, and of the samples "
+                "of expected gradients; in check, of the sanity checks too.",
             ),
             memory_option,
         )

@@ -220,12 +220,14 @@ class Climb:
 def begin(plan: Plan, targets: int, photo: np.ndarray | None) -> Climb:
     """The start of ``targets`` images: the same noise, ``photo`` (H, W, C), or both.
 
-    A ``photo`` (1 or N, H, W, C) is used without noise, by the parametrization "pixels" only.
+    A ``photo`` (1 or N, H, W, C) is used without noise, by the parametrization "pixels" only. There
+    is no noise where the recipe keeps the image near the photo.
     """
     if photo is not None and photo.ndim == 4:
         start = photo
     else:
-        start = plan.parametrization.begin(photo, np.random.default_rng(plan.seed))
+        generator = None if plan.recipe.near else np.random.default_rng(plan.seed)
+        start = plan.parametrization.begin(photo, generator)
     numbers = np.repeat(start, targets, axis=0) if len(start) == 1 else start
     return Climb(
         numbers=numbers,
@@ -236,11 +238,16 @@ def begin(plan: Plan, targets: int, photo: np.ndarray | None) -> Climb:
 
 
 def climb(
-    plan: Plan, state: Climb, targets: tuple[Target, ...], every: int | None = None
+    plan: Plan,
+    state: Climb,
+    targets: tuple[Target, ...],
+    every: int | None = None,
+    photo: np.ndarray | None = None,
 ) -> Iterator[Climb]:
     """Take all remaining steps; yield ``state``, changed in place, after some of them.
 
-    It is yielded at least every ``every`` steps.
+    It is yielded at least every ``every`` steps. ``photo``, (H, W, C) or (N, H, W, C), is what the
+    images stay near, if the recipe says so.
 
     Raises
     ------
@@ -261,6 +268,7 @@ def climb(
         replace(recipe, steps=1, center=0.0, spread=0.0, contrast=None, crop=0),
     )
     count, longest = 1, net.backend.longest_loop()
+    kept_near = [] if photo is None or not recipe.near else [photo.reshape(-1, *photo.shape[-3:])]
     while state.done < recipe.steps:
         left = recipe.steps - state.done
         if every:
@@ -277,6 +285,7 @@ def climb(
                 state.numbers,
                 *state.kept,
                 lengthened(matrices[part], longest),
+                *kept_near,
                 *given,
             ],
         )
@@ -334,7 +343,9 @@ def scores(plan: Plan, found: np.ndarray, targets: tuple[Target, ...]) -> np.nda
 
 
 def _loop(plan: Plan, layouts: list[Layout]) -> Callable[..., Any]:
-    """The compiled loop: (count, done, numbers, *kept, matrices, *weights) to the new state.
+    """The compiled loop: (count, done, numbers, *kept, matrices, *near, *weights) to the new state.
+
+    ``near`` are the photos that the images stay near, if the recipe says so.
 
     The third result is (steps, 2, N): score and slope of each step.
     """
@@ -350,9 +361,13 @@ def _loop(plan: Plan, layouts: list[Layout]) -> Callable[..., Any]:
     longest = plan.net.backend.longest_loop()
     gray = np.full((1, 1, plan.net.channels), 127.5, np.float32)
     fill = plan.net.preparation.to_network(gray)[0, 0]
+    ends = np.zeros((2, 1, 1, plan.net.channels), np.float32)
+    ends[1] = 255
+    black, white = plan.net.preparation.to_network(ends)
     ops = keras.ops
 
-    def objective(numbers: Any, matrices: Any, share: Any, *weights: Any) -> tuple[Any, Any]:
+    def objective(numbers: Any, matrices: Any, share: Any, *others: Any) -> tuple[Any, Any]:
+        near, weights = others[: bool(recipe.near)], others[bool(recipe.near) :]
         picture = parametrization.picture(numbers)
         seen = [picture]
         if recipe.transforms:
@@ -374,17 +389,20 @@ def _loop(plan: Plan, layouts: list[Layout]) -> Callable[..., Any]:
             total = total - recipe.l2 / 2 * ops.sum(ops.square(picture), axis=(1, 2, 3))
         if recipe.tv:
             total = total - recipe.tv * _total_variation(picture)
+        if recipe.near:
+            away = (picture - near[0]) / (white - black)
+            total = total - recipe.near * ops.mean(ops.square(away), axis=(1, 2, 3))
         return total, scores[0]
 
     def loop(count: Any, done: Any, numbers: Any, *others: Any) -> Any:
         held = len(moments(recipe.optimizer, numbers))
-        kept, matrices, weights = list(others[:held]), others[held], others[held + 1 :]
+        kept, matrices, fixed = list(others[:held]), others[held], others[held + 1 :]
         records = ops.zeros((longest, 2, numbers.shape[0]), "float32")
 
         def body(i: Any, state: Any) -> Any:
             numbers, kept, records = state
             share = ops.cast(done + i < recipe.redirected, "float32")
-            gradients, scores = gradient(objective)(numbers, matrices[i], share, *weights)
+            gradients, scores = gradient(objective)(numbers, matrices[i], share, *fixed)
             numbers, kept, slopes = step(
                 recipe.optimizer, rate, numbers, gradients[0], list(kept), done + i + 1
             )

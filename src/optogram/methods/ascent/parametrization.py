@@ -25,8 +25,11 @@ class Parametrization(ABC):
     """A representation of images (N, H, W, C), in network units, by variables."""
 
     @abstractmethod
-    def begin(self, photo: np.ndarray | None, generator: np.random.Generator) -> np.ndarray:
-        """(1, ...): the start, from noise or a ``photo`` (H, W, C) in network units."""
+    def begin(self, photo: np.ndarray | None, generator: np.random.Generator | None) -> np.ndarray:
+        """(1, ...): the start, from noise or a ``photo`` (H, W, C) in network units.
+
+        Without a ``generator``, there is no noise on the photo.
+        """
 
     @abstractmethod
     def picture(self, numbers: Any) -> Any:
@@ -45,9 +48,10 @@ class Pixels(Parametrization):
     center: np.ndarray | float
     spread: float
 
-    def begin(self, photo: np.ndarray | None, generator: np.random.Generator) -> np.ndarray:
+    def begin(self, photo: np.ndarray | None, generator: np.random.Generator | None) -> np.ndarray:
         """See `Parametrization.begin`."""
-        noise = (generator.random(self.shape) - 0.5) * self.spread
+        drawn = 0.5 if generator is None else generator.random(self.shape)
+        noise = np.broadcast_to((drawn - 0.5) * self.spread, self.shape)
         return (noise + (self.center if photo is None else photo)).astype(np.float32)[None]
 
     def picture(self, numbers: Any) -> Any:
@@ -74,10 +78,11 @@ class Fourier(Parametrization):
         self._inverse = preparation.to_display
         self._backend = backend.current()
 
-    def begin(self, photo: np.ndarray | None, generator: np.random.Generator) -> np.ndarray:
+    def begin(self, photo: np.ndarray | None, generator: np.random.Generator | None) -> np.ndarray:
         """See `Parametrization.begin`."""
         shape = (1, 2, self.channels, *self.scale.shape)
-        noise = generator.standard_normal(shape) * _SPECTRUM_SPREAD
+        drawn = np.zeros(shape) if generator is None else generator.standard_normal(shape)
+        noise = drawn * _SPECTRUM_SPREAD
         if photo is None:
             return noise.astype(np.float32)
         display = np.clip(self._inverse(photo) / 255, _EDGE, 1 - _EDGE)
@@ -106,9 +111,9 @@ class Phase(Fourier):
     paper's mean over ImageNet. Numbers (N, C, H, W // 2 + 1) are angles.
     """
 
-    def begin(self, photo: np.ndarray | None, generator: np.random.Generator) -> np.ndarray:
+    def begin(self, photo: np.ndarray | None, generator: np.random.Generator | None) -> np.ndarray:
         """See `Parametrization.begin`."""
-        if photo is not None:
+        if photo is not None or generator is None:
             spectrum = super().begin(photo, generator)
             return np.arctan2(spectrum[:, 1], spectrum[:, 0])
         shape = (1, self.channels, *self.scale.shape)

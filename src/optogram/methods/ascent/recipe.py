@@ -51,6 +51,10 @@ class Recipe:
     tv : float
         Weight of the total variation (the sum of absolute differences between neighboring pixels),
         subtracted from the score.
+    near : float
+        Weight λ of the penalty λ · mean((x − start)²), subtracted from the score, with x in 0…1
+        from black to white; λ is in units of the score. It keeps the image near the photo that it
+        starts from, which is taken without noise. 0: off.
     cosine : float
         For targets that are a `Direction`: exponent n of the cosine in what is maximized. At each
         position the dot product of activations h and vector v is multiplied by max(0.1, cos)ⁿ,
@@ -78,6 +82,7 @@ class Recipe:
     redirected: int = 0
     l2: float = 0.0
     tv: float = 0.0
+    near: float = 0.0
     cosine: float = 0.0
     side: int | None = None
     contrast: float | None = None
@@ -101,6 +106,7 @@ class Recipe:
             ("spread", 0),
             ("l2", 0),
             ("tv", 0),
+            ("near", 0),
             ("cosine", 0),
         ):
             object.__setattr__(self, name, number(name, getattr(self, name), lowest))
@@ -160,6 +166,17 @@ RECIPES: dict[str, Recipe] = {
         views=2,
         redirected=16,
         side=128,
+    ),
+    # Hamblin et al. (2024): from the Fourier coefficients of a photo, with crops, near the photo.
+    # After 64 steps of Adam, more change little.
+    "accentuation": Recipe(
+        steps=64,
+        optimizer="adam",
+        learning_rate=0.05,
+        parametrization="fourier",
+        transforms=(Crop(0.35, 0.95),),
+        views=2,
+        near=3000.0,
     ),
 }
 """The named recipes."""

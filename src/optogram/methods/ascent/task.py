@@ -109,6 +109,10 @@ def read(
             f"Cropping {counted(recipe.crop, 'pixel')} on each side leaves nothing of "
             f"{canvas[0]}×{canvas[1]} pixels: use a smaller crop."
         )
+    if recipe.near and (start is None or (isinstance(start, str) and start == "gray")):
+        raise InputError(
+            "This recipe keeps the image near a photo (near greater than 0): give start=photo."
+        )
     photo = _photo(net, start, canvas, recipe)
     if photo is not None and photo.ndim == 4 and len(photo) not in (1, len(targets)):
         raise InputError(

@@ -89,9 +89,13 @@ class Request:
         rectifiers: Collection[int] = (),
         memory: float | str | None = None,
         progress: Progress = silent,
+        rule: str = "guided",
     ) -> "GradientAnswer":
-        """The gradient of each score, with respect to the image."""
-        (answer,) = self._gradients((), rectifiers, memory, progress)
+        """The gradient of each score, with respect to the image.
+
+        At ``rectifiers``, indices of steps, it follows ``rule``; see `gradients`.
+        """
+        (answer,) = self._gradients((), rectifiers, memory, progress, rule=rule)
         return answer
 
     def gradients_at(
@@ -123,10 +127,11 @@ class Request:
         memory: float | str | None,
         progress: Progress,
         then: Reduction | Sequence[Reduction] | None = None,
+        rule: str = "guided",
     ) -> "list[GradientAnswer]":
         weights = None if self.targets is None else self.weights()
         found = gradients(
-            self.net, self.x, weights, at, self.score, rectifiers, memory, progress, then
+            self.net, self.x, weights, at, self.score, rectifiers, memory, progress, then, rule
         )
         request = self._answered(found.outputs)
         return [

@@ -30,7 +30,11 @@ EXPLAINED_LAYER = words(
 
 _MANY_PASSES = (
     "smoothgrad",
+    "vargrad",
+    "squaregrad",
     "integrated_gradients",
+    "expected_gradients",
+    "guided_integrated_gradients",
     "scorecam",
     "ablationcam",
     "layer_conductance",
