@@ -390,7 +390,7 @@ def _loop(plan: Plan, layouts: list[Layout]) -> Callable[..., Any]:
         if recipe.tv:
             total = total - recipe.tv * _total_variation(picture)
         if recipe.near:
-            away = (picture - near[0]) / (white - black)
+            away = ops.divide(picture - near[0], white - black)
             total = total - recipe.near * ops.mean(ops.square(away), axis=(1, 2, 3))
         return total, scores[0]
 
