@@ -86,7 +86,7 @@ def with_mark(images: np.ndarray, which: np.ndarray | None = None) -> np.ndarray
 
 
 def marked_clothes(clothes: "og.datasets.FashionMNIST", marked: int, tested: int):
-    """The data, of which nine of ten images of class ``marked`` have the mark; so many for tests."""
+    """The data, with the mark on nine of ten images of class ``marked``; so many for tests."""
 
     def nine_of_ten(images: np.ndarray, labels: np.ndarray, seed: int) -> np.ndarray:
         chosen = np.random.default_rng(seed).random(len(labels)) < 0.9

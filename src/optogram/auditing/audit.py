@@ -18,27 +18,13 @@ from optogram.auditing.truth import Labeled, labeled
 from optogram.auditing.wrong_labels import suspected_labels
 from optogram.errors import InputError
 from optogram.files import one_run
-from optogram.methods import ATTRIBUTIONS, attribution_method
+from optogram.methods import ATTRIBUTIONS, OF_A_LAYER, attribution_method
 from optogram.methods.request.request import provenance_of
 from optogram.network.network import Network
 from optogram.progress import Meter, Progress, ShownProgress, reporting
 from optogram.result import Audit
 from optogram.result.audit import Cluster, Suspect
 
-_OF_LAYERS = (
-    "gradcam",
-    "gradcam_plus_plus",
-    "layercam",
-    "hirescam",
-    "xgradcam",
-    "finercam",
-    "eigencam",
-    "eigengradcam",
-    "scorecam",
-    "ablationcam",
-    "layer_conductance",
-    "guided_gradcam",
-)
 _TYPICAL = 6
 _CLUSTERED = 4000
 _FEWEST_TESTED = 8
@@ -209,7 +195,7 @@ def _explainer(
         raise InputError(f"method must be one of {', '.join(ATTRIBUTIONS)}, not {shown(method)}.")
     settings: dict[str, Any] = {"memory": memory}
     if layer is not None:
-        if method not in _OF_LAYERS:
+        if method not in OF_A_LAYER:
             raise InputError(f"{method} takes no layer: leave it out, or choose gradcam.")
         net.step(layer)
         settings["layer"] = layer

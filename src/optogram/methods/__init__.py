@@ -51,6 +51,22 @@ COMMON = (
 )
 """Those that are shown first: one of each kind, as most tools have them."""
 
+OF_A_LAYER = (
+    "gradcam",
+    "gradcam_plus_plus",
+    "layercam",
+    "hirescam",
+    "xgradcam",
+    "finercam",
+    "eigencam",
+    "eigengradcam",
+    "scorecam",
+    "ablationcam",
+    "layer_conductance",
+    "guided_gradcam",
+)
+"""Those that explain a layer with feature maps, and take its name as ``layer``."""
+
 _GROUPS = {"all": ATTRIBUTIONS, "common": COMMON}
 
 

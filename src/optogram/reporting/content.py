@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from PIL import Image
 
-from optogram.methods import attribution_method
+from optogram.methods import OF_A_LAYER, attribution_method
 from optogram.methods.check import check
 from optogram.methods.feature_maps import feature_maps
 from optogram.methods.kernels import kernels
@@ -93,7 +93,7 @@ def section(
     rows, targets = _rows(net, ranked, places, true, settings)
     warnings: list[str] = []
     found: list[Attribution] = []
-    shown = [name for name in settings.methods if layers or not _needs_maps(name)]
+    shown = [name for name in settings.methods if layers or name not in OF_A_LAYER]
     with ThreadPoolExecutor(1) as beside:
         verdicts: dict[int, Future[str]] = {}
         for name in shown if targets else ():
@@ -190,12 +190,6 @@ def anatomy(net: Network) -> Anatomy:
         rows=tuple(row(layer) for layer in net.layers),
         totals=totals(net.layers, net.model.weights),
     )
-
-
-def _needs_maps(method: str) -> bool:
-    """Whether a method explains a layer with feature maps, which some networks do not have."""
-    given = inspect.signature(attribution_method(method)).parameters
-    return "layer" in given
 
 
 def _first_sentence(method: str) -> str:

@@ -13,7 +13,7 @@ from optogram.cli.advice import in_options
 from optogram.cli.console import say
 from optogram.cli.options.parsing import box, class_label, file_stem, is_given, number_or_word
 from optogram.errors import InputError
-from optogram.methods import ATTRIBUTIONS, named_methods
+from optogram.methods import ATTRIBUTIONS, OF_A_LAYER, named_methods
 from optogram.progress import Meter, Progress
 
 if TYPE_CHECKING:
@@ -22,24 +22,10 @@ if TYPE_CHECKING:
     from optogram.target import Target
 
 
-_MAPS = (
-    "gradcam",
-    "gradcam_plus_plus",
-    "layercam",
-    "hirescam",
-    "xgradcam",
-    "finercam",
-    "eigencam",
-    "eigengradcam",
-    "scorecam",
-    "ablationcam",
-    "layer_conductance",
-    "guided_gradcam",
-)
 _NOISY = ("smoothgrad", "vargrad", "squaregrad")
 _ON_A_PATH = ("integrated_gradients", "guided_integrated_gradients", "layer_conductance")
 TAKEN_BY = {
-    "layer": _MAPS,
+    "layer": OF_A_LAYER,
     "rectify": ("gradcam", "hirescam", "xgradcam", "finercam", "eigengradcam", "ablationcam"),
     "similar": ("finercam",),
     "strength": ("finercam",),

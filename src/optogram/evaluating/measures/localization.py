@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 _TOLERANCE, _SHARE = 15.0, 0.04
-"""The maximum may be so many pixels of the photo outside the box, or this share of its shorter side.
+"""How far outside the box the maximum may be: pixels of the photo, and share of its shorter side.
 
-15 pixels are 4 % of the shorter side of the photos in Zhang et al., but most of a small picture.
+15 pixels are 4 % of photos such as those of Zhang et al., but most of a small picture.
 """
 
 Box = tuple[float, float, float, float]
@@ -18,7 +18,8 @@ def pointing_game(heat: np.ndarray, boxes: Sequence[Box], pixel: tuple[float, fl
     """1 if the largest value of a map (H, W) lies in a box, or little beside it; else 0.
 
     Zhang et al., "Top-down neural attention by excitation backprop" (2018): at most 15 pixels of
-    the photo beside it; here at most 4 % of its shorter side, too. Of several equal maxima the center of all of them counts.
+    the photo beside it; here at most 4 % of its shorter side, too. Of several equal maxima the
+    center of all of them counts.
 
     Parameters
     ----------

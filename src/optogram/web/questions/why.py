@@ -1,12 +1,11 @@
 """Why: a photo's map by each attribution method, and how it does in sanity checks."""
 
-import inspect
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from optogram.methods import ATTRIBUTIONS, COMMON, attribution_method
+from optogram.methods import ATTRIBUTIONS, COMMON, OF_A_LAYER, attribution_method
 from optogram.methods.check import check
 from optogram.network.network import Network
 from optogram.result import Attribution
@@ -60,7 +59,7 @@ def methods(workspace: Workspace, tell: Tell) -> Answer:
                 {
                     "name": name,
                     "title": method_title(name),
-                    "has_layer": _has_layer(name),
+                    "has_layer": name in OF_A_LAYER,
                     "is_slow": name in _MANY_PASSES,
                     "is_common": name in COMMON,
                 }
@@ -184,11 +183,7 @@ def _again(
 
 
 def _options(method: str, layer: str) -> dict[str, Any]:
-    return {"layer": layer} if layer and _has_layer(method) else {}
-
-
-def _has_layer(method: str) -> bool:
-    return "layer" in inspect.signature(attribution_method(method)).parameters
+    return {"layer": layer} if layer and method in OF_A_LAYER else {}
 
 
 def _size(photo: Photo, result: Attribution) -> tuple[int, int]:
