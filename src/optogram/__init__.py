@@ -66,9 +66,11 @@ if TYPE_CHECKING:
     from optogram.methods.intervening.changes import Change as Change
     from optogram.methods.intervention_probe import InterventionProbe as InterventionProbe
     from optogram.methods.intervention_probe import intervention_probe as intervention_probe
+    from optogram.methods.kernel_shap import kernel_shap as kernel_shap
     from optogram.methods.kernels import kernels as kernels
     from optogram.methods.layer_conductance import layer_conductance as layer_conductance
     from optogram.methods.layercam import layercam as layercam
+    from optogram.methods.lime import lime as lime
     from optogram.methods.lrp import lrp as lrp
     from optogram.methods.maximize import maximize as maximize
     from optogram.methods.occlusion import occlusion as occlusion
@@ -79,10 +81,12 @@ if TYPE_CHECKING:
         progressive_occlusion as progressive_occlusion,
     )
     from optogram.methods.relevant_units import relevant_units as relevant_units
+    from optogram.methods.rise import rise as rise
     from optogram.methods.saliency import saliency as saliency
     from optogram.methods.scorecam import scorecam as scorecam
     from optogram.methods.smoothgrad import smoothgrad as smoothgrad
     from optogram.methods.squaregrad import squaregrad as squaregrad
+    from optogram.methods.sobol import sobol as sobol
     from optogram.methods.strongest_images import strongest_images as strongest_images
     from optogram.methods.tcav import tcav as tcav
     from optogram.methods.unit_correlations import unit_correlations as unit_correlations
@@ -94,6 +98,7 @@ if TYPE_CHECKING:
     from optogram.pictures.sources import pixels as pixels
     from optogram.reporting.atlas_page import atlas_page as atlas_page
     from optogram.reporting.report import report as report
+    from optogram.result import RISE as RISE
     from optogram.result import TCAV as TCAV
     from optogram.result import ActivationAtlas as ActivationAtlas
     from optogram.result import ActivationHistograms as ActivationHistograms
@@ -119,6 +124,8 @@ if TYPE_CHECKING:
     from optogram.result import Relevance as Relevance
     from optogram.result import RelevantUnits as RelevantUnits
     from optogram.result import Result as Result
+    from optogram.result import SampledAttribution as SampledAttribution
+    from optogram.result import SegmentAttribution as SegmentAttribution
     from optogram.result import StrongestImages as StrongestImages
     from optogram.result import UnitCorrelations as UnitCorrelations
     from optogram.result import UnitDifferences as UnitDifferences
@@ -183,6 +190,7 @@ _HOMES = {
     "PhotoError": "optogram.errors",
     "PixelArithmetic": "optogram.result",
     "OcclusionProbe": "optogram.methods.occlusion_probe",
+    "RISE": "optogram.result",
     "RECIPES": "optogram.methods.ascent.recipe",
     "Ray": "optogram.jobs.on_ray",
     "Recipe": "optogram.methods.ascent.recipe",
@@ -190,7 +198,9 @@ _HOMES = {
     "RelevantUnits": "optogram.result",
     "Result": "optogram.result",
     "Rotate": "optogram.methods.ascent.transforms",
+    "SampledAttribution": "optogram.result",
     "Scale": "optogram.methods.ascent.transforms",
+    "SegmentAttribution": "optogram.result",
     "StrongestImages": "optogram.result",
     "Survey": "optogram.surveying.opened",
     "SurveyedUnit": "optogram.surveying.opened",
@@ -227,10 +237,12 @@ _HOMES = {
     "integrated_gradients": "optogram.methods.integrated_gradients",
     "intervene": "optogram.methods.intervene",
     "intervention_probe": "optogram.methods.intervention_probe",
+    "kernel_shap": "optogram.methods.kernel_shap",
     "kernels": "optogram.methods.kernels",
     "layer_by_layer": "optogram.result",
     "layer_conductance": "optogram.methods.layer_conductance",
     "layercam": "optogram.methods.layercam",
+    "lime": "optogram.methods.lime",
     "load": "optogram.network.opening.load",
     "load_attributions": "optogram.explaining.opened",
     "load_result": "optogram.result",
@@ -244,11 +256,13 @@ _HOMES = {
     "progressive_occlusion": "optogram.methods.progressive_occlusion",
     "relevant_units": "optogram.methods.relevant_units",
     "report": "optogram.reporting.report",
+    "rise": "optogram.methods.rise",
     "saliency": "optogram.methods.saliency",
     "scorecam": "optogram.methods.scorecam",
     "side_by_side": "optogram.result",
     "smoothgrad": "optogram.methods.smoothgrad",
     "squaregrad": "optogram.methods.squaregrad",
+    "sobol": "optogram.methods.sobol",
     "strongest_images": "optogram.methods.strongest_images",
     "survey": "optogram.surveying.survey",
     "tcav": "optogram.methods.tcav",

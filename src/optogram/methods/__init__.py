@@ -33,6 +33,10 @@ ATTRIBUTIONS = (
     "guided_gradcam",
     "lrp",
     "occlusion",
+    "rise",
+    "sobol",
+    "kernel_shap",
+    "lime",
 )
 """The methods that say where in an image a score comes from."""
 

@@ -28,10 +28,12 @@ from optogram.result.maximization import Maximization
 from optogram.result.occluded_maps import OccludedMaps
 from optogram.result.occlusion import Occlusion
 from optogram.result.relevance import Conservation, Relevance, RelevantUnits
+from optogram.result.sampled import RISE, SampledAttribution, SegmentAttribution
 from optogram.result.strongest import StrongestImages
 from optogram.result.tcav import TCAV
 
 __all__ = [
+    "RISE",
     "TCAV",
     "ActivationAtlas",
     "ActivationHistograms",
@@ -60,6 +62,8 @@ __all__ = [
     "Relevance",
     "RelevantUnits",
     "Result",
+    "SampledAttribution",
+    "SegmentAttribution",
     "StrongestImages",
     "UnitCorrelations",
     "UnitDifferences",

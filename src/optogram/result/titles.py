@@ -38,6 +38,10 @@ _METHODS = {
     "lrp": _Naming("LRP"),
     "crp": _Naming("CRP"),
     "relevant_units": _Naming("CRP"),
+    "rise": _Naming("RISE"),
+    "sobol": _Naming("Sobol Attribution", "share of the variance"),
+    "kernel_shap": _Naming("KernelSHAP", "{score} of a segment"),
+    "lime": _Naming("LIME", "{score} of a segment"),
     "occlusion": _Naming("Occlusion sensitivity", "drop of the {score}"),
 }
 

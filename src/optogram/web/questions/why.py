@@ -38,6 +38,10 @@ _MANY_PASSES = (
     "ablationcam",
     "layer_conductance",
     "occlusion",
+    "rise",
+    "sobol",
+    "kernel_shap",
+    "lime",
 )
 _MEMORY = "512MB"
 """Of a batch: between small batches, questions of the other views get their turn."""

@@ -1,0 +1,154 @@
+"""Masked copies of an image are scored until the map that is estimated from them has converged."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from optogram.methods.request.request import Answer, weighted_sums
+from optogram.progress import Progress
+
+
+class Design(Protocol):
+    """The masked copies of one image, and the maps estimated from their scores.
+
+    Attributes
+    ----------
+    count : int
+        Number of copies, at most.
+    ends : sequence of int
+        Numbers of copies after which the maps are looked at, in increasing order; the last is
+        ``count``.
+    """
+
+    @property
+    def count(self) -> int:
+        """See above."""
+
+    @property
+    def ends(self) -> Sequence[int]:
+        """See above."""
+
+    def copies(self, part: slice) -> np.ndarray:
+        """The masked copies (P, H, W, C) with the numbers of ``part``."""
+
+    def learn(self, part: slice, scores: np.ndarray) -> None:
+        """Take the ``scores`` (T, P) of these copies; called in their order."""
+
+    def estimate(self, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The maps (t, ...) of some targets and the standard errors of their cells."""
+
+
+@dataclass(frozen=True)
+class Converged:
+    """Maps of all explanations.
+
+    Attributes
+    ----------
+    values, error : ndarray of shape (N, ...)
+        The maps, and the standard error of each cell.
+    passes : int ndarray of shape (N,)
+        Number of masked copies that each was estimated from.
+    relative_error : ndarray of shape (N,)
+        Mean standard error divided by the range of the map.
+    warnings : list of str
+        Which did not converge.
+    """
+
+    values: np.ndarray
+    error: np.ndarray
+    passes: np.ndarray
+    relative_error: np.ndarray
+    warnings: list[str]
+
+    @property
+    def fields(self) -> dict[str, np.ndarray]:
+        """The fields of a `SampledAttribution` beside its values."""
+        return {
+            "error": self.error,
+            "passes": self.passes,
+            "relative_error": self.relative_error,
+        }
+
+
+def until_converged(
+    answer: Answer,
+    designs: Sequence[Design],
+    tolerance: float,
+    memory: float | str | None,
+    progress: Progress,
+) -> Converged:
+    """The maps of all explanations, each from as few copies as it takes to converge.
+
+    A map has converged when its `relative_error` is at most ``tolerance``. Explanations of one
+    image share its copies, but each stops for itself, so that others in the call do not change it.
+    ``progress`` is told of copies; ``designs`` has one design per image.
+    """
+    request = answer.request
+    weights, total = request.weights(), sum(design.count for design in designs)
+    found: list[Any] = [None] * len(request.which)
+    before = 0
+    for image, design in enumerate(designs):
+        own = request.weights_of(image, weights)
+        explained = np.flatnonzero(request.which == image)
+        is_open = np.ones(len(explained), bool)
+
+        def told(done: int, _: int, what: str, before: int = before) -> None:
+            progress(before + done, total, "masked images")
+
+        stream = request.net.stream(
+            design.copies, design.count, request.size, list(own), memory, told
+        )
+        for part, outputs in stream:
+            scores = weighted_sums(outputs, own)
+            for piece in _pieces(part, design.ends):
+                design.learn(piece, scores[:, piece.start - part.start : piece.stop - part.start])
+                if piece.stop not in design.ends:
+                    continue
+                rows = np.flatnonzero(is_open)
+                for row, values, error in zip(rows, *design.estimate(rows), strict=True):
+                    ratio = _relative(values, error)
+                    if not ratio > tolerance or piece.stop == design.count:
+                        found[explained[row]] = values, error, piece.stop, ratio
+                        is_open[row] = False
+                if not is_open.any():
+                    break
+            if not is_open.any():
+                break
+        stream.close()  # type: ignore[attr-defined]
+        before += design.count
+        if before < total or is_open.any() or found[explained[0]][2] < design.count:
+            progress(before, total, "masked images")
+    values, error, passes, ratios = zip(*found, strict=True)
+    return Converged(
+        np.stack(values).astype(np.float32),
+        np.stack(error).astype(np.float32),
+        np.array(passes),
+        np.array(ratios, np.float32),
+        [
+            f"The map for {place} has not converged: after {count:,} masked images its standard "
+            f"error is {ratio:.0%} of its range, more than tolerance={tolerance:g}; raise masks, "
+            "or read no detail into it."
+            for place, count, ratio in zip(answer.places, passes, ratios, strict=True)
+            if tolerance and ratio > tolerance
+        ],
+    )
+
+
+def ends_of(count: int, first: int, step: int) -> list[int]:
+    """``first``, ``first + step`` … below ``count``, then ``count``."""
+    return [*range(first, count, step), count]
+
+
+def _pieces(part: slice, ends: Sequence[int]) -> Iterator[slice]:
+    """``part`` in pieces that end where the maps are looked at."""
+    inner = [end for end in ends if part.start < end < part.stop]
+    for start, stop in zip([part.start, *inner], [*inner, part.stop], strict=True):
+        yield slice(start, stop)
+
+
+def _relative(values: np.ndarray, error: np.ndarray) -> float:
+    """Mean error ÷ range; 0 for a constant map without error, NaN if values are not finite."""
+    extent, mean = float(np.ptp(values)), float(error.mean())
+    return mean / extent if extent else (np.inf if mean else 0.0)
