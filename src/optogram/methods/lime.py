@@ -18,7 +18,7 @@ def lime(
     *,
     segments: Any = 64,
     masks: int = 2048,
-    tolerance: float = 0.05,
+    tolerance: float = 0.1,
     baseline: Any = "gray",
     seed: int = 0,
     score: str = "logit",

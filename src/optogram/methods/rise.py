@@ -88,13 +88,13 @@ def rise(
     drawn = GridMasks(request.size, grid, seed)
     images = len(request.x)
     targets = len(request.which) // images
-    designs = [RandomGrids(*pair, drawn, targets, masks) for pair in zip(request.x, base, strict=True)]
+    designs = [
+        RandomGrids(*pair, drawn, targets, masks) for pair in zip(request.x, base, strict=True)
+    ]
     total = images + sum(design.count for design in designs)
     with reporting(progress) as told:
         answer = request.answer(memory, continued(told, 0, total))
-        found = until_converged(
-            answer, designs, tolerance, memory, continued(told, images, total)
-        )
+        found = until_converged(answer, designs, tolerance, memory, continued(told, images, total))
     parameters = {
         "masks": masks,
         "tolerance": tolerance,

@@ -24,7 +24,7 @@ def sobol(
     target: Any = None,
     *,
     masks: int = 2112,
-    tolerance: float = 0.05,
+    tolerance: float = 0.1,
     grid: int = 8,
     baseline: Any = "gray",
     seed: int = 0,
@@ -38,9 +38,9 @@ def sobol(
     Fel et al., "Look at the variance! Efficient black-box explanations with Sobol-based sensitivity
     analysis" (2021): cells are faded at random between the image and the baseline, and the total
     index is the share of the variance of the score that a cell takes part in, alone and together
-    with others. It is at least 0 and does not tell for from against. The masks are a scrambled Sobol
-    sequence; the estimator is Jansen's (1999): ½ mean (S(A) − S(Cᵢ))² ÷ variance, where A and B are
-    two masks and Cᵢ is A with cell i of B.
+    with others. It is at least 0 and does not tell for from against. The masks are a scrambled
+    Sobol sequence; the estimator is Jansen's (1999), ½ mean (S(A) − S(Cᵢ))² ÷ variance, where A and
+    B are two masks and Cᵢ is A with cell i of B.
 
     Parameters
     ----------
@@ -104,9 +104,7 @@ def sobol(
     total = images + sum(design.count for design in designs)
     with reporting(progress) as told:
         answer = request.answer(memory, continued(told, 0, total))
-        found = until_converged(
-            answer, designs, tolerance, memory, continued(told, images, total)
-        )
+        found = until_converged(answer, designs, tolerance, memory, continued(told, images, total))
     parameters = {
         "masks": masks,
         "tolerance": tolerance,

@@ -39,7 +39,7 @@ class RISE(SampledAttribution):
     """A map of RISE. Only its differences say something about places, not its level."""
 
     def mask(self, t: float) -> np.ndarray:
-        """(N, H, W), True where the map is at least ``t`` of the way from its minimum to its maximum.
+        """(N, H, W), True where the map is ``t`` of the way from its minimum to its maximum.
 
         Raises
         ------

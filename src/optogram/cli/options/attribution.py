@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _NOISY = ("smoothgrad", "vargrad", "squaregrad")
 _ON_A_PATH = ("integrated_gradients", "guided_integrated_gradients", "layer_conductance")
+_MASKED = ("rise", "sobol", "kernel_shap", "lime")
 TAKEN_BY = {
     "layer": OF_A_LAYER,
     "rectify": ("gradcam", "hirescam", "xgradcam", "finercam", "eigengradcam", "ablationcam"),
@@ -31,14 +32,18 @@ TAKEN_BY = {
     "strength": ("finercam",),
     "samples": (*_NOISY, "expected_gradients"),
     "noise": _NOISY,
-    "seed": (*_NOISY, "expected_gradients"),
+    "seed": (*_NOISY, "expected_gradients", *_MASKED),
     "points": _ON_A_PATH,
     "spacing": ("integrated_gradients", "layer_conductance"),
-    "baseline": _ON_A_PATH,
+    "baseline": (*_ON_A_PATH, *_MASKED),
     "baselines": ("expected_gradients",),
     "fraction": ("guided_integrated_gradients",),
     "max_dist": ("guided_integrated_gradients",),
     "composite": ("lrp",),
+    "masks": _MASKED,
+    "tolerance": _MASKED,
+    "grid": ("rise", "sobol"),
+    "segments": ("kernel_shap", "lime"),
     "patch": ("occlusion",),
     "stride": ("occlusion",),
     "margin": ("occlusion",),
@@ -216,7 +221,8 @@ def attribution_options(
     ) -> Any:
         options = {name: others.pop(name) for name in (*TAKEN_BY, "score") if name != "layer"}
         for name in ("fill", "baseline"):
-            options[name] = number_or_word(options[name])
+            if options[name] is not None:
+                options[name] = number_or_word(options[name])
         chosen = [BEST] if methods == (BEST,) else named_methods(_without_best(methods))
         _require_baseline(options["baseline"])
         _require_taken(click.get_current_context(), chosen, options["fill"])
@@ -328,6 +334,36 @@ def attribution_options(
                 help="Rules of layer-wise relevance propagation (LRP).",
             ),
             click.option(
+                "--masks",
+                type=click.IntRange(1),
+                metavar="N",
+                help="Largest number of masked images.  [default: 4000 for RISE, 2112 for Sobol, "
+                "2048 for KernelSHAP and LIME]",
+            ),
+            click.option(
+                "--tolerance",
+                type=click.FloatRange(0),
+                metavar="SHARE",
+                default=0.1,
+                show_default=True,
+                help="Mean standard error of a map of masked images, as a share of its range, at "
+                "which no more are taken; 0 takes all.",
+            ),
+            click.option(
+                "--grid",
+                type=click.IntRange(2),
+                metavar="N",
+                help="Cells of a mask along each side.  [default: 7 for RISE, 8 for Sobol]",
+            ),
+            click.option(
+                "--segments",
+                type=click.IntRange(2),
+                metavar="N",
+                default=64,
+                show_default=True,
+                help="Approximate number of segments for KernelSHAP and LIME.",
+            ),
+            click.option(
                 "--patch",
                 type=click.IntRange(1),
                 help="Side of the occluding patch, in pixels.  [default: a seventh of the image]",
@@ -361,10 +397,10 @@ def attribution_options(
             click.option(
                 "--baseline",
                 metavar="NAME|GRAY|PHOTO",
-                default="black",
-                show_default=True,
-                help="Baseline of integrated gradients, guided or not, and layer conductance: "
-                '"black", "white", "gray", "mean", "blur", a gray level in 0..255, or a photo.',
+                help="Baseline of integrated gradients, guided or not, and layer conductance, and "
+                'what is in place of masked parts: "black", "white", "gray", "mean", "blur", a gray '
+                "level in 0..255, or a photo.  [default: black; gray for Sobol, KernelSHAP and "
+                "LIME]",
             ),
             click.option(
                 "--fraction",
@@ -393,8 +429,8 @@ def attribution_options(
                 "--seed",
                 default=0,
                 show_default=True,
-                help="Random seed of the noise of SmoothGrad and its relatives, and of the samples "
-                "of expected gradients; in check, of the sanity checks too.",
+                help="Random seed of the noise of SmoothGrad and its relatives, of the samples of "
+                "expected gradients and of random masks; in check, of the sanity checks too.",
             ),
             memory_option,
         )
@@ -435,7 +471,7 @@ def memory_amount(context: click.Context, option: click.Parameter, value: str | 
     return value
 
 
-def _require_baseline(baseline: float | str) -> None:
+def _require_baseline(baseline: float | str | None) -> None:
     """Check that a baseline is a color, or a file that exists."""
     if isinstance(baseline, str) and baseline not in _BASELINES and not os.path.lexists(baseline):
         raise InputError(

@@ -1,6 +1,6 @@
 """Masked copies of an image are scored until the map that is estimated from them has converged."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -63,7 +63,7 @@ class Converged:
     warnings: list[str]
 
     @property
-    def fields(self) -> dict[str, np.ndarray]:
+    def fields(self) -> dict[str, Any]:
         """The fields of a `SampledAttribution` beside its values."""
         return {
             "error": self.error,

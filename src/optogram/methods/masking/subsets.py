@@ -112,7 +112,13 @@ class ShapleySubsets(Subsets):
     """
 
     def __init__(
-        self, x: np.ndarray, base: np.ndarray, labels: np.ndarray, count: int, seed: int, targets: int
+        self,
+        x: np.ndarray,
+        base: np.ndarray,
+        labels: np.ndarray,
+        count: int,
+        seed: int,
+        targets: int,
     ) -> None:
         segments = int(labels.max()) + 1
         is_exact = 2**segments - 2 <= count
@@ -159,7 +165,13 @@ class LimeSubsets(Subsets):
     """
 
     def __init__(
-        self, x: np.ndarray, base: np.ndarray, labels: np.ndarray, count: int, seed: int, targets: int
+        self,
+        x: np.ndarray,
+        base: np.ndarray,
+        labels: np.ndarray,
+        count: int,
+        seed: int,
+        targets: int,
     ) -> None:
         segments = int(labels.max()) + 1
         visible = np.random.default_rng(seed).random((count, segments)) < 0.5

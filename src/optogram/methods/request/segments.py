@@ -8,8 +8,9 @@ from optogram.arguments import as_index, shown
 from optogram.errors import InputError
 from optogram.methods.request.request import Request
 
-_COMPACTNESS = 10.0
-"""SLIC's weight of distance in the image against distance in color (CIELAB)."""
+_COMPACTNESS = (10, 100, 1000, 10000)
+"""SLIC's weight of distance in the image against distance in color (CIELAB), the first that gives
+half of the segments asked for: noise falls into pieces that are merged. The last gives squares."""
 
 
 def segments_of(request: Request, segments: Any) -> np.ndarray:
@@ -68,15 +69,21 @@ def skimage_segmentation() -> Any:
 
 def _slic(image: np.ndarray, count: int) -> np.ndarray:
     """(H, W): about ``count`` superpixels of an image (H, W, C) in 0…255."""
-    is_color = image.shape[2] == 3
-    return skimage_segmentation().slic(
-        image,
-        n_segments=count,
-        compactness=_COMPACTNESS if is_color else _COMPACTNESS / 100,
-        start_label=0,
-        convert2lab=is_color,
-        channel_axis=-1,
-    )
+    slic = skimage_segmentation().slic
+    if image.shape[2] == 1:
+        image = np.repeat(image, 3, axis=2)
+    for compactness in _COMPACTNESS:
+        labels = slic(
+            image,
+            n_segments=count,
+            compactness=compactness,
+            start_label=0,
+            convert2lab=image.shape[2] == 3,
+            channel_axis=-1,
+        )
+        if len(np.unique(labels)) >= max(2, count / 2):
+            break
+    return labels
 
 
 def _kind(given: Any, labels: np.ndarray) -> str:
