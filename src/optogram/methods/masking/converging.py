@@ -118,8 +118,7 @@ def until_converged(
                 break
         stream.close()  # type: ignore[attr-defined]
         before += design.count
-        if before < total or is_open.any() or found[explained[0]][2] < design.count:
-            progress(before, total, "masked images")
+        progress(before, total, "masked images")  # the stream was left before it said so
     values, error, passes, ratios = zip(*found, strict=True)
     return Converged(
         np.stack(values).astype(np.float32),
