@@ -3,7 +3,7 @@
 from typing import Any
 
 from optogram.arguments import MOST_SEED, checked, number, whole
-from optogram.methods.masking.converging import until_converged
+from optogram.methods.masking.converging import MOST_MASKS, until_converged
 from optogram.methods.masking.random_grids import GridMasks, RandomGrids
 from optogram.methods.request.baseline import baseline_images, described
 from optogram.methods.request.request import ask
@@ -81,7 +81,7 @@ def rise(
     InputError
         If image, target or baseline cannot be used, or a number is out of range.
     """
-    masks, grid = whole("masks", masks, 4), whole("grid", grid, 2)
+    masks, grid = whole("masks", masks, 4, MOST_MASKS), whole("grid", grid, 2)
     tolerance, seed = number("tolerance", tolerance, 0), whole("seed", seed, 0, MOST_SEED)
     request = ask(net, image, target, score, fit)
     base = baseline_images(request, baseline)

@@ -4,7 +4,7 @@ from typing import Any
 
 from optogram.arguments import MOST_SEED, checked, number, whole
 from optogram.errors import InputError
-from optogram.methods.masking.converging import until_converged
+from optogram.methods.masking.converging import MOST_MASKS, until_converged
 from optogram.methods.masking.sobol_indices import SobolDesign
 from optogram.methods.request.baseline import baseline_images, described
 from optogram.methods.request.request import ask
@@ -86,7 +86,7 @@ def sobol(
     InputError
         If image, target or baseline cannot be used, or a number is out of range.
     """
-    grid, masks = whole("grid", grid, 2, _MOST_GRID), whole("masks", masks, 1)
+    grid, masks = whole("grid", grid, 2, _MOST_GRID), whole("masks", masks, 1, MOST_MASKS)
     tolerance, seed = number("tolerance", tolerance, 0), whole("seed", seed, 0, MOST_SEED)
     rows = masks // (grid**2 + 2)
     if rows < _LEAST_ROWS:

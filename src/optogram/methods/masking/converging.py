@@ -9,6 +9,9 @@ import numpy as np
 from optogram.methods.request.request import Answer, weighted_sums
 from optogram.progress import Progress
 
+MOST_MASKS = 1_000_000
+"""Largest number of masked images: their scores are kept."""
+
 
 class Design(Protocol):
     """The masked copies of one image, and the maps estimated from their scores.
@@ -35,6 +38,9 @@ class Design(Protocol):
 
     def learn(self, part: slice, scores: np.ndarray) -> None:
         """Take the ``scores`` (T, P) of these copies; called in their order."""
+
+    def close(self) -> None:
+        """Free what no other image needs."""
 
     def estimate(self, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The maps (t, ...) of some targets and the standard errors of their cells."""
@@ -117,6 +123,7 @@ def until_converged(
             if not is_open.any():
                 break
         stream.close()  # type: ignore[attr-defined]
+        design.close()
         before += design.count
         progress(before, total, "masked images")  # the stream was left before it said so
     values, error, passes, ratios = zip(*found, strict=True)

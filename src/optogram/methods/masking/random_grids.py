@@ -76,9 +76,8 @@ class RandomGrids:
         self.count = count - count % 2
         self.ends: Sequence[int] = ends_of(self.count, _FIRST, _STEP)
         self._scores = np.empty((targets, self.count))
-        pixels = x.shape[0] * x.shape[1]
         # Of s + d·(M − ½): Σ d·m and, for its square, Σ s·d·m and Σ d²·m², m being M − ½.
-        self._sums = np.zeros((targets, 3, pixels))
+        self._sums = np.zeros(0)
         self._mean = np.zeros((targets, 1))
         self._known = 0
 
@@ -99,12 +98,17 @@ class RandomGrids:
         pairs = self._scores[:, 2 * first : 2 * last].reshape(len(scores), -1, 2)
         level, change = pairs.mean(axis=2), pairs[:, :, 0] - pairs[:, :, 1]
         if first == 0:
+            self._sums = np.zeros((len(scores), 3, self._x.shape[0] * self._x.shape[1]))
             self._mean = level[:, :1].copy()  # squares of large numbers would lose digits
         level -= self._mean
         masks = self._masks(first, last).reshape(last - first, -1) - np.float32(0.5)
         shares = np.stack([change, level * change], axis=1).astype(np.float32)
         self._sums[:, :2] += shares @ masks
         self._sums[:, 2] += (change**2).astype(np.float32) @ masks**2
+
+    def close(self) -> None:
+        """See `Design`: the sums are larger than the map."""
+        self._sums = np.zeros(0)
 
     def estimate(self, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `Design`."""

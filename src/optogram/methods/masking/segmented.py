@@ -7,7 +7,7 @@ import numpy as np
 
 from optogram.arguments import MOST_SEED, number, whole
 from optogram.errors import InputError
-from optogram.methods.masking.converging import until_converged
+from optogram.methods.masking.converging import MOST_MASKS, until_converged
 from optogram.methods.masking.subsets import ShapleySubsets, Subsets
 from optogram.methods.request.baseline import baseline_images, described
 from optogram.methods.request.request import ask
@@ -41,7 +41,7 @@ def explained_by_segments(
     InputError
         If an argument cannot be used, or there are fewer masks than twice the segments.
     """
-    masks, tolerance = whole("masks", masks, 2), number("tolerance", tolerance, 0)
+    masks, tolerance = whole("masks", masks, 2, MOST_MASKS), number("tolerance", tolerance, 0)
     seed = whole("seed", seed, 0, MOST_SEED)
     request = ask(net, image, target, score, fit)
     base, labels = baseline_images(request, baseline), segments_of(request, segments)

@@ -55,6 +55,9 @@ class SobolDesign:
         """See `Design`."""
         self._scores[:, part], self._known = scores, part.stop
 
+    def close(self) -> None:
+        """See `Design`."""
+
     def estimate(self, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `Design`."""
         rows = self._known // self._each

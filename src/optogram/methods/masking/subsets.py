@@ -11,6 +11,8 @@ _FIRST, _STEP = 256, 128
 """Numbers of subsets after which the map is looked at for the first time, and then again."""
 _TIMES = 4
 """… but not before there are so many subsets for each segment: a fit to few has no residuals."""
+_DRAWN = 4096
+"""Subsets drawn at once: of many, only the subsets are kept."""
 KERNEL_WIDTH = 0.25
 """Of LIME's kernel, as in its authors' code for images."""
 RIDGE = 1.0
@@ -80,6 +82,9 @@ class Subsets:
     def learn(self, part: slice, scores: np.ndarray) -> None:
         """See `Design`."""
         self._scores[:, part], self._known = scores, part.stop
+
+    def close(self) -> None:
+        """See `Design`."""
 
     def estimate(self, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `Design`: maps (t, H, W), constant on segments."""
@@ -203,7 +208,7 @@ def _all_subsets(segments: int) -> np.ndarray:
 
 
 def _shapley_weights(visible: np.ndarray) -> np.ndarray:
-    """Equation of theorem 2 for each subset, up to a factor."""
+    """(subsets,): the Shapley kernel of theorem 2."""
     from scipy.special import comb
 
     segments, sizes = visible.shape[1], visible.sum(axis=1)
@@ -214,11 +219,15 @@ def _drawn_by_size(segments: int, count: int, seed: int) -> np.ndarray:
     """(count, K): subsets drawn by the Shapley kernel, each followed by its complement."""
     sizes = np.arange(1, segments)
     likely = np.cumsum(1 / (sizes * (segments - sizes)))
-    drawn = np.random.default_rng(seed).random((count // 2, segments + 1))
-    size = sizes[np.searchsorted(likely / likely[-1], drawn[:, 0]).clip(max=segments - 2)]
-    ranks = drawn[:, 1:].argsort(axis=1).argsort(axis=1)
-    chosen = ranks < size[:, None]
-    return np.stack([chosen, ~chosen], axis=1).reshape(-1, segments)
+    generator = np.random.default_rng(seed)
+    found = np.empty((count // 2, 2, segments), bool)
+    for begun in range(0, count // 2, _DRAWN):
+        part = found[begun : begun + _DRAWN]
+        drawn = generator.random((len(part), segments + 1))
+        size = sizes[np.searchsorted(likely / likely[-1], drawn[:, 0]).clip(max=segments - 2)]
+        part[:, 0] = drawn[:, 1:].argsort(axis=1).argsort(axis=1) < size[:, None]
+        part[:, 1] = ~part[:, 0]
+    return found.reshape(-1, segments)
 
 
 def _sums_to_zero(count: int) -> np.ndarray:

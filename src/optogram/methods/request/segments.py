@@ -32,7 +32,7 @@ def segments_of(request: Request, segments: Any) -> np.ndarray:
             )
         labels = np.stack([_slic(image, count) for image in request.net.display(request.x)])
     else:
-        labels = np.asarray(segments) if hasattr(segments, "__len__") else np.zeros(0)
+        labels = _array(segments)
         if labels.dtype.kind not in "iu" or labels.shape not in (
             (height, width),
             (len(request.x), height, width),
@@ -84,6 +84,15 @@ def _slic(image: np.ndarray, count: int) -> np.ndarray:
         if len(np.unique(labels)) >= max(2, count / 2):
             break
     return labels
+
+
+def _array(given: Any) -> np.ndarray:
+    """``given`` as an array; an empty one where it is none."""
+    try:
+        return np.asarray(given) if hasattr(given, "__len__") else np.zeros(0)
+    # Ragged lists, or a tensor on another device.
+    except Exception:
+        return np.zeros(0)
 
 
 def _kind(given: Any, labels: np.ndarray) -> str:
