@@ -17,7 +17,7 @@ def lime(
     target: Any = None,
     *,
     segments: Any = 64,
-    masks: int = 2048,
+    masks: int = 4000,
     tolerance: float = 0.1,
     baseline: Any = "gray",
     seed: int = 0,

@@ -19,7 +19,9 @@ class SampledAttribution(Attribution):
     passes : int ndarray of shape (N,)
         Number of masked images that each map was estimated from.
     relative_error : ndarray of shape (N,)
-        Mean of ``error`` divided by the range (maximum − minimum) of the map.
+        Mean of ``error`` divided by the range r √(1 − e² ÷ v) of the map: its maximum − minimum r
+        without what errors add, e² being the mean square of ``error`` and v the variance of
+        ``values``. Infinite if values differ no more than by their errors.
     """
 
     shapes: ClassVar = Attribution.shapes | {

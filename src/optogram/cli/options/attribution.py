@@ -337,8 +337,7 @@ def attribution_options(
                 "--masks",
                 type=click.IntRange(1),
                 metavar="N",
-                help="Largest number of masked images.  [default: 4000 for RISE, 2112 for Sobol, "
-                "2048 for KernelSHAP and LIME]",
+                help="Largest number of masked images.  [default: 4000; 2112 for Sobol]",
             ),
             click.option(
                 "--tolerance",

@@ -57,7 +57,7 @@ class Converged:
     passes : int ndarray of shape (N,)
         Number of masked copies that each was estimated from.
     relative_error : ndarray of shape (N,)
-        Mean standard error divided by the range of the map.
+        Mean standard error divided by the range of the map; see `SampledAttribution`.
     warnings : list of str
         Which did not converge.
     """
@@ -134,7 +134,7 @@ def until_converged(
         np.array(ratios, np.float32),
         [
             f"The map for {place} has not converged: after {count:,} masked images its standard "
-            f"error is {ratio:.0%} of its range, more than tolerance={tolerance:g}; raise masks, "
+            f"error is {_shown(ratio)} its range, more than tolerance={tolerance:g}; raise masks, "
             "or read no detail into it."
             for place, count, ratio in zip(answer.places, passes, ratios, strict=True)
             if tolerance and ratio > tolerance
@@ -155,6 +155,17 @@ def _pieces(part: slice, ends: Sequence[int]) -> Iterator[slice]:
 
 
 def _relative(values: np.ndarray, error: np.ndarray) -> float:
-    """Mean error ÷ range; 0 for a constant map without error, NaN if values are not finite."""
-    extent, mean = float(np.ptp(values)), float(error.mean())
-    return mean / extent if extent else (np.inf if mean else 0.0)
+    """Mean error ÷ range without the part of the range that is due to the error.
+
+    A map of noise alone has a range of several errors, too. 0 for a constant map without error,
+    infinite where differences are no larger than errors make them, NaN if values are not finite.
+    """
+    mean, variance = float(error.mean()), float(values.var())
+    if mean == 0:
+        return 0.0
+    share = 1 - float((error**2).mean()) / variance if variance else 0.0
+    return mean / (float(np.ptp(values)) * np.sqrt(share)) if not share <= 0 else np.inf
+
+
+def _shown(ratio: float) -> str:
+    return f"{ratio:.0%} of" if np.isfinite(ratio) else "no less than"
