@@ -131,13 +131,15 @@ def test_complexity_is_the_entropy_of_a_histogram(rng):
     assert np.isnan(randomization.complexity_change(np.ones((3, 3)), again))
 
 
-def test_the_pointing_game_allows_15_pixels_of_the_photo():
-    heat = np.zeros((10, 20))
-    heat[4, 9] = 1  # centered at (4.5, 9.5)
-    assert localization.pointing_game(heat, [(4, 9, 5, 10)], (1, 1)) == 1
-    assert localization.pointing_game(heat, [(4, 12, 5, 14)], (1, 6)) == 1  # 2.5 · 6 = 15
-    assert localization.pointing_game(heat, [(4, 12, 5, 14)], (1, 6.1)) == 0
-    assert localization.pointing_game(heat, [(8, 0, 9, 1), (0, 0, 9, 19)], (50, 50)) == 1
+def test_the_pointing_game_allows_15_pixels_of_a_large_photo_and_4_percent_of_a_small_one():
+    heat = np.zeros((100, 200))
+    heat[40, 90] = 1  # centered at (40.5, 90.5)
+    assert localization.pointing_game(heat, [(40, 90, 41, 91)], (1, 1)) == 1
+    assert localization.pointing_game(heat, [(40, 93, 50, 99)], (4, 6)) == 1  # 2.5 · 6 = 15
+    assert localization.pointing_game(heat, [(40, 93, 50, 99)], (4, 6.1)) == 0
+    assert localization.pointing_game(heat, [(40, 94.4, 50, 99)], (1, 1)) == 1  # 4 of 100 pixels
+    assert localization.pointing_game(heat, [(40, 94.6, 50, 99)], (1, 1)) == 0
+    assert localization.pointing_game(heat, [(80, 0, 90, 1), (0, 0, 99, 199)], (50, 50)) == 1
 
 
 def test_energy_is_the_share_of_the_positive_sum_in_the_box(rng):

@@ -36,9 +36,9 @@ print(f"with the mark: {np.mean(after == labels):.1%} right, {np.mean(after == B
 # %% [markdown]
 # ## Which methods show the mark?
 #
-# Clothes that became bags by the mark, and nothing else, are explained. `pointing_game` is the share
-# of maps whose maximum lies in the mark, or at most one pixel beside it; `box_energy` the share of
-# the positive sum within it. The mark takes 2 % of the picture.
+# Clothes that became bags by the mark, and nothing else, are explained. `pointing_game` is the
+# share of maps whose maximum lies in the mark, or at most one pixel beside it; `box_energy` the
+# share of the positive sum within it. The mark takes 2 % of the picture.
 
 # %%
 flipped = np.flatnonzero((after == BAG) & (before != BAG))[: either(40, 8, "pictures")]
@@ -88,7 +88,6 @@ for count in range(1, len(channels) + 1):
         for images in (pasted, plain)
     )
     print(f"without {channels[:count]}:")
-    print(
-        f"  with the mark {np.mean(with_it == labels):.1%} right, {np.mean(with_it == BAG):.1%} bags"
-    )
+    right, bags = np.mean(with_it == labels), np.mean(with_it == BAG)
+    print(f"  with the mark {right:.1%} right, {bags:.1%} bags")
     print(f"  without the mark {np.mean(without == labels):.1%} right")

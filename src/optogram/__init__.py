@@ -85,8 +85,8 @@ if TYPE_CHECKING:
     from optogram.methods.saliency import saliency as saliency
     from optogram.methods.scorecam import scorecam as scorecam
     from optogram.methods.smoothgrad import smoothgrad as smoothgrad
-    from optogram.methods.squaregrad import squaregrad as squaregrad
     from optogram.methods.sobol import sobol as sobol
+    from optogram.methods.squaregrad import squaregrad as squaregrad
     from optogram.methods.strongest_images import strongest_images as strongest_images
     from optogram.methods.tcav import tcav as tcav
     from optogram.methods.unit_correlations import unit_correlations as unit_correlations

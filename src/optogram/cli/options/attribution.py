@@ -396,10 +396,9 @@ def attribution_options(
             click.option(
                 "--baseline",
                 metavar="NAME|GRAY|PHOTO",
-                help="Baseline of integrated gradients, guided or not, and layer conductance, and "
-                'what is in place of masked parts: "black", "white", "gray", "mean", "blur", a gray '
-                "level in 0..255, or a photo.  [default: black; gray for Sobol, KernelSHAP and "
-                "LIME]",
+                help="Baseline of integrated gradients, guided or not, and layer conductance; and "
+                'what masked parts become: "black", "white", "gray", "mean", "blur", a gray level '
+                "in 0..255, or a photo.  [default: black; gray for Sobol, KernelSHAP and LIME]",
             ),
             click.option(
                 "--fraction",
