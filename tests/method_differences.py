@@ -330,17 +330,20 @@ def expected_gradients(subject):
 
 
 def guided_integrated_gradients(subject):
-    images = subject.x if subject.on_the_way is None else subject.on_the_way
-    found = og.guided_integrated_gradients(subject.net, images, points=5, max_dist=0.1)
-    for i, image in enumerate(images):
+    """From noise: where all pixels are equal, the last bits choose the winners of max-poolings."""
+    start = np.random.default_rng(1).random(subject.x.shape[1:], np.float32)
+    found = og.guided_integrated_gradients(
+        subject.net, subject.x, points=5, max_dist=0.1, baseline=start[None]
+    )
+    for i, image in enumerate(subject.x):
         answer = int(literal.logits(subject.model, image).argmax())
         gradient_at = literal.gradients(subject.model, one(answer))
-        yield (
-            found.values[i],
-            literal_gradients.guided_integrated_gradients(
-                gradient_at, image, subject.black, 5, 0.25, 0.1
-            ),
+        expected = literal_gradients.guided_integrated_gradients(
+            gradient_at, image, start, 5, 0.25, 0.1
         )
+        yield found.values[i], expected
+        change = found.score[i] - found.baseline_score[i]
+        yield change + found.completeness_gap[i], expected.sum()
 
 
 def integrated_gradients(subject):
@@ -636,9 +639,15 @@ METHODS = (
 )
 
 ON_A_LARGE_NETWORK = tuple(
-    method for method in METHODS if not method.__name__.endswith(("_targets", "_signed", "_blur"))
+    method
+    for method in METHODS
+    if not method.__name__.endswith(("_targets", "_signed", "_blur"))
+    and method is not guided_integrated_gradients
 )
-"""Those computed on EfficientNet-Lite0 too: each method, and what only a real network shows."""
+"""Those computed on EfficientNet-Lite0 too: each method, and what only a real network shows.
+
+On its guided path, a rectifier that the last bit switches sends the rest of the path elsewhere.
+"""
 
 KINKED = ("smoothgrad_targets", "integrated_gradients_")
 """Methods of many gradients: at some copy of a large image, a rectifier is as good as at its kink.

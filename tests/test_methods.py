@@ -100,7 +100,6 @@ OF_THE_SAME_PROGRAMS = (
     "occlusion_mean",
     "occlusion_blur",
     "squaregrad_targets",
-    "guided_integrated_gradients",
     "integrated_gradients_targets",
     "integrated_gradients_of_a_probability",
     "gradcam_plus_plus_targets",

@@ -43,6 +43,9 @@ def guided_integrated_gradients(
     magnitudes of the gradient, ``fraction`` of them at a time. No element may be further than
     ``max_dist`` from where it would be on the straight line, in parts of its way.
 
+    Each step depends on the gradient before it, so rounding can lead the path elsewhere: maps of
+    another backend, or of another batch, can differ visibly.
+
     Parameters
     ----------
     net : Network
