@@ -65,6 +65,7 @@ CALLS = [
     (og.check, {"result": CAM}),
     (og.occlusion_probe, {"net": NET, "image": PHOTO}),
     (og.intervene, {"net": NET, "image": PHOTO, "changes": {og.Filter("conv1", 0): 0.0}}),
+    (og.ablate, {"net": NET, "photos": [PHOTO], "layer": "conv1"}),
     (og.intervention_probe, {"net": NET, "image": PHOTO}),
     (og.Change, {"scale": 2.0}),
     (og.feature_map_probe, {"net": NET, "image": PHOTO, "layer": "conv1"}),

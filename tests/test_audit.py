@@ -13,11 +13,11 @@ import auditing
 import optogram as og
 from optogram.auditing.clusters import spray
 from optogram.auditing.duplicates import near_duplicates
-from optogram.auditing.truth import matched
 from optogram.auditing.wrong_labels import suspected_labels
 from optogram.cli import main
 from optogram.errors import InputError, OutputError
 from optogram.files import MARK
+from optogram.methods.request.truth import matched
 from optogram.progress import silent
 from optogram.result.audit import Rate
 

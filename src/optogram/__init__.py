@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from optogram.explaining.opened import MapChecks as MapChecks
     from optogram.explaining.opened import load_attributions as load_attributions
     from optogram.jobs.on_ray import Ray as Ray
+    from optogram.methods.ablate import ablate as ablate
     from optogram.methods.ablationcam import ablationcam as ablationcam
     from optogram.methods.activation_atlas import activation_atlas as activation_atlas
     from optogram.methods.activation_histograms import (
@@ -100,6 +101,7 @@ if TYPE_CHECKING:
     from optogram.reporting.report import report as report
     from optogram.result import RISE as RISE
     from optogram.result import TCAV as TCAV
+    from optogram.result import Ablation as Ablation
     from optogram.result import ActivationAtlas as ActivationAtlas
     from optogram.result import ActivationHistograms as ActivationHistograms
     from optogram.result import Attribution as Attribution
@@ -146,6 +148,7 @@ if TYPE_CHECKING:
 
 # Module of each public name. Loaded on first use: importing optogram loads no backend.
 _HOMES = {
+    "Ablation": "optogram.result",
     "ActivationAtlas": "optogram.result",
     "ActivationHistograms": "optogram.result",
     "Attribution": "optogram.result",
@@ -207,6 +210,7 @@ _HOMES = {
     "TCAV": "optogram.result",
     "UnitCorrelations": "optogram.result",
     "UnitDifferences": "optogram.result",
+    "ablate": "optogram.methods.ablate",
     "ablationcam": "optogram.methods.ablationcam",
     "activation_atlas": "optogram.methods.activation_atlas",
     "activation_histograms": "optogram.methods.activation_histograms",

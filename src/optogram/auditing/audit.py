@@ -14,12 +14,12 @@ from optogram.auditing.duplicates import near_duplicates
 from optogram.auditing.observing import Explainer, Observed, observe, prepared_one
 from optogram.auditing.page import check_place, write_pages
 from optogram.auditing.shortcut import MOST_TESTED, PHOTOS, Candidate, apart, candidates, tested
-from optogram.auditing.truth import Labeled, labeled
 from optogram.auditing.wrong_labels import suspected_labels
 from optogram.errors import InputError
 from optogram.files import one_run
 from optogram.methods import ATTRIBUTIONS, OF_A_LAYER, attribution_method
 from optogram.methods.request.request import provenance_of
+from optogram.methods.request.truth import Labeled, labeled
 from optogram.network.network import Network
 from optogram.progress import Meter, Progress, ShownProgress, reporting
 from optogram.result import Audit

@@ -75,7 +75,7 @@ def audit(
     """
     photos = pictures_left_in(folder)
     if truth is None:
-        from optogram.auditing.truth import require_subfolders
+        from optogram.methods.request.truth import require_subfolders
 
         require_subfolders(Path(folder), photos)
     require_folder(out)

@@ -1,7 +1,6 @@
 """What an evaluation does, decided before anything is computed."""
 
 import inspect
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,7 +10,6 @@ import numpy as np
 
 from optogram import backend
 from optogram.arguments import MOST_SEED, shown, whole
-from optogram.auditing.truth import labeled, matched
 from optogram.errors import InputError, OptogramError, nearest
 from optogram.evaluating.boxes import boxes_of
 from optogram.evaluating.measures.localization import Box
@@ -19,13 +17,12 @@ from optogram.explaining.method import MapMethod, map_methods, require_taken
 from optogram.interpreters.memory import allowance
 from optogram.methods import ATTRIBUTIONS, attribution_method, named_methods
 from optogram.methods.request.checkpoint import fingerprint
+from optogram.methods.request.truth import classes_of
 from optogram.network.network import Network
 from optogram.pictures.photo_set import PhotoSet
 from optogram.result.measures import MEASURES
 from optogram.target import Class, Target, targets_of
 from optogram.version import __version__
-
-_FOLDERS = "folders"
 
 
 @dataclass(frozen=True)
@@ -171,7 +168,7 @@ def planned(
     # Any picture: what is wrong with the arguments is found before photos are read.
     black = net.fed([np.zeros((*fitted, net.channels), np.uint8)], fit, fitted)
     found, described, reasons = _methods(net, black, _arguments(methods), score, explained, budget)
-    photo_set, classes, notes = _labeled(net, photos, truth)
+    photo_set, classes, notes = classes_of(net, photos, truth)
     boxed = boxes_of(boxes, photo_set.names)
     return Plan(
         net=net,
@@ -257,31 +254,6 @@ def _measures(given: Any, has_boxes: bool) -> tuple[str, ...]:
         if MEASURES[name].needs_boxes and not has_boxes:
             raise InputError(f"{name} needs the boxes of objects: give boxes (--boxes).")
     return tuple(name for name in MEASURES if name in names)
-
-
-def _labeled(
-    net: Network, photos: Any, truth: Any
-) -> tuple[PhotoSet, dict[str, int], tuple[str, ...]]:
-    """The photos, the class of each by name, and notes; photos without a class are left out."""
-    found = PhotoSet.of(photos)
-    if truth is None:
-        return found, {}, ()
-    if isinstance(truth, str) and truth == _FOLDERS:
-        if found.labels is None:
-            raise InputError(
-                'truth="folders" needs photos that come with their class, such as one subfolder '
-                "per class: give a CSV file with the columns photo and label."
-            )
-        classes, notes = matched(net, sorted(set(found.labels)))
-        pairs = zip(found.names, found.labels, strict=True)
-        return found, {name: classes[label] for name, label in pairs}, notes
-    is_set = isinstance(photos, PhotoSet)
-    given = labeled(net, (found.origin or list(found.sources)) if is_set else photos, truth)
-    is_table = isinstance(truth, str | os.PathLike)
-    names = given.names if is_table else found.names
-    known = dict(zip(names, map(int, given.truth), strict=True))
-    kept = [number for number, name in enumerate(found.names) if name in known]
-    return found.part(kept), known, given.notes
 
 
 def _only(targets: Sequence[Target]) -> Target:

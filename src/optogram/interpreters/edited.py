@@ -101,12 +101,16 @@ class Edited:
         return self._net.bytes_forward(size, self._wanted, self.held)
 
     def ablated(
-        self, base: Sequence[Any], kept: np.ndarray, is_short: bool = True
+        self,
+        base: Sequence[Any],
+        kept: np.ndarray,
+        is_short: bool = True,
+        fill: np.ndarray | None = None,
     ) -> list[np.ndarray]:
         """The outputs for copies of one image, each without some channels of the edited step.
 
         ``base`` is that of one image; ``kept`` (N, C), bool, says which channels each copy keeps.
-        The others are set to 0. One step is edited.
+        The others are set to 0, or to ``fill`` (C,). One step is edited.
         """
         graph, held, wanted = self._net.graph, self.held, self._wanted
         (place,) = (Output(layer) for layer in self._layers)
@@ -116,15 +120,15 @@ class Edited:
         def build() -> Callable[..., list[Any]]:
             schedule = forward.schedule(graph, wanted, held)
 
-            def function(kept: Any, *tensors: Any) -> list[Any]:
+            def function(kept: Any, fill: Any, *tensors: Any) -> list[Any]:
                 count, known = keras.ops.shape(kept)[0], dict[Output, Any]()
                 for output, tensor, copied in zip(held, tensors, is_copied, strict=True):
                     if output == place:
                         # Not a product: infinity times 0 is NaN.
                         middle = [1] * (len(tensor.shape) - 2)
                         mask = keras.ops.reshape(kept, (count, *middle, tensor.shape[-1]))
-                        zero = keras.ops.zeros((), tensor.dtype)
-                        known[output] = keras.ops.where(mask, tensor, zero)
+                        others = keras.ops.cast(fill, tensor.dtype)
+                        known[output] = keras.ops.where(mask, tensor, others)
                     elif copied:
                         shape = (count, *tensor.shape[1:])
                         known[output] = keras.ops.broadcast_to(tensor, shape)
@@ -134,8 +138,13 @@ class Edited:
 
             return function
 
+        fill = np.zeros(kept.shape[1], np.float32) if fill is None else fill
         made: list[np.ndarray] = self._net.run(
-            ("ablated", self._layers, wanted), build, [kept, *base], batched=(0,), is_short=is_short
+            ("ablated", self._layers, wanted),
+            build,
+            [kept, fill, *base],
+            batched=(0,),
+            is_short=is_short,
         )
         return made
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from optogram.arguments import as_index
-from optogram.auditing.truth import table_rows
 from optogram.errors import InputError
+from optogram.methods.request.truth import table_rows
 from optogram.network.network import Network
 from optogram.reporting.photos import Photo
 

@@ -1,5 +1,6 @@
 """Results of methods: read-only arrays with their provenance."""
 
+from optogram.result.ablation import Ablation
 from optogram.result.arithmetic import PixelArithmetic
 from optogram.result.atlas import ActivationAtlas
 from optogram.result.attribution import (
@@ -35,6 +36,7 @@ from optogram.result.tcav import TCAV
 __all__ = [
     "RISE",
     "TCAV",
+    "Ablation",
     "ActivationAtlas",
     "ActivationHistograms",
     "Attribution",

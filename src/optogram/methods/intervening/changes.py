@@ -139,7 +139,7 @@ def _channels(net: Network, key: Any) -> Iterator[tuple[Step, int | None]]:
     """The channels that a key stands for: steps with a number, or with None for all channels."""
     if isinstance(key, str):
         for name in net.layer_names(key):
-            yield _with_channels(net, name), None
+            yield step_with_channels(net, name), None
         return
     if not isinstance(key, Filter):
         raise InputError(
@@ -150,12 +150,19 @@ def _channels(net: Network, key: Any) -> Iterator[tuple[Step, int | None]]:
         raise InputError(
             f"A change is of the whole map: leave border={key.border} out of {shown(key)}."
         )
-    step = _with_channels(net, key.layer)
+    step = step_with_channels(net, key.layer)
     for channel in (key.channel,) if isinstance(key.channel, int) else key.channel:
         yield step, require_channel(channel, step.shape[-1] or 0, key.layer)
 
 
-def _with_channels(net: Network, layer: str) -> Step:
+def step_with_channels(net: Network, layer: str) -> Step:
+    """The step called ``layer``, whose output has channels, or units.
+
+    Raises
+    ------
+    InputError
+        If there is none, or its output has no channels.
+    """
     step = net.step(layer)
     if len(step.shape) < 2 or not step.shape[-1] or "float" not in step.dtypes[0]:
         raise InputError(

@@ -13,6 +13,7 @@ from optogram.arguments import as_index
 from optogram.errors import InputError
 from optogram.files import kind_at, reading
 from optogram.network.labels import numbered
+from optogram.pictures.photo_set import PhotoSet
 from optogram.pictures.prepared import is_prepared
 from optogram.pictures.read import pictures_in
 
@@ -23,6 +24,7 @@ _PHOTO = ("photo", "file", "filename", "file_name", "path", "filepath", "image",
 _LABEL = ("label", "class", "class_name", "truth", "target", "category", "y", "species")
 _LARGEST_TABLE = 100_000_000  # bytes
 _NAMED = 3
+_FOLDERS = "folders"
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +77,39 @@ def labeled(net: "Network", photos: Any, truth: Any) -> Labeled:
     return _labeled_by(
         net, list(map(str, paths)), paths, [path.absolute().parent.name for path in paths]
     )
+
+
+def classes_of(
+    net: "Network", photos: Any, truth: Any
+) -> tuple[PhotoSet, dict[str, int], tuple[str, ...]]:
+    """The photos, the class of each by name, and notes; photos without a class are left out.
+
+    ``truth``: "folders" for the classes that the photos come with, or as for `labeled`.
+
+    Raises
+    ------
+    InputError
+        If photos and labels do not match each other or the classes of the network.
+    """
+    found = PhotoSet.of(photos)
+    if truth is None:
+        return found, {}, ()
+    if isinstance(truth, str) and truth == _FOLDERS:
+        if found.labels is None:
+            raise InputError(
+                'truth="folders" needs photos that come with their class, such as one subfolder '
+                "per class: give a CSV file with the columns photo and label."
+            )
+        classes, notes = matched(net, sorted(set(found.labels)))
+        pairs = zip(found.names, found.labels, strict=True)
+        return found, {name: classes[label] for name, label in pairs}, notes
+    is_set = isinstance(photos, PhotoSet)
+    given = labeled(net, (found.origin or list(found.sources)) if is_set else photos, truth)
+    is_table = isinstance(truth, str | os.PathLike)
+    names = given.names if is_table else found.names
+    known = dict(zip(names, map(int, given.truth), strict=True))
+    kept = [number for number, name in enumerate(found.names) if name in known]
+    return found.part(kept), known, given.notes
 
 
 def _from_folders(net: "Network", folder: Path) -> Labeled:
