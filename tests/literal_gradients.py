@@ -87,3 +87,36 @@ def guided_integrated_gradients(gradient_at, x, start, steps, fraction, max_dist
         total += (then - at) * gradient
         at = then
     return total
+
+
+def xrai(attribution, picture):
+    """Algorithm 1 of Kapishnikov et al. (2019), with a mask for each region."""
+    from skimage.morphology import dilation
+    from skimage.segmentation import felzenszwalb
+
+    height, width, _ = picture.shape
+    share = height * width / 224**2
+    reach = round(5 * share**0.5)
+    rows, columns = np.mgrid[-reach : reach + 1, -reach : reach + 1]
+    disk = rows**2 + columns**2 <= reach**2
+    gray = picture.astype(np.float64)
+    scaled = (gray - gray.min()) / (gray.max() - gray.min()) * 2 - 1
+    masks = []
+    for scale in (50, 100, 150, 250, 500, 1200):
+        labels = felzenszwalb(
+            scaled, scale * share, 0.8, max(1, round(150 * share)), channel_axis=-1
+        )
+        masks += [dilation(labels == i, disk) for i in range(labels.max() + 1)]
+    found, covered = np.zeros((height, width)), np.zeros((height, width), bool)
+    while True:
+        added = [mask & ~covered for mask in masks]
+        gains = [
+            attribution[new].mean() if new.sum() >= max(1, 50 * share) else -np.inf for new in added
+        ]
+        best = int(np.argmax(gains))
+        if gains[best] == -np.inf:
+            break
+        found[added[best]], covered = gains[best], covered | added[best]
+    if not covered.all():
+        found[~covered] = attribution[~covered].mean()
+    return found

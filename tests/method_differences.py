@@ -43,6 +43,11 @@ class Subject:
         return np.full(self.x.shape[1:], black, np.float32)
 
     @property
+    def white(self):
+        white = {"unit": 1, "lite": 1}[self.net.preparation.name]
+        return np.full(self.x.shape[1:], white, np.float32)
+
+    @property
     def answers(self):
         """The class of the highest score of each image."""
         return [int(literal.logits(self.model, image).argmax()) for image in self.x]
@@ -346,6 +351,22 @@ def guided_integrated_gradients(subject):
         yield change + found.completeness_gap[i], expected.sum()
 
 
+def xrai(subject):
+    images = subject.x if subject.on_the_way is None else subject.on_the_way
+    found = og.xrai(subject.net, images, points=4)
+    for i, image in enumerate(images):
+        answer = int(literal.logits(subject.model, image).argmax())
+        gradient_at = literal.gradients(subject.model, one(answer))
+        both = sum(
+            literal.integrated_gradients(gradient_at, image, start, 4)
+            for start in (subject.black, subject.white)
+        )
+        yield (
+            found.values[i],
+            literal_gradients.xrai(both.sum(axis=-1) / 2, subject.net.display(image[None])[0]),
+        )
+
+
 def integrated_gradients(subject):
     images = subject.x if subject.on_the_way is None else subject.on_the_way
     found = og.integrated_gradients(subject.net, images, points=4)
@@ -610,6 +631,7 @@ METHODS = (
     squaregrad_targets,
     expected_gradients,
     guided_integrated_gradients,
+    xrai,
     integrated_gradients,
     integrated_gradients_targets,
     integrated_gradients_of_a_probability,
@@ -642,11 +664,12 @@ ON_A_LARGE_NETWORK = tuple(
     method
     for method in METHODS
     if not method.__name__.endswith(("_targets", "_signed", "_blur"))
-    and method is not guided_integrated_gradients
+    and method not in (guided_integrated_gradients, xrai)
 )
 """Those computed on EfficientNet-Lite0 too: each method, and what only a real network shows.
 
-On its guided path, a rectifier that the last bit switches sends the rest of the path elsewhere.
+On its guided path, a rectifier that the last bit switches sends the rest of the path elsewhere. In
+XRAI the last bit of a gradient decides between two regions that add nearly the same.
 """
 
 KINKED = ("smoothgrad_targets", "integrated_gradients_")

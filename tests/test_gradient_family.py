@@ -1,9 +1,12 @@
 """Relatives of the gradient: their closed forms, what they share, and bad input."""
 
+import sys
+
 import keras
 import numpy as np
 import pytest
 
+import literal_gradients
 import networks
 import optogram as og
 from optogram.errors import InputError
@@ -270,3 +273,74 @@ def test_more_steps_come_nearer_to_the_change_of_the_score(net, x):
 def test_paths_that_cannot_be_walked(more, words, net, x):
     with pytest.raises(InputError, match=words):
         og.guided_integrated_gradients(net, x, 1, **more)
+
+
+# -- XRAI ------------------------------------------------------------------------------------------
+
+
+def test_xrai_takes_regions_of_a_photo_in_the_order_of_what_they_add(chelsea):
+    """The network is linear: integrated gradients are w · (x − x₀)."""
+    picture = chelsea[60:124, 150:230]
+    weights = np.random.default_rng(0).normal(size=(4, 5, 3)).repeat(16, 0).repeat(16, 1)
+    image = keras.Input(picture.shape)
+    dense = keras.layers.Dense(1, use_bias=False)
+    net = og.Network(keras.Model(image, dense(keras.layers.Flatten()(image))), "unit")
+    dense.set_weights([weights.reshape(-1, 1).astype("float32")])
+    found = og.xrai(net, picture, points=1)
+    attribution = (weights * (picture / 255 - 0.5)).sum(axis=-1)
+    assert_close(found.values[0], literal_gradients.xrai(attribution, picture), 1e-4)
+    assert len(np.unique(found.values)) > 20
+    assert found.values.sum() == pytest.approx(attribution.sum(), rel=1e-3)
+    assert found.baseline_score == pytest.approx(weights.sum() / 2, rel=1e-4)
+    assert not found.warnings
+
+
+def test_xrai_marks_the_region_that_the_network_sees():
+    """S is the mean of the upper left quarter, a square of another gray."""
+    image = keras.Input((32, 32, 1))
+    cut = keras.layers.Cropping2D(((0, 16), (0, 16)))(image)
+    net = og.Network(keras.Model(image, keras.layers.GlobalAveragePooling2D()(cut)), "unit")
+    x = np.full((1, 32, 32, 1), 0.3, np.float32)
+    x[:, :16, :16] = 0.9
+    found = og.xrai(net, x, points=2)
+    heat = found.values[0]
+    assert heat[:16, :16].min() > 2 * heat[18:, 18:].max()
+    # S(x) minus the mean of S(black) and S(white).
+    assert heat.sum() == pytest.approx(0.9 - 0.5, rel=1e-3)
+    assert found.unit == "output per pixel"
+
+
+def test_xrai_of_several_images_and_targets(net, x, tmp_path):
+    several = og.xrai(net, x[:1], [1, 3], points=2)
+    each = og.xrai(net, x, [1, 3, 0], points=[2, 3, 2], memory=1)
+    for i, target in enumerate([1, 3]):
+        assert_close(several.values[i], og.xrai(net, x[:1], target, points=2).values[0])
+    assert_close(each.values[1], og.xrai(net, x[1:2], 3, points=3).values[0])
+    assert_close(ask_again(each.question, net).values, each.values)
+    each.save(tmp_path / "map.npz")
+    loaded = load_result(tmp_path / "map.npz")
+    np.testing.assert_array_equal(loaded.values, each.values)
+    assert loaded.parameters["points"] == (2, 3, 2)
+
+
+def test_xrai_says_when_points_are_too_few():
+    net = with_threshold()
+    few = og.xrai(net, bright(), 0, points=1)
+    assert any("too few points" in warning for warning in few.warnings)
+    assert few.values.sum() == pytest.approx(
+        few.score[0] - few.baseline_score[0] + few.completeness_gap[0], rel=1e-3
+    )
+
+
+def test_xrai_reports_progress_that_does_not_go_back(net, x):
+    told = []
+    og.xrai(net, x[:2], 1, points=3, progress=lambda *words: told.append(words))
+    done = [words[0] for words in told]
+    assert done == sorted(done) and told[-1][:2] == (told[-1][1],) * 2
+    assert all(words[0] <= words[1] for words in told) and told[-1][2] == "segmenting"
+
+
+def test_xrai_without_scikit_image_says_what_to_install(net, x, monkeypatch):
+    monkeypatch.setitem(sys.modules, "skimage", None)
+    with pytest.raises(InputError, match=r"install optogram\[segments\]\.$"):
+        og.xrai(net, x, 1)

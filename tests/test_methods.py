@@ -100,6 +100,7 @@ OF_THE_SAME_PROGRAMS = (
     "occlusion_mean",
     "occlusion_blur",
     "squaregrad_targets",
+    "xrai",
     "integrated_gradients_targets",
     "integrated_gradients_of_a_probability",
     "gradcam_plus_plus_targets",

@@ -94,6 +94,7 @@ if TYPE_CHECKING:
     from optogram.methods.unit_differences import unit_differences as unit_differences
     from optogram.methods.vargrad import vargrad as vargrad
     from optogram.methods.xgradcam import xgradcam as xgradcam
+    from optogram.methods.xrai import xrai as xrai
     from optogram.network.network import Network as Network
     from optogram.network.opening.load import load as load
     from optogram.pictures.sources import pixels as pixels
@@ -274,6 +275,7 @@ _HOMES = {
     "unit_differences": "optogram.methods.unit_differences",
     "xgradcam": "optogram.methods.xgradcam",
     "vargrad": "optogram.methods.vargrad",
+    "xrai": "optogram.methods.xrai",
 }
 _ROOMS = {
     "datasets": "optogram.datasets",

@@ -19,6 +19,7 @@ ATTRIBUTIONS = (
     "fullgrad",
     "expected_gradients",
     "guided_integrated_gradients",
+    "xrai",
     "gradcam",
     "gradcam_plus_plus",
     "layercam",

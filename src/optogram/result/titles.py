@@ -23,6 +23,7 @@ _METHODS = {
     "fullgrad": _Naming("FullGrad", "sum of shares"),
     "expected_gradients": _Naming("Expected Gradients"),
     "guided_integrated_gradients": _Naming("Guided Integrated Gradients"),
+    "xrai": _Naming("XRAI", "{score} per pixel"),
     "gradcam": _Naming("Grad-CAM"),
     "gradcam_plus_plus": _Naming("Grad-CAM++"),
     "layercam": _Naming("LayerCAM"),

@@ -49,27 +49,26 @@ def segments_of(request: Request, segments: Any) -> np.ndarray:
     return labels
 
 
-def skimage_segmentation() -> Any:
+def skimage_segmentation(otherwise: str = "") -> Any:
     """The module ``skimage.segmentation``.
 
     Raises
     ------
     InputError
-        If scikit-image is not installed.
+        If scikit-image is not installed; ``otherwise`` is what else the user can do.
     """
     try:
         from skimage import segmentation
     except ImportError as error:
         raise InputError(
-            "Segments are made by scikit-image: install optogram[segments], or give segments as an "
-            "array of labels."
+            f"Segments are made by scikit-image: install optogram[segments]{otherwise}."
         ) from error
     return segmentation
 
 
 def _slic(image: np.ndarray, count: int) -> np.ndarray:
     """(H, W): about ``count`` superpixels of an image (H, W, C) in 0…255."""
-    slic = skimage_segmentation().slic
+    slic = skimage_segmentation(", or give segments as an array of labels").slic
     if image.shape[2] == 1:
         image = np.repeat(image, 3, axis=2)
     for compactness in _COMPACTNESS:

@@ -34,6 +34,7 @@ _MANY_PASSES = (
     "integrated_gradients",
     "expected_gradients",
     "guided_integrated_gradients",
+    "xrai",
     "scorecam",
     "ablationcam",
     "layer_conductance",
