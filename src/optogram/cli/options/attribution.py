@@ -316,9 +316,9 @@ def attribution_options(
                 "--points",
                 type=click.IntRange(1),
                 metavar="N",
-                help="Number of points of integrated gradients, also in XRAI, and of layer conductance.  "
-                "[default: 32; of integrated gradients and XRAI up to 288 where the values miss "
-                "more than 5 % of the change of the score; of the guided ones 200]",
+                help="Number of points of integrated gradients, also in XRAI, and of layer "
+                "conductance.  [default: 32; of integrated gradients and XRAI up to 288 where the "
+                "values miss more than 5 % of the change of the score; of the guided ones 200]",
             ),
             click.option(
                 "--spacing",
