@@ -212,12 +212,16 @@ class Attribution(OfPhotos, Result):
     def scale(self, index: int = 0) -> Any:
         """Values at the two ends of the scale bar of image ``index``.
 
-        A few pixels of a gradient are far larger than all others. For pixel attributions the bar
-        therefore ends at the 99th percentile; larger values have the last color.
+        A few pixels of a gradient are far larger than all others, and so are the rims that XRAI
+        takes last. For pixel attributions and for XRAI the bar therefore ends at the 99th
+        percentile of the magnitudes; larger values have the last color.
         """
         from optogram.render import scale_of
 
         heat = self.heatmap[index]
+        if self.method == "xrai" and np.isfinite(heat).any():
+            end = float(np.nanpercentile(np.abs(heat), 99))
+            return scale_of(heat, low=-end if np.nanmin(heat) < 0 else None, high=end)
         if self.values.ndim != 4 or not np.isfinite(heat).any():
             return scale_of(heat)
         return scale_of(heat, signed=False, high=float(np.nanpercentile(heat, 99)))
