@@ -249,11 +249,11 @@ def guided_backprop_targets(subject):
 
 
 def smoothgrad(subject):
-    # Seed 5: with the first ones a rectifier of EfficientNet-Lite0 is within rounding of its kink.
-    found = og.smoothgrad(subject.net, subject.x, samples=2, seed=5)
+    # Seed 7: with others a rectifier of EfficientNet-Lite0 is within rounding of its kink.
+    found = og.smoothgrad(subject.net, subject.x, samples=2, seed=7)
     for image, values, answer in zip(subject.x, found.values, subject.answers, strict=True):
         gradient_at = literal.gradients(subject.model, one(answer))
-        yield values, literal.smoothgrad(gradient_at, image, 2, 0.15, 5)
+        yield values, literal.smoothgrad(gradient_at, image, 2, 0.15, 7)
 
 
 def smoothgrad_targets(subject):
