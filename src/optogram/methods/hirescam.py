@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from optogram.arguments import checked
-from optogram.methods.request.explained_layer import ExplainedLayer, explained_layers
-from optogram.methods.request.request import GradientAnswer, ask
+from optogram.methods.request.combined_maps import combined_maps
+from optogram.methods.request.request import ask
 from optogram.network.network import Network
-from optogram.progress import ShownProgress, reporting
+from optogram.progress import ShownProgress
 from optogram.result import Attribution
 
 
@@ -70,20 +70,7 @@ def hirescam(
         If image, target or layer cannot be used, or the score does not depend on the layer.
     """
     request = ask(net, image, target, score, fit)
-    layers = explained_layers(request, layer)
-
-    def result(explained: ExplainedLayer, answer: GradientAnswer) -> Attribution:
-        return answer.attribution(
-            "hirescam",
-            np.maximum(answer.gradient, 0) if rectify else answer.gradient,
-            {"rectify": rectify, "score": score},
-            layer=explained.name,
-            warnings=explained.warnings,
-        )
-
-    with reporting(progress) as told:
-        answers = request.gradients_at(layers.outputs, memory, told, then=_combined)
-    return layers.results(result, answers)
+    return combined_maps("hirescam", request, layer, _combined, rectify, memory, progress)
 
 
 def _combined(gradient: np.ndarray, maps: np.ndarray) -> np.ndarray:
