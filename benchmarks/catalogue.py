@@ -25,7 +25,6 @@ import numpy as np
 
 import optogram as og
 from optogram.backend import configured, title
-from optogram.files import replacing
 from optogram.network.opening import catalogue
 
 PARTS = ("opening", "geometry", "Grad-CAM", "saliency", "guided", "pattern")
@@ -150,12 +149,14 @@ def remarks(results: dict[str, og.Result], number: int, difference: float) -> It
             yield f"{part} is zero everywhere"
 
 
-def in_a_process_of_its_own(name: str, limit: float) -> dict[str, Any]:
-    """`look_into`, for ``limit`` seconds at most."""
+def in_a_process_of_its_own(
+    work: Callable[[str], dict[str, Any]], name: str, limit: float
+) -> dict[str, Any]:
+    """``work(name)``, such as `look_into`, for ``limit`` seconds at most."""
     # Started afresh: a fork would begin with all that this process holds.
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe(duplex=False)
-    process = context.Process(target=_answer, args=(there, name))
+    process = context.Process(target=_answer, args=(there, work, name))
     process.start()
     there.close()
     try:
@@ -170,9 +171,9 @@ def in_a_process_of_its_own(name: str, limit: float) -> dict[str, Any]:
         process.join()
 
 
-def _answer(there: Connection, name: str) -> None:
+def _answer(there: Connection, work: Callable[[str], dict[str, Any]], name: str) -> None:
     try:
-        there.send(look_into(name))
+        there.send(work(name))
     # Whatever it is, it is what the table shall say.
     except Exception as error:
         first = (str(error).splitlines() or [""])[0]
@@ -188,10 +189,9 @@ def read(path: Path) -> dict[str, dict[str, Any]]:
 
 def write(path: Path, lines: dict[str, dict[str, Any]]) -> None:
     """Keep the lines; an interruption leaves the file as it was, or whole."""
-    with replacing(path) as part:
-        part.write_text(
-            "".join(json.dumps(line) + "\n" for line in lines.values()), encoding="utf-8"
-        )
+    part = path.with_name(f"{path.name}.part")
+    part.write_text("".join(json.dumps(line) + "\n" for line in lines.values()), encoding="utf-8")
+    part.replace(path)
 
 
 def table(lines: dict[str, dict[str, Any]]) -> Iterator[str]:
@@ -257,7 +257,7 @@ def main() -> None:
     lines = read(out)
     for name in arguments.only:
         if name not in lines:
-            lines[name] = in_a_process_of_its_own(name, arguments.limit)
+            lines[name] = in_a_process_of_its_own(look_into, name, arguments.limit)
             write(out, lines)
             print(json.dumps(lines[name]), flush=True)
     print("\n".join(table(lines)))

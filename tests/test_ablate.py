@@ -1,11 +1,16 @@
 """Channels silenced one by one: the same as one intervention for each."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
 import networks
 import optogram as og
+from optogram.cli import main
 from optogram.errors import InputError
 
 pytestmark = pytest.mark.once
@@ -200,3 +205,60 @@ def test_networks_and_orders_that_do_not_fit_are_said(net, pictures):
         result.strongest(by="lost")
     with pytest.raises(InputError, match="by must be"):
         result.table(by="size")
+
+
+# -- the command -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def command(net, pictures, tmp_path, monkeypatch):
+    """The command with a small network, on a folder of photos in subfolders of their classes."""
+    monkeypatch.chdir(tmp_path)
+    net.model.save("small.keras")
+    Path("labels.txt").write_text("".join(f"class {i}\n" for i in range(net.head.classes)))
+    for number, picture in enumerate(pictures):
+        folder = tmp_path / "photos" / f"class {number % 3}"
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(folder / f"{number}.png")
+
+    def run(*arguments):
+        opening = ["--model", "small.keras", "--preprocess", "unit", "--labels", "labels.txt"]
+        return CliRunner().invoke(main, ["ablate", "photos", *opening, *arguments])
+
+    return run
+
+
+def test_the_command_prints_the_table_of_the_result_that_it_writes(command, net):
+    done = command("--layer", "stem", "--truth", "folders", "--by", "lost", "--top", "3")
+    assert done.exit_code == 0, done.output
+    result = og.load_result("ablated/stem.npz")
+    truth = [int(Path(photo).parent.name.split()[-1]) for photo in result.photos]
+    again = og.ablate(net, [f"photos/{name}" for name in result.photos], "stem", truth=truth)
+    np.testing.assert_allclose(result.values, again.values, rtol=1e-4, atol=1e-6)
+    assert result.table(3, "lost") in done.output and result.sentence in done.output
+    assert Path("ablated/stem.png").stat().st_size > 500
+
+
+def test_the_command_tells_programs_of_all_channels(command):
+    record = json.loads(
+        command("--layer", "stem", "--by", "flipped", "--top", "1", "--json").stdout
+    )
+    result = og.load_result("ablated/stem.npz")
+    assert record["accuracy"] is None
+    order = [one.channel for one in result.strongest(len(result.values), "flipped")]
+    assert [one["channel"] for one in record["channels"]] == order
+    assert record["channels"][0]["change"] == pytest.approx(float(result.change[order[0]]))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--by", "lost"], "--by lost needs --truth"),
+        (["--truth", "nothing.csv"], "--truth: there is no file 'nothing.csv'"),
+        (["--layer", "nothing"], "nothing"),
+    ],
+)
+def test_what_the_command_cannot_do_is_said_in_a_sentence(command, arguments, said):
+    done = command("--layer", "stem", *arguments)
+    assert done.exit_code == 2 and said in done.output and "Traceback" not in done.output
+    assert not Path("ablated").exists() or not list(Path("ablated").iterdir())

@@ -29,6 +29,7 @@ COMMANDS = {
     "inspect": (),
     "explain": ("photos", "--method", "gradcam", "--method", "saliency", "--target", 1),
     "intervene": ("photos", "--set", "conv:1=0", "--scale", "conv:0=2", "--top", 2),
+    "ablate": ("photos", "--layer", "conv", "--by", "flipped", "--top", 1),
     "check": ("photos", "--method", "saliency", "--steps", 2),
     "strongest": ("photos", "--layer", "conv", "--top", 3),
     "concepts": ("photos", "--layer", "conv", "--concepts", 2, "--crops", 3),
@@ -67,7 +68,7 @@ def run(place, monkeypatch, tmp_path):
 
     def run(name, *arguments, out=True):
         model = ("small.keras",) if name == "inspect" else ("--model", "small.keras")
-        if name in ("explain", "intervene", "check", "strongest", "concepts") and out:
+        if name in ("explain", "intervene", "ablate", "check", "strongest", "concepts") and out:
             model += ("--out", tmp_path / "out")
         result = CliRunner().invoke(main, [name, *map(str, (*arguments, *model))])
         if result.exception and not isinstance(result.exception, SystemExit):

@@ -21,6 +21,7 @@ _COMMANDS = (
     "kernels",
     "explain",
     "intervene",
+    "ablate",
     "check",
     "strongest",
     "concepts",
