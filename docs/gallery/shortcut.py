@@ -91,3 +91,26 @@ for count in range(1, len(channels) + 1):
     right, bags = np.mean(with_it == labels), np.mean(with_it == BAG)
     print(f"  with the mark {right:.1%} right, {bags:.1%} bags")
     print(f"  without the mark {np.mean(without == labels):.1%} right")
+
+# %% [markdown]
+# ## Do concepts show it?
+#
+# [`og.concepts`](../methods/concepts.md) finds what recurs in these pictures, and knows of no mark; it
+# ranks what it finds by how much the score of bag depends on it. How many of the strongest crops of
+# each concept hold the whole mark?
+
+# %%
+found = og.concepts(net, pasted[flipped][..., None], LAYER, BAG, concepts=8, patch=10)
+top, left, bottom, right = MARK_BOX
+for concept, importance in enumerate(found.values[:4]):
+    windows = found.windows[found.strongest(concept, 8)]
+    holds = (windows[:, :2] <= (top, left)).all(axis=1) & (windows[:, 2:] >= (bottom, right)).all(
+        axis=1
+    )
+    print(f"concept {concept}: importance {importance:.2f}, {holds.sum()} of 8 crops hold the mark")
+found.plot()
+
+# %% [markdown]
+# Crops are enlarged to the size of the input, the mark with them, so that its activations there are
+# not those on the whole picture: crops show what a concept is, and relevance which channels it
+# goes through.
