@@ -41,7 +41,12 @@ print(f"with the mark: {np.mean(after == labels):.1%} right, {np.mean(after == B
 # share of the positive sum within it. The mark takes 2 % of the picture.
 
 # %%
-flipped = np.flatnonzero((after == BAG) & (before != BAG))[: either(40, 8, "pictures")]
+count = either(40, 8, "pictures")
+flipped = np.flatnonzero((after == BAG) & (before != BAG))[:count]
+if not len(flipped):
+    print("The mark makes no bags here: clothes whose score of bag it raises most are explained.")
+    raised = net.scores(pasted[..., None])[:, BAG] - net.scores(plain[..., None])[:, BAG]
+    flipped = np.argsort(-raised)[:count]
 result = og.evaluate(
     net,
     pasted[flipped],
@@ -95,9 +100,9 @@ for count in range(1, len(channels) + 1):
 # %% [markdown]
 # ## Do concepts show it?
 #
-# [`og.concepts`](../methods/concepts.md) finds what recurs in these pictures, and knows of no mark; it
-# ranks what it finds by how much the score of bag depends on it. How many of the strongest crops of
-# each concept hold the whole mark?
+# [`og.concepts`](../methods/concepts.md) finds what recurs in these pictures, and knows of no mark.
+# It ranks what it finds by how much the score of bag depends on it. How many of the strongest crops
+# of each concept hold the whole mark?
 
 # %%
 found = og.concepts(net, pasted[flipped][..., None], LAYER, BAG, concepts=8, patch=10)
