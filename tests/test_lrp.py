@@ -96,6 +96,15 @@ def test_rules_are_what_they_say(rule, literal):
     np.testing.assert_allclose(found, literal(x.ravel(), weights, bias), rtol=2e-4, atol=2e-5)
 
 
+def test_a_sign_without_contributions_is_handed_nothing():
+    net, x, weights, bias = dense()
+    weights = np.sign(x.ravel()) * np.abs(weights)
+    net.model.get_layer("sum").set_weights([np.stack([weights] * 2, axis=1), np.abs([bias] * 2)])
+    rule = og.rules.AlphaBeta(2.0, 1.0)
+    found = og.lrp(net, x.astype(np.float32), 1, composite=lambda step: rule).values[0].ravel()
+    np.testing.assert_allclose(found, 2 * x.ravel() * weights, rtol=2e-4, atol=2e-5)
+
+
 def test_without_biases_the_epsilon_rule_is_gradient_times_input():
     image = keras.Input((12, 12, 3))
     x = layers.Conv2D(5, 3, activation="relu", use_bias=False)(image)
@@ -213,6 +222,13 @@ def test_the_command_line_knows_every_composite():
 @pytest.fixture(scope="module")
 def residual():
     return og.Network(seeded(SMALL["residual"]()), preprocess="tf")
+
+
+def test_the_score_is_that_of_the_network(residual):
+    expected = residual.scores(images())[:, 0]
+    for composite in ("epsilon_gamma_box", "alpha2_beta1"):
+        found = og.lrp(residual, images(), 0, composite=composite)
+        np.testing.assert_allclose(found.score, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_relevance_at_layers_is_what_arrives_there(residual):

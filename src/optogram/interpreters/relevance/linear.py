@@ -44,11 +44,6 @@ class Linear:
     to_kernel: Callable[[Any], Any]
     to_output: Callable[[Any], Any]
 
-    def __call__(self, x: Any) -> Any:
-        """The output for ``x``, with the bias."""
-        made = self.apply(x, self.kernel)
-        return made if self.bias is None else made + self.bias
-
     def scaled(self, scale: Any, shift: Any) -> "Linear":
         """Followed by ``scale · output + shift``: a number each for every output channel."""
         scales, shifts = self.to_output(scale), self.to_output(shift)

@@ -9,7 +9,9 @@ Wherever z is divided by, a small number of its sign is added, so that relevance
 absorbed, not divided by zero.
 """
 
-from collections.abc import Callable, Sequence
+import functools
+import operator
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +19,10 @@ import keras
 
 from optogram import backend
 from optogram.interpreters.relevance.linear import Linear
+
+_BOTH = (1.0, -1.0)
+_ROUNDING = 1e-6
+"""Part of the magnitudes that were added; less is rounding of float32."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +33,17 @@ class Read:
     ----------
     x, z : tensors
         Its input and its output, bias included.
-    relevance : tensor
-        The relevance of the output.
+    back : callable
+        The way back of what was computed, as that of ``pullback`` in `optogram.backend`: of a list
+        of seeds, one for ``z`` or one for each of ``apart``.
+    apart : sequence of tensors
+        What the weights for each sign made of ``x``, where `Rule.signs` are needed.
     is_positive : bool
         Whether no element of ``x`` is negative.
     ends_negative : bool
         Whether outputs below 0 can have relevance: not, if a ReLU is all that reads them.
+    relevance : tensor
+        The relevance of the output.
     lowest, highest : tensors or None
         What ``x`` is for a black and a white image, the smaller and the larger, if nothing
         linear comes before.
@@ -42,9 +53,11 @@ class Read:
 
     x: Any
     z: Any
-    relevance: Any
+    back: Callable[[Sequence[Any]], list[Any]]
+    apart: Sequence[Any] = ()
     is_positive: bool = False
     ends_negative: bool = True
+    relevance: Any = None
     lowest: Any = None
     highest: Any = None
     present: Any = None
@@ -58,8 +71,39 @@ class Owed:
     bias: Any
 
 
+@dataclass(frozen=True)
+class Signs:
+    """Contributions xᵢ wᵢ told apart: each counts ``own`` times, those of a sign ``more`` times."""
+
+    own: float
+    more: float
+
+    def of(self, values: Any, sign: float) -> Any:
+        """Weights or biases, for one sign."""
+        part = _times(self.more, _one_sign(values, sign))
+        return _times(self.own, values) + part if self.own else part
+
+
 class Rule:
     """A rule for linear operations; `apply` is what differs."""
+
+    def signs(self, ends_negative: bool) -> Signs | None:
+        """How contributions are told apart, where the rule needs the sums of both signs."""
+        return None
+
+    def run(self, linear: Linear, x: Any, is_positive: bool, ends_negative: bool) -> Read:
+        """The output for ``x``, with what `apply` will need."""
+        signs = self.signs(ends_negative) if is_positive else None
+        if signs is None:
+            (z,), back = _applied(linear, [linear.kernel], [x])
+            apart = list[Any]()
+        else:
+            # Their sum is the output, which takes no convolution of its own.
+            kernels = [signs.of(linear.kernel, sign) for sign in _BOTH]
+            apart, back = _applied(linear, kernels, [x, x])
+            z = _times(1 / (2 * signs.own + signs.more), apart[0] + apart[1])
+        z = z if linear.bias is None else z + linear.bias
+        return Read(x, z, back, apart, is_positive, ends_negative)
 
     def apply(self, linear: Linear, read: Read) -> Owed:
         """The relevance of the input of ``linear``."""
@@ -82,9 +126,7 @@ class Epsilon(Rule):
     def apply(self, linear: Linear, read: Read) -> Owed:
         """See `Rule`."""
         seed = read.relevance / stabilized(read.z, self.epsilon)
-        _, back = _applied(linear, [(0, linear.kernel)], [read.x])
-        (pulled,) = back([seed])
-        return Owed(read.x * pulled, _taken(seed, linear.bias))
+        return Owed(read.x * read.back([seed])[0], _taken(seed, linear.bias))
 
 
 @dataclass(frozen=True)
@@ -105,17 +147,19 @@ class Gamma(Rule):
     gamma: float = 0.25
     epsilon: float = 1e-6
 
+    def signs(self, ends_negative: bool) -> Signs | None:
+        """See `Rule`."""
+        return Signs(1.0, self.gamma) if ends_negative and self.gamma else None
+
     def apply(self, linear: Linear, read: Read) -> Owed:
         """See `Rule`."""
-        ops = keras.ops
-        raised = {sign: _raised(linear, self.gamma, sign) for sign in (1.0, -1.0)}
-
-        def seeded(sign: float, z: Any) -> Any:
-            chosen = read.z > 0 if sign > 0 else read.z < 0
-            return ops.where(chosen, read.relevance / stabilized(z, self.epsilon), 0.0)
-
-        signs = (1.0, -1.0) if read.ends_negative else (1.0,)
-        return _of_signs(linear, read, signs, raised.__getitem__, seeded)
+        if not self.gamma:
+            return Epsilon(self.epsilon).apply(linear, read)
+        where = keras.ops.where
+        arriving = {1.0: where(read.z > 0, read.relevance, 0.0)}
+        if read.ends_negative:
+            arriving[-1.0] = where(read.z < 0, read.relevance, 0.0)
+        return _of_signs(linear, read, Signs(1.0, self.gamma), arriving, self.epsilon)
 
 
 @dataclass(frozen=True)
@@ -136,19 +180,15 @@ class AlphaBeta(Rule):
     beta: float = 1.0
     epsilon: float = 1e-6
 
+    def signs(self, ends_negative: bool) -> Signs | None:
+        """See `Rule`."""
+        return Signs(0.0, 1.0) if self.alpha and self.beta else None
+
     def apply(self, linear: Linear, read: Read) -> Owed:
         """See `Rule`."""
         shares = {1.0: self.alpha, -1.0: -self.beta}
-
-        def weights(sign: float) -> _Weights:
-            bias = None if linear.bias is None else _one_sign(linear.bias, sign)
-            return _Weights(_one_sign(linear.kernel, sign), bias)
-
-        def seeded(sign: float, z: Any) -> Any:
-            return shares[sign] * read.relevance / stabilized(z, self.epsilon)
-
-        signs = [sign for sign, share in shares.items() if share]
-        return _of_signs(linear, read, signs, weights, seeded)
+        arriving = {sign: _times(share, read.relevance) for sign, share in shares.items() if share}
+        return _of_signs(linear, read, Signs(0.0, 1.0), arriving, self.epsilon)
 
 
 @dataclass(frozen=True)
@@ -194,14 +234,14 @@ class Box(Rule):
 
     def apply(self, linear: Linear, read: Read) -> Owed:
         """See `Rule`."""
-        kernels = [linear.kernel, *(_one_sign(linear.kernel, sign) for sign in (1.0, -1.0))]
-        inputs = [read.x, read.lowest, read.highest]
-        made, back = _applied(linear, list(enumerate(kernels)), inputs)
+        kernels = [_one_sign(linear.kernel, sign) for sign in (1.0, -1.0)]
+        (low, high), back = _applied(linear, kernels, [read.lowest, read.highest])
+        own = read.z if linear.bias is None else read.z - linear.bias
         # The bias counts in none: b − b⁺ − b⁻ = 0.
-        seed = read.relevance / stabilized(made[0] - made[1] - made[2], self.epsilon)
-        pulled = back([seed] * len(made))
-        own, low, high = (x * one for x, one in zip(inputs, pulled, strict=True))
-        return Owed(own - low - high, _taken(seed, None))
+        seed = read.relevance / stabilized(own - low - high, self.epsilon)
+        below, above = back([seed, seed])
+        owed = read.x * read.back([seed])[0] - read.lowest * below - read.highest * above
+        return Owed(owed, _taken(seed, None))
 
 
 def stabilized(z: Any, epsilon: float) -> Any:
@@ -211,21 +251,21 @@ def stabilized(z: Any, epsilon: float) -> Any:
 
 def of_images(array: Any) -> Any:
     """The sum over each image, (N,)."""
-    return keras.ops.sum(keras.ops.reshape(array, (keras.ops.shape(array)[0], -1)), axis=1)
+    axes = tuple(range(1, len(array.shape)))
+    return keras.ops.sum(array, axis=axes) if axes else array
 
 
 def _taken(seed: Any, bias: Any) -> Any:
     """Relevance that the bias takes, (N,)."""
     if bias is None:
         return keras.ops.zeros((keras.ops.shape(seed)[0],))
-    return of_images(seed * bias)
-
-
-def _parts(read: Read) -> list[Any]:
-    """What was read above 0, and below 0 if anything is."""
-    if read.is_positive:
-        return [read.x]
-    return [_one_sign(read.x, 1.0), _one_sign(read.x, -1.0)]
+    # Summed first over what shares a bias: one pass less over the map.
+    rank, shape = len(seed.shape), tuple(bias.shape)
+    own = [rank - len(shape) + axis for axis, side in enumerate(shape) if side != 1]
+    sums = keras.ops.sum(
+        seed, axis=[axis for axis in range(1, rank) if axis not in own], keepdims=True
+    )
+    return of_images(sums * bias)
 
 
 def _one_sign(values: Any, sign: float) -> Any:
@@ -233,62 +273,91 @@ def _one_sign(values: Any, sign: float) -> Any:
     return ops.maximum(values, 0.0) if sign > 0 else ops.minimum(values, 0.0)
 
 
-@dataclass(frozen=True)
-class _Weights:
-    kernel: Any
-    bias: Any
-
-
 def _of_signs(
-    linear: Linear,
-    read: Read,
-    signs: Sequence[float],
-    weights: Callable[[float], _Weights],
-    seeded: Callable[[float, Any], Any],
+    linear: Linear, read: Read, signs: Signs, arriving: Mapping[float, Any], epsilon: float
 ) -> Owed:
     """Relevance by contributions told apart by sign.
 
-    For each of ``signs``, what is above 0 in the input meets the ``weights`` of that sign, what is
-    below 0 those of the other; ``seeded(sign, z)`` is the relevance for each unit of their sum.
+    The relevance ``arriving`` for each sign is shared by how much contributions count for it,
+    divided by their sum; the bias is one of them.
     """
-    parts = _parts(read)
-    places = range(len(parts))
-    each = [[weights(sign * turn).kernel for turn in (1.0, -1.0)][: len(parts)] for sign in signs]
-    terms = [(place, kernels[place]) for kernels in each for place in places]
-    made, back = _applied(linear, terms, parts)
-    seeds, taken = list[Any](), 0.0
-    for number, sign in enumerate(signs):
-        bias = weights(sign).bias
-        z = sum(made[number * len(parts) + place] for place in places)
-        seed = seeded(sign, z if bias is None else z + bias)
-        seeds += [seed] * len(parts)
-        taken = taken + _taken(seed, bias)
-    pulled = back(seeds)
-    return Owed(sum(x * one for x, one in zip(parts, pulled, strict=True)), taken)
+    shares = _of_positive if read.is_positive else _of_any
+    return shares(linear, read, signs, arriving, epsilon)
+
+
+def _of_positive(
+    linear: Linear, read: Read, signs: Signs, arriving: Mapping[float, Any], epsilon: float
+) -> Owed:
+    """`_of_signs` for an input that is nowhere negative: by the signs of the weights."""
+    made, back = read.apart, read.back
+    if not made:
+        kernels = [signs.of(linear.kernel, sign) for sign in arriving]
+        made, back = _applied(linear, kernels, [read.x] * len(kernels))
+    seeds, taken = list[Any](), list[Any]()
+    for (sign, relevance), z in zip(arriving.items(), made, strict=True):
+        bias = None if linear.bias is None else signs.of(linear.bias, sign)
+        z = z if bias is None else z + bias
+        seeds.append(relevance / (_one_sign(z, sign) + sign * epsilon))
+        taken.append(_taken(seeds[-1], bias))
+    return Owed(read.x * _added(back(seeds)), _added(taken))
+
+
+def _of_any(
+    linear: Linear, read: Read, signs: Signs, arriving: Mapping[float, Any], epsilon: float
+) -> Owed:
+    """`_of_signs` for an input of both signs: by magnitudes, as c⁺ is (c + |c|) / 2.
+
+    Magnitudes take one kernel more; the four products of signs would take up to four.
+    """
+    ops, size = keras.ops, keras.ops.abs(read.x)
+    (total,), back = _applied(linear, [ops.abs(linear.kernel)], [size])
+    if linear.bias is not None:
+        total = total + ops.abs(linear.bias)
+    # All is divided by more / 2.
+    ratio, factor = 2 * signs.own / signs.more, 2 / signs.more
+    rounding = None if ratio else 2 * _ROUNDING * total
+    seeds, taken = dict[float, Any](), list[Any]()
+    for sign, relevance in arriving.items():
+        part = read.z + total if sign > 0 else read.z - total
+        if rounding is not None:
+            # What is left of contributions that cancel is rounding.
+            is_left = part > rounding if sign > 0 else part < -rounding
+            relevance = ops.where(is_left, relevance, 0.0)
+        whole = ratio * read.z + part if ratio else part
+        seeds[sign] = relevance / (_one_sign(whole, sign) + sign * factor * epsilon)
+        bias = None if linear.bias is None else factor * signs.of(linear.bias, sign)
+        taken.append(_taken(seeds[sign], bias))
+    plain = _added(list(seeds.values()))
+    apart = seeds[1.0] - seeds[-1.0] if len(seeds) > 1 else _times(*next(iter(seeds.items())))
+    (pulled,), (pulled_sizes,) = read.back([_times(1 + ratio, plain)]), back([apart])
+    return Owed(read.x * pulled + size * pulled_sizes, _added(taken))
+
+
+def _times(factor: float, values: Any) -> Any:
+    """Their product, without a pass over the values where the factor is 1."""
+    return values if factor == 1 else factor * values
+
+
+def _added(tensors: Sequence[Any]) -> Any:
+    """Their sum, without adding 0, which would be one more pass over a map."""
+    return functools.reduce(operator.add, tensors)
 
 
 def _applied(
-    linear: Linear, terms: Sequence[tuple[int, Any]], inputs: Sequence[Any]
+    linear: Linear, kernels: Sequence[Any], inputs: Sequence[Any]
 ) -> tuple[list[Any], Callable[[Sequence[Any]], list[Any]]]:
-    """What kernels make of inputs, and the way back; ``terms``: number of an input, and kernel."""
+    """What each kernel makes of its input, and the way back."""
 
     def made(at: list[Any]) -> list[Any]:
-        return [linear.apply(at[place], kernel) for place, kernel in terms]
+        return [linear.apply(one, kernel) for one, kernel in zip(at, kernels, strict=True)]
 
     return backend.current().pullback(made, inputs)
-
-
-def _raised(linear: Linear, gamma: float, sign: float) -> _Weights:
-    """Weights and bias plus γ times those of a sign."""
-    kernel = linear.kernel + gamma * _one_sign(linear.kernel, sign)
-    bias = linear.bias
-    return _Weights(kernel, None if bias is None else bias + gamma * _one_sign(bias, sign))
 
 
 def _regardless(linear: Linear, kernel: Any, bias: Any, read: Read, epsilon: float) -> Owed:
     """Shares by ``kernel`` alone, whatever was read."""
     ones = keras.ops.ones_like(read.x) if read.present is None else read.present
-    (z,), back = _applied(linear, [(0, kernel)], [ones])
+    (z,), back = _applied(linear, [kernel], [ones])
     seed = read.relevance / stabilized(z if bias is None else z + bias, epsilon)
     (pulled,) = back([seed])
     return Owed(pulled, _taken(seed, bias))

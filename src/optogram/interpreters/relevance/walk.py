@@ -11,7 +11,7 @@ from optogram.interpreters import forward
 from optogram.interpreters.forward import Tensors
 from optogram.interpreters.relevance.composites import Composite
 from optogram.interpreters.relevance.linear import Linear, channel_axis, has_kernel, linears
-from optogram.interpreters.relevance.rules import Box, Owed, Read, Rule, of_images, stabilized
+from optogram.interpreters.relevance.rules import Box, Read, Rule, of_images, stabilized
 from optogram.interpreters.relevance.signs import never_negative, silences_negatives
 from optogram.interpreters.relevance.spreading import (
     EPSILON,
@@ -85,12 +85,21 @@ class Route:
                 found = spreading_of(step)
                 words = "none" if found is None else found.__name__.replace("_", " ")
                 self.accounts.append(Accounted(step, words, found is not None))
+        # Computed as their rules compute them. In half precision that would round otherwise than
+        # the network.
+        self._exact = frozenset(filter(self._is_exact, self._rules))
+        self._within = before & {self._folded.get(index) for index in self._exact}
+
+    def _is_exact(self, index: int) -> bool:
+        """Whether a step with a rule is computed in float32, and a normalization in it, too."""
+        steps = (self._graph.steps[i] for i in (index, self._folded.get(index, index)))
+        return all(step.operation.compute_dtype == "float32" for step in steps)
 
     @property
     def bounded(self) -> list[Output]:
         """What is read by the rules that need its values for black and white images."""
         boxed = (
-            self._graph.steps[self._folded.get(index, index)].inputs[0]
+            self._source(self._graph.steps[index])
             for index, rule in self._rules.items()
             if isinstance(rule, Box)
         )
@@ -134,7 +143,7 @@ class Route:
         scored : tensor
             The first output that the scores are read from.
         """
-        tensors = self._computed(x)
+        tensors, passes = self._computed(x)
         pending: dict[Output, _Pending] = {}
         for output, given in weighing(tensors).items():
             _add(pending, output, _float(tensors[output]) * given)
@@ -158,8 +167,12 @@ class Route:
                         wanted[place] = one.relevance
                 arriving.append(one)
             relevance = [one.relevance for one in arriving]
-            read, owed, bias = self._owed(step, tensors, relevance, bounds or {})
-            handed = [_add(pending, output, one) for output, one in zip(read, owed, strict=True)]
+            read, owed, bias = self._owed(step, tensors, passes, relevance, bounds or {})
+            known = {id(one.relevance): one.sums for one in arriving}
+            handed = [
+                _add(pending, output, one, known.get(id(one)))
+                for output, one in zip(read, owed, strict=True)
+            ]
             arrived = sum(one.sums for one in arriving)
             sums.append(keras.ops.stack([arrived, sum(handed), bias], axis=1))
         source = self._graph.inputs[0]
@@ -179,32 +192,58 @@ class Route:
         (present,) = forward.run_step(step, {inside: keras.ops.ones_like(tensors[inside])})
         return _float(present)
 
-    def _computed(self, x: Any) -> dict[Output, Any]:
-        """All outputs of the forward pass."""
-        tensors: dict[Output, Any] = {}
+    def _computed(self, x: Any) -> tuple[dict[Output, Any], "dict[int, list[_Pass]]"]:
+        """All outputs of the forward pass, and the linear operations on the way, by step."""
+        tensors, passes = dict[Output, Any](), dict[int, list["_Pass"]]()
         for scheduled in self._schedule.steps:
-            step = self._graph.steps[scheduled.index]
+            index, step = scheduled.index, self._graph.steps[scheduled.index]
+            if index in self._within:
+                continue  # its normalization computes both
+            if index in self._exact:
+                passes[index] = self._run(step, tensors)
+                tensors[Output(index)] = passes[index][-1].read.z
+                continue
             outputs = (
                 scheduled.run(tensors) if scheduled.run else [keras.ops.cast(x, step.dtypes[0])]
             )
             tensors.update(zip(scheduled.made, outputs, strict=False))
-        return tensors
+        return tensors, passes
+
+    def _source(self, step: Step) -> Output:
+        """What a step with a rule reads, or the convolution before its normalization."""
+        return self._graph.steps[self._folded.get(step.index, step.index)].inputs[0]
+
+    def _run(self, step: Step, tensors: Tensors) -> "list[_Pass]":
+        """The linear operations of a step with a rule, the last one with its normalization."""
+        before = self._graph.steps[self._folded.get(step.index, step.index)]
+        source, rule = self._source(step), self._rules[step.index]
+        parts = linears(before)
+        if before is not step:
+            parts[-1] = parts[-1].scaled(*_scaling(step))
+        passes, x = list[_Pass](), _float(tensors[source])
+        for linear in parts:
+            is_positive = linear is parts[0] and source in self._positive
+            ends_negative = linear is not parts[-1] or step.index not in self._silenced
+            passes.append(_Pass(linear, rule.run(linear, x, is_positive, ends_negative)))
+            x = passes[-1].read.z
+        return passes
 
     def _owed(
         self,
         step: Step,
         tensors: Tensors,
+        passes: "dict[int, list[_Pass]]",
         relevance: Sequence[Any],
         bounds: Mapping[Output, tuple[Any, Any]],
     ) -> tuple[list[Output], list[Any], Any]:
         """What was read, its relevance, and what biases took."""
         index = step.index
         if index in self._rules:
-            before = self._graph.steps[self._folded.get(index, index)]
-            source = before.inputs[0]
-            parts = linears(before)
-            if before is not step:
-                parts[-1] = parts[-1].scaled(*_scaling(step))
+            source, run = self._source(step), passes.pop(index, None)
+            if run is None:
+                *before, last = self._run(step, tensors)
+                own = replace(last.read, z=_float(tensors[Output(index)]))
+                run = [*before, replace(last, read=own)]
             lowest, highest = (
                 (
                     keras.ops.broadcast_to(bound, keras.ops.shape(tensors[source]))
@@ -213,18 +252,14 @@ class Route:
                 if source in bounds
                 else (None, None)
             )
-            read = Read(
-                _float(tensors[source]),
-                _float(tensors[Output(index)]),
-                relevance[0],
-                is_positive=source in self._positive,
-                ends_negative=index not in self._silenced,
-                lowest=lowest,
-                highest=highest,
-                present=self._present(source, tensors),
-            )
-            owed = _through(self._rules[index], parts, read)
-            return [source], [owed.relevance], owed.bias
+            present, arriving, taken = self._present(source, tensors), relevance[0], 0.0
+            for one in reversed(run):
+                read = replace(
+                    one.read, relevance=arriving, lowest=lowest, highest=highest, present=present
+                )
+                owed = self._rules[index].apply(one.linear, read)
+                arriving, taken = owed.relevance, taken + owed.bias
+            return [source], [arriving], taken
         if _is_scaling(step):
             source, (scale, shift) = step.inputs[0], _scaling(step)
             seed = relevance[0] / stabilized(_float(tensors[Output(index)]), EPSILON)
@@ -235,16 +270,12 @@ class Route:
         return visit.read, shares.read, none if shares.offset is None else shares.offset
 
 
-def _through(rule: Rule, parts: Sequence[Linear], read: Read) -> Owed:
-    """The rule applied to linear operations that follow one another."""
-    if len(parts) == 1:
-        return rule.apply(parts[0], read)
-    first, second = parts
-    between = first(read.x)
-    above = rule.apply(second, replace(read, x=between, is_positive=False))
-    own = replace(read, z=between, relevance=above.relevance, ends_negative=True)
-    below = rule.apply(first, own)
-    return Owed(below.relevance, above.bias + below.bias)
+@dataclass(frozen=True)
+class _Pass:
+    """A linear operation, and what it read and made."""
+
+    linear: Linear
+    read: Read
 
 
 @dataclass(frozen=True)
@@ -260,9 +291,10 @@ class _Pending:
         return cls(relevance, of_images(relevance))
 
 
-def _add(pending: dict[Output, _Pending], output: Output, relevance: Any) -> Any:
-    """Add relevance at an output; returns its sum, which is computed once."""
-    one, known = _Pending.of(relevance), pending.get(output)
+def _add(pending: dict[Output, _Pending], output: Output, relevance: Any, sums: Any = None) -> Any:
+    """Add relevance at an output; returns its sum, which is computed unless it is known."""
+    one = _Pending.of(relevance) if sums is None else _Pending(relevance, sums)
+    known = pending.get(output)
     pending[output] = (
         one if known is None else _Pending(known.relevance + relevance, known.sums + one.sums)
     )
