@@ -151,6 +151,26 @@ def test_the_standard_error_is_that_of_other_seeds(method, net, x):
 
 
 @pytest.mark.once
+def test_the_error_of_few_subsets_is_not_too_small():
+    """Of four for each segment: what the fit follows is no smaller error."""
+    rng, labels = np.random.default_rng(0), np.arange(32).reshape(4, 8)
+    rates, into, out = rng.normal(0, 0.2, 32), rng.normal(0, 0.3, (32, 20)), rng.normal(0, 1, 20)
+
+    def score(visible):
+        return visible @ rates + np.tanh((visible - 0.5) @ into) @ out
+
+    found = []
+    for seed in range(60):
+        x = np.zeros((4, 8, 1), np.float32)
+        design = ShapleySubsets(x, x, labels, 128, seed, 1)
+        design.ends_of_scores = score(np.array([np.zeros(32), np.ones(32)]))[None]
+        design.learn(slice(0, 128), score(design.visible)[None])
+        found.append([each[0] for each in design.estimate(np.array([0]))])
+    values, error = np.moveaxis(np.array(found), 1, 0)
+    assert 0.8 < values.std(axis=0, ddof=1).mean() / error.mean() < 1.2
+
+
+@pytest.mark.once
 @pytest.mark.parametrize("method", EACH)
 def test_no_more_masks_are_taken_than_it_takes_to_converge(method, net, x):
     told = []

@@ -11,6 +11,8 @@ _FIRST, _STEP = 256, 128
 """Numbers of subsets after which the map is looked at for the first time, and then again."""
 _TIMES = 4
 """… but not before there are so many subsets for each segment: a fit to few has no residuals."""
+_LEAST_REST = 1e-3
+"""Of the share of a score that the fit does not follow."""
 _DRAWN = 4096
 """Subsets drawn at once: of many, only the subsets are kept."""
 KERNEL_WIDTH = 0.25
@@ -148,10 +150,14 @@ class ShapleySubsets(Subsets):
         residual = rest - free @ found
         error = np.zeros(segments)
         if self._weights is None:
-            # Errors of a subset and its complement belong together.
-            pairs = (free * residual[:, None]).reshape(-1, 2, segments - 1).sum(axis=1)
-            spread = inverse @ (pairs.T @ pairs) @ inverse
-            spread *= len(rest) / max(len(rest) - segments + 1, 1)
+            # A subset and its complement are one observation: their rows are each other's negative.
+            # The fit follows those with a large leverage, which hides errors (MacKinnon and White
+            # 1985, HC2): subsets of middle size are drawn rarely, and have most of the leverage.
+            half = free[::2]
+            leverage = 2 * np.einsum("ni,ij,nj->n", half, inverse, half)
+            terms = half * (residual[::2] - residual[1::2])[:, None]
+            terms /= np.sqrt((1 - leverage).clip(_LEAST_REST))[:, None]
+            spread = inverse @ (terms.T @ terms) @ inverse
             error = np.sqrt(np.einsum("ki,ij,kj->k", basis, spread, basis).clip(0))
         return Fit(share + basis @ found, error, _explained(scores, residual, weights))
 
