@@ -22,6 +22,7 @@ PHOTO = np.random.default_rng(0).integers(0, 255, (16, 16, 3), np.uint8)
 NET = og.Network(build("fused"), preprocess="unit")
 CAM = og.gradcam(NET, PHOTO, 1)
 MAPS = og.feature_maps(NET, PHOTO, "conv1")["conv1"]
+PHOTOS = list(np.random.default_rng(1).integers(0, 255, (20, 16, 16, 3), np.uint8))
 
 ODD = [
     lambda: None,
@@ -83,6 +84,30 @@ CALLS = [
             "layer": "conv1",
             "other_net": NET,
             "other_layer": "conv1",
+        },
+    ),
+    (
+        og.concepts,
+        {
+            "net": NET,
+            "photos": PHOTOS[:3],
+            "layer": "conv1",
+            "target": 1,
+            "concepts": 2,
+            "design": 4,
+        },
+    ),
+    (og.factorize, {"net": NET, "image": PHOTO, "layer": "conv1", "concepts": 2}),
+    (
+        og.tcav,
+        {
+            "net": NET,
+            "positive": PHOTOS[:8],
+            "negative": PHOTOS[8:],
+            "layer": "conv1",
+            "target": 1,
+            "photos": PHOTOS[:3],
+            "runs": 2,
         },
     ),
     (og.report, {"net": NET, "images": PHOTO}),
