@@ -114,7 +114,7 @@ def until_converged(
                     continue
                 rows = np.flatnonzero(is_open)
                 for row, values, error in zip(rows, *design.estimate(rows), strict=True):
-                    ratio = _relative(values, error)
+                    ratio = relative_error(values, error)
                     if not ratio > tolerance or piece.stop == design.count:
                         found[explained[row]] = values, error, piece.stop, ratio
                         is_open[row] = False
@@ -154,7 +154,7 @@ def _pieces(part: slice, ends: Sequence[int]) -> Iterator[slice]:
         yield slice(start, stop)
 
 
-def _relative(values: np.ndarray, error: np.ndarray) -> float:
+def relative_error(values: np.ndarray, error: np.ndarray) -> float:
     """Mean error ÷ range without the part of the range that is due to the error.
 
     A map of noise alone has a range of several errors, too. 0 for a constant map without error,
