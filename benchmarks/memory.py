@@ -1,4 +1,4 @@
-"""Whether ``memory=`` holds: what each of 23 tasks adds to the process beside its result.
+"""Whether ``memory=`` holds: what each of 28 tasks adds to the process beside its result.
 
 ``KERAS_BACKEND=jax python benchmarks/memory.py --memory 300MB [TASK ...]``
 
@@ -152,6 +152,11 @@ TASKS: dict[str, tuple[str, int, Work]] = {
     "layercam, an early layer": (VGG, 8, attribution("layercam", layer="block1_conv2")),
     "scorecam": (LITE, 1, attribution("scorecam", layer="block5c_add")),
     "occlusion": (VGG, 1, attribution("occlusion", patch=64)),
+    "rise": (LITE, 1, attribution("rise", masks=128)),
+    "sobol": (LITE, 1, attribution("sobol", masks=132)),
+    "lime": (LITE, 1, attribution("lime", masks=128)),
+    "kernel shap": (LITE, 1, attribution("kernel_shap", masks=128)),
+    "ablationcam": (LITE, 1, attribution("ablationcam")),
     "check": (LITE, 2, check),
     "report": (LITE, 2, report),
 }
