@@ -1,4 +1,4 @@
-"""Whether ``memory=`` holds: what each of 28 tasks adds to the process beside its result.
+"""Whether ``memory=`` holds: what each of 30 tasks adds to the process beside its result.
 
 ``KERAS_BACKEND=jax python benchmarks/memory.py --memory 300MB [TASK ...]``
 
@@ -147,6 +147,8 @@ TASKS: dict[str, tuple[str, int, Work]] = {
     "saliency, many classes": (LITE, 64, targets("saliency")),
     "guided backpropagation": (VGG, 8, attribution("guided_backprop")),
     "smoothgrad": (LITE, 8, attribution("smoothgrad")),
+    "lrp": (LITE, 32, attribution("lrp")),
+    "lrp, both signs": (LITE, 32, attribution("lrp", composite="alpha2_beta1")),
     "integrated gradients": (LITE, 8, attribution("integrated_gradients")),
     "gradcam": (RESNET, 24, attribution("gradcam")),
     "layercam, an early layer": (VGG, 8, attribution("layercam", layer="block1_conv2")),
