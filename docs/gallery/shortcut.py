@@ -109,10 +109,9 @@ found = og.concepts(net, pasted[flipped][..., None], LAYER, BAG, concepts=8, pat
 top, left, bottom, right = MARK_BOX
 for concept, importance in enumerate(found.values[:4]):
     windows = found.windows[found.strongest(concept, 8)]
-    holds = (windows[:, :2] <= (top, left)).all(axis=1) & (windows[:, 2:] >= (bottom, right)).all(
-        axis=1
-    )
-    print(f"concept {concept}: importance {importance:.2f}, {holds.sum()} of 8 crops hold the mark")
+    begins, ends = windows[:, :2] <= (top, left), windows[:, 2:] >= (bottom, right)
+    holding = (begins & ends).all(axis=1).sum()
+    print(f"concept {concept}: importance {importance:.2f}, {holding} of 8 crops hold the mark")
 found.plot()
 
 # %% [markdown]
