@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from optogram.cli.console import complain, say, shown_progress
+from optogram.cli.console import say, shown_progress
 from optogram.cli.options.attribution import memory_option, warn
 from optogram.cli.options.network import (
     fit_option,
@@ -17,7 +17,7 @@ from optogram.cli.options.network import (
 )
 from optogram.cli.options.output import output_options
 from optogram.cli.options.parsing import file_stem
-from optogram.cli.photos import end_with_left_out, photos_at, skipped_records
+from optogram.cli.photos import end_with_left_out, photos_at, skipped_by
 from optogram.cli.records import Records
 from optogram.errors import InputError
 from optogram.files import kind_at
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from optogram.result import Ablation
 
 _COLUMNS = ("channel", "change", "standard_error", "flipped", "accuracy", "photo", "error")
-_DRAWN = 12
+_MOST_DRAWN = 100
 
 
 @click.command()
@@ -59,7 +59,7 @@ _DRAWN = 12
     type=click.IntRange(1),
     default=10,
     show_default=True,
-    help="Number of channels that are printed.",
+    help="Number of channels that are printed, and drawn (at most 100).",
 )
 @click.option(
     "--score",
@@ -129,21 +129,20 @@ def ablate(
             memory=memory,
             progress=progress,
         )
-    skips = [warning for warning in result.warnings if warning.startswith("Skipped: ")]
-    for skip in skips:
-        complain(skip)
-    warn(layer, result, {*net.warnings, *skips})
-    write(result.plot(min(top, _DRAWN), by), files[0])
+    told = {*net.warnings}
+    skipped = skipped_by(result, told)
+    warn(layer, result, told)
+    write(result.plot(min(top, _MOST_DRAWN), by), files[0])
     result.save(files[1])
     say(*result.table(top, by).split("\n"), "", result.sentence, "", f"Bars: {files[0]}")
-    _tell(result, by, files, skips, net)
+    _tell(result, by, files, skipped, net)
     end_with_left_out(result.unread, len(result.photos) + len(result.unread))
 
 
-def _tell(result: "Ablation", by: str, files: list[Path], skips: list[str], net: Any) -> None:
+def _tell(
+    result: "Ablation", by: str, files: list[Path], skipped: list[dict[str, str]], net: Any
+) -> None:
     """The records of the command: all channels, in the order that was asked for."""
-    reasons = [skip.removeprefix("Skipped: ") for skip in skips]
-    skipped = skipped_records(dict(zip(result.unread, reasons, strict=True)))
     records = Records(*_COLUMNS)
     found = [
         {

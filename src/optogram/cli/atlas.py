@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from optogram.arguments import shown
-from optogram.cli.console import complain, say, shown_progress
+from optogram.cli.console import say, shown_progress
 from optogram.cli.options.attribution import memory_option, warn
 from optogram.cli.options.network import (
     fit_option,
@@ -16,7 +16,7 @@ from optogram.cli.options.network import (
     require_folder,
 )
 from optogram.cli.options.output import quiet_option
-from optogram.cli.photos import end_with_left_out, is_store, photos_at
+from optogram.cli.photos import end_with_left_out, is_store, photos_at, skipped_by
 from optogram.cli.stopping import CONTINUE, when_stopped
 from optogram.errors import InputError
 from optogram.words import counted
@@ -172,10 +172,9 @@ def atlas(
             **{name: value for name, value in asked.items() if value is not None},
         )
         page = optogram.atlas_page(result, place, progress=counting)
-    skips = [warning for warning in result.warnings if warning.startswith("Skipped: ")]
-    for skip in skips:
-        complain(skip)
-    warn(layer, result, {*net.warnings, *skips})
+    told = {*net.warnings}
+    skipped_by(result, told)
+    warn(layer, result, told)
     write(result.plot(), place / "atlas.png")
     result.save(place / "atlas.npz")
     sizes = ", ".join(

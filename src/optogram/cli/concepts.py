@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from optogram.cli.console import complain, say, shown_progress
+from optogram.cli.console import say, shown_progress
 from optogram.cli.options.attribution import memory_option, warn
 from optogram.cli.options.network import (
     fit_option,
@@ -16,7 +16,7 @@ from optogram.cli.options.network import (
 )
 from optogram.cli.options.output import output_options
 from optogram.cli.options.parsing import class_label, file_stem
-from optogram.cli.photos import end_with_left_out, photos_at, skipped_records
+from optogram.cli.photos import end_with_left_out, photos_at, skipped_by
 from optogram.cli.records import Records
 from optogram.words import counted
 
@@ -128,10 +128,9 @@ def concepts(
             memory=memory,
             progress=progress,
         )
-    skips = [warning for warning in result.warnings if warning.startswith("Skipped: ")]
-    for skip in skips:
-        complain(skip)
-    warn(result.layer, result, {*net.warnings, *skips})
+    told = {*net.warnings}
+    skipped = skipped_by(result, told)
+    warn(result.layer, result, told)
     write(result.plot(crops=crops), files[0])
     write(result.plot_maps(), files[1])
     result.save(files[2])
@@ -140,8 +139,6 @@ def concepts(
         f"{counted(len(result.read), 'photo')}, reconstruction error "
         f"{result.reconstruction_error:.0%}: {files[0]}"
     )
-    reasons = [skip.removeprefix("Skipped: ") for skip in skips]
-    skipped = skipped_records(dict(zip(result.unread, reasons, strict=True)))
     records = Records(*_COLUMNS)
     found = [_record(result, concept, crops) for concept in range(len(result.values))]
     for one in found:

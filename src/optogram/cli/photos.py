@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain, count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,6 +16,9 @@ from optogram.words import counted
 
 if TYPE_CHECKING:
     from optogram.pictures.photo_set import PhotoSet
+
+_SKIPPED = "Skipped: "
+"""How warnings about photos that were skipped begin."""
 
 
 class Photos:
@@ -127,6 +130,16 @@ def tell_left_out(own: int) -> None:
 def skipped_records(reasons: "dict[str, str]") -> list[dict[str, str]]:
     """Skipped photos by path, with the reasons, as records for JSON."""
     return [{"photo": path, "reason": reason} for path, reason in reasons.items()]
+
+
+def skipped_by(result: Any, told: set[str]) -> list[dict[str, str]]:
+    """Say which photos a result is without, and add these warnings to ``told``; their records."""
+    skips = [warning for warning in result.warnings if warning.startswith(_SKIPPED)]
+    for skip in skips:
+        complain(skip)
+    told.update(skips)
+    reasons = (skip.removeprefix(_SKIPPED) for skip in skips)
+    return skipped_records(dict(zip(result.unread, reasons, strict=True)))
 
 
 def unique_stems(paths: Sequence[str]) -> Iterator[str]:

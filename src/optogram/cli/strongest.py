@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from optogram.cli.console import complain, say, shown_progress
+from optogram.cli.console import say, shown_progress
 from optogram.cli.options.attribution import memory_option, warn
 from optogram.cli.options.network import (
     fit_option,
@@ -16,7 +16,7 @@ from optogram.cli.options.network import (
 )
 from optogram.cli.options.output import output_options
 from optogram.cli.options.parsing import file_stem, numbers
-from optogram.cli.photos import end_with_left_out, photos_at, skipped_records
+from optogram.cli.photos import end_with_left_out, photos_at, skipped_by
 from optogram.cli.records import Records
 from optogram.cli.stopping import CONTINUE, when_stopped
 from optogram.words import counted
@@ -122,16 +122,13 @@ def strongest(
             memory=memory,
             progress=counting,
         )
-    skips = [warning for warning in result.warnings if warning.startswith("Skipped: ")]
-    for skip in skips:
-        complain(skip)
-    warn(layer, result, {*net.warnings, *skips})
+    told = {*net.warnings}
+    skipped = skipped_by(result, told)
+    warn(layer, result, told)
     write(result.plot(chosen), place / f"{stem}.png")
     result.save(place / f"{stem}.npz")
     count, shown = len(result.photos), len(result.filters)
     say(f"{counted(count, 'photo')}, {counted(shown, 'filter')}: {place / stem}.png")
-    reasons = [skip.removeprefix("Skipped: ") for skip in skips]
-    skipped = skipped_records(dict(zip(result.unread, reasons, strict=True)))
     records = Records(*_COLUMNS)
     found = [_filter_record(result, row) for row in range(shown)]
     for of_filter in found:

@@ -124,6 +124,7 @@ def ablate(
             logits = _logits(edited, base, fill, totals.channels, x.shape[1:3], memory, within)
             totals.add(found.names[number], logits)
     change, errors = totals.change
+    places = dict(zip(found.names, found.paths or found.names, strict=True))
     return Ablation(
         values=totals.values,
         method="ablate",
@@ -138,8 +139,8 @@ def ablate(
         flipped=totals.flipped,
         accuracy_before=float(totals.accuracies[0]),
         accuracies=totals.accuracies[1:],
-        photos=tuple(found.names[number] for number in reader.numbers),
-        unread=tuple(reader.unread),
+        photos=tuple(places[found.names[number]] for number in reader.numbers),
+        unread=tuple(places[name] for name in reader.unread),
     )
 
 

@@ -55,9 +55,9 @@ class Ablation(Result):
     accuracies : ndarray of shape (channels,)
         The same without each channel.
     photos : tuple of str
-        Names of the photos.
+        The photos that were read: paths, or "photo 7" for arrays.
     unread : tuple of str
-        Names of the photos that could not be read.
+        Those that could not be read.
     """
 
     shapes: ClassVar = {
