@@ -239,6 +239,8 @@ def spreading_of(step: Step) -> Spreading | None:
         return None
     if kind in ("Cast", "LayerScale"):  # the latter of ConvNeXt
         return passed
+    if kind == "CustomScaleLayer":  # x + scale · y, of Inception-ResNet
+        return shared
     if isinstance(layer, _MOVING) or kind in _MOVING_OPERATIONS:
         return moved
     if isinstance(layer, keras.layers.UpSampling2D):
