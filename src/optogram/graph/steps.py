@@ -14,6 +14,7 @@ import keras
 import numpy as np
 
 from optogram.graph import layer_types
+from optogram.graph.batch_size import OfBatch, opened
 from optogram.graph.identities import is_identity
 from optogram.graph.keras_private import following, layer_modes, nodes
 from optogram.graph.keras_private.copies import Copies
@@ -21,6 +22,7 @@ from optogram.graph.keras_private.nodes import Functional
 from optogram.graph.training_mode import NOTHING_TRAINED, Alone, Trained, can_be_alone
 
 Shape = tuple[int | None, ...]
+_RANK_OF_MAPS = 4
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,12 @@ class Step:
     path : tuple of str
         Names of the nested models and custom layers that it is in, outermost first, and its own;
         empty for a step that the model does not have.
+    part : {"", "tokens", "front", "joined"}
+        Part of a layer that returns tokens, see `token_grids`; "" for others, and for its map.
+    is_map : bool
+        Whether a first output of four axes has rows and columns of the image.
+    is_read : bool
+        False for a map of tokens that the output of the network does not depend on.
     """
 
     index: int
@@ -77,6 +85,19 @@ class Step:
     half: str = ""
     spatial: tuple[int, ...] = (1, 2)
     path: tuple[str, ...] = ()
+    part: str = ""
+    is_map: bool = True
+    is_read: bool = True
+
+    @property
+    def is_layer(self) -> bool:
+        """Whether it returns what its layer does, and is no part of it."""
+        return self.half != "pre" and not self.part
+
+    @property
+    def has_maps(self) -> bool:
+        """Whether its first output is feature maps, (N, H, W, C)."""
+        return len(self.shape) == _RANK_OF_MAPS and self.is_map
 
     @property
     def shape(self) -> Shape:
@@ -193,10 +214,14 @@ def flatten(
 
 @dataclass(frozen=True)
 class _Mode:
-    """The mode of a graph, and whether it overrides the mode of calls inside."""
+    """The mode of a graph, and whether it overrides the mode of calls inside.
+
+    ``batch`` is what stands for the batch size, if the graph was traced with a number.
+    """
 
     training: bool = False
     wins: bool = False
+    batch: "_Batch | None" = None
 
     def of(self, own: bool | None) -> bool:
         """The mode of a call with the argument ``own``."""
@@ -204,7 +229,19 @@ class _Mode:
 
     def inside(self, own: bool | None) -> "_Mode":
         """The mode of the graph of a nested model that is called with ``own``."""
-        return _Mode(self.of(own), wins=True)
+        return _Mode(self.of(own), wins=True, batch=self.batch)
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """A number that stands for the batch size, and an output that has it."""
+
+    number: int
+    source: Output
+
+    def opened(self, tensors: Sequence[keras.KerasTensor]) -> list[keras.KerasTensor]:
+        """``tensors`` with an unknown batch size."""
+        return [opened(tensor, self.number) for tensor in tensors]
 
 
 @dataclass(frozen=True)
@@ -236,6 +273,7 @@ class _Builder:
         self._returned: dict[int, Returned] = {}
         self._numbers: dict[int, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
         self._copies = Copies()
+        self._constant: set[int] = set()
 
         self._overruled: list[str] = []
         self._alone: list[str] = []
@@ -269,14 +307,19 @@ class _Builder:
         inputs: Sequence[Output],
         path: tuple[str, ...],
         mode: _Mode,
+        names: Mapping[int, str] | None = None,
     ) -> list[Output]:
-        """Add the steps of the functional ``model`` for ``inputs``; return its outputs."""
+        """Add the steps of the functional ``model`` for ``inputs``; return its outputs.
+
+        ``names`` replace names of calls, by the id of their first output.
+        """
         known = dict(zip(map(id, model.inputs), inputs, strict=True))
         for call in nodes.calls(model):
             args, kwargs = keras.tree.map_structure(
                 lambda leaf: known.get(id(leaf), leaf), (call.args, dict(call.kwargs))
             )
-            outputs = self._add_call(call, args, kwargs, (*path, call.operation.name), mode)
+            name = (names or {}).get(id(call.outputs[0]), call.operation.name)
+            outputs = self._add_call(call, args, kwargs, (*path, name), mode)
             known.update(zip(map(id, call.outputs), outputs, strict=True))
         return [known[id(tensor)] for tensor in model.outputs]
 
@@ -321,38 +364,87 @@ class _Builder:
         if nodes.takes_training(operation):
             self._note_overruled(operation, kwargs.get("training"), mode)
             kwargs["training"] = mode.of(kwargs.get("training"))
-            inside = following.followed(
-                call, kwargs["training"], self._copies, self._numbers[id(operation)]
-            )
-            if inside is not None:
-                made = self.inline(inside, fed, path, _Mode(kwargs["training"]))
-                return self._add_returned(call, made, path)
+        training, numbers = kwargs.get("training", False), self._numbers[id(operation)]
+        number = mode.batch.number if mode.batch else None
+        inside = following.followed(call, training, self._copies, numbers, number)
+        if inside is not None:
+            made = self._inside(inside, fed, path, training, mode)
+            outputs = mode.batch.opened(call.outputs) if mode.batch else call.outputs
+            return self._add_returned(operation, made, path, outputs)
         self._uses[id(operation)] += 1
         use, kind = self._uses[id(operation)], type(operation).__name__
         nodes.build_activation(call.runs, call.outputs[0].shape)
         copied = self._copies.of(call.runs)
+        if mode.batch and self._constant.issuperset(output.step for output in fed):
+            return self._add_constant_call(call, copied, args, kwargs, path, mode.batch)
+        outputs = mode.batch.opened(call.outputs) if mode.batch else call.outputs
         if kwargs.get("training"):
             kwargs["training"] = self._settled(call)
             if kwargs["training"] and can_be_alone(call):
                 alone = Alone(copied)
                 return self._add(
-                    _Draft(path, use, kind, operation, alone, args, kwargs, call.outputs)
+                    _Draft(path, use, kind, operation, alone, args, kwargs, outputs)
                 )
         activation = nodes.fused_activation(copied)
         if activation is None:
             run = nodes.with_plain_name(copied)
-            return self._add(_Draft(path, use, kind, operation, run, args, kwargs, call.outputs))
+            if mode.batch:
+                of_batch = OfBatch(run, mode.batch.number, call.args, call.kwargs)
+                run = of_batch if of_batch.is_needed else run
+            return self._add(_Draft(path, use, kind, operation, run, args, kwargs, outputs))
         is_layer = isinstance(activation, keras.Layer)
         told = {"training": kwargs["training"]} if is_layer else {}
         linear = nodes.with_plain_name(nodes.without_activation(copied))
         before = self._add(
-            _Draft(path, use, kind, operation, linear, args, kwargs, call.outputs, "pre")
+            _Draft(path, use, kind, operation, linear, args, kwargs, outputs, "pre")
         )
         run = partial(nodes.apply_activation, activation)
         name, args = getattr(activation, "__name__", type(activation).__name__), tuple(before)
         return self._add(
-            _Draft(path, use, name, operation, run, args, told, call.outputs, "activation")
+            _Draft(path, use, name, operation, run, args, told, outputs, "activation")
         )
+
+    def _inside(
+        self,
+        inside: following.Inside,
+        fed: Sequence[Output],
+        path: tuple[str, ...],
+        training: bool,
+        mode: _Mode,
+    ) -> list[Output]:
+        """Add the steps inside a call that reads ``fed``."""
+        held = []
+        own = inside.graph.inputs[len(fed) :]
+        for (name, value), symbol in zip(inside.held, own, strict=True):
+            self._uses[id(value)] += 1
+            use = self._uses[id(value)]
+            read = partial(keras.ops.cast, value, symbol.dtype)
+            held += self._add(_Draft((*path, name), use, "Constant", value, read, (), {}, [symbol]))
+            self._constant.add(held[-1].step)
+        batch = mode.batch
+        if batch is None and inside.batch is not None:
+            batch = _Batch(inside.batch, fed[0])
+        within = _Mode(training, batch=batch)
+        return self.inline(inside.graph, [*fed, *held], path, within, inside.names)
+
+    def _add_constant_call(
+        self,
+        call: nodes.Call,
+        runs: Any,
+        args: tuple,
+        kwargs: dict,
+        path: tuple[str, ...],
+        batch: _Batch,
+    ) -> list[Output]:
+        """Add the step of a call that reads no image, only variables; it may repeat them."""
+        operation = call.operation
+        of_batch = OfBatch(runs, batch.number, call.args, call.kwargs)
+        if of_batch.is_needed:
+            runs, args = partial(_for_each_image, of_batch), (batch.source, *args)
+        outputs, use = batch.opened(call.outputs), self._uses[id(operation)]
+        made = self._add(_Draft(path, use, "Constant", operation, runs, args, kwargs, outputs))
+        self._constant.add(made[0].step)
+        return made
 
     def _note_overruled(self, operation: Any, own: bool | None, mode: _Mode) -> None:
         """Record that ``operation`` was called in training mode, but is run in inference mode."""
@@ -374,15 +466,18 @@ class _Builder:
         return operation.trainable
 
     def _add_returned(
-        self, call: nodes.Call, outputs: Sequence[Output], path: tuple[str, ...]
+        self,
+        layer: Any,
+        outputs: Sequence[Output],
+        path: tuple[str, ...],
+        tensors: Sequence[keras.KerasTensor],
     ) -> list[Output]:
-        """Add the step that has the name of a layer whose inside was inlined."""
-        layer = call.operation
+        """Add the step that has the name of a ``layer`` whose inside was inlined."""
         operation = self._returned.setdefault(id(layer), Returned())
         self._uses[id(operation)] += 1
         kind, use = type(layer).__name__, self._uses[id(operation)]
         return self._add(
-            _Draft(path, use, kind, operation, _as_they_are, tuple(outputs), {}, call.outputs)
+            _Draft(path, use, kind, operation, _as_they_are, tuple(outputs), {}, tensors)
         )
 
     def _standardize(
@@ -443,6 +538,11 @@ def _repeated(array: np.ndarray, images: Any) -> Any:
     """``array``, repeated for each image."""
     shape = (keras.ops.shape(images)[0], *array.shape)
     return keras.ops.broadcast_to(keras.ops.convert_to_tensor(array), shape)
+
+
+def _for_each_image(operation: OfBatch, images: Any, *args: Any, **kwargs: Any) -> Any:
+    """What ``operation`` makes of constants, for the batch size of ``images``."""
+    return operation.of(keras.ops.shape(images)[0], args, kwargs)
 
 
 def _never_run(*args: Any) -> None:

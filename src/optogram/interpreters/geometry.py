@@ -1,7 +1,7 @@
 """The geometry interpreter: shape, receptive field, FLOPs and memory of every step."""
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -124,14 +124,19 @@ def measure(
     for index, made in all_shapes.items():
         step = graph.steps[index]
         read = [all_shapes[output.step][output.index] for output in step.inputs]
-        seen = [measured[output.step].receptive_field for output in step.inputs]
+        varying = [
+            output for output in step.inputs if graph.steps[output.step].kind != "Constant"
+        ]
+        seen = [measured[output.step].receptive_field for output in varying]
         memory = _attention_bytes(step, read) + sum(
             _elements(shape) * dtype_bytes(dtype)
             for shape, dtype in zip(made, step.dtypes, strict=True)
         )
         measured[index] = Geometry(
             made[0],
-            receptive_field(step, seen, read, made[0]),
+            receptive_field(
+                step, seen, [all_shapes[o.step][o.index] for o in varying], made[0]
+            ),
             _flops(step, read, made[0]),
             memory,
         )
@@ -190,7 +195,10 @@ def _specs(
     if step.kind == "InputLayer":
         return [keras.KerasTensor(input_shape, step.dtypes[0])]
     if step.kind == "Constant":
-        return [keras.KerasTensor((input_shape[0], *step.shape[1:]), step.dtypes[0])]
+        return [
+            keras.KerasTensor((input_shape[0], *shape[1:]) if shape[:1] == (None,) else shape, dtype)
+            for shape, dtype in zip(step.shapes, step.dtypes, strict=True)
+        ]
     read = [tensors[output] for output in step.inputs]
     if step.passes_on or step.half == "activation":
         made = [keras.KerasTensor(read[0].shape, step.dtypes[0])]
@@ -205,6 +213,9 @@ def _specs(
         kwargs = nodes.shape_arguments(step.shaping, kwargs)
         specs = getattr(step.shaping, "compute_output_spec", step.run)(*args, **kwargs)
         made = keras.tree.flatten(specs)
+        # EinsumDense and others declare less than is known.
+        if _is_open(made) and not _is_open(read):
+            made = nodes.tried(_runner(step), read)
         # Older releases of Keras allow empty inputs of convolutions, which fail when run.
         if any(side is not None and side < 1 for spec in made for side in spec.shape[1:]):
             raise ValueError("nothing is left")
@@ -238,20 +249,26 @@ def _require_fit(
     # Layers that are built on their first run get their size then.
     if is_sure or not isinstance(operation, keras.Layer) or not operation.built:
         return
-    known = all(None not in tensor.shape[1:] for tensor in read)
     size = sum(_elements(tensor.shape) * dtype_bytes(tensor.dtype) for tensor in (*read, *made))
     # PyTorch may run it on values.
-    if not known or size > _MOST_TRIED:
+    if _is_open(read) or size > _MOST_TRIED:
         return
 
-    def function(*given: Any) -> Any:
-        return forward.run_step(step, dict(zip(step.inputs, given, strict=True)))
-
     try:
-        nodes.tried(function, read)
+        nodes.tried(_runner(step), read)
     # Layers raise exceptions of any type for shapes that they do not accept.
     except Exception as error:
         raise _misfit(step, read, input_shape, own, is_fixed=True) from error
+
+
+def _runner(step: Step) -> Callable[..., Any]:
+    """A function from the tensors that ``step`` reads to its outputs."""
+    return lambda *given: forward.run_step(step, dict(zip(step.inputs, given, strict=True)))
+
+
+def _is_open(tensors: Iterable[Any]) -> bool:
+    """Whether a size other than that of the batch is unknown."""
+    return any(None in tensor.shape[1:] for tensor in tensors)
 
 
 def _misfit(

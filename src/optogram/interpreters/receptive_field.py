@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from optogram.graph.steps import Shape, Step
-from optogram.interpreters.reach import Reach, reach
+from optogram.graph.mixing import mixed_axes
+from optogram.graph.steps import Returned, Shape, Step
+from optogram.graph.token_grids import Placed
+from optogram.interpreters.reach import POINT, Reach, reach
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,8 @@ class ReceptiveField:
         return np.stack([rows[..., 0], columns[..., 0], rows[..., 1], columns[..., 1]], axis=-1)
 
 
+_RANK_OF_TOKENS = 3
+
 WHOLE = ReceptiveField((-math.inf, -math.inf), (math.inf, math.inf), (0.0, 0.0))
 PIXEL = ReceptiveField((0.0, 0.0), (0.0, 0.0), (1.0, 1.0))
 
@@ -88,7 +92,7 @@ def receptive_field(
     """
     if step.kind == "InputLayer":
         return PIXEL
-    reaches = reach(step, read, made)
+    reaches = POINT if _keeps_tokens(step, read, made) else reach(step, read, made)
     # Inputs with different strides have no common window with one stride.
     if (
         reaches is None
@@ -106,6 +110,19 @@ def receptive_field(
         for axis, along in enumerate(reaches)
     )
     return ReceptiveField(*zip(rows, columns, strict=True))
+
+
+def _keeps_tokens(step: Step, read: Sequence[Shape], made: Shape) -> bool:
+    """Whether each token or position that is returned depends on that at its place alone."""
+    if isinstance(step.operation, Placed):
+        return True
+    if step.part == "tokens" and step.kind in ("Concatenate", "Reshape"):
+        return True
+    if len(made) != _RANK_OF_TOKENS or {shape[1:2] for shape in read} != {made[1:2]}:
+        return False
+    mixed = mixed_axes(step)
+    is_along_channels = mixed is not None and 1 not in mixed
+    return step.passes_on or isinstance(step.operation, Returned) or is_along_channels
 
 
 def _through(along: Reach, start: float, end: float, stride: float) -> tuple[float, float, float]:

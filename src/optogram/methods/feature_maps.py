@@ -144,4 +144,4 @@ def _score(net: Network, target: Any, x: np.ndarray) -> Weights:
 
 
 def _is_listed(step: Step) -> bool:
-    return step.half != "pre" and isinstance(step.operation, _LISTED) and len(step.shape) == 4
+    return step.is_layer and isinstance(step.operation, _LISTED) and step.has_maps

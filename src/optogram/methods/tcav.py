@@ -121,7 +121,7 @@ def tcav(
                 f"The score does not depend on {layer!r}: choose a layer between the image and the "
                 "score."
             )
-        is_mean = pooled and len(step.shape) == 4
+        is_mean = pooled and step.has_maps
         examples = [_activations(net, read, output, is_mean, memory) for read in sets[:2]]
 
         def kept(gradient: np.ndarray, _: np.ndarray) -> np.ndarray:

@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
 import numpy as np
 
 from optogram.graph.steps import Shape, Step
+from optogram.graph.token_grids import Placed
 from optogram.interpreters.geometry import Geometry, dtype_bytes
 from optogram.interpreters.receptive_field import ReceptiveField
 from optogram.words import brief, counted, printable
@@ -65,6 +66,14 @@ class Layer:
 def describe(step: Step, geometry: Mapping[int, Geometry]) -> Layer:
     """The layer that ``step`` completes; for a ``:pre`` step, the first half of the layer."""
     operation, measured = step.operation, geometry[step.index]
+    if isinstance(operation, Placed):
+        return replace(
+            describe(operation.tokens, geometry),
+            name=step.name,
+            output_shape=step.shape,
+            memory=measured.memory,
+            receptive_field=measured.receptive_field,
+        )
     flops = measured.flops
     kind = step.kind
     if step.half == "activation":

@@ -28,7 +28,7 @@ def matching(
             continue
         if not is_pattern(name):
             raise unknown(name, steps, network)
-        shown = [step for step in steps.values() if step.half != "pre" and len(step.shape) == 4]
+        shown = [step for step in steps.values() if step.is_layer and step.has_maps]
         layers = [step.name for step in shown if fnmatchcase(step.name, name)]
         chosen = [layer for layer in layers if isinstance(steps[layer].operation, kinds)]
         if not chosen:

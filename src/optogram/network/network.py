@@ -12,6 +12,7 @@ from optogram.graph.channels_last import channels_last
 from optogram.graph.selection import select
 from optogram.graph.snapshot import Snapshot
 from optogram.graph.steps import Graph, Returned, Step
+from optogram.graph.token_grids import Placed, with_token_maps
 from optogram.interpreters import determinism
 from optogram.interpreters.ends.head import logits_warning
 from optogram.interpreters.geometry import sized
@@ -23,6 +24,10 @@ from optogram.network.predictions import Prediction as Prediction
 from optogram.network.predictions import Predictor
 from optogram.pictures.preparation import preparation
 from optogram.pictures.resample import require_resample
+
+
+_MOVING_TOKENS = ("Concatenate", "GetItem", "Pad", "Reshape", "Roll", "Transpose")
+"""Kinds of steps whose tokens are those of others."""
 
 
 class Network(Predictor):
@@ -128,7 +133,7 @@ class Network(Predictor):
         self.resample = require_resample(resample)
         snapshot = Snapshot(model)
         part = select(model, input, fixed, output)
-        graph = channels_last(sized(part.graph))
+        graph = with_token_maps(channels_last(sized(part.graph)))
         self.size, self.channels = _image_input(graph, model.name)
         super().__init__(graph, model.name if name is None else name, model.variables)
         self.model = model
@@ -154,7 +159,7 @@ class Network(Predictor):
             else read_labels(labels, self.head.classes)
         )
         self._steps = {step.name: step for step in self.graph.steps}
-        self.layers = tuple(self[step.name] for step in self.graph.steps if step.half != "pre")
+        self.layers = tuple(self[step.name] for step in self.graph.steps if step.is_layer)
         snapshot.leave_out_changes(step.run for step in self.graph.steps)
         snapshot.add_trainable(part.graph.trained.switched)
         self._snapshot = snapshot
@@ -229,7 +234,7 @@ class Network(Predictor):
         found = {}
         for index in sorted(self.graph.ancestors([self.head.logits]) - preparing):
             step, shape = self.graph.steps[index], geometry[index].shape
-            is_map = len(shape) == 4 and shape[1:3] != (1, 1)
+            is_map = step.has_maps and step.is_read and shape[1:3] != (1, 1)
             if is_map and not self._only_moves(step):
                 found[step.name] = (shape[1] or 0, shape[2] or 0)
         return found
@@ -292,6 +297,10 @@ class Network(Predictor):
     def _only_moves(self, step: Step) -> bool:
         """Whether the step makes no feature maps of its own, but passes on its inputs."""
         operation = step.operation
+        if isinstance(operation, Placed):
+            return operation.tokens.kind in _MOVING_TOKENS
+        if step.kind == "Reshape" and self.graph.steps[step.inputs[0].step].part == "joined":
+            return True
         if isinstance(operation, keras.layers.Permute | keras.layers.Reshape):
             read = step.inputs[0]
             return len(self.graph.steps[read.step].shapes[read.index]) == len(step.shape)

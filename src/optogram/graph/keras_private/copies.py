@@ -150,10 +150,20 @@ class Copies:
         new.__dict__.update((name, self._copied(value)) for name, value in held.items())
         if isinstance(old, keras.Operation):
             new.__dict__[_ORIGINAL] = old
+        if isinstance(old, keras.Layer) and not type(old).__module__.startswith("keras."):
+            new.__dict__["symbolic_call"] = partial(_symbolic_call, new)
         if isinstance(old, Tracker):
             new.stored_ids = {
                 name: {*ids, *map(id, new.config[name][1])} for name, ids in old.stored_ids.items()
             }
+
+
+def _symbolic_call(layer: keras.Layer, *args: Any, **kwargs: Any) -> Any:
+    """The symbols that ``layer`` returns, with a number for None: Keras refuses calls with None."""
+    outputs = layer.compute_output_spec(*args, **kwargs)
+    return keras.tree.map_structure(
+        lambda leaf: keras.KerasTensor(()) if leaf is None else leaf, outputs
+    )
 
 
 def _traces() -> dict[str, Any]:

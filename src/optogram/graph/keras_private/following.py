@@ -8,16 +8,17 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
+import numpy as np
 from keras.src.backend import compute_output_spec
 
 from optogram.errors import ModelError
 from optogram.graph.call_structure import given_to, has_integers, named_outputs
-from optogram.graph.keras_private import nodes
-from optogram.graph.keras_private.copies import Copies, no_updates, own_names
+from optogram.graph.keras_private import attention, nodes
+from optogram.graph.keras_private.copies import Copies, no_updates, own_names, view
 from optogram.graph.keras_private.nodes import Call, Functional
 
 # Only one thread at a time traces calls, with these symbols.
@@ -150,46 +151,185 @@ def _told(layer: keras.Layer, kwargs: Mapping[str, Any], training: bool) -> dict
     return {name: value for name, value in kwargs.items() if name != "training"} | told
 
 
-def followed(
-    call: Call, training: bool, copies: Copies, numbers: defaultdict[str, int]
-) -> Functional | None:
-    """The graph inside a call of a pipeline, or of a custom layer made of layers.
+@dataclass(frozen=True)
+class Inside:
+    """The graph inside a call of a layer.
 
-    Its inputs are the tensors that the call reads, in order; ``numbers`` counts its operations.
-    ``training`` is the mode of the call; modes set by the layer's own code are in the calls inside.
-    None if it contains no layers, or does more than layers and Keras operations. Call it inside
-    `no_trace`.
+    Attributes
+    ----------
+    graph : Functional
+        The computation. Its inputs are the tensors that the call reads, in order, then `held`.
+    held : tuple of (str, object)
+        Variables and arrays of the layer that its code reads itself, with their names.
+    batch : int or None
+        A number that stands for the batch size in shapes and settings: see `BATCH`.
+    names : mapping of int to str
+        Names of calls that Keras would only number, by the id of their output.
+    """
+
+    graph: Functional
+    held: tuple[tuple[str, Any], ...] = ()
+    batch: int | None = None
+    names: Mapping[int, str] = field(default_factory=dict)
+
+
+BATCH = 1_009
+"""Stands for the batch size where code computes with it, such as ``ops.shape(x)[0] * windows``.
+
+A prime number: of the numbers in shapes and settings, exactly its multiples are multiples of the
+batch size, unless a layer has such a number of its own.
+"""
+
+
+def followed(
+    call: Call,
+    training: bool,
+    copies: Copies,
+    numbers: defaultdict[str, int],
+    batch: int | None = None,
+) -> Inside | None:
+    """The graph inside a call of a pipeline, an attention layer, or a custom layer made of layers.
+
+    ``numbers`` counts its operations. ``training`` is the mode of the call; modes set by the
+    layer's own code are in the calls inside. None if it contains no layers, or does more than
+    layers and Keras operations. Call it inside `no_trace`.
+
+    First with an unknown batch size, as in the model. Code that computes with the batch size gets
+    ``BATCH`` instead, and symbols for the variables that it reads, so that a token that is
+    repeated for each image is a step, too. Inside such a call, ``batch`` is known.
 
     Raises
     ------
     ModelError
         If layers inside have no weights yet.
     """
-    layer = call.operation
-    is_other = type(layer).__module__.startswith("keras.") and not nodes.is_pipeline(layer)
-    if is_other or not isinstance(layer, keras.Layer):
+    operation = call.operation
+    if not _is_followed(operation):
         return None
-    if not any(True for _ in layer._flatten_layers(include_self=False)):
-        return None
+    copied = copies.of(call.runs)
+    found = None
+    for size in (None, BATCH) if batch is None else (batch,):
+        if size is not None and _has_number(operation, call, size):
+            break
+        with suppress(Exception), own_names(numbers), no_updates():
+            found = _traced(copied, call, training, size)
+        require_weights(operation.name, copies)
+        if found is not None:
+            break
+    # Layers that drop at random return what they read outside training.
+    return found if found is None or _has_layers(operation) or _does_nothing(found) else None
+
+
+def _is_followed(operation: Any) -> bool:
+    """Whether the code of a layer or operation is traced."""
+    if attention.is_attention(operation) or nodes.is_pipeline(operation):
+        return True
+    is_own = type(operation).__module__.startswith("keras.")
+    if is_own or not isinstance(operation, keras.Layer):
+        return False
+    return _has_layers(operation) or bool(operation._seed_generators)
+
+
+def _has_layers(operation: Any) -> bool:
+    """Whether there is more inside than one operation."""
+    if attention.is_attention(operation):
+        return True
+    return any(True for _ in operation._flatten_layers(include_self=False))
+
+
+def _does_nothing(inside: Inside) -> bool:
+    return [id(x) for x in inside.graph.inputs] == [id(x) for x in inside.graph.outputs]
+
+
+def _traced(runs: Any, call: Call, training: bool, batch: int | None) -> Inside:
+    """The graph of what a call runs, which can raise any exception for symbols."""
     symbols: dict[int, keras.KerasTensor] = {}
 
     def symbol(leaf: Any) -> Any:
         if not isinstance(leaf, keras.KerasTensor):
             return leaf
         if id(leaf) not in symbols:
-            symbols[id(leaf)] = _symbol(leaf.shape, leaf.dtype, f"input_{len(symbols)}")
+            shape = tuple(leaf.shape)
+            if batch is not None and shape[:1] == (None,):
+                shape = (batch, *shape[1:])
+            symbols[id(leaf)] = _symbol(shape, leaf.dtype, f"input_{len(symbols)}")
         return symbols[id(leaf)]
 
-    found = None
-    copied = copies.of(call.runs)
-    with suppress(Exception), own_names(numbers), no_updates(), _in_mode(copied, training):
-        args, kwargs = keras.tree.map_structure(symbol, (call.args, dict(call.kwargs)))
-        made = copied.call(*args, **_told(layer, kwargs, training))
-        graph = keras.Model(list(symbols.values()), made)
-        _try(graph)
-        found = graph
-    require_weights(layer.name, copies)
-    return found
+    args, kwargs = keras.tree.map_structure(symbol, (call.args, dict(call.kwargs)))
+    read, held = list(symbols.values()), _Held()
+    if attention.is_attention(runs):
+        made = attention.with_scores(runs, args, kwargs, training)
+    else:
+        with _in_mode(runs, training):
+            layer = runs if batch is None else _with_symbols(runs, held)
+            made = layer.call(*args, **_told(layer, kwargs, training))
+    # Copies of layers return a number for None.
+    leaves = [np.zeros((), "float32") if leaf is None else leaf for leaf in keras.tree.flatten(made)]
+    made = [_held_symbol("array", leaf, None, held) for leaf in leaves]
+    used = [
+        each
+        for each in held.values()
+        if nodes.input_layer(each.symbol)._outbound_nodes or any(x is each.symbol for x in made)
+    ]
+    graph = keras.Model([*read, *(each.symbol for each in used)], made)
+    _try(graph)
+    names = attention.names(graph) if attention.is_attention(runs) else {}
+    return Inside(graph, tuple((each.name, each.value) for each in used), batch, names)
+
+
+@dataclass(frozen=True)
+class _HeldValue:
+    """A variable or array of a layer, and its symbol."""
+
+    name: str
+    value: Any
+    symbol: keras.KerasTensor
+
+
+_Held = dict[int, _HeldValue]
+"""By the id of the value."""
+
+
+def _with_symbols(layer: keras.Layer, held: _Held) -> keras.Layer:
+    """A view of ``layer`` with symbols for the variables and arrays that it holds itself."""
+    return view(
+        layer,
+        **{
+            name: _held_symbol(name.lstrip("_"), value, layer, held)
+            for name, value in vars(layer).items()
+            if _is_array(value) and not isinstance(value, np.ndarray)
+        },
+    )
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, keras.Variable | np.ndarray) or keras.ops.is_tensor(value)
+
+
+def _held_symbol(name: str, value: Any, layer: keras.Layer | None, held: _Held) -> Any:
+    """The symbol for a variable or array of a layer; other values as they are."""
+    if not _is_array(value):
+        return value
+    if id(value) not in held:
+        dtype = keras.backend.standardize_dtype(value.dtype)
+        # Keras casts a variable where the layer reads it.
+        is_cast = layer and isinstance(value, keras.Variable) and value._autocast
+        if is_cast and "float" in dtype:
+            dtype = layer.compute_dtype
+        symbol = _symbol(value.shape, dtype, f"held_{len(held)}")
+        held[id(value)] = _HeldValue(name, value, symbol)
+    return held[id(value)].symbol
+
+
+def _has_number(operation: Any, call: Call, number: int) -> bool:
+    """Whether a multiple of ``number`` is a size of its own, so that it would be ambiguous."""
+    shapes = [weight.shape for weight in getattr(operation, "weights", ())]
+    shapes += [x.shape[1:] for x in keras.tree.flatten((call.args, call.kwargs)) if _is_symbol(x)]
+    return any(side and side % number == 0 for shape in shapes for side in shape)
+
+
+def _is_symbol(leaf: Any) -> bool:
+    return isinstance(leaf, keras.KerasTensor)
 
 
 def require_weights(name: str, copies: Copies) -> None:

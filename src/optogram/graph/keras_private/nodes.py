@@ -146,12 +146,12 @@ def is_pipeline(operation: Any) -> bool:
     return type(operation) is keras.layers.Pipeline
 
 
-def tried(function: Callable[..., Any], tensors: Sequence[Any]) -> None:
+def tried(function: Callable[..., Any], tensors: Sequence[Any]) -> Any:
     """Run ``function`` on tensors without values in the shapes of symbolic ``tensors``.
 
-    Raises whatever the backend raises.
+    Returns symbols in the shapes of its results. Raises whatever the backend raises.
     """
-    compute_output_spec(function, *tensors)
+    return compute_output_spec(function, *tensors)
 
 
 def fused_activation(operation: Any) -> Any | None:

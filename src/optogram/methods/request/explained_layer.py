@@ -90,7 +90,7 @@ def step_with_maps(net: Network, name: str) -> Step:
         If there is none, or its output is something else.
     """
     step = net.step(name)
-    if len(step.shape) != 4:
+    if not step.has_maps:
         raise InputError(
             f"{name!r} has no feature maps, its output has the shape {step.shape}: choose a layer "
             "before the maps are flattened or averaged."
@@ -101,12 +101,12 @@ def step_with_maps(net: Network, name: str) -> Step:
 def _explained(request: Request, name: str) -> ExplainedLayer:
     net, graph = request.net, request.net.graph
     step = net.step(name)
-    if len(step.shape) != 4:
+    if not step.has_maps:
         raise InputError(
             f"{name!r} has no feature maps, its output has the shape {step.shape}: "
             f"{_another(request)}."
         )
-    if step.index not in graph.ancestors(request.scored()):
+    if not step.is_read or step.index not in graph.ancestors(request.scored()):
         raise InputError(f"The score does not depend on {name!r}: {_another(request)}.")
     warnings = []
     for target in dict.fromkeys(request.targets or ()):

@@ -49,7 +49,7 @@ def steps(workspace: Workspace, tell: Tell, model: Network) -> Answer:
                 "half": step.half,
                 "shape": shape[1:],
                 "reads": sorted({output.step for output in step.inputs}),
-                "has_maps": len(shape) == 4,
+                "has_maps": step.has_maps,
             }
         )
     return Answer({"steps": found})

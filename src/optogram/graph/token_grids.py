@@ -1,0 +1,373 @@
+"""Tokens of transformers as feature maps: (N, tokens, C) in, (N, h, w, C) out, and back.
+
+A patch convolution makes a map (N, h, w, C), which is flattened to tokens (N, h·w, C); class and
+register tokens are put in front. Wherever a layer returns such tokens, three steps are added: the
+map, which gets the name of the layer, the tokens in front, and both joined again for the layers
+that read them. So maps of tokens are maps like any others, for every interpreter and method.
+"""
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import keras
+
+from optogram.graph.mixing import mixed_axes
+from optogram.graph.steps import Graph, Output, Returned, Shape, Step
+
+_RANK_OF_TOKENS, _RANK_OF_MAPS = 3, 4
+_TOKENS = 1
+"""The axis of tokens."""
+_TURNING = ("Permute", "Swapaxes", "Transpose")
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where tokens stand: rows and columns of patches, and how many tokens are in front of them."""
+
+    rows: int
+    columns: int
+    front: int = 0
+
+    @property
+    def tokens(self) -> int:
+        """How many there are."""
+        return self.front + self.rows * self.columns
+
+
+@dataclass(frozen=True)
+class Placed:
+    """The operation of the steps that are added to one that returns tokens."""
+
+    tokens: Step
+
+
+def with_token_maps(graph: Graph) -> Graph:
+    """The same network, with a step for the map of each layer that returns tokens.
+
+    Such a layer, ``ln``, is ``ln:tokens``, and ``ln`` is its map. Steps of four axes that are no
+    maps, such as attention scores, are marked.
+    """
+    found = _Found(graph)
+    if not any(found.grid(Output(step.index)) for step in graph.steps):
+        return graph
+    return _Rewriting(graph, found).graph()
+
+
+class _Found:
+    """The grids of tokens in a graph."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._known: dict[Output, frozenset[Grid]] = {}
+        self._turned: set[Output] = set()
+        self._windows: dict[Output, int] = {}
+        self.no_maps: set[int] = set()
+        for step in graph.steps:
+            self._enter(step)
+
+    def grid(self, output: Output) -> Grid | None:
+        """The grid of an output with tokens; None for other outputs."""
+        shape = self._shape(output)
+        is_single = self._windows.get(output, 1) == 1 and output not in self._turned
+        if len(shape) != _RANK_OF_TOKENS or shape[0] is not None or not is_single:
+            return None
+        fitting = [grid for grid in self._known.get(output, ()) if grid.tokens == shape[_TOKENS]]
+        return fitting[0] if len(fitting) == 1 else None
+
+    def _shape(self, output: Output) -> Shape:
+        return self._graph.steps[output.step].shapes[output.index]
+
+    def _enter(self, step: Step) -> None:
+        if step.kind == "Constant" or not step.inputs:
+            if step.shape[:1] != (None,):
+                self.no_maps.add(step.index)
+            return
+        grids = frozenset[Grid]().union(*(self._known.get(each, ()) for each in step.inputs))
+        if step.kind == "Reshape":
+            grids |= self._flattened(step)
+        grids |= self._with_more(step) | self._without_front(step)
+        windows = self._per_image(step)
+        turns = step.kind in _TURNING and len(step.shape) == _RANK_OF_TOKENS
+        was_turned = not self._turned.isdisjoint(step.inputs)
+        for output in (Output(step.index, i) for i in range(len(step.shapes))):
+            self._known[output], self._windows[output] = grids, windows
+            if turns != was_turned:
+                self._turned.add(output)
+        if len(step.shape) == _RANK_OF_MAPS and not self._is_map(step, grids, windows):
+            self.no_maps.add(step.index)
+
+    def _flattened(self, step: Step) -> frozenset[Grid]:
+        """The grid of a map that is flattened to tokens."""
+        read, made = self._shape(step.inputs[0]), step.shape
+        is_map = len(read) == _RANK_OF_MAPS and step.inputs[0].step not in self.no_maps
+        if not is_map or len(made) != _RANK_OF_TOKENS or None in (*read[1:], *made[1:]):
+            return frozenset()
+        rows, columns = read[1:3]
+        is_grid = made[_TOKENS] == rows * columns and rows * columns > 1
+        return frozenset([Grid(rows, columns)]) if is_grid else frozenset()
+
+    def _with_more(self, step: Step) -> frozenset[Grid]:
+        """The grid of tokens with others in front."""
+        if step.kind != "Concatenate" or len(step.shape) != _RANK_OF_TOKENS:
+            return frozenset()
+        sides = [self._shape(each)[_TOKENS] for each in step.inputs]
+        *front, last = step.inputs
+        grid = self.grid(last)
+        if grid is None or None in sides or sum(sides) != step.shape[_TOKENS]:
+            return frozenset()
+        if any(self.grid(each) for each in front):
+            return frozenset()
+        return frozenset([replace(grid, front=grid.front + sum(sides[:-1]))])
+
+    def _without_front(self, step: Step) -> frozenset[Grid]:
+        """The grid of tokens of which some in front were cut off."""
+        grid = self.grid(step.inputs[0])
+        first = _first_taken(step)
+        if grid is None or first is None or len(step.shape) != _RANK_OF_TOKENS:
+            return frozenset()
+        is_front = 0 < first <= grid.front and step.shape[_TOKENS] == grid.tokens - first
+        return frozenset([replace(grid, front=grid.front - first)]) if is_front else frozenset()
+
+    def _per_image(self, step: Step) -> int:
+        """How many elements along the first axis each image has, as windows of Swin."""
+        windows = max(self._windows.get(each, 1) for each in step.inputs)
+        if step.kind != "Reshape":
+            return windows
+        read, made = _numbers(self._shape(step.inputs[0])), _numbers(step.shape)
+        total = self._windows.get(step.inputs[0], 1) * read
+        return total // made if made and total % made == 0 else windows
+
+    def keeps_tokens(self, step: Step) -> bool:
+        """Whether each token that a step returns depends on the tokens at its place alone."""
+        read = [each for each in step.inputs if self._known.get(each)]
+        sides = {self._shape(each)[_TOKENS : _TOKENS + 1] for each in read}
+        if sides != {step.shape[_TOKENS : _TOKENS + 1]} or not self._turned.isdisjoint(read):
+            return False
+        if step.passes_on or isinstance(step.operation, Returned):
+            return True
+        if isinstance(step.operation, keras.layers.EinsumDense) and step.half != "activation":
+            return _is_along_others(step.operation.equation)
+        mixed = mixed_axes(step)
+        return mixed is not None and _TOKENS not in mixed
+
+    def _is_map(self, step: Step, grids: frozenset[Grid], windows: int) -> bool:
+        """Whether an output of four axes has rows and columns of the image."""
+        if windows != 1 or step.shape[0] is not None:
+            return False
+        if any((grid.rows, grid.columns) == tuple(step.shape[1:3]) for grid in grids):
+            return True
+        is_among_tokens = any(self._known.get(each) for each in step.inputs) and any(
+            len(self._shape(each)) != _RANK_OF_MAPS or each.step in self.no_maps
+            for each in step.inputs
+            if self._known.get(each)
+        )
+        return not is_among_tokens
+
+
+@dataclass
+class _Parts:
+    """Tokens in parts: the map, the tokens in front, and the whole, once something reads it."""
+
+    grid: Grid
+    tokens: Step
+    map: Output
+    front: Output | None
+    whole: Output | None = None
+
+
+class _Rewriting:
+    """Builds the graph with the steps added."""
+
+    def __init__(self, graph: Graph, found: _Found) -> None:
+        self._graph, self._found = graph, found
+        self._steps: list[Step] = []
+        self._new: dict[Output, Output] = {}
+        self._parts: dict[Output, _Parts] = {}
+        self._read = _live(graph, found)
+
+    def graph(self) -> Graph:
+        """The graph with the steps added."""
+        for step in self._graph.steps:
+            self._enter(step)
+        return replace(
+            self._graph,
+            steps=tuple(self._steps),
+            inputs=tuple(map(self._whole, self._graph.inputs)),
+            outputs=tuple(map(self._whole, self._graph.outputs)),
+        )
+
+    def _enter(self, step: Step) -> None:
+        output = Output(step.index)
+        grid = self._found.grid(output) if step.half != "pre" and len(step.shapes) == 1 else None
+        source = self._parts.get(step.inputs[0]) if len(step.inputs) == 1 else None
+        is_front = source is not None and _takes_front(step, source.grid)
+        if grid and source and (step.passes_on or isinstance(step.operation, Returned)):
+            self._pass_on(step, grid, source)
+        elif source and source.front and is_front:
+            args = (source.front, *step.args[1:])
+            self._new[output] = self._add(replace(step, args=args, inputs=(source.front,)))
+        elif grid:
+            self._split(step, grid)
+        else:
+            made = self._add(replace(self._placed(step), is_map=step.index not in self._found.no_maps))
+            self._new.update(
+                (Output(step.index, i), Output(made.step, i)) for i in range(len(step.shapes))
+            )
+
+    def _split(self, step: Step, grid: Grid) -> None:
+        """Add a step that returns tokens, its map and the tokens in front."""
+        name = f"{step.name}:tokens"
+        tokens = self._add(replace(self._placed(step), name=name, part="tokens"))
+        placed = self._steps[tokens.step]
+        front = None
+        if grid.front:
+            shape = (step.shape[0], grid.front, step.shape[2])
+            run = partial(_front, grid)
+            front = self._own(placed, "front", "GetItem", run, (tokens,), shape)
+        shape = (step.shape[0], grid.rows, grid.columns, step.shape[2])
+        is_read = Output(step.index) in self._read
+        shown = self._own(placed, "", "Reshape", partial(_map, grid), (tokens,), shape, is_read)
+        self._parts[Output(step.index)] = _Parts(grid, placed, shown, front)
+
+    def _pass_on(self, step: Step, grid: Grid, source: _Parts) -> None:
+        """Add a step that returns the tokens that it reads, in parts."""
+        shape = (step.shape[0], grid.rows, grid.columns, step.shape[2])
+        is_read = Output(step.index) in self._read
+        passed = replace(
+            step, args=(source.map,), inputs=(source.map,), shapes=(shape,), is_read=is_read
+        )
+        made = self._add(passed)
+        self._parts[Output(step.index)] = _Parts(grid, source.tokens, made, source.front)
+
+    def _own(
+        self,
+        tokens: Step,
+        part: str,
+        kind: str,
+        run: Callable[..., Any],
+        read: Sequence[Output],
+        shape: Shape,
+        is_read: bool = True,
+    ) -> Output:
+        """Add a step for a part of what ``tokens`` returns."""
+        name = tokens.name.removesuffix(":tokens")
+        return self._add(
+            Step(
+                index=0,
+                name=f"{name}:{part}" if part else name,
+                kind=kind,
+                operation=Placed(tokens),
+                run=run,
+                args=tuple(read),
+                kwargs={},
+                inputs=tuple(read),
+                shapes=(shape,),
+                dtypes=tokens.dtypes,
+                path=tokens.path,
+                part=part,
+                is_read=is_read,
+            )
+        )
+
+    def _add(self, step: Step) -> Output:
+        self._steps.append(replace(step, index=len(self._steps)))
+        return Output(len(self._steps) - 1)
+
+    def _placed(self, step: Step) -> Step:
+        """``step`` with what it reads at its new place."""
+        args, kwargs = keras.tree.map_structure(
+            lambda leaf: self._whole(leaf) if isinstance(leaf, Output) else leaf,
+            (step.args, dict(step.kwargs)),
+        )
+        return replace(
+            step, args=args, kwargs=kwargs, inputs=tuple(map(self._whole, step.inputs))
+        )
+
+    def _whole(self, output: Output) -> Output:
+        """The new place of an output; of tokens in parts, of both joined."""
+        parts = self._parts.get(output)
+        if parts is None:
+            return self._new[output]
+        if parts.whole is None:
+            shape = self._graph.steps[output.step].shape
+            read = (parts.map,) if parts.front is None else (parts.front, parts.map)
+            run = partial(_joined, parts.grid)
+            kind = "Concatenate" if parts.front else "Reshape"
+            parts.whole = self._own(parts.tokens, "joined", kind, run, read, shape)
+        return parts.whole
+
+
+def _live(graph: Graph, found: _Found) -> set[Output]:
+    """The outputs with tokens whose map, not only the tokens in front, the network's output reads.
+
+    Classifiers read the class token alone: in the last block, what follows attention is computed
+    for patches, too, but nothing reads it.
+    """
+    whole: set[Output] = set(graph.outputs)
+    front: set[Output] = set()
+    for step in reversed(graph.steps):
+        outputs = [Output(step.index, i) for i in range(len(step.shapes))]
+        is_whole = not whole.isdisjoint(outputs)
+        if not is_whole and front.isdisjoint(outputs):
+            continue
+        if is_whole:
+            grid = found.grid(step.inputs[0]) if step.inputs else None
+            keeps_front = grid is not None and _takes_front(step, grid)
+        else:
+            keeps_front = found.keeps_tokens(step)
+        (front if keeps_front else whole).update(step.inputs)
+    return whole
+
+
+def _is_along_others(equation: str) -> bool:
+    """Whether an equation of einsum keeps the axis of tokens, ``abc,cde->abde``."""
+    read, kernel, made = re.split(",|->", equation)
+    tokens = read[_TOKENS : _TOKENS + 1]
+    return tokens == made[_TOKENS : _TOKENS + 1] != "" and tokens not in kernel
+
+
+def _key(step: Step) -> Any:
+    """What is taken along the axis of tokens: an index or a slice."""
+    if step.kind != "GetItem" or len(step.args) != 2:
+        return None
+    key = step.args[1]
+    is_along = isinstance(key, tuple) and len(key) > _TOKENS and key[0] == slice(None)
+    return key[_TOKENS] if is_along else None
+
+
+def _takes_front(step: Step, grid: Grid) -> bool:
+    """Whether a step takes tokens in front of the patches alone."""
+    key = _key(step)
+    last = key.stop if isinstance(key, slice) else key + 1 if isinstance(key, int) else None
+    return isinstance(last, int) and 0 < last <= grid.front
+
+
+def _first_taken(step: Step) -> int | None:
+    """The first token that a step takes, with all after it."""
+    key = _key(step)
+    is_rest = isinstance(key, slice) and key.stop is None and key.step is None
+    return key.start if is_rest and isinstance(key.start, int) else None
+
+
+def _numbers(shape: Shape) -> int:
+    return math.prod(side for side in shape if side)
+
+
+def _front(grid: Grid, tokens: Any) -> Any:
+    return tokens[:, : grid.front]
+
+
+def _map(grid: Grid, tokens: Any) -> Any:
+    return keras.ops.reshape(
+        tokens[:, grid.front :], (-1, grid.rows, grid.columns, tokens.shape[2])
+    )
+
+
+def _joined(grid: Grid, *parts: Any) -> Any:
+    *front, shown = parts
+    patches = keras.ops.reshape(shown, (-1, grid.rows * grid.columns, shown.shape[3]))
+    return keras.ops.concatenate([*front, patches], axis=_TOKENS) if front else patches
