@@ -380,8 +380,9 @@ def test_what_tokens_give_to_each_other_is_memory():
     image = keras.Input((8, 8, 4))
     tokens = layers.Reshape((64, 4))(image)
     graph = flatten(keras.Model(image, layers.MultiHeadAttention(2, 4)(tokens, tokens)))
-    *_, found = measure(graph, (1, 8, 8, 4)).values()
-    assert found.memory == 4 * (64 * 4 + 2 * 64 * 64)
+    memory = [found.memory for found in measure(graph, (1, 8, 8, 4)).values()]
+    # Scores, and the same after softmax; dropout passes them on.
+    assert memory.count(4 * 2 * 64 * 64) == 2
 
 
 MEAN = np.random.default_rng(0).random((8, 8, 4)).astype("float32")

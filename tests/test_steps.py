@@ -434,21 +434,61 @@ def test_the_inside_of_somebodys_layer_has_steps(training):
     assert [len(block.convolution._inbound_nodes), len(block._inbound_nodes)] == [0, 2]
 
 
+class Counting(layers.Layer):
+    """Asks for the size of the batch, which symbols do not know, and repeats a weight so often."""
+
+    def __init__(self):
+        super().__init__(name="counting")
+        self.dense = layers.Dense(2)
+
+    def build(self, shape):
+        self.row = self.add_weight(shape=(1, 5), initializer="random_normal", name="row")
+
+    def call(self, x):
+        batch = ops.shape(x)[0]
+        halves = ops.reshape(x, (batch * 2, 4 * 8 * 3))
+        whole = ops.reshape(halves, (ops.shape(halves)[0] // 2, 8 * 8 * 3))
+        return self.dense(ops.concatenate([whole, ops.tile(self.row, (batch, 1))], axis=1))
+
+
+def test_a_layer_that_computes_with_the_batch_size_is_followed():
+    keras.utils.set_random_seed(0)
+    image = keras.Input((8, 8, 3))
+    model = keras.Model(image, Counting()(image))
+    graph, x = flatten(model), networks.images_for(model)
+    kinds = {step.name: step.kind for step in graph.steps}
+    assert kinds.pop("row") == kinds.pop("tile") == "Constant"
+    assert list(kinds.values()) == [
+        *("InputLayer", "Reshape", "Reshape", "Concatenate", "Dense", "Counting"),
+    ]
+    assert all(0 not in step.shape for step in graph.steps)
+    for batch in (x, x[:1], np.concatenate([x, x])):
+        found = answer(lambda t: forward.run(graph, t, graph.outputs), batch)[0]
+        assert_equal(found, answer(model, batch))
+
+
 class Unrolling(layers.Layer):
-    """Asks for the size of the batch, which symbols do not know."""
+    """Runs code of the backend, which has no symbols."""
 
     def __init__(self):
         super().__init__(name="unrolling")
         self.dense = layers.Dense(2)
 
     def call(self, x):
-        return self.dense(ops.reshape(x, (ops.shape(x)[0], 8 * 8 * 3)))
+        if isinstance(x, keras.KerasTensor):
+            raise TypeError("no symbols")
+        return self.dense(ops.reshape(x, (-1, 8 * 8 * 3)))
+
+    def compute_output_shape(self, shape):
+        return shape[0], 2
 
 
 def test_what_cannot_be_followed_stays_one_step():
     keras.utils.set_random_seed(0)
     image = keras.Input((8, 8, 3))
-    model = keras.Model(image, Unrolling()(image))
+    layer = Unrolling()
+    layer.dense.build((None, 8 * 8 * 3))
+    model = keras.Model(image, layer(image))
     graph, x = flatten(model), networks.images_for(model)
     assert [step.name for step in graph.steps[1:]] == ["unrolling"]
     assert_equal(answer(lambda t: forward.run(graph, t, graph.outputs), x)[0], answer(model, x))

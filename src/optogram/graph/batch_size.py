@@ -4,7 +4,6 @@ Such code was traced with a number in place of the batch size; its multiples in 
 stand for multiples of the batch size.
 """
 
-from collections.abc import Callable
 from copy import copy
 from typing import Any
 
@@ -42,7 +41,7 @@ class OfBatch:
             (place for place, side in enumerate(firsts) if _is_multiple(side, number)), None
         )
         self._times = 1 if self._place is None else firsts[self._place] // number
-        settings = {} if callable(operation) and not hasattr(operation, "__dict__") else vars(operation)
+        settings = getattr(operation, "__dict__", {})
         self._settings = {
             name: value
             for name, value in settings.items()
@@ -86,7 +85,7 @@ class OfBatch:
             return keras.KerasTensor((self._number * self._times, *leaf.shape[1:]), leaf.dtype)
         return leaf
 
-    def _with(self, size: Any) -> Callable[..., Any]:
+    def _with(self, size: Any) -> Any:
         """The operation with its settings for a batch of ``size``."""
         other = {name: self._sized(value, size) for name, value in self._settings.items()}
         if not other:

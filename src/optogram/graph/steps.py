@@ -382,9 +382,7 @@ class _Builder:
             kwargs["training"] = self._settled(call)
             if kwargs["training"] and can_be_alone(call):
                 alone = Alone(copied)
-                return self._add(
-                    _Draft(path, use, kind, operation, alone, args, kwargs, outputs)
-                )
+                return self._add(_Draft(path, use, kind, operation, alone, args, kwargs, outputs))
         activation = nodes.fused_activation(copied)
         if activation is None:
             run = nodes.with_plain_name(copied)
@@ -395,14 +393,10 @@ class _Builder:
         is_layer = isinstance(activation, keras.Layer)
         told = {"training": kwargs["training"]} if is_layer else {}
         linear = nodes.with_plain_name(nodes.without_activation(copied))
-        before = self._add(
-            _Draft(path, use, kind, operation, linear, args, kwargs, outputs, "pre")
-        )
+        before = self._add(_Draft(path, use, kind, operation, linear, args, kwargs, outputs, "pre"))
         run = partial(nodes.apply_activation, activation)
         name, args = getattr(activation, "__name__", type(activation).__name__), tuple(before)
-        return self._add(
-            _Draft(path, use, name, operation, run, args, told, outputs, "activation")
-        )
+        return self._add(_Draft(path, use, name, operation, run, args, told, outputs, "activation"))
 
     def _inside(
         self,

@@ -104,9 +104,9 @@ class _Found:
         """The grid of a map that is flattened to tokens."""
         read, made = self._shape(step.inputs[0]), step.shape
         is_map = len(read) == _RANK_OF_MAPS and step.inputs[0].step not in self.no_maps
-        if not is_map or len(made) != _RANK_OF_TOKENS or None in (*read[1:], *made[1:]):
+        if not is_map or len(made) != _RANK_OF_TOKENS:
             return frozenset()
-        rows, columns = read[1:3]
+        rows, columns = (side or 0 for side in read[1:3])
         is_grid = made[_TOKENS] == rows * columns and rows * columns > 1
         return frozenset([Grid(rows, columns)]) if is_grid else frozenset()
 
@@ -114,10 +114,10 @@ class _Found:
         """The grid of tokens with others in front."""
         if step.kind != "Concatenate" or len(step.shape) != _RANK_OF_TOKENS:
             return frozenset()
-        sides = [self._shape(each)[_TOKENS] for each in step.inputs]
+        sides = [self._shape(each)[_TOKENS] or 0 for each in step.inputs]
         *front, last = step.inputs
         grid = self.grid(last)
-        if grid is None or None in sides or sum(sides) != step.shape[_TOKENS]:
+        if grid is None or sum(sides) != step.shape[_TOKENS]:
             return frozenset()
         if any(self.grid(each) for each in front):
             return frozenset()
@@ -213,7 +213,8 @@ class _Rewriting:
         elif grid:
             self._split(step, grid)
         else:
-            made = self._add(replace(self._placed(step), is_map=step.index not in self._found.no_maps))
+            is_map = step.index not in self._found.no_maps
+            made = self._add(replace(self._placed(step), is_map=is_map))
             self._new.update(
                 (Output(step.index, i), Output(made.step, i)) for i in range(len(step.shapes))
             )
@@ -225,9 +226,8 @@ class _Rewriting:
         placed = self._steps[tokens.step]
         front = None
         if grid.front:
-            shape = (step.shape[0], grid.front, step.shape[2])
-            run = partial(_front, grid)
-            front = self._own(placed, "front", "GetItem", run, (tokens,), shape)
+            few = (step.shape[0], grid.front, step.shape[2])
+            front = self._own(placed, "front", "GetItem", partial(_front, grid), (tokens,), few)
         shape = (step.shape[0], grid.rows, grid.columns, step.shape[2])
         is_read = Output(step.index) in self._read
         shown = self._own(placed, "", "Reshape", partial(_map, grid), (tokens,), shape, is_read)
@@ -283,9 +283,7 @@ class _Rewriting:
             lambda leaf: self._whole(leaf) if isinstance(leaf, Output) else leaf,
             (step.args, dict(step.kwargs)),
         )
-        return replace(
-            step, args=args, kwargs=kwargs, inputs=tuple(map(self._whole, step.inputs))
-        )
+        return replace(step, args=args, kwargs=kwargs, inputs=tuple(map(self._whole, step.inputs)))
 
     def _whole(self, output: Output) -> Output:
         """The new place of an output; of tokens in parts, of both joined."""

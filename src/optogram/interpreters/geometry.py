@@ -124,9 +124,7 @@ def measure(
     for index, made in all_shapes.items():
         step = graph.steps[index]
         read = [all_shapes[output.step][output.index] for output in step.inputs]
-        varying = [
-            output for output in step.inputs if graph.steps[output.step].kind != "Constant"
-        ]
+        varying = [output for output in step.inputs if graph.steps[output.step].kind != "Constant"]
         seen = [measured[output.step].receptive_field for output in varying]
         memory = _attention_bytes(step, read) + sum(
             _elements(shape) * dtype_bytes(dtype)
@@ -134,9 +132,7 @@ def measure(
         )
         measured[index] = Geometry(
             made[0],
-            receptive_field(
-                step, seen, [all_shapes[o.step][o.index] for o in varying], made[0]
-            ),
+            receptive_field(step, seen, [all_shapes[o.step][o.index] for o in varying], made[0]),
             _flops(step, read, made[0]),
             memory,
         )
@@ -196,7 +192,9 @@ def _specs(
         return [keras.KerasTensor(input_shape, step.dtypes[0])]
     if step.kind == "Constant":
         return [
-            keras.KerasTensor((input_shape[0], *shape[1:]) if shape[:1] == (None,) else shape, dtype)
+            keras.KerasTensor(
+                (input_shape[0], *shape[1:]) if shape[:1] == (None,) else shape, dtype
+            )
             for shape, dtype in zip(step.shapes, step.dtypes, strict=True)
         ]
     read = [tensors[output] for output in step.inputs]

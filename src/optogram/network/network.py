@@ -25,7 +25,6 @@ from optogram.network.predictions import Predictor
 from optogram.pictures.preparation import preparation
 from optogram.pictures.resample import require_resample
 
-
 _MOVING_TOKENS = ("Concatenate", "GetItem", "Pad", "Reshape", "Roll", "Transpose")
 """Kinds of steps whose tokens are those of others."""
 

@@ -4,7 +4,7 @@ Keras has fused kernels for it, whose scores cannot be read. This file uses priv
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import keras

@@ -264,7 +264,8 @@ def _traced(runs: Any, call: Call, training: bool, batch: int | None) -> Inside:
             layer = runs if batch is None else _with_symbols(runs, held)
             made = layer.call(*args, **_told(layer, kwargs, training))
     # Copies of layers return a number for None.
-    leaves = [np.zeros((), "float32") if leaf is None else leaf for leaf in keras.tree.flatten(made)]
+    nothing = np.zeros((), "float32")
+    leaves = [nothing if leaf is None else leaf for leaf in keras.tree.flatten(made)]
     made = [_held_symbol("array", leaf, None, held) for leaf in leaves]
     used = [
         each
@@ -312,10 +313,9 @@ def _held_symbol(name: str, value: Any, layer: keras.Layer | None, held: _Held) 
         return value
     if id(value) not in held:
         dtype = keras.backend.standardize_dtype(value.dtype)
-        # Keras casts a variable where the layer reads it.
-        is_cast = layer and isinstance(value, keras.Variable) and value._autocast
-        if is_cast and "float" in dtype:
-            dtype = layer.compute_dtype
+        is_cast = isinstance(value, keras.Variable) and value._autocast and "float" in dtype
+        if layer is not None and is_cast:
+            dtype = layer.compute_dtype  # Keras casts a variable where the layer reads it
         symbol = _symbol(value.shape, dtype, f"held_{len(held)}")
         held[id(value)] = _HeldValue(name, value, symbol)
     return held[id(value)].symbol
