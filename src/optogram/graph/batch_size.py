@@ -13,11 +13,9 @@ from optogram.graph.keras_private.copies import view
 
 
 def opened(tensor: keras.KerasTensor, number: int) -> keras.KerasTensor:
-    """The symbol with None for a first axis that is a multiple of ``number``."""
-    shape = tuple(tensor.shape)
-    if not shape or not _is_multiple(shape[0], number):
-        return tensor
-    return keras.KerasTensor((None, *shape[1:]), tensor.dtype)
+    """The symbol with None for axes that are multiples of ``number``."""
+    sides = [None if _is_multiple(side, number) else side for side in tensor.shape]
+    return tensor if sides == list(tensor.shape) else keras.KerasTensor(sides, tensor.dtype)
 
 
 class OfBatch:
@@ -35,12 +33,17 @@ class OfBatch:
 
     def __init__(self, operation: Any, number: int, args: tuple, kwargs: dict) -> None:
         self._operation, self._number = operation, number
-        leaves = keras.tree.flatten((args, kwargs))
-        firsts = [_first_side(leaf) for leaf in leaves]
-        self._place = next(
-            (place for place, side in enumerate(firsts) if _is_multiple(side, number)), None
-        )
-        self._times = 1 if self._place is None else firsts[self._place] // number
+        self._sides = [
+            {
+                axis: side // number
+                for axis, side in enumerate(leaf.shape)
+                if _is_multiple(side, number)
+            }
+            if isinstance(leaf, keras.KerasTensor) and None not in leaf.shape
+            else {}
+            for leaf in keras.tree.flatten((args, kwargs))
+        ]
+        """Of each argument, the axes that have the batch size, and how many times."""
         settings = getattr(operation, "__dict__", {})
         self._settings = {
             name: value
@@ -57,13 +60,22 @@ class OfBatch:
     @property
     def is_sized(self) -> bool:
         """Whether a tensor that it reads has the batch size."""
-        return self._place is not None
+        return any(self._sides)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run on tensors, one of which has the batch size."""
-        read = keras.tree.flatten((args, kwargs))[self._place]
-        size = keras.ops.shape(read)[0]
-        return self.of(size if self._times == 1 else size // self._times, args, kwargs)
+        read = keras.tree.flatten((args, kwargs))
+        place, axis, times = self._first()
+        size = keras.ops.shape(read[place])[axis]
+        return self.of(size if times == 1 else size // times, args, kwargs)
+
+    def _first(self) -> tuple[int, int, int]:
+        """The place of an argument, its axis that has the batch size, and how many times."""
+        return next(
+            (place, axis, times)
+            for place, sides in enumerate(self._sides)
+            for axis, times in sides.items()
+        )
 
     def of(self, size: Any, args: tuple, kwargs: dict) -> Any:
         """Run on tensors, for a batch of ``size``."""
@@ -72,18 +84,25 @@ class OfBatch:
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """Run on symbols, also of unknown batch size."""
-        first = _first_side(keras.tree.flatten((args, kwargs))[self._place])
-        if first is not None:
-            args, kwargs = self._sized((args, kwargs), first // self._times)
-            return self._with(first // self._times).compute_output_spec(*args, **kwargs)
-        args, kwargs = keras.tree.map_structure(self._closed, (args, kwargs))
+        leaves = keras.tree.flatten((args, kwargs))
+        place, axis, times = self._first()
+        side = leaves[place].shape[axis]
+        if side is not None:
+            args, kwargs = self._sized((args, kwargs), side // times)
+            return self._with(side // times).compute_output_spec(*args, **kwargs)
+        closed = [self._closed(*each) for each in zip(leaves, self._sides, strict=True)]
+        args, kwargs = keras.tree.pack_sequence_as((args, kwargs), closed)
         made = self._operation.compute_output_spec(*args, **kwargs)
         return keras.tree.map_structure(lambda symbol: opened(symbol, self._number), made)
 
-    def _closed(self, leaf: Any) -> Any:
-        if _first_side(leaf) is None and isinstance(leaf, keras.KerasTensor):
-            return keras.KerasTensor((self._number * self._times, *leaf.shape[1:]), leaf.dtype)
-        return leaf
+    def _closed(self, leaf: Any, sides: dict[int, int]) -> Any:
+        """``leaf`` with a number for the batch size."""
+        if not sides:
+            return leaf
+        shape = list(leaf.shape)
+        for axis, times in sides.items():
+            shape[axis] = self._number * times
+        return keras.KerasTensor(shape, leaf.dtype)
 
     def _with(self, size: Any) -> Any:
         """The operation with its settings for a batch of ``size``."""
@@ -109,8 +128,3 @@ def _is_multiple(leaf: Any, number: int) -> bool:
 
 def _has_multiple(structure: Any, number: int) -> bool:
     return any(_is_multiple(leaf, number) for leaf in keras.tree.flatten(structure))
-
-
-def _first_side(leaf: Any) -> Any:
-    is_symbol = isinstance(leaf, keras.KerasTensor) and leaf.shape
-    return leaf.shape[0] if is_symbol else None

@@ -83,7 +83,8 @@ class _Found:
 
     def _enter(self, step: Step) -> None:
         if step.kind == "Constant" or not step.inputs:
-            if step.shape[:1] != (None,):
+            # The inputs of the network may be constant images.
+            if not isinstance(step.operation, keras.layers.InputLayer):
                 self.no_maps.add(step.index)
             return
         grids = frozenset[Grid]().union(*(self._known.get(each, ()) for each in step.inputs))
@@ -104,7 +105,8 @@ class _Found:
         """The grid of a map that is flattened to tokens."""
         read, made = self._shape(step.inputs[0]), step.shape
         is_map = len(read) == _RANK_OF_MAPS and step.inputs[0].step not in self.no_maps
-        if not is_map or len(made) != _RANK_OF_TOKENS:
+        # Attention splits channels into heads at once, (N, tokens, heads, size).
+        if not is_map or len(made) not in (_RANK_OF_TOKENS, _RANK_OF_MAPS):
             return frozenset()
         rows, columns = (side or 0 for side in read[1:3])
         is_grid = made[_TOKENS] == rows * columns and rows * columns > 1
@@ -160,12 +162,13 @@ class _Found:
             return False
         if any((grid.rows, grid.columns) == tuple(step.shape[1:3]) for grid in grids):
             return True
-        is_among_tokens = any(self._known.get(each) for each in step.inputs) and any(
+        is_split = step.kind == "Reshape" and bool(self._flattened(step))
+        is_among_tokens = any(
             len(self._shape(each)) != _RANK_OF_MAPS or each.step in self.no_maps
             for each in step.inputs
             if self._known.get(each)
         )
-        return not is_among_tokens
+        return not (is_split or is_among_tokens)
 
 
 @dataclass
@@ -193,12 +196,10 @@ class _Rewriting:
         """The graph with the steps added."""
         for step in self._graph.steps:
             self._enter(step)
-        return replace(
-            self._graph,
-            steps=tuple(self._steps),
-            inputs=tuple(map(self._whole, self._graph.inputs)),
-            outputs=tuple(map(self._whole, self._graph.outputs)),
+        inputs, outputs = (
+            tuple(map(self._whole, ends)) for ends in (self._graph.inputs, self._graph.outputs)
         )
+        return replace(self._graph, steps=tuple(self._steps), inputs=inputs, outputs=outputs)
 
     def _enter(self, step: Step) -> None:
         output = Output(step.index)

@@ -80,11 +80,13 @@ def describe(step: Step, geometry: Mapping[int, Geometry]) -> Layer:
         flops += geometry[step.inputs[0].step].flops
         kind = type(operation).__name__
     is_layer = isinstance(operation, keras.Layer)
+    # Custom layers may leave layers without weights unbuilt.
+    has_weights = is_layer and operation.built
     return Layer(
         name=step.name,
         kind=kind,
         output_shape=step.shape,
-        parameters=operation.count_params() if is_layer else 0,
+        parameters=operation.count_params() if has_weights else 0,
         trainable=is_layer and bool(operation.trainable_weights),
         flops=flops,
         memory=measured.memory,

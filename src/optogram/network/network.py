@@ -25,7 +25,9 @@ from optogram.network.predictions import Predictor
 from optogram.pictures.preparation import preparation
 from optogram.pictures.resample import require_resample
 
-_MOVING_TOKENS = ("Concatenate", "GetItem", "Pad", "Reshape", "Roll", "Transpose")
+_MOVING = ("GetItem", "Pad", "Reshape", "Roll", "Transpose")
+"""Kinds of operations that return what they read, at other places."""
+_MOVING_TOKENS = ("Concatenate", *_MOVING)
 """Kinds of steps whose tokens are those of others."""
 
 
@@ -298,6 +300,8 @@ class Network(Predictor):
         operation = step.operation
         if isinstance(operation, Placed):
             return operation.tokens.kind in _MOVING_TOKENS
+        if not isinstance(operation, keras.Layer) and step.kind in _MOVING:
+            return True
         if step.kind == "Reshape" and self.graph.steps[step.inputs[0].step].part == "joined":
             return True
         if isinstance(operation, keras.layers.Permute | keras.layers.Reshape):

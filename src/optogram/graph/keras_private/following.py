@@ -21,6 +21,8 @@ from optogram.graph.keras_private import attention, nodes
 from optogram.graph.keras_private.copies import Copies, no_updates, own_names, view
 from optogram.graph.keras_private.nodes import Call, Functional
 
+_RANK_OF_TOKENS, _RANK_OF_MAPS = 3, 4
+
 # Only one thread at a time traces calls, with these symbols.
 _FOLLOWING = threading.RLock()
 _SYMBOLS: list[keras.KerasTensor] = []
@@ -204,7 +206,7 @@ def followed(
         If layers inside have no weights yet.
     """
     operation = call.operation
-    if not _is_followed(operation):
+    if not _is_followed(call):
         return None
     copied = copies.of(call.runs)
     found = None
@@ -216,18 +218,21 @@ def followed(
         require_weights(operation.name, copies)
         if found is not None:
             break
+    if found is None or _has_layers(operation):
+        return found
     # Layers that drop at random return what they read outside training.
-    return found if found is None or _has_layers(operation) or _does_nothing(found) else None
+    return found if _does_nothing(found) or _cuts_patches(call) else None
 
 
-def _is_followed(operation: Any) -> bool:
+def _is_followed(call: Call) -> bool:
     """Whether the code of a layer or operation is traced."""
+    operation = call.operation
     if attention.is_attention(operation) or nodes.is_pipeline(operation):
         return True
     is_own = type(operation).__module__.startswith("keras.")
     if is_own or not isinstance(operation, keras.Layer):
         return False
-    return _has_layers(operation) or bool(operation._seed_generators)
+    return _has_layers(operation) or bool(operation._seed_generators) or _cuts_patches(call)
 
 
 def _has_layers(operation: Any) -> bool:
@@ -235,6 +240,13 @@ def _has_layers(operation: Any) -> bool:
     if attention.is_attention(operation):
         return True
     return any(True for _ in operation._flatten_layers(include_self=False))
+
+
+def _cuts_patches(call: Call) -> bool:
+    """Whether a call makes tokens of an image or map: its code says of which patches."""
+    read = [x for x in keras.tree.flatten((call.args, call.kwargs)) if _is_symbol(x)]
+    ranks = [len(x.shape) for x in (*read, *call.outputs)]
+    return ranks == [_RANK_OF_MAPS, _RANK_OF_TOKENS]
 
 
 def _does_nothing(inside: Inside) -> bool:

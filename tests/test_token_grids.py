@@ -1,0 +1,80 @@
+"""Tokens of transformers as feature maps: their grids, what is read of them, and Grad-CAM."""
+
+import re
+
+import numpy as np
+import pytest
+
+import literal
+import optogram as og
+import transformers
+from optogram.graph.steps import Output
+from optogram.interpreters.gradients import gradients
+from replay import answer
+
+pytestmark = pytest.mark.keras_inside
+
+
+@pytest.fixture(scope="module", params=list(transformers.KINDS))
+def opened(request):
+    """A transformer with the gradients of its highest score at its maps, by name, and an image."""
+    net = og.Network(transformers.build(request.param), preprocess="unit")
+    x = np.random.default_rng(1).uniform(0, 1, (1, *net.size, 3)).astype(np.float32)
+    needed = net.graph.ancestors([net.head.logits])
+    shown = [step for step in net.graph.steps if step.has_maps and step.index in needed]
+    found = gradients(net, x, None, [Output(step.index) for step in shown])
+    at = {step.name: at for step, at in zip(shown, found.at, strict=True)}
+    return request.param, net, x, found, at
+
+
+def test_the_steps_compute_what_the_model_does(opened):
+    _, net, x, found, _ = opened
+    expected = answer(net.model, x)
+    assert_near(found.outputs, expected)
+
+
+def assert_near(found, expected):
+    assert np.abs(expected).max() > 0
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+
+
+LISTED = {
+    "token": [
+        *("patches", "add", "first_ln1", "first_mha/attention_output", "first_sum1", "first_ln2"),
+        *("first_mlp", "first_out", "first_sum2", "second_ln1"),
+    ],
+    "gap": [
+        *("extract_patches", "projection", "add", "first_ln1", "attention_output", "first_sum1"),
+        *("first_ln2", "first_mlp", "first_out", "first_sum2", "last"),
+    ],
+    "windows": ["patches", "norm", "add", "last"],
+    "mixer": ["patches", "ln", "back", "sum"],
+}
+"""What neither is a window or score of attention, nor only moves tokens, nor is never read."""
+
+
+def test_layers_with_tokens_have_maps(opened):
+    kind, net, *_ = opened
+    rows, columns = (4, 2) if kind == "windows" else transformers.GRID
+    assert set(net.map_layers().values()) == {(rows, columns)}
+    listed = [re.sub(r"_\d+$", "", name) for name in net.map_layers()]
+    assert listed == LISTED[kind]
+
+
+def test_a_map_is_read_exactly_if_its_gradient_is_not_zero(opened):
+    kind, net, _, _, at = opened
+    read = {name: net.step(name).is_read for name in at}
+    assert read == {name: not found.vanished.all() for name, found in at.items()}
+    assert all(read.values()) == (kind != "token")
+
+
+def test_the_gradient_of_maps_is_that_of_the_tokens(opened):
+    kind, net, x, found, at = opened
+    layer, front = net.default_layer, int(kind == "token")
+    best = int(found.outputs[0].argmax())
+    gradient, maps = literal.gradient(net.model, x[0], lambda scores: scores[best], layer)
+    shape = at[layer].maps[0].shape
+    assert_near(at[layer].gradient[0, 0], gradient[front:].reshape(shape))
+    assert_near(at[layer].maps[0], maps[front:].reshape(shape))
+    weighted = (maps * gradient[front:].mean(0)).sum(1)[front:].reshape(shape[:2])
+    assert_near(og.gradcam(net, x, rectify=False).values[0], weighted)
