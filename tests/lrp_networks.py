@@ -52,6 +52,36 @@ def normalized(x, convolution):
     return keras.layers.BatchNormalization()(convolution(x))
 
 
+class ClassToken(keras.layers.Layer):
+    """Puts a token in front, and adds what stands for positions."""
+
+    def build(self, shape):
+        self.token = self.add_weight(shape=(1, 1, shape[2]), name="token")
+        self.positions = self.add_weight(shape=(1, shape[1] + 1, shape[2]), name="positions")
+        # A layer inside, so that the others are steps.
+        self.scale = keras.layers.Rescaling(1.0)
+
+    def call(self, x):
+        token = keras.ops.tile(self.token, (keras.ops.shape(x)[0], 1, 1))
+        return self.scale(keras.ops.concatenate([token, x], axis=1) + self.positions)
+
+
+def transformer():
+    """Two blocks of attention over patches and a class token, as ViT."""
+    image = keras.Input(SIZE)
+    x = keras.layers.Conv2D(12, 4, strides=4, name="patches")(image)
+    x = ClassToken()(keras.layers.Reshape((16, 12))(x))
+    for number in range(2):
+        y = keras.layers.LayerNormalization(epsilon=1e-6, name=f"norm_{number}_1")(x)
+        y = keras.layers.MultiHeadAttention(3, 4, name=f"attention_{number}")(y, y)
+        x = keras.layers.Add()([x, y])
+        y = keras.layers.LayerNormalization(epsilon=1e-6, name=f"norm_{number}_2")(x)
+        y = keras.layers.Dense(12)(keras.layers.Dense(24, activation="gelu")(y))
+        x = keras.layers.Add()([x, y])
+    x = keras.layers.LayerNormalization(epsilon=1e-6)(x)
+    return keras.Model(image, keras.layers.Dense(5)(x[:, 0]))
+
+
 SMALL = {"plain": plain, "residual": residual, "inverted": inverted}
 
 

@@ -68,6 +68,8 @@ class Step:
         Part of a layer that returns tokens, see `token_grids`; "" for others, and for its map.
     is_map : bool
         Whether a first output of four axes has rows and columns of the image.
+    per_image : int
+        How many elements of the first axis belong to each image, such as the windows of Swin.
     is_read : bool
         False for a map of tokens that the output of the network does not depend on.
     """
@@ -87,6 +89,7 @@ class Step:
     path: tuple[str, ...] = ()
     part: str = ""
     is_map: bool = True
+    per_image: int = 1
     is_read: bool = True
 
     @property

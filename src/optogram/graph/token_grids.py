@@ -53,7 +53,10 @@ def with_token_maps(graph: Graph) -> Graph:
     """
     found = _Found(graph)
     if not any(found.grid(Output(step.index)) for step in graph.steps):
-        return graph
+        if not any(found.per_image(step) > 1 for step in graph.steps):
+            return graph
+        marked = (replace(step, per_image=found.per_image(step)) for step in graph.steps)
+        return replace(graph, steps=tuple(marked))
     return _Rewriting(graph, found).graph()
 
 
@@ -78,6 +81,10 @@ class _Found:
         fitting = [grid for grid in self._known.get(output, ()) if grid.tokens == shape[_TOKENS]]
         return fitting[0] if len(fitting) == 1 else None
 
+    def per_image(self, step: Step) -> int:
+        """How many elements of the first axis of an output belong to each image."""
+        return self._windows.get(Output(step.index), 1)
+
     def _shape(self, output: Output) -> Shape:
         return self._graph.steps[output.step].shapes[output.index]
 
@@ -91,7 +98,7 @@ class _Found:
         if step.kind == "Reshape":
             grids |= self._flattened(step)
         grids |= self._with_more(step) | self._without_front(step)
-        windows = self._per_image(step)
+        windows = self._reshaped(step)
         turns = step.kind in _TURNING and len(step.shape) == _RANK_OF_TOKENS
         was_turned = not self._turned.isdisjoint(step.inputs)
         for output in (Output(step.index, i) for i in range(len(step.shapes))):
@@ -134,8 +141,8 @@ class _Found:
         is_front = 0 < first <= grid.front and step.shape[_TOKENS] == grid.tokens - first
         return frozenset([replace(grid, front=grid.front - first)]) if is_front else frozenset()
 
-    def _per_image(self, step: Step) -> int:
-        """How many elements along the first axis each image has, as windows of Swin."""
+    def _reshaped(self, step: Step) -> int:
+        """What `per_image` is for a step, by what it reads."""
         windows = max(self._windows.get(each, 1) for each in step.inputs)
         if step.kind != "Reshape":
             return windows
@@ -215,7 +222,9 @@ class _Rewriting:
             self._split(step, grid)
         else:
             is_map = step.index not in self._found.no_maps
-            made = self._add(replace(self._placed(step), is_map=is_map))
+            windows = self._found.per_image(step)
+            placed = replace(self._placed(step), is_map=is_map, per_image=windows)
+            made = self._add(placed)
             self._new.update(
                 (Output(step.index, i), Output(made.step, i)) for i in range(len(step.shapes))
             )

@@ -53,6 +53,10 @@ def lrp(
         - "alpha2_beta1" and "alpha2_beta1_flat": α = 2, β = 1 for convolutions, ε for dense layers;
           flat for the first one.
         - "epsilon": ε = 1e-6 for all: gradient × input of a network of ReLUs, but for its biases.
+          Of a transformer this is AttnLRP (Achtibat et al. 2024).
+        - "cp_epsilon" and "cp_gamma": for transformers, attention held: values get all relevance,
+          queries and keys none (CP-LRP, Ali et al. 2022); ε for all, or γ = 0.25 for convolutions
+          and γ = 0.05 for dense layers.
 
         Or a function from a `Step` to a rule of ``og.rules``; where it returns None, the rule of
         "epsilon_gamma_box" holds.

@@ -62,6 +62,8 @@ _COMPOSITES = (
     "alpha2_beta1",
     "alpha2_beta1_flat",
     "epsilon",
+    "cp_epsilon",
+    "cp_gamma",
 )
 _BASELINES = ("black", "white", "gray", "mean", "blur")
 

@@ -1,6 +1,7 @@
 """Which rule each linear step gets: composites by name.
 
-As zennit's, where ``alpha2_beta1`` is called ``epsilon_alpha2_beta1`` (Anders et al. 2021).
+As zennit's, where ``alpha2_beta1`` is called ``epsilon_alpha2_beta1`` (Anders et al. 2021); and
+``cp_gamma`` for transformers, as Achtibat et al. 2024 use it for images.
 """
 
 from collections.abc import Callable, Mapping
@@ -35,6 +36,9 @@ class Composite:
         The rules for convolutions and for dense layers.
     first : Rule or None
         The rule for linear steps that have no other before them. None: no exception.
+    holds_attention : bool
+        Whether attention is held: what it weighs gets all relevance (CP-LRP, Ali et al. 2022).
+        Otherwise queries and keys get a part (AttnLRP, Achtibat et al. 2024).
     chosen : callable or None
         The user's function from a step to its rule; where it returns None, the others hold.
     """
@@ -43,6 +47,7 @@ class Composite:
     convolutions: Rule
     dense: Rule
     first: Rule | None = None
+    holds_attention: bool = False
     chosen: Callable[[Step], Rule | None] | None = None
 
     def rule(self, step: Step, is_first: bool) -> Rule:
@@ -83,6 +88,8 @@ COMPOSITES: Mapping[str, Composite] = MappingProxyType(
             Composite("epsilon_gamma_box", Gamma(0.25), _EPSILON, Box()),
             Composite("alpha2_beta1", AlphaBeta(2.0, 1.0), _EPSILON),
             Composite("alpha2_beta1_flat", AlphaBeta(2.0, 1.0), _EPSILON, Flat()),
+            Composite("cp_epsilon", _EPSILON, _EPSILON, holds_attention=True),
+            Composite("cp_gamma", Gamma(0.25), Gamma(0.05), holds_attention=True),
         )
     }
 )
@@ -108,4 +115,4 @@ def composite_of(given: str | Callable[[Step], Rule | None]) -> Composite:
         return COMPOSITES[given]
     usual = COMPOSITES[_DEFAULT]
     name = getattr(given, "__name__", "function")
-    return Composite(name, usual.convolutions, usual.dense, usual.first, given)
+    return Composite(name, usual.convolutions, usual.dense, usual.first, chosen=given)

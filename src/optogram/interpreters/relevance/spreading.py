@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import keras
@@ -61,6 +62,7 @@ _MOVING_OPERATIONS = frozenset(
         "Take",
         "Tile",
         "Transpose",
+        "Unstack",
     )
 )
 _CHOOSING_OPERATIONS = frozenset(("Amax", "Amin", "Max", "MaxPool", "Maximum", "Min", "Minimum"))
@@ -161,6 +163,16 @@ def shared(visit: Visit) -> Shares:
     return Shares([x * back for x, back in zip(inputs, pulled, strict=True)])
 
 
+def linearized(visit: Visit) -> Shares:
+    """As `shared`, by the first-order Taylor series at what was read (Achtibat et al. 2024).
+
+    The value of the series at 0 is an offset: a softmax of zeros is not 0.
+    """
+    read = shared(visit).read
+    handed = sum(map(of_images, read))
+    return Shares(read, sum(map(of_images, visit.relevance)) - handed)
+
+
 def absorbed(visit: Visit) -> Shares:
     """None of it: what was made does not depend on what was read, such as a constant."""
     nothing = [keras.ops.zeros_like(keras.ops.cast(x, "float32")) for x in visit.inputs]
@@ -187,6 +199,12 @@ def gated(visit: Visit) -> Shares:
     share = 1 / len(visit.read) if gate is None else 1.0
     shares = zip(visit.read, shared(visit).read, strict=True)
     return Shares([one * (0.0 if output == gate else share) for output, one in shares])
+
+
+def weighed(visit: Visit) -> Shares:
+    """All of it to what is weighed by a softmax, nothing to the weights (Ali et al. 2022)."""
+    shares = zip(visit.read, shared(visit).read, strict=True)
+    return Shares([one * (0.0 if output in visit.gates else 1.0) for output, one in shares])
 
 
 def gate_of(visit: Visit) -> Output | None:
@@ -226,6 +244,13 @@ def with_held_scale(visit: Visit) -> Shares:
     return Shares([x * pulled], taken)
 
 
+def is_product(step: Step) -> bool:
+    """Whether a step multiplies and sums two tensors, as attention does."""
+    return (
+        step.kind in _PRODUCTS and len(set(step.inputs)) > 1 and all(map(_is_known, step.applied))
+    )
+
+
 def spreading_of(step: Step) -> Spreading | None:
     """How a step without weights hands on its relevance; None if no rule is known for it."""
     layer, kind = step.operation, step.kind
@@ -254,8 +279,8 @@ def spreading_of(step: Step) -> Spreading | None:
         return gated if is_two else passed
     if isinstance(layer, _SUMMING) or kind in _SUMMING_OPERATIONS:
         return shared if is_two or mixed_axes(step) != frozenset() else passed
-    if isinstance(layer, keras.layers.Softmax) or step.applied in _SOFTMAX:
-        return shared
+    if isinstance(layer, keras.layers.Softmax) or kind == "Softmax" or step.applied in _SOFTMAX:
+        return linearized
     if kind in _PRODUCTS or isinstance(layer, keras.layers.Dot):
         return halved if is_two else shared
     if isinstance(layer, keras.layers.Resizing) or kind == "Resize":
@@ -271,6 +296,7 @@ def spreading_of(step: Step) -> Spreading | None:
 
 def _is_known(operation: Any) -> bool:
     """Whether an operation is of Keras, or one that optogram added."""
+    operation = operation.func if isinstance(operation, partial) else operation
     home = getattr(operation, "__module__", "")
     return is_written_by_keras(operation) or home.startswith("optogram.")
 

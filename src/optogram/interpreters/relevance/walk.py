@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from optogram.graph.mixing import mixed_axes
 from optogram.graph.steps import Graph, Output, Step
 from optogram.interpreters import forward
 from optogram.interpreters.forward import Tensors
@@ -15,10 +16,13 @@ from optogram.interpreters.relevance.rules import Box, Read, Rule, of_images, st
 from optogram.interpreters.relevance.signs import never_negative, silences_negatives
 from optogram.interpreters.relevance.spreading import (
     EPSILON,
+    Spreading,
     Visit,
     is_gate,
+    is_product,
     shared,
     spreading_of,
+    weighed,
 )
 
 
@@ -55,12 +59,17 @@ class Route:
     """
 
     def __init__(self, graph: Graph, scored: Sequence[Output], composite: Composite) -> None:
-        self._graph, self._scored = graph, tuple(scored)
+        self._graph, self._scored, self._composite = graph, tuple(scored), composite
         self._schedule = forward.schedule(graph, self._scored)
         indices = [scheduled.index for scheduled in self._schedule.steps]
         self._folded = _folded(graph, indices, self._scored)
         self._positive = never_negative(graph, indices)
-        self._gates = frozenset(Output(i) for i in indices if is_gate(graph.steps[i]))
+        self._gates = _gates(graph, indices)
+        self._held = {
+            index
+            for index in indices
+            if graph.steps[index].kind == "Constant" and None not in graph.steps[index].shape
+        }
         readers = _readers(graph, indices)
         self._first = _first_linear(graph, indices)
         self._rules: dict[int, Rule] = {}
@@ -69,7 +78,7 @@ class Route:
         before = set(self._folded.values())
         for index in reversed(indices):
             step = graph.steps[index]
-            if index in before or Output(index) in graph.inputs:
+            if index in before or index in self._held or Output(index) in graph.inputs:
                 continue
             linear = graph.steps[self._folded.get(index, index)]
             if has_kernel(linear):
@@ -82,13 +91,18 @@ class Route:
             elif _is_scaling(step):
                 self.accounts.append(Accounted(step, "one linear step", True))
             else:
-                found = spreading_of(step)
+                found = self._spreading(step)
                 words = "none" if found is None else found.__name__.replace("_", " ")
                 self.accounts.append(Accounted(step, words, found is not None))
         # Computed as their rules compute them. In half precision that would round otherwise than
         # the network.
         self._exact = frozenset(filter(self._is_exact, self._rules))
         self._within = before & {self._folded.get(index) for index in self._exact}
+
+    def _spreading(self, step: Step) -> Spreading | None:
+        """How a step without weights hands on its relevance."""
+        holds = self._composite.holds_attention and not self._gates.isdisjoint(step.inputs)
+        return weighed if holds and is_product(step) else spreading_of(step)
 
     def _is_exact(self, index: int) -> bool:
         """Whether a step with a rule is computed in float32, and a normalization in it, too."""
@@ -144,10 +158,11 @@ class Route:
             The first output that the scores are read from.
         """
         tensors, passes = self._computed(x)
-        pending: dict[Output, _Pending] = {}
-        for output, given in weighing(tensors).items():
-            _add(pending, output, _float(tensors[output]) * given)
-        scores = sum(one.sums for one in pending.values())
+        pending = _Waiting(self._graph, keras.ops.shape(x)[0])
+        scored_weights = weighing(tensors)
+        for output, given in scored_weights.items():
+            pending.add(output, _float(tensors[output]) * given)
+        scores = sum(pending[output].sums for output in scored_weights)
         wanted: dict[Output, Any] = {}
         sums = []
         for account in self.accounts:
@@ -155,26 +170,31 @@ class Route:
             outputs = [Output(step.index, i) for i in range(len(step.shapes))]
             arriving = list[_Pending]()
             for output in outputs:
-                one = pending.pop(output, None) or _Pending.of(
-                    keras.ops.zeros_like(_float(tensors[output]))
-                )
+                one = pending.pop(output, tensors)
                 # A convolution and its normalization count as one: both have the same relevance.
                 before = Output(self._folded.get(step.index, step.index))
                 for place in dict.fromkeys((output, before)):
                     if kept and place in kept:
-                        one = _Pending.of(one.relevance * kept[place])
+                        one = pending.of(output, one.relevance * kept[place])
                     if place in at:
                         wanted[place] = one.relevance
                 arriving.append(one)
             relevance = [one.relevance for one in arriving]
             read, owed, bias = self._owed(step, tensors, passes, relevance, bounds or {})
             known = {id(one.relevance): one.sums for one in arriving}
-            handed = [
-                _add(pending, output, one, known.get(id(one)))
-                for output, one in zip(read, owed, strict=True)
-            ]
             arrived = sum(one.sums for one in arriving)
-            sums.append(keras.ops.stack([arrived, sum(handed), bias], axis=1))
+            none = keras.ops.zeros_like(arrived)
+            taken = none if bias is None else pending.of_images(step, bias)
+            handed = [
+                pending.add(output, one, known.get(id(one)))
+                for output, one in zip(read, owed, strict=True)
+                if output.step not in self._held
+            ]
+            constants = self._held_by(step)
+            for output, one in zip(read, owed, strict=True):
+                if output in constants:
+                    taken = taken + pending.of(Output(step.index), one).sums
+            sums.append(keras.ops.stack([arrived, sum(handed), taken], axis=1))
         source = self._graph.inputs[0]
         image = pending[source].relevance
         if kept and source in kept:
@@ -209,6 +229,26 @@ class Route:
             tensors.update(zip(scheduled.made, outputs, strict=False))
         return tensors, passes
 
+    def _held_by(self, step: Step) -> list[Output]:
+        """The constants that a step combines with others, element by element."""
+        if mixed_axes(step) != frozenset():
+            return []
+        return [output for output in step.inputs if output.step in self._held]
+
+    def _repeated(self, step: Step, tensors: Tensors) -> Tensors:
+        """``tensors`` with the constants that a step reads repeated for each image.
+
+        So it is known what they take of the relevance of each image.
+        """
+        held = self._held_by(step)
+        if not held:
+            return tensors
+        shape = keras.ops.shape(tensors[Output(step.index)])
+        return {
+            **tensors,
+            **{output: keras.ops.broadcast_to(tensors[output], shape) for output in held},
+        }
+
     def _source(self, step: Step) -> Output:
         """What a step with a rule reads, or the convolution before its normalization."""
         return self._graph.steps[self._folded.get(step.index, step.index)].inputs[0]
@@ -236,7 +276,7 @@ class Route:
         relevance: Sequence[Any],
         bounds: Mapping[Output, tuple[Any, Any]],
     ) -> tuple[list[Output], list[Any], Any]:
-        """What was read, its relevance, and what biases took."""
+        """What was read, its relevance, and what biases took, if any."""
         index = step.index
         if index in self._rules:
             source, run = self._source(step), passes.pop(index, None)
@@ -264,10 +304,9 @@ class Route:
             source, (scale, shift) = step.inputs[0], _scaling(step)
             seed = relevance[0] / stabilized(_float(tensors[Output(index)]), EPSILON)
             return [source], [_float(tensors[source]) * scale * seed], of_images(shift * seed)
-        visit = Visit(step, tensors, relevance, self._gates)
-        shares = (spreading_of(step) or shared)(visit)
-        none = keras.ops.zeros((keras.ops.shape(relevance[0])[0],))
-        return visit.read, shares.read, none if shares.offset is None else shares.offset
+        visit = Visit(step, self._repeated(step, tensors), relevance, self._gates)
+        shares = (self._spreading(step) or shared)(visit)
+        return visit.read, shares.read, shares.offset
 
 
 @dataclass(frozen=True)
@@ -285,20 +324,57 @@ class _Pending:
     relevance: Any
     sums: Any
 
-    @classmethod
-    def of(cls, relevance: Any) -> "_Pending":
-        """With the sum."""
-        return cls(relevance, of_images(relevance))
+
+class _Waiting:
+    """The relevance that has arrived at outputs, until their steps are visited."""
+
+    def __init__(self, graph: Graph, count: Any) -> None:
+        self._graph, self._count = graph, count
+        self._known: dict[Output, _Pending] = {}
+
+    def of(self, output: Output, relevance: Any) -> _Pending:
+        """The relevance at an output, with the sum over each image."""
+        step = self._graph.steps[output.step]
+        shape = step.shapes[output.index]
+        images = shape.index(None) if None in shape else 0
+        axes = tuple(axis for axis in range(len(shape)) if axis != images)
+        sums = keras.ops.sum(relevance, axis=axes) if axes else relevance
+        return _Pending(relevance, self.of_images(step, sums))
+
+    def of_images(self, step: Step, sums: Any) -> Any:
+        """Sums over elements of the first axis of a step, added up for each image, (N,)."""
+        if step.per_image == 1:
+            return sums
+        return keras.ops.sum(keras.ops.reshape(sums, (self._count, -1)), axis=1)
+
+    def add(self, output: Output, relevance: Any, sums: Any = None) -> Any:
+        """Add relevance at an output; returns its sum, which is computed unless it is known."""
+        one = self.of(output, relevance) if sums is None else _Pending(relevance, sums)
+        known = self._known.get(output)
+        self._known[output] = (
+            one if known is None else _Pending(known.relevance + relevance, known.sums + one.sums)
+        )
+        return one.sums
+
+    def pop(self, output: Output, tensors: Tensors) -> _Pending:
+        """What has arrived at an output; zeros if nothing has."""
+        known = self._known.pop(output, None)
+        if known is not None:
+            return known
+        return self.of(output, keras.ops.zeros_like(_float(tensors[output])))
+
+    def __getitem__(self, output: Output) -> _Pending:
+        return self._known[output]
 
 
-def _add(pending: dict[Output, _Pending], output: Output, relevance: Any, sums: Any = None) -> Any:
-    """Add relevance at an output; returns its sum, which is computed unless it is known."""
-    one = _Pending.of(relevance) if sums is None else _Pending(relevance, sums)
-    known = pending.get(output)
-    pending[output] = (
-        one if known is None else _Pending(known.relevance + relevance, known.sums + one.sums)
-    )
-    return one.sums
+def _gates(graph: Graph, indices: Collection[int]) -> frozenset[Output]:
+    """The outputs that are gates or weights, also where a step passes them on."""
+    found: set[Output] = set()
+    for index in indices:
+        step = graph.steps[index]
+        if is_gate(step) or (step.passes_on and step.inputs[0] in found):
+            found.add(Output(index))
+    return frozenset(found)
 
 
 def _float(tensor: Any) -> Any:
