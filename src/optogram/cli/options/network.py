@@ -40,10 +40,8 @@ def network_options(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option(
                 "--resample",
                 type=click.Choice(["lanczos", "bilinear", "nearest", "area"]),
-                default="lanczos",
-                show_default=True,
                 help="How photos are resized; bilinear is what image_dataset_from_directory of "
-                "Keras trains on.",
+                "Keras trains on.  [default: from the preset, else lanczos]",
             ),
             click.option(
                 "--labels",
@@ -124,7 +122,7 @@ def open_network(
     model: str,
     weights: str | None,
     preprocess: str | None,
-    resample: str,
+    resample: str | None,
     labels: str | None,
     input: str | None,
     fixed: tuple[str, ...],

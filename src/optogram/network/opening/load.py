@@ -21,7 +21,8 @@ from optogram.network.opening.model_file import (
     refuse_code,
     require_weights_stored,
 )
-from optogram.network.opening.named import is_model_file
+from optogram.network.opening.named import is_model_file, is_preset, may_be_preset
+from optogram.network.opening.preset import is_named, read_preset
 from optogram.pictures.resample import require_resample
 
 _IMAGENET_CLASSES = 1000
@@ -37,7 +38,7 @@ def load(
     input: str | None = None,
     fixed: Mapping[str, Any] | None = None,
     output: str | None = None,
-    resample: str = "lanczos",
+    resample: str | None = None,
     trust: bool = False,
     custom_objects: Mapping[str, Any] | None = None,
 ) -> Network:
@@ -47,20 +48,24 @@ def load(
     ----------
     model : str or path
         A name, ignoring case, with ``-`` or ``_``: "efficientnet-lite0" (embedded, works offline)
-        or a classifier of keras.applications, such as "vgg16". Or a ``.keras`` or ``.h5`` file.
+        or a classifier of keras.applications, such as "vgg16". Or a ``.keras`` or ``.h5`` file. Or
+        a preset of KerasHub, if that is installed: a folder written by ``save_to_preset``, a name
+        such as "vit_base_patch16_224_imagenet", or a handle such as "hf://user/name".
     weights : "imagenet", path or None
         For a name: trained weights (embedded, or downloaded and cached by Keras), a weights file,
-        or random weights. A model file has its own weights: leave this out.
+        or random weights. Model files and presets have their own weights: leave this out.
     preprocess, labels
-        See `Network`. None: for a name, those of the named network. For a model file, labels are
+        See `Network`. None: for a name, those of the named network; for a preset, the
+        preprocessing of its preprocessor. For a model file or a folder with a preset, labels are
         read from a text file next to it, if there is one: ``flowers.labels.txt`` for
         ``flowers.keras``, one name per line.
     input, fixed, output
         Name of the image input, constant values of the other inputs, and name of the output to
         explain; see `Network`.
-    resample : {"lanczos", "bilinear", "nearest", "area"}
+    resample : {"lanczos", "bilinear", "nearest", "area"}, optional
         How photos are resized to the input size. Choose what the network was trained on:
-        "bilinear" for ``keras.utils.image_dataset_from_directory``; see `Network.prepare`.
+        "bilinear" for ``keras.utils.image_dataset_from_directory``; see `Network.prepare`. None:
+        what a preset says, else "lanczos".
     trust : bool
         Also open a file that contains code (``Lambda`` layers): the author of the file can then
         run any program on this machine. False: such a file is refused without being loaded.
@@ -79,9 +84,9 @@ def load(
         If the name is unknown, the file is not a whole model or needs code to load, or the weights
         are not available.
     InputError
-        If weights are given for a model file, or custom_objects for a name or with other contents
-        than classes and functions, or the preparation, the labels, or the choice of inputs and
-        output do not fit.
+        If weights are given for a file or preset, or custom_objects for a name or preset or with
+        other contents than classes and functions, or the preparation, the labels, or the choice of
+        inputs and output do not fit.
     BackendError
         If Keras's backend is missing.
     """
@@ -90,8 +95,18 @@ def load(
         "input": input,
         "fixed": fixed,
         "output": output,
-        "resample": require_resample(resample),
+        "resample": require_resample("lanczos" if resample is None else resample),
     }
+    is_preset_name = not is_preset(model) and may_be_preset(model) and is_named(str(model))
+    if is_preset(model) or is_preset_name:
+        if weights != "imagenet" or custom_objects:
+            raise InputError(
+                f"weights= and custom_objects= are not for presets, such as {os.fspath(model)!r}: "
+                "leave them out."
+            )
+        if resample is None:
+            del part["resample"]
+        return _from_preset(model, preprocess, labels, trust, part)
     if is_model_file(model):
         if weights != "imagenet":
             raise InputError(
@@ -113,6 +128,27 @@ def load(
         imagenet() if labels is None else labels,
         origin=f"{entry.name} with {described}",
         **part,
+    )
+
+
+def _from_preset(
+    preset: str | os.PathLike,
+    preprocess: Any,
+    labels: Any,
+    trust: bool,
+    part: Mapping[str, Any],
+) -> Network:
+    found = read_preset(preset, trust)
+    beside = labels_beside(Path(preset))
+    if labels is None:
+        labels = beside if kind_at(beside) == "file" else found.labels
+    return Network(
+        found.model,
+        found.preparation if preprocess is None else preprocess,
+        labels,
+        origin=os.fspath(preset),
+        warnings=found.warnings,
+        **{"name": Path(preset).name, "resample": found.resample or "lanczos", **part},
     )
 
 

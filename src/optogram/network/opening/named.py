@@ -2,6 +2,7 @@
 
 import os
 import zipfile
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -10,14 +11,36 @@ from optogram.files import kind_at
 from optogram.network.opening import catalogue
 
 _ENDINGS = (".keras", ".h5", ".hdf5")
+_HANDLES = ("hf://", "kaggle://", "modelscope://")
+_PRESET_FILES = ("config.json", "metadata.json")
 
 
 def is_model_file(model: str | os.PathLike) -> bool:
     """Whether ``model`` is read as the path of a file, not as the name of a network."""
     text = os.fspath(model)
+    if text.startswith(_HANDLES):
+        return False
     if not isinstance(model, str) or text.lower().endswith(_ENDINGS) or os.sep in text:
         return True
     return text != "" and kind_at(Path(text)) != "nothing" and not catalogue.is_known(text)
+
+
+def is_preset_folder(model: str | os.PathLike) -> bool:
+    """Whether ``model`` is a folder that KerasHub's ``save_to_preset`` wrote."""
+    return all((Path(model) / name).is_file() for name in _PRESET_FILES)
+
+
+def is_preset(model: str | os.PathLike) -> bool:
+    """Whether ``model`` is a preset of KerasHub: a folder, or a handle such as ``hf://user/name``."""
+    return os.fspath(model).startswith(_HANDLES) or is_preset_folder(model)
+
+
+def may_be_preset(model: str | os.PathLike) -> bool:
+    """Whether ``model`` is a preset of KerasHub, or a name that only KerasHub can know."""
+    if is_preset(model):
+        return True
+    is_name = not is_model_file(model) and not catalogue.is_known(os.fspath(model))
+    return is_name and find_spec("keras_hub") is not None
 
 
 def require_model(model: str | os.PathLike) -> None:
@@ -28,6 +51,8 @@ def require_model(model: str | os.PathLike) -> None:
     ModelError
         If there is none.
     """
+    if may_be_preset(model):
+        return
     if is_model_file(model):
         require_file(Path(model))
         if os.access(model, os.R_OK):  # else reading it says so
@@ -67,8 +92,8 @@ def require_file(path: Path) -> None:
     if kind == "folder":
         hint = "it is a TensorFlow SavedModel: " if (path / "saved_model.pb").exists() else ""
         raise ModelError(
-            f"{path} is a folder, not a model file: {hint}save the model with "
-            "model.save('model.keras')."
+            f"{path} is a folder, neither a model file nor a preset of KerasHub: {hint}save the "
+            "model with model.save('model.keras')."
         )
     if kind == "nothing":
         raise ModelError(f"{path} does not exist: give a .keras or .h5 file, or a network's name.")
