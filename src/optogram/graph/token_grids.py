@@ -40,9 +40,18 @@ class Grid:
 
 @dataclass(frozen=True)
 class Placed:
-    """The operation of the steps that are added to one that returns tokens."""
+    """The operation of the steps that are added to one that returns tokens.
+
+    Attributes
+    ----------
+    tokens : Step
+        The step that returns the tokens.
+    grid : Grid
+        Where they stand.
+    """
 
     tokens: Step
+    grid: Grid
 
 
 def with_token_maps(graph: Graph) -> Graph:
@@ -58,6 +67,11 @@ def with_token_maps(graph: Graph) -> Graph:
         marked = (replace(step, per_image=found.per_image(step)) for step in graph.steps)
         return replace(graph, steps=tuple(marked))
     return _Rewriting(graph, found).graph()
+
+
+def grid_of(step: Step) -> Grid | None:
+    """The grid of whole tokens, in front and patches, that a step returns; None for others."""
+    return step.operation.grid if step.part == "joined" else None
 
 
 class _Found:
@@ -237,10 +251,12 @@ class _Rewriting:
         front = None
         if grid.front:
             few = (step.shape[0], grid.front, step.shape[2])
-            front = self._own(placed, "front", "GetItem", partial(_front, grid), (tokens,), few)
+            run = partial(_front, grid)
+            front = self._own(placed, grid, "front", "GetItem", run, (tokens,), few)
         shape = (step.shape[0], grid.rows, grid.columns, step.shape[2])
         is_read = Output(step.index) in self._read
-        shown = self._own(placed, "", "Reshape", partial(_map, grid), (tokens,), shape, is_read)
+        run = partial(_map, grid)
+        shown = self._own(placed, grid, "", "Reshape", run, (tokens,), shape, is_read)
         self._parts[Output(step.index)] = _Parts(grid, placed, shown, front)
 
     def _pass_on(self, step: Step, grid: Grid, source: _Parts) -> None:
@@ -256,6 +272,7 @@ class _Rewriting:
     def _own(
         self,
         tokens: Step,
+        grid: Grid,
         part: str,
         kind: str,
         run: Callable[..., Any],
@@ -270,7 +287,7 @@ class _Rewriting:
                 index=0,
                 name=f"{name}:{part}" if part else name,
                 kind=kind,
-                operation=Placed(tokens),
+                operation=Placed(tokens, grid),
                 run=run,
                 args=tuple(read),
                 kwargs={},
@@ -303,9 +320,8 @@ class _Rewriting:
         if parts.whole is None:
             shape = self._graph.steps[output.step].shape
             read = (parts.map,) if parts.front is None else (parts.front, parts.map)
-            run = partial(_joined, parts.grid)
             kind = "Concatenate" if parts.front else "Reshape"
-            parts.whole = self._own(parts.tokens, "joined", kind, run, read, shape)
+            parts.whole = self._own(parts.tokens, parts.grid, "joined", kind, _joined, read, shape)
         return parts.whole
 
 
@@ -370,12 +386,16 @@ def _front(grid: Grid, tokens: Any) -> Any:
 
 
 def _map(grid: Grid, tokens: Any) -> Any:
-    return keras.ops.reshape(
-        tokens[:, grid.front :], (-1, grid.rows, grid.columns, tokens.shape[2])
-    )
+    patches = tokens[:, grid.front :]
+    # Where tokens were dropped, those left stand in a column.
+    is_whole = patches.shape[_TOKENS] == grid.rows * grid.columns
+    columns = grid.columns if is_whole else 1
+    rows = patches.shape[_TOKENS] // columns
+    return keras.ops.reshape(patches, (-1, rows, columns, tokens.shape[2]))
 
 
-def _joined(grid: Grid, *parts: Any) -> Any:
+def _joined(*parts: Any) -> Any:
     *front, shown = parts
-    patches = keras.ops.reshape(shown, (-1, grid.rows * grid.columns, shown.shape[3]))
+    count = shown.shape[1] * shown.shape[2]
+    patches = keras.ops.reshape(shown, (-1, count, shown.shape[3]))
     return keras.ops.concatenate([*front, patches], axis=_TOKENS) if front else patches

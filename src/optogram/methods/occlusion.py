@@ -34,6 +34,9 @@ def occlusion(
     Several targets for one image cost no more than one. Where it is faster, only the part of each
     feature map that the patch can change is computed; scores are equal up to rounding.
 
+    With ``fill="drop"``, for transformers, the tokens under the patch are left out, so that
+    nothing has to be put in their place; the class token and the positions of the others stay.
+
     Parameters
     ----------
     net : Network
@@ -44,12 +47,14 @@ def occlusion(
         Target of the score: one for all images, one per image, or several for one image. None:
         the highest-scoring class of each image.
     patch : int or (height, width), optional
-        Size of the patch, in pixels of the prepared image. None: a seventh of each side.
+        Size of the patch, in pixels of the prepared image. None: a seventh of each side; one
+        token with ``fill="drop"``, which takes multiples of a token.
     stride : int or (height, width), optional
-        Step between positions: 0, s, 2s … up to side − patch. None: half the patch.
-    fill : float, "mean" or "blur"
+        Step between positions: 0, s, 2s … up to side − patch. None: half the patch; the patch
+        with ``fill="drop"``.
+    fill : float, "mean", "blur" or "drop"
         Fill of the patch: a gray level in 0..255, the image's mean color, or the image, blurred
-        until a patch of it shows no detail.
+        until a patch of it shows no detail; "drop": tokens are left out.
     fill_space : {"display", "network"}
         Units of a number given as ``fill``: gray levels, or network units.
     margin : int

@@ -386,7 +386,8 @@ def attribution_options(
                 metavar="COLOR",
                 default="127.5",
                 show_default=True,
-                help='Fill of the patch: a gray level in 0..255, "mean" or "blur".',
+                help='Fill of the patch: a gray level in 0..255, "mean" or "blur"; for '
+                'transformers also "drop": the tokens under the patch are left out.',
             ),
             click.option(
                 "--fill-space",

@@ -8,10 +8,12 @@ import numpy as np
 from optogram.arguments import whole
 from optogram.errors import InputError
 from optogram.graph.steps import Output
+from optogram.interpreters.dropped_tokens import DroppedTokens
 from optogram.interpreters.windowed.plan import planned
 from optogram.interpreters.windowed.run import Windowed
+from optogram.methods.occluding.dropping import DROP, token_sides, tokens_left
 from optogram.methods.request.painting import paint_for
-from optogram.methods.request.request import ask, weighted_sums
+from optogram.methods.request.request import Request, ask, weighted_sums
 from optogram.network.network import Network
 from optogram.progress import Progress, continued, silent
 from optogram.result import Occlusion
@@ -147,8 +149,13 @@ class Covering:
         progress: Progress = silent,
     ) -> None:
         request = ask(net, image, target, score, fit)
+        dropping = _dropping(request, margin, fill_space) if fill == DROP else None
+        if dropping is not None:
+            patch = token_sides(dropping.grid, request.size) if patch is None else patch
+            stride = patch if stride is None else stride
         self.patches = patches = Patches(request.size, patch, stride, margin)
-        self._paint = paint_for(net, request.x, fill, fill_space, max(patches.patch) + 2 * margin)
+        extent = max(patches.patch) + 2 * margin
+        self._paint = None if dropping else paint_for(net, request.x, fill, fill_space, extent)
         self.parameters = {
             "patch": patches.patch,
             "stride": patches.stride,
@@ -162,8 +169,8 @@ class Covering:
         total = len(request.x) * (1 + len(patches.places))
         self.answer = request.answer(memory, continued(progress, 0, total))
         self._weights = self.answer.request.weights()
-        self._windowed = None
-        if incremental:
+        self._windowed, self._dropping = None, dropping
+        if incremental and not dropping:
             self._windowed = windows_for(
                 request.net,
                 list(self._weights),
@@ -177,11 +184,17 @@ class Covering:
     def scores(self, image: int, places: np.ndarray, progress: Progress = silent) -> np.ndarray:
         """(T, P): scores of the explanations of one image with the patch at P positions."""
         request = self.answer.request
-        x, paint = request.x[image : image + 1], self._paint[image : image + 1]
+        x = request.x[image : image + 1]
         weights = request.weights_of(image, self._weights)
         scores = np.empty((np.count_nonzero(request.which == image), len(places)), np.float32)
         found: Iterator[tuple[Any, list[np.ndarray]]]
-        if self._windowed is None:
+        paint = np.empty(0) if self._paint is None else self._paint[image : image + 1]
+        if self._dropping is not None:
+            rows, columns = self.patches.rows, self.patches.columns
+            spans = rows[places[:, 0]], columns[places[:, 1]]
+            left = tokens_left(self._dropping.grid, request.size, *spans)
+            found = self._dropping.stream(x, left, list(weights), self._memory, progress)
+        elif self._windowed is None:
             found = self._plainly(x[0], paint[0], places, list(weights), progress)
         else:
             # Cached for one image, which may be requested again.
@@ -235,6 +248,13 @@ class Covering:
         return self.answer.request.net.stream(
             feed, len(places), x.shape[:2], wanted, self._memory, progress
         )
+
+
+def _dropping(request: Request, margin: int, fill_space: str) -> DroppedTokens:
+    """The network that leaves out tokens."""
+    if margin or fill_space != "display":
+        raise InputError('fill="drop" paints nothing: it takes neither margin nor fill_space.')
+    return DroppedTokens(request.net, request.scored(), request.size)
 
 
 def _sides(
