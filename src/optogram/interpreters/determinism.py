@@ -8,10 +8,9 @@ import numpy as np
 
 from optogram import backend
 from optogram.graph.keras_private import layer_modes
-from optogram.graph.mixing import is_written_by_keras, mixed_axes
-from optogram.graph.steps import Graph, Output, Step
-from optogram.graph.training_mode import Alone
+from optogram.graph.steps import Graph, Output
 from optogram.interpreters import forward
+from optogram.interpreters.separation import treats_images_separately
 
 _NOMINAL_SIDE = 64
 _ROUNDING = 1e-3
@@ -47,7 +46,7 @@ def warnings_about_answers(
     variables : sequence of keras.Variable
         All variables that the steps read.
     """
-    if all(_is_steady(graph.steps[index]) for index in graph.ancestors([answer])):
+    if treats_images_separately(graph, answer):
         return ()
     # Custom code can raise any exception; it will raise it again when it is used.
     with suppress(Exception), layer_modes.seed_states(model) as seeds:
@@ -90,14 +89,3 @@ def _found(
     mixed = answers([one, 4 * third - 2, 4 * third - 2], held)
     depends = differ(first[0], first[1]) or differ(first[0], mixed[0])
     return (_OF_THE_BATCH,) if depends else ()
-
-
-def _is_steady(step: Step) -> bool:
-    """Whether the step is known to treat each image separately and deterministically."""
-    if not isinstance(step.operation, keras.Operation) or isinstance(step.run, Alone):
-        return True  # ours
-    if not isinstance(step.operation, keras.Layer):
-        mixed = mixed_axes(step)
-        return mixed is not None and 0 not in mixed
-    is_known = not step.is_foreign and all(map(is_written_by_keras, step.applied))
-    return is_known and not step.kwargs.get("training")
