@@ -44,10 +44,11 @@ class Subject:
     @cached_property
     def target(self) -> Any:
         """A class, or what stands for it where there are no classes of the image."""
-        head = self.net.head
-        if len(self.net.graph.steps[head.output.step].shape) == 2:
+        rank = len(self.net.graph.steps[self.net.head.output.step].shape)
+        if rank == 2:
             return 0
-        return og.Score(lambda outputs: ops.mean(outputs[..., 0]), "the first channel")
+        along = tuple(range(1, rank - 1))
+        return og.Score(lambda outputs: ops.mean(outputs[..., 0], axis=along), "the first channel")
 
     def questions(self) -> dict[str, Callable[[], np.ndarray]]:
         """What is asked of each network, by the title of its column."""
@@ -105,8 +106,8 @@ class Subject:
             for step in net.graph.steps
             if step.has_maps and not step.part and step.index in needed and len(step.shapes) == 1
         ]
-        sides = net.graph.steps[net.head.output.step].shape[1:]
-        drawn = np.random.default_rng(0).normal(0, 1, (1, 1, *sides)).astype(np.float32)
+        (outputs,) = net.evaluate(self.x, [net.head.output])
+        drawn = np.random.default_rng(0).normal(0, 1, (1, *outputs.shape)).astype(np.float32)
         at = [Output(step.index) for step in shown]
         found = gradients(net, self.x, {net.head.output: drawn}, at)
         for step, gradient in zip(shown, found.at, strict=True):
