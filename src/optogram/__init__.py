@@ -135,6 +135,7 @@ if TYPE_CHECKING:
     from optogram.result import layer_by_layer as layer_by_layer
     from optogram.result import load_result as load_result
     from optogram.result import side_by_side as side_by_side
+    from optogram.similarity import Similarity as Similarity
     from optogram.surveying.opened import Survey as Survey
     from optogram.surveying.opened import SurveyedUnit as SurveyedUnit
     from optogram.surveying.opened import load_survey as load_survey
@@ -162,6 +163,7 @@ _HOMES = {
     "Concepts": "optogram.result",
     "Crop": "optogram.methods.ascent.transforms",
     "Direction": "optogram.target",
+    "Similarity": "optogram.similarity",
     "Evaluation": "optogram.result",
     "Explorer": "optogram.web.explore",
     "Factorization": "optogram.result",

@@ -55,6 +55,10 @@ class Target(ABC):
         """The single targets that it stands for: several if a filter has several channels."""
         return (self,)
 
+    def resolved(self, net: Network) -> "Target":
+        """The target with what it needs of the network, such as the output for another image."""
+        return self
+
     def functions(self) -> tuple[Callable[[Any], Any], ...]:
         """The functions of `Score` targets in it."""
         return ()
@@ -410,6 +414,9 @@ class _Sum(Target):
         both = (*self.first.outputs(net, score), *self.second.outputs(net, score))
         return tuple(dict.fromkeys(both))
 
+    def resolved(self, net: Network) -> Target:
+        return _Sum(self.first.resolved(net), self.second.resolved(net))
+
     def functions(self) -> tuple[Callable[[Any], Any], ...]:
         return (*self.first.functions(), *self.second.functions())
 
@@ -435,6 +442,9 @@ class _Scaled(Target):
     def outputs(self, net: Network, score: str = "logit") -> tuple[Output, ...]:
         return self.target.outputs(net, score)
 
+    def resolved(self, net: Network) -> Target:
+        return _Scaled(self.target.resolved(net), self.factor)
+
     def functions(self) -> tuple[Callable[[Any], Any], ...]:
         return self.target.functions()
 
@@ -445,6 +455,11 @@ class _Scaled(Target):
         sign = "−" if self.factor < 0 else ""
         factor = "" if abs(self.factor) == 1 else f"{abs(self.factor):g}·"
         return sign + factor + inner
+
+
+def resolved(target: Any, net: Network) -> tuple[Target, ...]:
+    """`targets_of`, with what they need of the network."""
+    return tuple(single.resolved(net) for single in targets_of(target))
 
 
 def targets_of(target: Any) -> tuple[Target, ...]:

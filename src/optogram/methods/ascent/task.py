@@ -16,7 +16,7 @@ from optogram.methods.ascent.recipe import Recipe
 from optogram.network.network import Network
 from optogram.pictures.fit import fit_picture
 from optogram.pictures.read import read_picture
-from optogram.target import Direction, Target, extended, targets_of
+from optogram.target import Direction, Target, extended, resolved
 from optogram.words import counted
 
 _GRAY = 127.5
@@ -86,7 +86,7 @@ def read(
     seed = whole("seed", seed, 0, MOST_SEED)
     frames = None if frames is None else whole("frames", frames, 1)
     net.score_output(score)
-    targets = targets_of(target)
+    targets = resolved(target, net)
     if recipe.cosine and not all(isinstance(single, Direction) for single in targets):
         other = next(single for single in targets if not isinstance(single, Direction))
         raise InputError(

@@ -24,7 +24,7 @@ from optogram.network.network import Network
 from optogram.pictures.prepared import PreparedPhoto, PreparedPhotos
 from optogram.progress import Progress, continued, silent
 from optogram.result import Attribution, Question
-from optogram.target import Class, Target, extended, stacked_weights, targets_of
+from optogram.target import Class, Target, extended, resolved, stacked_weights
 from optogram.version import __version__
 from optogram.words import counted
 
@@ -468,7 +468,7 @@ def ask(
         if not takes_maps:
             net.require_class_scores()
         return Request(net, x, np.arange(len(x)), None, score, warnings, photos)
-    targets = targets_of(target)
+    targets = resolved(target, net)
     net = extended(net, targets, score)
     for one in targets:  # before weights on maps, which may be too large, are made
         net.bytes_forward(x.shape[1:3], one.outputs(net, score))
