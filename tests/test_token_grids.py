@@ -78,3 +78,14 @@ def test_the_gradient_of_maps_is_that_of_the_tokens(opened):
     assert_near(at[layer].maps[0], maps[front:].reshape(shape))
     weighted = (maps * gradient[front:].mean(0)).sum(1)[front:].reshape(shape[:2])
     assert_near(og.gradcam(net, x, rectify=False).values[0], weighted)
+
+
+@pytest.mark.once
+def test_occlusion_runs_batches_of_any_size():
+    net = og.Network(transformers.build("token"), preprocess="unit")
+    x = np.random.default_rng(1).uniform(0, 1, (1, *net.size, 3)).astype(np.float32)
+    found = og.occlusion(net, x, 1, patch=4, stride=4, fill=0.5, fill_space="network").values[0]
+    hidden = x.copy()
+    hidden[:, 4:8, :4] = 0.5
+    drop = answer(net.model, x)[0, 1] - answer(net.model, hidden)[0, 1]
+    np.testing.assert_allclose(found[1, 0], drop, rtol=0, atol=1e-5)

@@ -122,9 +122,11 @@ class _Turning:
         return self._between(self._specify, args, kwargs)
 
     def _between(self, function: Callable[..., Any], args: tuple, kwargs: dict) -> list[Any]:
+        read, named = self._read
+        # Not every caller gives the mode, ``training``.
         args, kwargs = keras.tree.map_structure(
             lambda is_turned, given: keras.ops.transpose(given, _TO_FIRST) if is_turned else given,
-            self._read,
+            (read, {name: named[name] for name in kwargs}),
             (args, kwargs),
         )
         outputs = keras.tree.flatten(function(*args, **kwargs))

@@ -436,9 +436,10 @@ class _Builder:
         """Add the step of a call that reads no image, only variables; it may repeat them."""
         operation = call.operation
         of_batch = OfBatch(runs, batch.number, call.args, call.kwargs)
-        if of_batch.is_needed:
-            runs, args = partial(_for_each_image, of_batch), (batch.source, *args)
         outputs, use = batch.opened(call.outputs), self._uses[id(operation)]
+        if of_batch.is_needed:
+            shape = tuple(outputs[0].shape) if len(outputs) == 1 else ()
+            runs, args = partial(_for_each_image, of_batch, shape), (batch.source, *args)
         made = self._add(_Draft(path, use, "Constant", operation, runs, args, kwargs, outputs))
         self._constant.add(made[0].step)
         return made
@@ -537,9 +538,14 @@ def _repeated(array: np.ndarray, images: Any) -> Any:
     return keras.ops.broadcast_to(keras.ops.convert_to_tensor(array), shape)
 
 
-def _for_each_image(operation: OfBatch, images: Any, *args: Any, **kwargs: Any) -> Any:
+def _for_each_image(
+    operation: OfBatch, shape: Shape, images: Any, *args: Any, **kwargs: Any
+) -> Any:
     """What ``operation`` makes of constants, for the batch size of ``images``."""
-    return operation.of(keras.ops.shape(images)[0], args, kwargs)
+    made = operation.of(keras.ops.shape(images)[0], args, kwargs)
+    # TensorFlow forgets all sizes where a constant is repeated as often as there are images.
+    is_known = shape[:1] == (None,) and None not in shape[1:]
+    return keras.ops.reshape(made, (-1, *shape[1:])) if is_known else made
 
 
 def _never_run(*args: Any) -> None:

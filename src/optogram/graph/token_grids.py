@@ -387,6 +387,9 @@ def _front(grid: Grid, tokens: Any) -> Any:
 
 def _map(grid: Grid, tokens: Any) -> Any:
     patches = tokens[:, grid.front :]
+    if patches.shape[_TOKENS] is None:  # TensorFlow does not know it
+        images = keras.ops.shape(tokens)[0]
+        return keras.ops.reshape(patches, (images, grid.rows, grid.columns, tokens.shape[2]))
     # Where tokens were dropped, those left stand in a column.
     is_whole = patches.shape[_TOKENS] == grid.rows * grid.columns
     columns = grid.columns if is_whole else 1
