@@ -10,16 +10,18 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+import attention_networks
 import optogram as og
 from networks import build
 from optogram import render
 from optogram.arguments import number, whole
-from optogram.methods import ATTRIBUTIONS
+from optogram.methods import ATTRIBUTIONS, OF_ATTENTION
 
 pytestmark = pytest.mark.once
 
 PHOTO = np.random.default_rng(0).integers(0, 255, (16, 16, 3), np.uint8)
 NET = og.Network(build("fused"), preprocess="unit")
+TOKENS = og.Network(attention_networks.vit(), preprocess="unit")
 CAM = og.gradcam(NET, PHOTO, 1)
 MAPS = og.feature_maps(NET, PHOTO, "conv1")["conv1"]
 PHOTOS = list(np.random.default_rng(1).integers(0, 255, (20, 16, 16, 3), np.uint8))
@@ -57,7 +59,15 @@ ODD = [
 """What no argument is, or few are."""
 
 CALLS = [
-    *((getattr(og, name), {"net": NET, "image": PHOTO, "target": 1}) for name in ATTRIBUTIONS),
+    *(
+        (
+            getattr(og, name),
+            {"net": TOKENS if name in OF_ATTENTION else NET, "image": PHOTO, "target": 1},
+        )
+        for name in ATTRIBUTIONS
+    ),
+    (og.attention, {"net": TOKENS, "image": PHOTO, "layer": "block0_mha"}),
+    (og.token_pca, {"net": TOKENS, "image": PHOTO, "layer": "block0_add1"}),
     (og.progressive_occlusion, {"net": NET, "image": PHOTO, "target": 1}),
     (og.feature_maps, {"net": NET, "image": PHOTO}),
     (og.kernels, {"net": NET, "layer": "conv1"}),

@@ -239,7 +239,7 @@ def test_several_targets_of_one_image_are_checked_each(net, x):
         np.testing.assert_allclose(both.values[i], alone.values[0], atol=1e-3)
 
 
-@pytest.mark.parametrize("name", methods.ATTRIBUTIONS)
+@pytest.mark.parametrize("name", sorted({*methods.ATTRIBUTIONS} - {*methods.OF_ATTENTION}))
 def test_what_is_asked_again_is_data(name, net, x):
     found = getattr(og, name)(net, x[:1], 1)
     assert found.question.method == found.method == name

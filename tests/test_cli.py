@@ -22,7 +22,7 @@ from optogram import render, result
 from optogram.cli import main
 from optogram.cli.options import network
 from optogram.cli.options.attribution import TAKEN_BY
-from optogram.methods import ATTRIBUTIONS
+from optogram.methods import ATTRIBUTIONS, OF_ATTENTION
 from optogram.network.opening import efficientnet_lite0
 from optogram.pictures import prepared, read
 
@@ -334,17 +334,23 @@ def photos(tmp_path):
     return place
 
 
+ON_MAPS = [method for method in ATTRIBUTIONS if method not in OF_ATTENTION]
+"""Those that explain a network without attention."""
+
+
 def test_explain_writes_every_method_as_picture_and_as_numbers(run, model_file, photos):
-    status, out, _ = run(
+    status, out, err = run(
         "explain", photos, "--model", model_file, "--preprocess", "unit", "--method", "all",
         "--target", 1, "--target", 2, "--seed", 7, "--out", "out",
     )  # fmt: skip
     assert status == 0
+    for method in OF_ATTENTION:
+        assert f"Left out: {method}. " in err and "no attention layer lies between" in err
     assert out.count("class 1, class 2") == 3
     written = {path.name for path in Path("out").iterdir()}
     for stem in ("cat", "cat-2", "dog"):
         assert f"{stem}-explained.png" in written
-        for method in ATTRIBUTIONS:
+        for method in ON_MAPS:
             assert {f"{stem}-{method}.png", f"{stem}-{method}.npz"} <= written
     result = og.load_result("out/dog-smoothgrad.npz")
     assert result.parameters["seed"] == 7
@@ -387,7 +393,8 @@ def work(monkeypatch):
 def test_each_photo_is_decoded_once_and_prepared_once(command, run, model_file, photos, work):
     name, *options = command
     status, _, err = run(name, photos, "--model", model_file, "--preprocess", "unit", *options)
-    assert (status, err) == (0, "")
+    assert status == 0
+    assert all(line.startswith("Left out: ") for line in err.splitlines())
     decoded, prepared_to = work
     assert sorted(map(str, decoded)) == sorted(
         str(photos / photo) for photo in ("cat.png", "cat.jpg", "b/dog.png")
@@ -932,6 +939,7 @@ GIVEN = {
     "seed": 3,
     "points": 3,
     "spacing": "even",
+    "head_fusion": "max",
     "composite": "epsilon_plus",
     "baseline": "white",
     "baselines": ".",
@@ -969,8 +977,9 @@ def test_an_option_that_no_method_takes_is_refused(run, name):
 
 
 def test_an_option_is_given_to_each_method_that_takes_it(run, model_file, photos):
-    asked = [word for method in ATTRIBUTIONS for word in ("--method", method)]
-    given = [word for name in GIVEN for word in flags(name) if name not in ("fill", "fill_space")]
+    asked = [word for method in ON_MAPS for word in ("--method", method)]
+    others = ("fill", "fill_space", "head_fusion")
+    given = [word for name in GIVEN for word in flags(name) if name not in others]
     status, *_ = run(
         "explain", photos / "cat.png", "--model", model_file, "--preprocess", "unit",
         *asked, *given, "--fill", 0.5, "--fill-space", "network",
@@ -978,7 +987,7 @@ def test_an_option_is_given_to_each_method_that_takes_it(run, model_file, photos
     assert status == 0
     net = og.load(model_file, preprocess="unit")
     arguments = GIVEN | {"rectify": False, "fill": 0.5}
-    for method in ATTRIBUTIONS:
+    for method in ON_MAPS:
         function = getattr(og, method)
         taken = inspect.signature(function).parameters
         own = {name: value for name, value in arguments.items() if name in taken}

@@ -10,7 +10,7 @@ from PIL import Image
 import networks
 import optogram as og
 from optogram.errors import InputError
-from optogram.methods import ATTRIBUTIONS, attribution_method
+from optogram.methods import ATTRIBUTIONS, OF_ATTENTION, attribution_method
 
 pytest.importorskip("starlette")
 
@@ -70,7 +70,7 @@ def spatial(tmp_path_factory):
     return Explored("segmentation", tmp_path_factory.mktemp("spatial"))
 
 
-@pytest.mark.parametrize("method", ATTRIBUTIONS)
+@pytest.mark.parametrize("method", sorted({*ATTRIBUTIONS} - {*OF_ATTENTION}))
 def test_a_map_is_the_one_of_the_library(one, method):
     result = attribution_method(method)(one.net, one.file, 3)
     answer = one.map(method, target="3")

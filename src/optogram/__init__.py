@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from optogram.methods.ascent.transforms import Pad as Pad
     from optogram.methods.ascent.transforms import Rotate as Rotate
     from optogram.methods.ascent.transforms import Scale as Scale
+    from optogram.methods.attention import attention as attention
+    from optogram.methods.attention_rollout import attention_rollout as attention_rollout
     from optogram.methods.check import check as check
     from optogram.methods.concepts import concepts as concepts
     from optogram.methods.crp import crp as crp
@@ -71,6 +73,7 @@ if TYPE_CHECKING:
     from optogram.methods.kernels import kernels as kernels
     from optogram.methods.layer_conductance import layer_conductance as layer_conductance
     from optogram.methods.layercam import layercam as layercam
+    from optogram.methods.legrad import legrad as legrad
     from optogram.methods.lime import lime as lime
     from optogram.methods.lrp import lrp as lrp
     from optogram.methods.maximize import maximize as maximize
@@ -90,6 +93,10 @@ if TYPE_CHECKING:
     from optogram.methods.squaregrad import squaregrad as squaregrad
     from optogram.methods.strongest_images import strongest_images as strongest_images
     from optogram.methods.tcav import tcav as tcav
+    from optogram.methods.token_pca import token_pca as token_pca
+    from optogram.methods.transformer_attribution import (
+        transformer_attribution as transformer_attribution,
+    )
     from optogram.methods.unit_correlations import unit_correlations as unit_correlations
     from optogram.methods.unit_differences import unit_differences as unit_differences
     from optogram.methods.vargrad import vargrad as vargrad
@@ -105,6 +112,7 @@ if TYPE_CHECKING:
     from optogram.result import Ablation as Ablation
     from optogram.result import ActivationAtlas as ActivationAtlas
     from optogram.result import ActivationHistograms as ActivationHistograms
+    from optogram.result import Attention as Attention
     from optogram.result import Attribution as Attribution
     from optogram.result import Audit as Audit
     from optogram.result import Check as Check
@@ -130,6 +138,7 @@ if TYPE_CHECKING:
     from optogram.result import SampledAttribution as SampledAttribution
     from optogram.result import SegmentAttribution as SegmentAttribution
     from optogram.result import StrongestImages as StrongestImages
+    from optogram.result import TokenPCA as TokenPCA
     from optogram.result import UnitCorrelations as UnitCorrelations
     from optogram.result import UnitDifferences as UnitDifferences
     from optogram.result import layer_by_layer as layer_by_layer
@@ -153,6 +162,7 @@ _HOMES = {
     "Ablation": "optogram.result",
     "ActivationAtlas": "optogram.result",
     "ActivationHistograms": "optogram.result",
+    "Attention": "optogram.result",
     "Attribution": "optogram.result",
     "AttributionStore": "optogram.explaining.opened",
     "Audit": "optogram.result",
@@ -211,6 +221,7 @@ _HOMES = {
     "Survey": "optogram.surveying.opened",
     "SurveyedUnit": "optogram.surveying.opened",
     "TCAV": "optogram.result",
+    "TokenPCA": "optogram.result",
     "UnitCorrelations": "optogram.result",
     "UnitDifferences": "optogram.result",
     "ablate": "optogram.methods.ablate",
@@ -218,6 +229,8 @@ _HOMES = {
     "activation_atlas": "optogram.methods.activation_atlas",
     "activation_histograms": "optogram.methods.activation_histograms",
     "atlas_page": "optogram.reporting.atlas_page",
+    "attention": "optogram.methods.attention",
+    "attention_rollout": "optogram.methods.attention_rollout",
     "audit": "optogram.auditing.audit",
     "check": "optogram.methods.check",
     "concepts": "optogram.methods.concepts",
@@ -249,6 +262,7 @@ _HOMES = {
     "layer_by_layer": "optogram.result",
     "layer_conductance": "optogram.methods.layer_conductance",
     "layercam": "optogram.methods.layercam",
+    "legrad": "optogram.methods.legrad",
     "lime": "optogram.methods.lime",
     "load": "optogram.network.opening.load",
     "load_attributions": "optogram.explaining.opened",
@@ -273,6 +287,8 @@ _HOMES = {
     "strongest_images": "optogram.methods.strongest_images",
     "survey": "optogram.surveying.survey",
     "tcav": "optogram.methods.tcav",
+    "token_pca": "optogram.methods.token_pca",
+    "transformer_attribution": "optogram.methods.transformer_attribution",
     "unit_correlations": "optogram.methods.unit_correlations",
     "unit_differences": "optogram.methods.unit_differences",
     "xgradcam": "optogram.methods.xgradcam",

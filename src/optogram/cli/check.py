@@ -83,6 +83,7 @@ def check(
     from optogram.result import Check
 
     folder = made_folder(out)
+    asked = asked.usable(net)
     runs = asked.runs(net)
     for run in runs:
         for ending in ("png", "npz"):

@@ -160,7 +160,7 @@ def explain(
     require_folder(out)
     given = Photos(photos)
     net = open_network(model, **opening)
-    asked = with_best(context, asked, evaluation, net)
+    asked = with_best(context, asked, evaluation, net).usable(net)
     from optogram.files import require_place
     from optogram.progress import Meter
     from optogram.render import write

@@ -66,7 +66,7 @@ def explain_into_store(
     _require_one("target", asked.count)
     photo_set = PhotoSet.of(_place(photos))
     net = open_network(model, **opening)
-    asked = with_best(click.get_current_context(), asked, evaluation, net)
+    asked = with_best(click.get_current_context(), asked, evaluation, net).usable(net)
     import optogram
 
     target = None if asked.target is None else asked.target.targets()[0]

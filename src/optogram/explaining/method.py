@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from optogram.errors import InputError, nearest
-from optogram.methods import attribution_method, named_methods
+from optogram.methods import OF_ATTENTION, attribution_method, named_methods
 from optogram.methods.occluding.covering import Patches
+from optogram.methods.request.attention import AttentionStack, attention_stack
 from optogram.methods.request.checkpoint import fingerprint, photo_mark
 from optogram.methods.request.explained_layer import explained_layers
 from optogram.methods.request.request import Answer, Request, ask
@@ -26,6 +27,8 @@ _ON_THE_IMAGE = ("guided_gradcam",)
 """Methods that explain a layer, and whose maps are as large as the image."""
 _BOTH_WAYS = 3
 """A forward and a backward pass, in forward passes."""
+_OF_ATTENTION_PASSES = {"attention_rollout": 1, "legrad": 1 + _BOTH_WAYS}
+"""Of methods that follow attention, what a map takes, where it is not a pass both ways."""
 _POINTS = 32
 """Points of integrated gradients, where their number is not given and no more are needed."""
 _BASELINES = ("black", "white", "gray", "mean", "blur")
@@ -69,6 +72,9 @@ class MapMethod:
             return Patches(size, *given).shape
         if self.name == "fullgrad":
             return size
+        if self.name in OF_ATTENTION:
+            grid = self._stack(net, np.zeros((1, *size, net.channels), np.float32)).grid
+            return grid.rows, grid.columns
         if self.layer is None or self.name in _ON_THE_IMAGE:
             return (*size, net.channels)
         shape = net.geometry(size)[net.step(self.layer).index].shape
@@ -80,6 +86,8 @@ class MapMethod:
             return 1 + math.prod(self.shape(net, size))
         if self.name in ("scorecam", "ablationcam") and self.layer is not None:
             return 1 + (net.geometry(size)[net.step(self.layer).index].shape[-1] or 1)
+        if self.name in _OF_ATTENTION_PASSES:
+            return _OF_ATTENTION_PASSES[self.name]
         copies = self.settings.get("samples") or self.settings.get("points") or 1
         if "points" in self.settings and self.settings["points"] is None:
             copies = _POINTS
@@ -100,6 +108,10 @@ class MapMethod:
             "score_unit": Answer(request, np.zeros(1)).score_unit,
             "scored": _mark_of(request),
         }
+
+    def _stack(self, net: Network, x: np.ndarray) -> AttentionStack:
+        request = self._request(net, x)
+        return attention_stack(request.net, request.size, request.scored(), self.name)
 
     def _request(self, net: Network, x: np.ndarray) -> Request:
         return ask(net, x, self.target, self.settings["score"])
@@ -141,6 +153,8 @@ def map_methods(
                     "one map of each method and photo."
                 )
             method = replace(method, layer=each[0].name)
+        if name in OF_ATTENTION:
+            method._stack(net, x)  # raises where there is no attention to follow
         if name == "occlusion":
             given = (own[key] for key in ("patch", "stride", "margin"))
             patches = Patches(request.size, *given)

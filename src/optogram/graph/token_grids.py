@@ -170,12 +170,7 @@ class _Found:
         sides = {self._shape(each)[_TOKENS : _TOKENS + 1] for each in read}
         if sides != {step.shape[_TOKENS : _TOKENS + 1]} or not self._turned.isdisjoint(read):
             return False
-        if step.passes_on or isinstance(step.operation, Returned):
-            return True
-        if isinstance(step.operation, keras.layers.EinsumDense) and step.half != "activation":
-            return _is_along_others(step.operation.equation)
-        mixed = mixed_axes(step)
-        return mixed is not None and _TOKENS not in mixed
+        return mixes_no_tokens(step)
 
     def _is_map(self, step: Step, grids: frozenset[Grid], windows: int) -> bool:
         """Whether an output of four axes has rows and columns of the image."""
@@ -347,6 +342,16 @@ def _live(graph: Graph, found: _Found) -> set[Output]:
     return whole
 
 
+def mixes_no_tokens(step: Step) -> bool:
+    """Whether each token (N, tokens, …) that a step returns depends on one token that it reads."""
+    if step.passes_on or isinstance(step.operation, Returned):
+        return True
+    if isinstance(step.operation, keras.layers.EinsumDense) and step.half != "activation":
+        return _is_along_others(step.operation.equation)
+    mixed = mixed_axes(step)
+    return mixed is not None and _TOKENS not in mixed
+
+
 def _is_along_others(equation: str) -> bool:
     """Whether an equation of einsum keeps the axis of tokens, ``abc,cde->abde``."""
     read, kernel, made = re.split(",|->", equation)
@@ -354,7 +359,7 @@ def _is_along_others(equation: str) -> bool:
     return tokens == made[_TOKENS : _TOKENS + 1] != "" and tokens not in kernel
 
 
-def _key(step: Step) -> Any:
+def taken_tokens(step: Step) -> Any:
     """What is taken along the axis of tokens: an index or a slice."""
     if step.kind != "GetItem" or len(step.args) != 2:
         return None
@@ -365,14 +370,14 @@ def _key(step: Step) -> Any:
 
 def _takes_front(step: Step, grid: Grid) -> bool:
     """Whether a step takes tokens in front of the patches alone."""
-    key = _key(step)
+    key = taken_tokens(step)
     last = key.stop if isinstance(key, slice) else key + 1 if isinstance(key, int) else None
     return isinstance(last, int) and 0 < last <= grid.front
 
 
 def _first_taken(step: Step) -> int | None:
     """The first token that a step takes, with all after it."""
-    key = _key(step)
+    key = taken_tokens(step)
     is_rest = isinstance(key, slice) and key.stop is None and key.step is None
     return key.start if is_rest and isinstance(key.start, int) else None
 

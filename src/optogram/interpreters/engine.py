@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, Protocol, Self, TypeVar
 
 import keras
 import numpy as np
@@ -30,6 +30,14 @@ _KEPT_FUNCTIONS = 8
 
 _TRIAL_SIDE = 7
 """Height and width of maps of scores on which functions are tried, where any size is taken."""
+
+
+class _WithGraph(Protocol):
+    @property
+    def graph(self) -> Graph: ...
+
+
+_Made = TypeVar("_Made", bound=_WithGraph)
 
 
 class Computation:
@@ -198,6 +206,21 @@ class Computation:
         generator = np.random.default_rng(0)
         return self.backend.to_tensor(generator.normal(size=(count, *sides)).astype(np.float32))
 
+    def with_graph(self, key: Hashable, made: Callable[[Graph], _Made]) -> tuple[Self, _Made]:
+        """The same network with a graph made of its own, and all else that ``made`` returns.
+
+        Its first steps are those of the network. It is kept, with its programs, by ``key``.
+        """
+        other = copy.copy(self)
+
+        def build() -> tuple[_Made, Kept, Kept, Kept]:
+            return made(self.graph), Kept(_KEPT), Kept(_KEPT), Kept(_KEPT)
+
+        found, *kept = self.plans.get(("graph", key), build)
+        other.graph = found.graph
+        other._measured, other._programs, other.plans = kept
+        return other, found
+
     def uncompiled(self) -> Self:
         """The same network, whose programs are run step by step where that starts faster.
 
@@ -256,7 +279,7 @@ class Computation:
         wanted: Sequence[Output],
         memory: float | str | None = None,
         progress: Progress = silent,
-        then: Callable[[Any], Any] | None = None,
+        then: Callable[[Any], Any] | tuple[Callable[[Any], Any] | None, ...] | None = None,
         beside: int = 0,
     ) -> Iterator[tuple[slice, list[np.ndarray]]]:
         """`evaluate` for images that are made on demand; yields results batch by batch.
@@ -273,6 +296,7 @@ class Computation:
             See `evaluate`.
         then : callable, optional
             Reduces each output before it leaves the backend: tensor (N, ...) to tensor (N, ...).
+            A tuple: one for each of ``wanted``, or None.
 
         Yields
         ------
@@ -280,13 +304,14 @@ class Computation:
             The slice of images, and their outputs in the order of ``wanted``.
         """
         wanted, graph = tuple(wanted), self.graph
+        reductions = then if isinstance(then, tuple) else (then,) * len(wanted)
 
         def build() -> Callable[[Any], list[Any]]:
             schedule = forward.schedule(graph, wanted)
 
             def function(x: Any) -> list[Any]:
-                made = schedule.run(x)
-                return [then(output) for output in made] if then else made
+                made = zip(schedule.run(x), reductions, strict=True)
+                return [reduce(output) if reduce else output for output, reduce in made]
 
             return function
 

@@ -32,6 +32,9 @@ ATTRIBUTIONS = (
     "ablationcam",
     "layer_conductance",
     "guided_gradcam",
+    "attention_rollout",
+    "transformer_attribution",
+    "legrad",
     "lrp",
     "occlusion",
     "rise",
@@ -72,6 +75,9 @@ OF_A_LAYER = (
 )
 """Those that explain a layer with feature maps, and take its name as ``layer``."""
 
+OF_ATTENTION = ("attention_rollout", "transformer_attribution", "legrad")
+"""Those that follow attention, in transformers."""
+
 _GROUPS = {"all": ATTRIBUTIONS, "common": COMMON}
 
 
@@ -96,6 +102,13 @@ def named_methods(names: Any, argument: str = "method") -> list[str]:
             )
         found |= dict.fromkeys(_GROUPS.get(name, (name,)))
     return list(found)
+
+
+def of_groups(names: Iterable[str]) -> frozenset[str]:
+    """The methods that ``names`` mean by "all" or "common" alone, and do not name."""
+    names = list(names)
+    meant = {method for name in names for method in _GROUPS.get(name, ())}
+    return frozenset(meant.difference(names))
 
 
 def attribution_method(name: str) -> Callable[..., Any]:

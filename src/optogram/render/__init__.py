@@ -4,6 +4,7 @@ from optogram.render.atlas import atlas, marked
 from optogram.render.canvas import require_room
 from optogram.render.chart import bars, bars_on, chart, chart_on, picture_on
 from optogram.render.colors import DIVERGING, GRAY, OPENCV_JET, SEQUENTIAL, ColorMap, colorize
+from optogram.render.components import blocks, component_colors
 from optogram.render.display import Scale, range_of, scale_of, standardized, to_picture, to_unit
 from optogram.render.encode import data_uri, layer_uri, to_bytes, write, write_gif
 from optogram.render.grid import grid
@@ -30,11 +31,13 @@ __all__ = [
     "atlas",
     "bars",
     "bars_on",
+    "blocks",
     "boxed",
     "chart",
     "chart_on",
     "colorize",
     "compact",
+    "component_colors",
     "data_uri",
     "grid",
     "heat_table",

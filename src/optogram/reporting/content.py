@@ -11,10 +11,11 @@ import keras
 import numpy as np
 from PIL import Image
 
-from optogram.methods import OF_A_LAYER, attribution_method
+from optogram.methods import attribution_method
 from optogram.methods.check import check
 from optogram.methods.feature_maps import feature_maps
 from optogram.methods.kernels import kernels
+from optogram.methods.request.left_out import left_out
 from optogram.methods.request.request import provenance_of
 from optogram.network.layer import field_text, row, totals
 from optogram.network.network import Network
@@ -93,7 +94,8 @@ def section(
     rows, targets = _rows(net, ranked, places, true, settings)
     warnings: list[str] = []
     found: list[Attribution] = []
-    shown = [name for name in settings.methods if layers or name not in OF_A_LAYER]
+    gone = left_out(net, settings.methods, photo.x.shape[1:3])
+    shown = [name for name in settings.methods if name not in gone]
     with ThreadPoolExecutor(1) as beside:
         verdicts: dict[int, Future[str]] = {}
         for name in shown if targets else ():
@@ -142,7 +144,7 @@ def section(
         truth=true,
         rows=tuple(rows),
         explanations=tuple(explanations),
-        left_out=tuple(method_title(name) for name in settings.methods if name not in shown),
+        left_out=tuple((method_title(name), reason) for name, reason in gone.items()),
         stages=tuple(stages),
         warnings=tuple(warnings),
     )

@@ -209,8 +209,8 @@ class Section:
         The explained scores.
     explanations : tuple of Explanation
         One per method.
-    left_out : tuple of str
-        Titles of methods that explain a layer with feature maps, where no layer has any.
+    left_out : tuple of (str, str)
+        Titles of methods that the network has no feature maps or attention for, with the reasons.
     stages : tuple of Stage
         Feature maps of each block.
     warnings : tuple of str
@@ -229,7 +229,7 @@ class Section:
     truth: Prediction | None
     rows: tuple[Row, ...]
     explanations: tuple[Explanation, ...]
-    left_out: tuple[str, ...]
+    left_out: tuple[tuple[str, str], ...]
     stages: tuple[Stage, ...]
     warnings: tuple[str, ...]
 

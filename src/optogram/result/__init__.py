@@ -3,6 +3,7 @@
 from optogram.result.ablation import Ablation
 from optogram.result.arithmetic import PixelArithmetic
 from optogram.result.atlas import ActivationAtlas
+from optogram.result.attention import Attention
 from optogram.result.attribution import (
     Attribution,
     GuidedAttribution,
@@ -32,6 +33,7 @@ from optogram.result.relevance import Conservation, Relevance, RelevantUnits
 from optogram.result.sampled import RISE, SampledAttribution, SegmentAttribution
 from optogram.result.strongest import StrongestImages
 from optogram.result.tcav import TCAV
+from optogram.result.tokens import TokenPCA
 
 __all__ = [
     "RISE",
@@ -39,6 +41,7 @@ __all__ = [
     "Ablation",
     "ActivationAtlas",
     "ActivationHistograms",
+    "Attention",
     "Attribution",
     "Audit",
     "Check",
@@ -67,6 +70,7 @@ __all__ = [
     "SampledAttribution",
     "SegmentAttribution",
     "StrongestImages",
+    "TokenPCA",
     "UnitCorrelations",
     "UnitDifferences",
     "is_result",

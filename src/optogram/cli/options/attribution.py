@@ -3,7 +3,7 @@
 import functools
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, count, groupby
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from optogram.cli.advice import in_options
 from optogram.cli.console import say
 from optogram.cli.options.parsing import box, class_label, file_stem, is_given, number_or_word
 from optogram.errors import InputError
-from optogram.methods import ATTRIBUTIONS, OF_A_LAYER, named_methods
+from optogram.methods import ATTRIBUTIONS, OF_A_LAYER, named_methods, of_groups
 from optogram.progress import Meter, Progress
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ TAKEN_BY = {
     "baselines": ("expected_gradients",),
     "fraction": ("guided_integrated_gradients",),
     "max_dist": ("guided_integrated_gradients",),
+    "head_fusion": ("attention_rollout",),
     "composite": ("lrp",),
     "masks": _MASKED,
     "tolerance": _MASKED,
@@ -138,6 +139,8 @@ class Asked:
         Names or patterns of layers.
     options : mapping
         Options for the methods that take them, without the layer.
+    of_groups : frozenset of str
+        The methods that "all" or "common" stand for, and that are not named.
     """
 
     methods: list[str]
@@ -146,6 +149,26 @@ class Asked:
     memory: str | None
     layers: tuple[str, ...]
     options: dict[str, Any]
+    of_groups: frozenset[str] = frozenset()
+
+    def usable(self, net: "Network") -> "Asked":
+        """The same without those of ``of_groups`` that the network has nothing for, which it says.
+
+        Raises
+        ------
+        InputError
+            If none is left.
+        """
+        from optogram.methods.request.left_out import left_out
+
+        gone = left_out(net, [name for name in self.methods if name in self.of_groups])
+        kept = [name for name in self.methods if name not in gone]
+        if not kept:
+            raise InputError(next(iter(gone.values())))
+        for reason in dict.fromkeys(gone.values()):
+            names = [name for name, own in gone.items() if own == reason]
+            say(f"Left out: {', '.join(names)}. {reason}", err=True)
+        return replace(self, methods=kept)
 
     @property
     def count(self) -> int:
@@ -226,10 +249,11 @@ def attribution_options(
             if options[name] is not None:
                 options[name] = number_or_word(options[name])
         chosen = [BEST] if methods == (BEST,) else named_methods(_without_best(methods))
+        meant = of_groups(methods)
         _require_baseline(options["baseline"])
         _require_taken(click.get_current_context(), chosen, options["fill"])
         target = _targets(targets, against, region)
-        asked = Asked(chosen, target, options["seed"], memory, layer, options)
+        asked = Asked(chosen, target, options["seed"], memory, layer, options, meant)
         return command(asked=asked, **others)
 
     for option in reversed(
@@ -327,6 +351,13 @@ def attribution_options(
                 type=click.Choice(["cubic", "even"]),
                 help="Position of these points: denser near the baseline, or evenly spaced.  "
                 "[default: cubic, or even where --points is given]",
+            ),
+            click.option(
+                "--head-fusion",
+                type=click.Choice(["mean", "max", "min"]),
+                default="mean",
+                show_default=True,
+                help="What attention rollout makes one attention of all heads by.",
             ),
             click.option(
                 "--composite",

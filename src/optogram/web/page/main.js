@@ -18,6 +18,7 @@ import { ask } from "./wire.js";
  * @property {number} channels
  * @property {number} classes
  * @property {boolean} is_opaque
+ * @property {string[]} left_out       Attribution methods that it has no maps or attention for.
  * @property {string[]} map_layers
  * @property {string | null} default_layer
  * @property {string[]} warnings

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from optogram.methods import ATTRIBUTIONS
+from optogram.methods.request.left_out import left_out
 from optogram.network.network import Network
 from optogram.web.asking import MODEL, Tell, question, whole, words
 from optogram.web.opening import made_again
@@ -27,6 +29,7 @@ def _described(workspace: Workspace, net: Network) -> dict[str, Any]:
         "channels": net.channels,
         "classes": net.head.classes,
         "is_opaque": net.is_opaque,
+        "left_out": list(left_out(net, ATTRIBUTIONS)),
         "map_layers": list(layers),
         "default_layer": list(layers)[-1] if layers else None,
         "warnings": list(net.warnings),

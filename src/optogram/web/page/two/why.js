@@ -115,7 +115,9 @@ export function createWhy() {
     /** @param {Pair} pair @param {Answer[]} answers @param {string[][]} names */
     async update({ sides, link }, answers, names) {
       const now = state();
-      const known = (await methods).methods;
+      const known = (await methods).methods.filter((/** @type {any} */ { name }) =>
+        sides.some(({ network }) => !network.left_out.includes(name)),
+      );
       if (now !== state()) return;
       method.fill(known.map((/** @type {any} */ each) => [each.name, each.title]));
       const chosen =

@@ -90,12 +90,17 @@ export function create(/** @type {import("../main.js").Context} */ context) {
     for (const panel of shown()) panel.point(at, zoom);
   }
 
+  function networkOf(/** @type {string} */ model) {
+    return context.networks[Number(model)] ?? context.networks[0];
+  }
+
   /** The panels that are shown. */
   function shown() {
-    const { methods, alone } = state();
+    const { methods, alone, model } = state();
     const all = panels.map(({ method }) => method);
     const only = all.filter(({ name }) => name === alone);
-    const chosen = only.length ? only : chosenMethods(all, methods);
+    const { left_out } = networkOf(model);
+    const chosen = only.length ? only : chosenMethods(all, methods, left_out);
     return panels.filter(({ method }) => chosen.includes(method));
   }
 
@@ -174,7 +179,7 @@ export function create(/** @type {import("../main.js").Context} */ context) {
   }
 
   function show(/** @type {Readonly<Record<string, string>>} */ now, /** @type {string} */ target) {
-    controls?.update(context.networks[Number(now.model)] ?? context.networks[0], now.model);
+    controls?.update(networkOf(now.model), now.model);
     const key = JSON.stringify([now.model, now.photo, target, now.explained]);
     if (key !== asked) {
       asking.abort();

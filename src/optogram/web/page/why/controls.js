@@ -16,12 +16,18 @@ const BLENDS = [
   ["even", "are colored"],
 ];
 
-/** The methods that the state asks for; the common ones where it names none. @returns {Method[]} */
-export function chosenMethods(/** @type {Method[]} */ all, /** @type {string} */ text) {
-  if (text === "all") return all;
+/**
+ * The methods that the state asks for; the common ones where it names none.
+ * @param {Method[]} all
+ * @param {string} text
+ * @param {string[]} leftOut   Methods that the network has nothing for.
+ */
+export function chosenMethods(all, text, leftOut) {
+  const known = all.filter(({ name }) => !leftOut.includes(name));
+  if (text === "all") return known;
   const names = text.split(",");
-  const chosen = all.filter(({ name }) => names.includes(name));
-  return chosen.length ? chosen : all.filter(({ is_common }) => is_common);
+  const chosen = known.filter(({ name }) => names.includes(name));
+  return chosen.length ? chosen : known.filter(({ is_common }) => is_common);
 }
 
 /**
@@ -48,8 +54,9 @@ export function createControls(methods) {
   function choose() {
     const names = boxes.filter((box) => box.checked).map((box) => box.value);
     const common = methods.filter(({ is_common }) => is_common).map(({ name }) => name);
-    const isCommon = names.join() === common.join();
-    change({ methods: isCommon ? "" : names.length === methods.length ? "all" : names.join() });
+    const isCommon = names.join() === common.filter((name) => !leftOut.includes(name)).join();
+    const isAll = names.length === methods.length - leftOut.length;
+    change({ methods: isCommon ? "" : isAll ? "all" : names.join() });
   }
 
   const labels = methods.map(({ title }, i) => element("label", {}, boxes[i], ` ${title}`));
@@ -72,6 +79,8 @@ export function createControls(methods) {
   );
 
   let network = "";
+  /** @type {string[]} */
+  let leftOut = [];
   return {
     element: place,
     /** @param {import("../main.js").Network} of @param {string} model */
@@ -79,12 +88,14 @@ export function createControls(methods) {
       const now = state();
       for (const each of [cmap, scale, blend]) each.update();
       opacity.value = now.opacity;
-      const shown = chosenMethods(methods, now.methods);
-      chosen.textContent = `Methods: ${shown.length} of ${methods.length}`;
+      leftOut = of.left_out;
+      const shown = chosenMethods(methods, now.methods, leftOut);
+      chosen.textContent = `Methods: ${shown.length} of ${methods.length - leftOut.length}`;
       methods.forEach((method, i) => {
         boxes[i].checked = shown.includes(method);
         // The last one stays.
         boxes[i].disabled = shown.length === 1 && boxes[i].checked;
+        labels[i].hidden = leftOut.includes(method.name);
       });
       layerLabel.hidden = !of.map_layers.length;
       if (network !== model) {
