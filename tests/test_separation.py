@@ -53,7 +53,7 @@ MIXED = {
     "all": lambda x: x / ops.sum(x),
     "roll": lambda x: ops.roll(x, 1, axis=0),
     "softmax": lambda x: ops.softmax(x, axis=0),
-    "flipped": lambda x: x + x[::-1, :],
+    "flipped": lambda x: x + ops.flip(x, axis=0),
     "one": lambda x: x + x[:1, :],
     "einsum": lambda x: ops.einsum("nhwc,mhwd->ncd", x, x),
     "matmul": lambda x: ops.transpose(
