@@ -76,7 +76,9 @@ def test_presets_are_found_by_name(hub):
     net = og.load("pets_base")
     assert net.resample == "lanczos"
     assert "'bicubic', which is not available" in net.warnings[0]
-    assert og.load("hf://someone/pets").name == "pets"
+    assert og.load("hf://someone/pets", trust=True).name == "pets"
+    with pytest.raises(ModelError, match="would be downloaded"):
+        og.load("hf://someone/pets")
     with pytest.raises(ModelError, match="No network is called 'pets_bas'"):
         og.load("pets_bas")
 

@@ -68,7 +68,8 @@ def load(
         what a preset says, else "lanczos".
     trust : bool
         Also open a file that contains code (``Lambda`` layers): the author of the file can then
-        run any program on this machine. False: such a file is refused without being loaded.
+        run any program on this machine. Or download a preset by its handle. False: such a file is
+        refused without being loaded.
     custom_objects : mapping of str to class or function, optional
         Your own layers and functions in a model file, by name: ``{"MyLayer": MyLayer}``. They are
         known to Keras only while the file is opened. Layers registered with Keras

@@ -18,7 +18,7 @@ _PRESET_FILES = ("config.json", "metadata.json")
 def is_model_file(model: str | os.PathLike) -> bool:
     """Whether ``model`` is read as the path of a file, not as the name of a network."""
     text = os.fspath(model)
-    if text.startswith(_HANDLES):
+    if is_handle(text):
         return False
     if not isinstance(model, str) or text.lower().endswith(_ENDINGS) or os.sep in text:
         return True
@@ -27,12 +27,18 @@ def is_model_file(model: str | os.PathLike) -> bool:
 
 def is_preset_folder(model: str | os.PathLike) -> bool:
     """Whether ``model`` is a folder that KerasHub's ``save_to_preset`` wrote."""
-    return all((Path(model) / name).is_file() for name in _PRESET_FILES)
+    return all(kind_at(Path(model) / name) == "file" for name in _PRESET_FILES)
+
+
+def is_handle(model: str | os.PathLike) -> bool:
+    """Whether ``model`` is the address of a preset, such as ``hf://user/name``."""
+    text = os.fspath(model)
+    return text.startswith(_HANDLES) and not text.lower().endswith(_ENDINGS)
 
 
 def is_preset(model: str | os.PathLike) -> bool:
     """Whether ``model`` is a preset of KerasHub: a folder, or a handle such as ``hf://user/name``."""
-    return os.fspath(model).startswith(_HANDLES) or is_preset_folder(model)
+    return is_handle(model) or is_preset_folder(model)
 
 
 def may_be_preset(model: str | os.PathLike) -> bool:

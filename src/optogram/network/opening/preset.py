@@ -12,7 +12,7 @@ import numpy as np
 from optogram.errors import ModelError
 from optogram.network.labels import Labels, imagenet
 from optogram.network.opening.model_file import first_line, refuse_code
-from optogram.network.opening.named import is_preset_folder
+from optogram.network.opening.named import is_handle, is_preset_folder
 from optogram.pictures.preparation import Affine, Preparation
 
 _TASKS = ("ImageClassifier", "ImageSegmenter", "ObjectDetector", "DepthEstimator")
@@ -70,17 +70,23 @@ def read_preset(preset: str | os.PathLike, trust: bool) -> Preset:
         A folder that ``save_to_preset`` wrote, the name of a preset, or a handle such as
         ``hf://user/name``.
     trust : bool
-        Whether code in a folder may run.
+        Whether code in a folder may run, and a handle may be downloaded.
 
     Raises
     ------
     ModelError
-        If KerasHub is not installed, or the preset has no task that reads images.
+        If KerasHub is not installed, the preset has no task that reads images, or a handle is not
+        trusted.
     """
     name = os.fspath(preset)
     if find_spec("keras_hub") is None:
         raise ModelError(
             f"{name} is a preset of KerasHub, which is not installed: pip install keras-hub."
+        )
+    if is_handle(preset) and not trust:
+        raise ModelError(
+            f"{name} would be downloaded, and anyone can offer presets there: pass trust=True "
+            "(--trust) if you trust its author."
         )
     if is_preset_folder(preset) and not trust:
         for part in _CONFIGURATIONS:
