@@ -15,8 +15,6 @@ from optogram.methods import ATTRIBUTIONS, OF_ATTENTION
 from optogram.methods.request.left_out import left_out
 from optogram.methods.sanity.again import ask_again
 
-pytestmark = pytest.mark.each_backend
-
 BOUND = 1e-5
 """Largest difference ÷ range."""
 KINDS = {"token": (1, "token"), "mean": (0, "mean"), "mean of four more": (4, "mean")}

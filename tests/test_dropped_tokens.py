@@ -8,8 +8,6 @@ import networks
 import optogram as og
 import transformers
 
-pytestmark = pytest.mark.each_backend
-
 
 @pytest.fixture(scope="module")
 def net():

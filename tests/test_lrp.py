@@ -13,8 +13,6 @@ from lrp_networks import SMALL, images, seeded, transformer
 from optogram.cli.options.attribution import _COMPOSITES
 from optogram.interpreters.relevance.composites import COMPOSITES
 
-pytestmark = pytest.mark.each_backend
-
 BACKEND = keras.config.backend()
 ZENNIT = np.load(Path(__file__).parent / "reference" / "lrp_zennit.npz")
 """What zennit finds, see ``reference/lrp_zennit.py``; the largest difference seen is 2e-6."""

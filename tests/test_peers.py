@@ -8,8 +8,6 @@ import pytest
 import cam_networks
 import peers
 
-pytestmark = pytest.mark.each_backend
-
 BOUND = 2e-5
 """Largest difference ÷ range of what is the same numbers."""
 NEAR = {

@@ -7,8 +7,6 @@ from keras import layers
 
 import optogram as og
 
-pytestmark = pytest.mark.each_backend
-
 
 @pytest.fixture(scope="module")
 def net():
