@@ -443,6 +443,7 @@ class Counting(layers.Layer):
 
     def build(self, shape):
         self.row = self.add_weight(shape=(1, 5), initializer="random_normal", name="row")
+        self.dense.build((None, 8 * 8 * 3 + 5))
 
     def call(self, x):
         batch = ops.shape(x)[0]
