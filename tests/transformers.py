@@ -26,6 +26,9 @@ class Front(layers.Layer):
         self.positions = layers.Embedding(shape[1] + 1, WIDTH, name="positions")
         self.positions.build(())
 
+    def compute_output_shape(self, shape):
+        return shape[0], shape[1] + 1, WIDTH
+
     def call(self, x):
         token = ops.tile(self.token, (ops.shape(x)[0], 1, 1))
         x = ops.concatenate([token, x], axis=1)

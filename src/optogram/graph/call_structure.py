@@ -14,6 +14,7 @@ import numpy as np
 
 from optogram.errors import InputError
 from optogram.graph.keras_private import nodes
+from optogram.graph.keras_private.copies import is_nothing
 
 Path = tuple[str | int, ...]
 Symbol = Callable[[Any, str, str], keras.KerasTensor]
@@ -104,7 +105,11 @@ def _without_shape(model: keras.Model, name: str) -> str:
 
 def named_outputs(structure: Any, is_opaque: bool) -> list[tuple[str, keras.KerasTensor]]:
     """The symbolic tensors that a call returned, with their names."""
-    leaves = [(p, leaf) for p, leaf in _leaves(structure) if isinstance(leaf, keras.KerasTensor)]
+    leaves = [
+        (path, leaf)
+        for path, leaf in _leaves(structure)
+        if isinstance(leaf, keras.KerasTensor) and not is_nothing(leaf)
+    ]
 
     def name(path: Path, tensor: keras.KerasTensor) -> str:
         if any(isinstance(key, str) for key in path):

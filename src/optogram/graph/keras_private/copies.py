@@ -27,6 +27,9 @@ _PENDING = "uninitialized_variables"
 # Keras wraps these methods for each layer; the wrappers refer to the original layer.
 _WRAPPED = ("build", "quantize")
 
+_NOTHING = "nothing"
+"""Name of the symbol in place of None."""
+
 _KINDS = (list, tuple, set, deque, OrderedDict, defaultdict, dict)
 
 
@@ -162,8 +165,13 @@ def _symbolic_call(layer: keras.Layer, *args: Any, **kwargs: Any) -> Any:
     """The symbols that ``layer`` returns, with a number for None: Keras refuses calls with None."""
     outputs = layer.compute_output_spec(*args, **kwargs)
     return keras.tree.map_structure(
-        lambda leaf: keras.KerasTensor(()) if leaf is None else leaf, outputs
+        lambda leaf: keras.KerasTensor((), name=_NOTHING) if leaf is None else leaf, outputs
     )
+
+
+def is_nothing(symbol: keras.KerasTensor) -> bool:
+    """Whether a symbol stands for None that a custom layer returned."""
+    return symbol.name == _NOTHING
 
 
 def _traces() -> dict[str, Any]:
