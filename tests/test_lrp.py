@@ -49,6 +49,47 @@ def test_attention_is_that_of_lxt(composite):
     assert not [warning for warning in found.warnings if "no rule" in warning]
 
 
+class Beside(layers.Layer):
+    """Returns None and an empty array beside what it reads, in place of attention not asked for."""
+
+    def build(self, shape):
+        self.same = layers.Identity()
+
+    def call(self, x):
+        return self.same(x), None, keras.ops.zeros((0, 12))
+
+
+class Tokens(layers.Layer):
+    """Tokens of images (N, C, H, W) behind a class token, with positions without a batch axis."""
+
+    def build(self, shape):
+        self.patches = layers.Conv2D(12, 4, strides=4, data_format="channels_first")
+        self.patches.build(shape)
+        self.token = self.add_weight(shape=(1, 1, 12), name="token")
+        self.positions = self.add_weight(shape=(17, 12), name="positions")
+        self.beside = Beside()
+
+    def call(self, images):
+        ops = keras.ops
+        patches = ops.reshape(ops.transpose(self.patches(images), (0, 2, 3, 1)), (-1, 16, 12))
+        token = ops.tile(self.token, (ops.shape(images)[0], 1, 1))
+        x = ops.concatenate([token, patches], axis=1) + ops.expand_dims(self.positions, 0)
+        return self.beside(x)[0]
+
+
+@pytest.mark.once
+def test_attention_of_channels_first_patches_and_constants_is_conserved():
+    image = keras.Input((16, 16, 3))
+    x = Tokens()(layers.Permute((3, 1, 2))(image))
+    x = layers.Add()([x, layers.MultiHeadAttention(3, 4)(x, x)])
+    model = keras.Model(image, layers.Dense(5)(layers.GlobalAveragePooling1D()(x)))
+    net = og.Network(seeded(model), preprocess="tf")
+    found = og.lrp(net, images()[:1], 0, composite="epsilon")
+    assert not [warning for warning in found.warnings if "no rule" in warning]
+    assert np.abs(found.taken_by_biases).min() > 1e-3
+    assert np.abs(found.lost).max() < 1e-4 * np.abs(found.score).max()
+
+
 # -- one dense layer: rules written out ------------------------------------------------------------
 
 

@@ -10,6 +10,7 @@ import pytest
 from keras import layers, ops
 
 import networks
+import optogram as og
 from optogram import backend
 from optogram.graph.steps import Output, flatten
 from optogram.interpreters import forward
@@ -466,6 +467,29 @@ def test_a_layer_that_computes_with_the_batch_size_is_followed():
     for batch in (x, x[:1], np.concatenate([x, x])):
         found = answer(lambda t: forward.run(graph, t, graph.outputs), batch)[0]
         assert_equal(found, answer(model, batch))
+
+
+class Doubling(layers.Layer):
+    """Returns None beside its output, in place of attention that was not asked for."""
+
+    def call(self, x):
+        return 2 * x, None
+
+
+class AroundDoubling(layers.Layer):
+    def build(self, shape):
+        self.doubling = Doubling(name="doubling")
+
+    def call(self, x):
+        return self.doubling(x)[0] + 1
+
+
+def test_a_layer_inside_may_return_none_beside_its_output():
+    image = keras.Input((None, None, 3))
+    model = keras.Model(image, layers.GlobalAveragePooling2D()(AroundDoubling()(image)))
+    net, x = og.Network(model, "unit"), np.random.default_rng(0).uniform(0, 1, (1, 8, 8, 3))
+    assert net["doubling"].kind == "Doubling"
+    assert_equal(net.scores(x), answer(model, x))
 
 
 class Unrolling(layers.Layer):

@@ -57,11 +57,6 @@ class OfBatch:
         """Whether the operation depends on the batch size beside what it reads."""
         return bool(self._settings) or self._is_told
 
-    @property
-    def is_sized(self) -> bool:
-        """Whether a tensor that it reads has the batch size."""
-        return any(self._sides)
-
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run on tensors, one of which has the batch size."""
         read = keras.tree.flatten((args, kwargs))

@@ -44,8 +44,8 @@ def _channels_first_outputs(graph: Graph) -> frozenset[Output]:
     """The outputs that are (N, C, H, W) in the user's model."""
     found = _read_channels_first(graph)
     for step in graph.steps:
-        keeps = _layout(step) is None and step.kind not in _MOVE_AXES
-        if _layout(step) == "channels_first" or (keeps and found.intersection(step.inputs)):
+        keeps = _keeps_axes(step) and found.intersection(step.inputs)
+        if _layout(step) == "channels_first" or keeps:
             found.update(Output(step.index, i) for i in range(len(step.shapes)))
     return frozenset(v for v in found if len(graph.steps[v.step].shapes[v.index]) == _RANK)
 
@@ -54,10 +54,17 @@ def _read_channels_first(graph: Graph) -> set[Output]:
     """The outputs that channels-first layers read, also through steps that keep axes."""
     found: set[Output] = set()
     for step in reversed(graph.steps):
-        keeps = _layout(step) is None and step.kind not in _MOVE_AXES
-        if _layout(step) == "channels_first" or (keeps and Output(step.index) in found):
+        keeps = _keeps_axes(step) and Output(step.index) in found
+        if _layout(step) == "channels_first" or keeps:
             found.update(step.inputs)
     return found
+
+
+def _keeps_axes(step: Step) -> bool:
+    """Whether a step returns the axes that it reads; weights of the network are not maps."""
+    if step.kind == "Constant" and not isinstance(step.operation, keras.layers.InputLayer):
+        return False
+    return _layout(step) is None and step.kind not in _MOVE_AXES
 
 
 def _turned(step: Step, turned: frozenset[Output]) -> Step:

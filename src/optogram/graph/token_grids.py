@@ -250,7 +250,7 @@ class _Rewriting:
             front = self._own(placed, grid, "front", "GetItem", run, (tokens,), few)
         shape = (step.shape[0], grid.rows, grid.columns, step.shape[2])
         is_read = Output(step.index) in self._read
-        run = partial(_map, grid)
+        run = partial(_map, grid, step.shape[2])
         shown = self._own(placed, grid, "", "Reshape", run, (tokens,), shape, is_read)
         self._parts[Output(step.index)] = _Parts(grid, placed, shown, front)
 
@@ -390,16 +390,16 @@ def _front(grid: Grid, tokens: Any) -> Any:
     return tokens[:, : grid.front]
 
 
-def _map(grid: Grid, tokens: Any) -> Any:
+def _map(grid: Grid, channels: int, tokens: Any) -> Any:
     patches = tokens[:, grid.front :]
     if patches.shape[_TOKENS] is None:  # TensorFlow does not know it
         images = keras.ops.shape(tokens)[0]
-        return keras.ops.reshape(patches, (images, grid.rows, grid.columns, tokens.shape[2]))
+        return keras.ops.reshape(patches, (images, grid.rows, grid.columns, channels))
     # Where tokens were dropped, those left stand in a column.
     is_whole = patches.shape[_TOKENS] == grid.rows * grid.columns
     columns = grid.columns if is_whole else 1
     rows = patches.shape[_TOKENS] // columns
-    return keras.ops.reshape(patches, (-1, rows, columns, tokens.shape[2]))
+    return keras.ops.reshape(patches, (-1, rows, columns, channels))
 
 
 def _joined(*parts: Any) -> Any:

@@ -179,7 +179,8 @@ def runner(step: Step, run: Callable[..., Any] | None = None) -> Callable[[Tenso
                 f"ran it ({_reason(error)}): write it with layers and keras.ops, which have "
                 "gradients."
             ) from error
-        return keras.tree.flatten(made)
+        # Layers may return None; later steps cannot read it.
+        return [keras.ops.zeros(()) if one is None else one for one in keras.tree.flatten(made)]
 
     return outputs
 

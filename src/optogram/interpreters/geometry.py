@@ -210,7 +210,9 @@ def _specs(
         _check_axes(step, read)
         kwargs = nodes.shape_arguments(step.shaping, kwargs)
         specs = getattr(step.shaping, "compute_output_spec", step.run)(*args, **kwargs)
-        made = keras.tree.flatten(specs)
+        # In place of None, graphs have a number.
+        flat = keras.tree.flatten(specs)
+        made = [keras.KerasTensor(()) if spec is None else spec for spec in flat]
         # EinsumDense and others declare less than is known.
         if _is_open(made) and not _is_open(read):
             made = nodes.tried(_runner(step), read)

@@ -27,6 +27,7 @@ _MOVING = (
     keras.layers.Reshape,
 )
 _CHOOSING = (
+    keras.layers.GlobalMaxPooling1D,
     keras.layers.GlobalMaxPooling2D,
     keras.layers.Maximum,
     keras.layers.MaxPooling2D,
@@ -36,6 +37,7 @@ _SUMMING = (
     keras.layers.Add,
     keras.layers.Average,
     keras.layers.AveragePooling2D,
+    keras.layers.GlobalAveragePooling1D,
     keras.layers.GlobalAveragePooling2D,
     keras.layers.Subtract,
 )

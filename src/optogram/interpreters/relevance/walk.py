@@ -65,11 +65,7 @@ class Route:
         self._folded = _folded(graph, indices, self._scored)
         self._positive = never_negative(graph, indices)
         self._gates = _gates(graph, indices)
-        self._held = {
-            index
-            for index in indices
-            if graph.steps[index].kind == "Constant" and None not in graph.steps[index].shape
-        }
+        self._held = _without_images(graph, indices)
         readers = _readers(graph, indices)
         self._first = _first_linear(graph, indices)
         self._rules: dict[int, Rule] = {}
@@ -334,6 +330,8 @@ class _Waiting:
 
     def of(self, output: Output, relevance: Any) -> _Pending:
         """The relevance at an output, with the sum over each image."""
+        if not _has_images(self._graph, output):
+            return _Pending(relevance, keras.ops.zeros((self._count,)))
         step = self._graph.steps[output.step]
         shape = step.shapes[output.index]
         images = shape.index(None) if None in shape else 0
@@ -365,6 +363,28 @@ class _Waiting:
 
     def __getitem__(self, output: Output) -> _Pending:
         return self._known[output]
+
+
+def _has_images(graph: Graph, output: Output) -> bool:
+    """Whether an output has an axis of images; in networks for one batch size it is not marked."""
+    return None in graph.steps[output.step].shapes[output.index] or _is_of_one_size(graph)
+
+
+def _is_of_one_size(graph: Graph) -> bool:
+    """Whether the network takes batches of one size alone."""
+    return None not in graph.steps[graph.inputs[0].step].shape
+
+
+def _without_images(graph: Graph, indices: Sequence[int]) -> set[int]:
+    """The steps that are the same for each image: constants, and what is computed of them."""
+    images, found = {output.step for output in graph.inputs}, set[int]()
+    for index in indices:
+        step = graph.steps[index]
+        is_sized = any(None in shape for shape in step.shapes)
+        is_behind = _is_of_one_size(graph) and not found.issuperset(x.step for x in step.inputs)
+        if index not in images and not is_sized and not is_behind:
+            found.add(index)
+    return found
 
 
 def _gates(graph: Graph, indices: Collection[int]) -> frozenset[Output]:
