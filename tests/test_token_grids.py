@@ -81,6 +81,14 @@ def test_the_gradient_of_maps_is_that_of_the_tokens(opened):
 
 
 @pytest.mark.once
+def test_feature_maps_are_by_default_those_of_sums():
+    net = og.Network(transformers.build("token"), preprocess="unit")
+    x = np.random.default_rng(1).uniform(0, 1, (1, *net.size, 3)).astype(np.float32)
+    sums = [f"{block}_sum{half}" for block in ("first", "second") for half in (1, 2)]
+    assert list(og.feature_maps(net, x)) == ["patches", "add", *sums]
+
+
+@pytest.mark.once
 def test_occlusion_runs_batches_of_any_size():
     net = og.Network(transformers.build("token"), preprocess="unit")
     x = np.random.default_rng(1).uniform(0, 1, (1, *net.size, 3)).astype(np.float32)

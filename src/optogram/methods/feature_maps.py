@@ -9,6 +9,7 @@ from optogram.arguments import checked
 from optogram.errors import InputError
 from optogram.graph import layer_types
 from optogram.graph.steps import Output, Step
+from optogram.graph.token_grids import Placed
 from optogram.interpreters.gradients import Weights, gradients
 from optogram.methods.request.diagnosis import warnings_about_images, warnings_about_maps
 from optogram.methods.request.explained_layer import step_with_maps
@@ -47,8 +48,8 @@ def feature_maps(
         Image or images, as for `Network.prepare`.
     layers : str or sequence of str, optional
         Names of layers with feature maps, or patterns such as "block*_pool"; see
-        `Network.layer_names`. None: all convolution and pooling layers, or, where there are none,
-        all steps with feature maps.
+        `Network.layer_names`. None: all convolution and pooling layers, and the sums of
+        transformers, or, where there are none of these, all steps with feature maps.
     target : Target, int or str, or a list of one per image, optional
         A score for which the contribution of each map is computed too, from the gradient at each
         layer; see `FeatureMaps.contributions`. None: no gradients are computed.
@@ -144,4 +145,8 @@ def _score(net: Network, target: Any, x: np.ndarray) -> Weights:
 
 
 def _is_listed(step: Step) -> bool:
-    return step.is_layer and isinstance(step.operation, _LISTED) and step.has_maps
+    if not (step.is_layer and step.has_maps):
+        return False
+    if isinstance(step.operation, Placed):  # in transformers, the sums of each block
+        return step.operation.tokens.kind == "Add"
+    return isinstance(step.operation, _LISTED)
