@@ -357,7 +357,7 @@ def attribution_options(
                 type=click.Choice(["mean", "max", "min"]),
                 default="mean",
                 show_default=True,
-                help="What attention rollout makes one attention of all heads by.",
+                help="How attention rollout combines the heads of a layer.",
             ),
             click.option(
                 "--composite",
