@@ -390,7 +390,7 @@ def _front(grid: Grid, tokens: Any) -> Any:
     return tokens[:, : grid.front]
 
 
-def _map(grid: Grid, channels: int, tokens: Any) -> Any:
+def _map(grid: Grid, channels: int | None, tokens: Any) -> Any:
     patches = tokens[:, grid.front :]
     if patches.shape[_TOKENS] is None:  # TensorFlow does not know it
         images = keras.ops.shape(tokens)[0]
