@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from optogram import datasets as datasets
     from optogram import training as training
     from optogram.auditing.audit import audit as audit
+    from optogram.box import Box as Box
     from optogram.errors import BackendError as BackendError
     from optogram.errors import InputError as InputError
     from optogram.errors import ModelError as ModelError
@@ -167,6 +168,7 @@ _HOMES = {
     "AttributionStore": "optogram.explaining.opened",
     "Audit": "optogram.result",
     "BackendError": "optogram.errors",
+    "Box": "optogram.box",
     "Change": "optogram.methods.intervening.changes",
     "Check": "optogram.result",
     "Class": "optogram.target",

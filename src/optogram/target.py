@@ -19,6 +19,7 @@ from optogram.errors import InputError
 from optogram.graph.steps import Output
 from optogram.interpreters.ends.score_function import name_of
 from optogram.network.network import Network
+from optogram.network.outputs import Outputs
 from optogram.words import counted
 
 Weights = dict[Output, np.ndarray]
@@ -57,6 +58,10 @@ class Target(ABC):
 
     def resolved(self, net: Network) -> "Target":
         """The target with what it needs of the network, such as the output for another image."""
+        return self
+
+    def at(self, outputs: Outputs) -> "Target":
+        """The target for the image with these outputs: for which box of it a `Box` stands."""
         return self
 
     def functions(self) -> tuple[Callable[[Any], Any], ...]:
@@ -112,21 +117,25 @@ class Class(Target):
 
     def weights(self, net: Network, size: tuple[int, int], score: str = "logit") -> Weights:
         """See `Target.weights`."""
-        index, output = net.class_index(self.label), net.score_output(score)
-        if net.head.is_binary:
-            vector = np.array([1.0 if index else -1.0], np.float32)
-        else:
-            vector = _one_hot(net.head.outputs, index)
+        output, vector = net.score_output(score), self.vector(net)
         if not net.head.is_spatial and self.region is None:
             return {output: vector}
         shape = net.shape(output, size)
         if len(shape) != _RANK_OF_MAPS:
+            instead = ": give og.Box(class, region)" if net.head.scores_boxes else ""
             raise InputError(
                 f"{net.name!r} returns an output of shape {shape}, not a map of classes: a region "
-                "needs a network that scores classes at every position."
+                f"needs a network that scores classes at every position{instead}."
             )
         inside = _inside(self.region, (shape[0], shape[1]))
         return {output: inside / inside.sum() * vector}
+
+    def vector(self, net: Network) -> np.ndarray:
+        """The score of the class as weights on the outputs of one position, (outputs,)."""
+        index = net.class_index(self.label)
+        if net.head.is_binary:
+            return np.array([1.0 if index else -1.0], np.float32)
+        return _one_hot(net.head.outputs, index)
 
     def outputs(self, net: Network, score: str = "logit") -> tuple[Output, ...]:
         """See `Target.outputs`."""
@@ -417,6 +426,9 @@ class _Sum(Target):
     def resolved(self, net: Network) -> Target:
         return _Sum(self.first.resolved(net), self.second.resolved(net))
 
+    def at(self, outputs: Outputs) -> Target:
+        return _Sum(self.first.at(outputs), self.second.at(outputs))
+
     def functions(self) -> tuple[Callable[[Any], Any], ...]:
         return (*self.first.functions(), *self.second.functions())
 
@@ -444,6 +456,9 @@ class _Scaled(Target):
 
     def resolved(self, net: Network) -> Target:
         return _Scaled(self.target.resolved(net), self.factor)
+
+    def at(self, outputs: Outputs) -> Target:
+        return _Scaled(self.target.at(outputs), self.factor)
 
     def functions(self) -> tuple[Callable[[Any], Any], ...]:
         return self.target.functions()

@@ -7,10 +7,11 @@ import click
 _FORMS = (
     (r'fixed=\{"(?P<input>[^"]*)": (?P<what>[^}]*)\}', r"--fixed \g<input>=NUMBERS (\g<what>)"),
     (
-        r"Class\((?P<label>[^,()]*), region=\(top, left, bottom, right\)\)",
+        r"(?:Class|Box)\((?P<label>[^,()]*), region=\(top, left, bottom, right\)\)",
         r"--target \g<label> --region TOP,LEFT,BOTTOM,RIGHT",
     ),
     (r"size=\(height, width\)", "--size HEIGHTxWIDTH"),
+    (r'(?<!\w)format="xyxy"', "--box-format xyxy"),
 )
 """Advice that options spell in another way, and how they do: each needs its last option."""
 
@@ -35,7 +36,7 @@ def in_options(text: str, command: click.Command | None = None) -> str:
         return option if value == "True" else f"{option} {value or ''}".rstrip()
 
     for form, spelled in _FORMS:
-        if re.findall(r"--([a-z]+)", spelled)[-1] in flags:
+        if re.findall(r"--([a-z-]+)", spelled)[-1].replace("-", "_") in flags:
             text = re.sub(form, spelled, text)
     text = re.sub(rf"(?<![\w.])(?<!in Python: )(?P<name>{names})={_VALUE}?", assigned, text)
     text = re.sub(rf"^(?P<name>{names})(?= (?:must|is|needs)\b)", lambda m: flags[m["name"]], text)

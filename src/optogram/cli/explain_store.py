@@ -69,7 +69,7 @@ def explain_into_store(
     asked = with_best(click.get_current_context(), asked, evaluation, net).usable(net)
     import optogram
 
-    target = None if asked.target is None else asked.target.targets()[0]
+    target = None if asked.target is None else asked.target.targets(net)[0]
     taken = {
         name: option
         for name, option in asked.options.items()

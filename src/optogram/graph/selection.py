@@ -10,7 +10,7 @@ import numpy as np
 from optogram.errors import InputError, ModelError, nearest
 from optogram.graph.call_structure import complaint
 from optogram.graph.keras_private import following, nodes
-from optogram.graph.steps import Graph, flatten
+from optogram.graph.steps import Graph, Shape, flatten
 
 _RANK_OF_IMAGES = 4
 
@@ -25,10 +25,13 @@ class Selection:
         The graph from the image input to one output.
     is_opaque : bool
         Whether the whole model is a single step that cannot be traced.
+    outputs : mapping of str to tuple
+        Shapes of all outputs of the model, by name.
     """
 
     graph: Graph
     is_opaque: bool
+    outputs: Mapping[str, Shape]
 
 
 def select(
@@ -66,7 +69,8 @@ def select(
                 raise InputError(told)
             raise ModelError(_no_graph(model))
         part = _part(model.name, found, input, fixed or {}, output)
-        return Selection(part, found.is_opaque)
+        shapes = {name: tuple(tensor.shape) for name, tensor in found.outputs.items()}
+        return Selection(part, found.is_opaque, shapes)
 
 
 def _part(

@@ -175,6 +175,22 @@ class Graph:
                 waiting.extend(output.step for output in read if output not in known)
         return frozenset(found)
 
+    def sources(self, output: Output) -> tuple[Output, ...]:
+        """What one output is computed from; several that an inlined layer returns are apart."""
+        step = self.steps[output.step]
+        is_apart = isinstance(step.operation, Returned)
+        return (step.inputs[output.index],) if is_apart else step.inputs
+
+    def behind(self, outputs: Iterable[Output]) -> frozenset[Output]:
+        """All outputs that ``outputs`` are computed from, and they themselves."""
+        found, waiting = set[Output](), list(outputs)
+        while waiting:
+            output = waiting.pop()
+            if output not in found:
+                found.add(output)
+                waiting.extend(self.sources(output))
+        return frozenset(found)
+
     def last_uses(self, indices: Iterable[int], keep: Iterable[Output]) -> dict[int, list[Output]]:
         """For each step, the outputs that no later step reads.
 

@@ -387,9 +387,10 @@ class Computation:
     def require_class_scores(self) -> None:
         """Raise an InputError if the network does not return one score per class."""
         if self.head.is_spatial:
+            kind = "Box" if self.head.scores_boxes else "Class"
             raise InputError(
                 f"{self.name!r} returns an output of shape {self.head.shape}, not one score per "
-                "class: give a target, such as Class(3, region=(top, left, bottom, right)), "
+                f"class: give a target, such as {kind}(3, region=(top, left, bottom, right)), "
                 "Filter(layer, channel) or Neuron(layer, (y, x), channel)."
             )
 

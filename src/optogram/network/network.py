@@ -11,7 +11,7 @@ from optogram.graph import layer_types
 from optogram.graph.channels_last import channels_last
 from optogram.graph.selection import select
 from optogram.graph.snapshot import Snapshot
-from optogram.graph.steps import Graph, Returned, Step
+from optogram.graph.steps import Graph, Output, Returned, Step
 from optogram.graph.token_grids import Placed, with_token_maps
 from optogram.interpreters import determinism
 from optogram.interpreters.ends.head import logits_warning
@@ -98,6 +98,8 @@ class Network(Predictor):
         Whether the model is code that cannot be traced: a single step, without layers.
     choices : dict
         The arguments ``input``, ``fixed`` and ``output``.
+    outputs : dict of str to tuple
+        Shapes of all outputs of the model, batch first, by name.
 
     Raises
     ------
@@ -139,7 +141,8 @@ class Network(Predictor):
         super().__init__(graph, model.name if name is None else name, model.variables)
         self.model = model
         self.origin = origin
-        self.choices = {"input": input, "fixed": fixed, "output": output}
+        self.choices: dict[str, Any] = {"input": input, "fixed": fixed, "output": output}
+        self.outputs = dict(part.outputs)
         self.is_opaque = part.is_opaque
         self.warnings = (*warnings, *part.graph.trained.warnings())
         if self.head.is_hidden:
@@ -244,7 +247,8 @@ class Network(Predictor):
     def default_layer(self) -> str:
         """The layer that is explained by default: the last of `map_layers`.
 
-        In VGG16, this is ``block5_conv3``.
+        In VGG16, this is ``block5_conv3``. In a detector, which scores classes for boxes, it is the
+        last one that the scores of all boxes depend on, before the layers that compute them.
 
         Raises
         ------
@@ -258,7 +262,27 @@ class Network(Predictor):
                 f"{self.name!r} has no layer with feature maps larger than 1×1: use a method "
                 "without a layer, such as saliency or occlusion."
             )
-        return names[-1]
+        if not self.head.scores_boxes:
+            return names[-1]
+        shared = self._before_boxes()
+        reached = (name for name in reversed(names) if Output(self.step(name).index) in shared)
+        return next(reached, names[-1])
+
+    def _before_boxes(self) -> frozenset[Output]:
+        """What each layer that computes scores of boxes depends on.
+
+        Behind these layers, scores are only moved, joined and passed through activations.
+        """
+        graph, computing = self.graph, set[int]()
+        waiting = [self.head.logits]
+        while waiting:
+            output = waiting.pop()
+            if getattr(graph.steps[output.step].operation, "weights", ()):
+                computing.add(output.step)
+            else:
+                waiting.extend(graph.sources(output))
+        each = [graph.behind(graph.steps[index].inputs) for index in computing]
+        return frozenset.intersection(*each) if each else frozenset()
 
     def summary(self) -> str:
         """A table of the network: layers, shapes, parameters, FLOPs, receptive fields, totals."""

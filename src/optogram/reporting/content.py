@@ -19,6 +19,7 @@ from optogram.methods.request.left_out import left_out
 from optogram.methods.request.request import provenance_of
 from optogram.network.layer import field_text, row, totals
 from optogram.network.network import Network
+from optogram.network.outputs import Outputs
 from optogram.network.predictions import Prediction
 from optogram.progress import Meter
 from optogram.render import Scale, compact, data_uri, layer, layer_uri, scale_of, visible
@@ -69,7 +70,7 @@ _CHECK_TIMES = 5
 def units(net: Network, settings: Settings) -> int:
     """Total units of work of `section` for one photo."""
     attributions = 0
-    if not net.head.is_spatial:
+    if settings.targets or not net.head.is_spatial:
         attributions = sum(map(_map_units, settings.methods))
         attributions += _CHECK_TIMES * sum(map(_map_units, settings.checked))
     patterns = _PATTERN_UNITS if settings.patterns else 0
@@ -91,7 +92,10 @@ def section(
         ranked = _ranked(net, photo, memory)
     places = {prediction.index: prediction for prediction in ranked}
     true = None if truth is None else places.get(truth)
-    rows, targets = _rows(net, ranked, places, true, settings)
+    if net.head.is_spatial:
+        rows, targets = _rows_of_places(net, photo, settings)
+    else:
+        rows, targets = _rows(net, ranked, places, true, settings)
     warnings: list[str] = []
     found: list[Attribution] = []
     gone = left_out(net, settings.methods, photo.x.shape[1:3])
@@ -166,9 +170,8 @@ def _rows(
     settings: Settings,
 ) -> tuple[list[Row], list[Target]]:
     """The scores to explain: the classes asked for, the true class, and a difference."""
-    if not ranked:
-        return [], []
-    shown = [places[index] for index in settings.targets] or list(ranked[: settings.top])
+    asked = [one.label for one in settings.targets if isinstance(one, Class)]
+    shown = [places[net.class_index(label)] for label in asked] or list(ranked[: settings.top])
     if true is not None and true not in shown:
         shown.append(true)
     rows = [Row(prediction.label, prediction) for prediction in shown]
@@ -182,6 +185,15 @@ def _rows(
         rows.append(Row(title, None, rival.label, winner.label))
         targets.append(Class(rival.index) - Class(winner.index))
     return rows, targets
+
+
+def _rows_of_places(
+    net: Network, photo: Photo, settings: Settings
+) -> tuple[list[Row], list[Target]]:
+    """The scores to explain, where there is none per class: the regions and boxes asked for."""
+    outputs = Outputs(net, photo.x)
+    targets = [target.at(outputs) for target in settings.targets]
+    return [Row(target.describe(net), None) for target in targets], targets
 
 
 def anatomy(net: Network) -> Anatomy:
@@ -223,11 +235,11 @@ def _explanation(result: Attribution, photo: Photo, rows: Sequence[Row]) -> Expl
         end
         for row, scale in zip(rows, scales, strict=True)
         for end in (scale.low, scale.high)
-        if row.prediction is not None
+        if not row.rival
     ]
     common = scale_of(of_classes)
     cells = tuple(
-        _cell_of(title, result, i, photo, row, common if row.prediction else scales[i])
+        _cell_of(title, result, i, photo, row, scales[i] if row.rival else common)
         for i, row in enumerate(rows)
     )
     return Explanation(

@@ -7,6 +7,7 @@ from typing import Any
 from optogram.network.predictions import Prediction
 from optogram.render import Scale
 from optogram.reporting.patterns import Patterns
+from optogram.target import Target
 
 
 @dataclass(frozen=True)
@@ -17,8 +18,9 @@ class Settings:
     ----------
     top : int
         Number of top classes to explain, where ``targets`` is empty.
-    targets : tuple of int
-        Indices of the classes to explain instead.
+    targets : tuple of Target
+        What to explain instead: classes of the photo, or, where the network scores classes at
+        many places, classes in regions and boxes.
     methods : tuple of str
         The attribution methods.
     checked : tuple of str
@@ -34,7 +36,7 @@ class Settings:
     """
 
     top: int
-    targets: tuple[int, ...]
+    targets: tuple[Target, ...]
     methods: tuple[str, ...]
     checked: tuple[str, ...]
     patterns: Patterns | None
@@ -80,14 +82,14 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """One explained score: of a class, or the difference of two classes.
+    """One explained score: of a class, a region or a box, or the difference of two classes.
 
     Attributes
     ----------
     title : str
-        Name of the class, or of the difference.
+        Description of the score.
     prediction : Prediction or None
-        The class; None for a difference.
+        The class; None for others.
     rival, winner : str
         For a difference: the class whose score is positive, and the one whose score is subtracted.
     """

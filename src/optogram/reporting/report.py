@@ -13,6 +13,7 @@ from typing import Any
 from markupsafe import Markup
 
 from optogram.arguments import checked, whole
+from optogram.box import Box
 from optogram.errors import InputError, OutputError
 from optogram.files import MARK, one_run, require_place
 from optogram.methods import named_methods
@@ -25,7 +26,7 @@ from optogram.reporting.parts import Anatomy, Section, Settings
 from optogram.reporting.patterns import Patterns
 from optogram.reporting.photos import each, read_photo
 from optogram.reporting.truth import true_classes
-from optogram.target import Class, targets_of
+from optogram.target import Class, Target, targets_of
 from optogram.words import counted
 
 _NETWORK_UNITS = 5
@@ -83,8 +84,11 @@ def report(
         optogram is never replaced.
     top : int
         Number of classes to explain, at least 1.
-    target : int, str or a list of these, optional
-        Classes to explain in each photo instead of the top ones, by index, name or WordNet id.
+    target : int, str, Class, Box or a list of these, optional
+        Classes to explain in each photo instead of the top ones, by index, name or WordNet id. If
+        the network scores classes at every position, or for boxes, there are no top ones: classes
+        in a region, `og.Class(3, region)`, or boxes, `og.Box(3, region)`; a class of a detector is
+        its best box.
     methods : str or sequence of str
         Attribution methods by name, "common" or "all"; see ``docs/which_method.md``.
     truth : path, True, or sequence of int or str, optional
@@ -188,16 +192,21 @@ def _html(
     )
 
 
-def _targets(net: Network, target: Any) -> tuple[int, ...]:
-    """The indices of the classes asked for, without duplicates."""
+def _targets(net: Network, target: Any) -> tuple[Target, ...]:
+    """What is asked for, without duplicates."""
     if target is None:
         return ()
-    net.require_class_scores()
-    found: dict[int, None] = {}
+    found: dict[Target, None] = {}
     for one in targets_of(target):
-        if not isinstance(one, Class) or one.region is not None:
-            raise InputError("The targets of a report are classes: give indices, names or ids.")
-        found[net.class_index(one.label)] = None
+        if isinstance(one, Class) and one.region is None:
+            index = net.class_index(one.label)
+            found[Box(index) if net.head.scores_boxes else Class(index)] = None
+        elif net.head.is_spatial and isinstance(one, Box | Class):
+            one.describe(net)  # raises where there is no such class
+            found[one] = None
+        else:
+            kinds = "classes, regions (Class) and boxes (Box)" if net.head.is_spatial else "classes"
+            raise InputError(f"The targets of a report are {kinds}: give indices, names or ids.")
     return tuple(found)
 
 

@@ -14,6 +14,7 @@ from optogram.cli.console import say
 from optogram.cli.options.parsing import box, class_label, file_stem, is_given, number_or_word
 from optogram.errors import InputError
 from optogram.methods import ATTRIBUTIONS, OF_A_LAYER, named_methods, of_groups
+from optogram.pictures.boxes import FORMATS
 from optogram.progress import Meter, Progress
 
 if TYPE_CHECKING:
@@ -106,21 +107,36 @@ class ClassesAsked:
     against : int, str or None
         The class whose score is subtracted.
     region : (top, left, bottom, right) or None
-        Region of a segmentation output.
+        Region of a segmentation output, or of a detector's image.
+    box_format : str or None
+        Format of a detector's boxes.
     """
 
     labels: tuple[int | str, ...]
     against: int | str | None
     region: tuple[int, int, int, int] | None
+    box_format: str | None = None
 
-    def targets(self) -> "list[Target]":
-        """One target for each label."""
+    def targets(self, net: "Network") -> "list[Target]":
+        """One target for each label: the class, or the best box of a detector."""
+        from optogram.box import Box
         from optogram.target import Class
 
-        classes: list[Target] = [Class(label, self.region) for label in self.labels]
+        if self.box_format is not None and not net.head.scores_boxes:
+            raise InputError(
+                f"--box-format is for detectors, and {net.name!r} does not score boxes: leave it "
+                "out."
+            )
+
+        def made(label: int | str) -> "Target":
+            if net.head.scores_boxes:
+                return Box(label, self.region, format=self.box_format)
+            return Class(label, self.region)
+
+        classes = [made(label) for label in self.labels]
         if self.against is None:
             return classes
-        return [target - Class(self.against, self.region) for target in classes]
+        return [target - made(self.against) for target in classes]
 
 
 @dataclass(frozen=True)
@@ -221,7 +237,7 @@ class Asked:
         if layer is not None:
             given["layer"] = layer
         function = getattr(optogram, method)
-        target = None if self.target is None else self.target.targets()
+        target = None if self.target is None else self.target.targets(net)
         return function(net, image, target, memory=self.memory, progress=progress, **given)
 
 
@@ -240,6 +256,7 @@ def attribution_options(
         targets: tuple[str, ...],
         against: str | None,
         region: str | None,
+        box_format: str | None,
         layer: tuple[str, ...],
         memory: str | None,
         **others: Any,
@@ -252,7 +269,7 @@ def attribution_options(
         meant = of_groups(methods)
         _require_baseline(options["baseline"])
         _require_taken(click.get_current_context(), chosen, options["fill"])
-        target = _targets(targets, against, region)
+        target = _targets(targets, against, region, box_format)
         asked = Asked(chosen, target, options["seed"], memory, layer, options, meant)
         return command(asked=asked, **others)
 
@@ -284,8 +301,13 @@ def attribution_options(
             click.option(
                 "--region",
                 metavar="TOP,LEFT,BOTTOM,RIGHT",
-                help="Region of a segmentation output to explain, in pixels of the output.  "
-                "[default: all of it]",
+                help="Region to explain: of a segmentation output, in pixels of the output; or "
+                "where the box of a detector is, in pixels of the image fed.  [default: all of it]",
+            ),
+            click.option(
+                "--box-format",
+                type=click.Choice(FORMATS),
+                help="Format of the boxes that a detector returns; those of KerasHub are known.",
             ),
             click.option(
                 "--layer",
@@ -524,17 +546,18 @@ def memory_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _targets(
-    targets: tuple[str, ...], against: str | None, region: str | None
+    targets: tuple[str, ...], against: str | None, region: str | None, box_format: str | None
 ) -> ClassesAsked | None:
     """The classes named; None for the highest-scoring class of each photo."""
     if not targets:
-        if against or region:
-            raise click.UsageError("--against and --region need --target.")
+        if against or region or box_format:
+            raise click.UsageError("--against, --region and --box-format need --target.")
         return None
     return ClassesAsked(
         tuple(map(class_label, targets)),
         None if against is None else class_label(against),
         None if region is None else box(region),
+        box_format,
     )
 
 

@@ -14,6 +14,7 @@ from optogram.interpreters.ends.outputs import kind_of_outputs
 from optogram.interpreters.ends.proof import Ending, proven, sigmoid, softmax
 
 _RANK_OF_SCORES = 2
+_RANK_OF_BOXES = 3
 _LEAST = 1e-30
 """Smaller probabilities are replaced by this one, because log 0 is infinite."""
 LEAST_LOGIT = float(np.log(_LEAST))
@@ -49,6 +50,11 @@ class Head:
     def is_spatial(self) -> bool:
         """Whether the output is a map, not one vector per image, as in segmentation."""
         return len(self.shape) != 2
+
+    @property
+    def scores_boxes(self) -> bool:
+        """Whether the output has scores for each of many boxes, (N, boxes, classes)."""
+        return len(self.shape) == _RANK_OF_BOXES
 
     @property
     def outputs(self) -> int:
@@ -141,10 +147,15 @@ def logits_warning(head: Head) -> str:
 
 
 def _flat(graph: Graph, output: Output) -> tuple[Graph, Output]:
-    """The graph with scores (N, 1, 1, C) as (N, C), if they have that shape: one axis is not 1."""
+    """The graph with scores (N, 1, 1, C) as (N, C), if they have that shape: one axis is not 1.
+
+    Scores (N, boxes, 1) are of one class, and stay as they are.
+    """
     sides = graph.steps[output.step].shapes[output.index][1:]
     ones = [axis for axis, side in enumerate(sides, 1) if side == 1]
     if len(sides) < _RANK_OF_SCORES or None in sides or len(ones) < len(sides) - 1:
+        return graph, output
+    if len(sides) == _RANK_OF_BOXES - 1 and ones == [len(sides)]:
         return graph, output
     drop = partial(keras.ops.squeeze, axis=tuple(ones[: len(sides) - 1]))
     return _appended(graph, output, "flat", drop)

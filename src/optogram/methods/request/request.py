@@ -21,6 +21,7 @@ from optogram.methods.request.diagnosis import (
     warnings_about_scores,
 )
 from optogram.network.network import Network
+from optogram.network.outputs import Outputs
 from optogram.pictures.prepared import PreparedPhoto, PreparedPhotos
 from optogram.progress import Progress, continued, silent
 from optogram.result import Attribution, Question
@@ -481,6 +482,8 @@ def ask(
     count = max(len(x), len(targets))
     which = np.arange(count) if len(x) > 1 else np.zeros(count, int)
     targets = targets if len(targets) > 1 else targets * count
+    outputs = [Outputs(net, x[i : i + 1]) for i in range(len(x))]
+    targets = tuple(one.at(outputs[i]) for one, i in zip(targets, which, strict=True))
     return Request(net, x, which, targets, score, warnings, photos)
 
 

@@ -31,7 +31,7 @@ def _described(workspace: Workspace, net: Network) -> dict[str, Any]:
         "is_opaque": net.is_opaque,
         "left_out": list(left_out(net, ATTRIBUTIONS)),
         "map_layers": list(layers),
-        "default_layer": list(layers)[-1] if layers else None,
+        "default_layer": net.default_layer if layers else None,
         "warnings": list(net.warnings),
         **made_again(workspace, net, ["print(net.summary())"], ["inspect"]),
     }
