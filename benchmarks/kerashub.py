@@ -158,8 +158,8 @@ def described(net: og.Network) -> list[str]:
     maps = net.map_layers()
     if not maps:
         return [str(len(net.graph.steps)), str(closed), str(attention), "none", ""]
-    name, sides = list(maps.items())[-1]
-    grid = "×".join(map(str, sides))
+    name = net.default_layer
+    grid = "×".join(map(str, maps[name]))
     return [str(len(net.graph.steps)), str(closed), str(attention), f"`{name}`", grid]
 
 

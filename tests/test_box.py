@@ -138,7 +138,10 @@ def test_maps_of_layers_are_those_before_the_scores(model, net):
     expected = np.zeros((SIDE, SIDE))
     expected[16:24, 24:32] = (maps @ turn[:, RED])[16:24, 24:32] / CELL**2
     np.testing.assert_allclose(found.values[0], np.maximum(expected, 0), atol=1e-5)
-    for method in (og.gradcam, og.lrp, og.smoothgrad):
+    assert not found.warnings
+    (warning,) = og.gradcam(net, x, og.Box("red")).warnings
+    assert "other objects of the class" in warning
+    for method in (og.lrp, og.smoothgrad):
         assert np.isfinite(method(net, x, og.Box("red")).values).all()
     check = og.check(og.gradcam(net, x, og.Box("red")), steps=4)
     assert check.sentence

@@ -125,3 +125,34 @@ def test_classes_on_a_map_of_one_pixel_are_scores_of_the_picture():
         assert net.default_layer == "conv"
         assert len(net.predict(x, top=2)[0]) == 2
         assert og.gradcam(net, x).values.shape == (2, SIDE - 2, SIDE - 2)
+
+
+@pytest.mark.once
+def test_one_output_of_a_panoptic_network_is_chosen_by_name():
+    keras.utils.set_random_seed(0)
+    image = keras.Input((SIDE, SIDE, 3))
+    maps = keras.layers.Conv2D(4, 3, 2, padding="same", activation="relu", name="conv")(image)
+    wide = keras.layers.UpSampling2D(interpolation="bilinear")(maps)
+    made = {
+        "centers": keras.layers.Conv2D(1, 1, activation="sigmoid")(wide),
+        "offsets": keras.layers.Conv2D(2, 1)(wide),
+        "semantic": keras.layers.Conv2D(3, 1, activation="softmax", name="classes")(wide),
+    }
+    model = keras.Model(image, made)
+    with pytest.raises(InputError, match="'centers', 'offsets', 'semantic'"):
+        og.Network(model, "unit")
+    net = og.Network(model, "unit", labels=["sky", "tree", "road"], output="semantic")
+    assert net.outputs["offsets"] == (None, SIDE, SIDE, 2)
+    x = networks.images_for(model, count=1)
+    target = og.Class("tree", (3, 2, 7, 9))
+    found = og.saliency(net, x, target)
+    assert found.score[0] == pytest.approx(net.scores(x)[0, 3:7, 2:9, 1].mean(), rel=1e-5)
+    mask = np.zeros((SIDE, SIDE), bool)
+    mask[3:7, 2:9] = True
+    expected = by_hand(og.Network(keras.Model(image, made["semantic"]), "unit"), x, 1, mask)
+    np.testing.assert_allclose(found.values[0], expected, atol=1e-5 * np.abs(expected).max())
+    for method in (og.gradcam, og.occlusion, og.lrp):
+        assert np.isfinite(method(net, x, target).values).all()
+    offset = og.saliency(og.Network(model, "unit", output="offsets"), x, og.Class(1, (0, 0, 4, 4)))
+    offsets = keras.ops.convert_to_numpy(model(x)["offsets"])
+    assert offset.score[0] == pytest.approx(offsets[0, :4, :4, 1].mean(), rel=1e-4)

@@ -277,7 +277,10 @@ class Network(Predictor):
         waiting = [self.head.logits]
         while waiting:
             output = waiting.pop()
-            if getattr(graph.steps[output.step].operation, "weights", ()):
+            step = graph.steps[output.step]
+            if step.part == "joined":
+                return frozenset()  # these are no boxes, but tokens, and have a map
+            if step.half != "activation" and getattr(step.operation, "weights", ()):
                 computing.add(output.step)
             else:
                 waiting.extend(graph.sources(output))

@@ -16,6 +16,8 @@ _FAR_OUTSIDE = 64
 """Resampling and noise do not go further outside 0…255 than this."""
 _NEARLY = 0.99
 """Share of the logit that stands for log 0; differences of two contain another term."""
+_WITHOUT_PLACES = ("gradcam", "gradcam_plus_plus", "xgradcam", "scorecam", "ablationcam")
+"""Methods whose weights are those of whole feature maps."""
 _SATURATED = 0.9999
 """Above this probability, float32 keeps few digits of its difference to 1."""
 
@@ -72,6 +74,17 @@ def warnings_about_scores(
         'hardly changes there, so its gradients are rounding errors; use score="logit".'
         for name, target, value in zip(names, targets, scores, strict=True)
         if isinstance(target, Class) and abs(value) >= _SATURATED
+    )
+
+
+def warnings_about_boxes(method: str) -> tuple[str, ...]:
+    """Warnings about methods that do not know which box of a detector is explained."""
+    if method not in _WITHOUT_PLACES:
+        return ()
+    return (
+        "This method has one weight for each feature map, at all positions: it also shows other "
+        "objects of the class than the one in the box. Use layercam, hirescam, saliency or "
+        "occlusion to see what counts for this box.",
     )
 
 

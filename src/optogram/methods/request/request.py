@@ -15,6 +15,7 @@ from optogram.interpreters.gradients import Reduction, Weights, fitting, gradien
 from optogram.interpreters.relevance.composites import Composite
 from optogram.interpreters.relevance.run import Relevances, relevance
 from optogram.methods.request.diagnosis import (
+    warnings_about_boxes,
     warnings_about_gradients,
     warnings_about_images,
     warnings_about_maps,
@@ -318,6 +319,14 @@ class Answer:
         return ()
 
     @property
+    def _is_of_boxes(self) -> bool:
+        """Whether scores are those of single boxes of a detector."""
+        net, score = self.request.net, self.request.score
+        scores = net.score_output(score)
+        targets = self.request.targets or ()
+        return net.head.scores_boxes and any(scores in one.outputs(net, score) for one in targets)
+
+    @property
     def score_unit(self) -> str:
         """The unit of the scores, for captions; see `Attribution`."""
         request, net = self.request, self.request.net
@@ -357,6 +366,7 @@ class Answer:
             *net.warnings,
             *request.warnings,
             *warnings,
+            *(warnings_about_boxes(method) if self._is_of_boxes else ()),
             *warnings_about_scores(
                 net, request.score, self.scores, request.targets or (), self.places
             ),
