@@ -230,6 +230,16 @@ def test_boxes_need_a_network_that_scores_them(model, net):
 
 
 @pytest.mark.once
+def test_copies_of_an_image_can_have_other_boxes_if_they_are_sorted(model):
+    best, _ = ops.top_k(ops.transpose(model.output["classes"], (0, 2, 1)), 4)
+    sorting = keras.Model(model.input, ops.transpose(best, (0, 2, 1)))
+    net = og.Network(sorting, "none")
+    (warning,) = og.occlusion(net, image(*TWO), og.Box(RED, index=1), patch=16).warnings
+    assert "another object can have the index" in warning
+    assert not og.saliency(net, image(*TWO), og.Box(RED, index=1)).warnings
+
+
+@pytest.mark.once
 def test_a_report_explains_boxes(net, tmp_path):
     pixels = (255 * image(*TWO)[0]).astype(np.uint8)
     photo = og.Network(net.model, "unit", labels=["red", "blue"], output="classes")

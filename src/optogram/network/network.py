@@ -278,9 +278,9 @@ class Network(Predictor):
         while waiting:
             output = waiting.pop()
             step = graph.steps[output.step]
-            if step.part == "joined":
+            if step.part == "joined" and _has_weights(step.operation.tokens):
                 return frozenset()  # these are no boxes, but tokens, and have a map
-            if step.half != "activation" and getattr(step.operation, "weights", ()):
+            if step.half != "activation" and _has_weights(step):
                 computing.add(output.step)
             else:
                 waiting.extend(graph.sources(output))
@@ -335,6 +335,10 @@ class Network(Predictor):
             read = step.inputs[0]
             return len(self.graph.steps[read.step].shapes[read.index]) == len(step.shape)
         return step.passes_on or isinstance(operation, (*layer_types.NOT_EXPLAINED_AT, Returned))
+
+
+def _has_weights(step: Step) -> bool:
+    return bool(getattr(step.operation, "weights", None))
 
 
 def _image_input(graph: Graph, name: str) -> tuple[tuple[int | None, int | None], int]:

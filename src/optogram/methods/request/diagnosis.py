@@ -18,6 +18,15 @@ _NEARLY = 0.99
 """Share of the logit that stands for log 0; differences of two contain another term."""
 _WITHOUT_PLACES = ("gradcam", "gradcam_plus_plus", "xgradcam", "scorecam", "ablationcam")
 """Methods whose weights are those of whole feature maps."""
+_OF_COPIES = (
+    *("occlusion", "rise", "sobol", "kernel_shap", "lime", "scorecam", "xrai"),
+    *("smoothgrad", "vargrad", "squaregrad", "integrated_gradients", "expected_gradients"),
+    *("guided_integrated_gradients", "layer_conductance"),
+)
+"""Methods that compare the image with altered copies."""
+_SORTING = ("TopK", "Argsort", "Sort")
+"""Operations that choose queries. KerasHub's D-FINE has them inside a layer that is not inlined,
+and returns what it chose as outputs of its own."""
 _SATURATED = 0.9999
 """Above this probability, float32 keeps few digits of its difference to 1."""
 
@@ -77,15 +86,24 @@ def warnings_about_scores(
     )
 
 
-def warnings_about_boxes(method: str) -> tuple[str, ...]:
+def warnings_about_boxes(net: Network, method: str) -> tuple[str, ...]:
     """Warnings about methods that do not know which box of a detector is explained."""
-    if method not in _WITHOUT_PLACES:
-        return ()
-    return (
-        "This method has one weight for each feature map, at all positions: it also shows other "
-        "objects of the class than the one in the box. Use layercam, hirescam, saliency or "
-        "occlusion to see what counts for this box.",
-    )
+    warnings = []
+    if method in _WITHOUT_PLACES:
+        warnings.append(
+            "This method has one weight for each feature map, at all positions: it also shows "
+            "other objects of the class than the one in the box. Use layercam, hirescam or "
+            "saliency to see what counts for this box."
+        )
+    read = net.graph.ancestors([net.head.logits])
+    sorts = any(net.graph.steps[index].kind in _SORTING for index in read)
+    if method in _OF_COPIES and (sorts or any("topk" in name for name in net.outputs)):
+        warnings.append(
+            "This network chooses anew for each image what its boxes are: in altered copies, "
+            "another object can have the index of the box. Use a method that takes the gradient "
+            "at the image itself, such as layercam or saliency."
+        )
+    return tuple(warnings)
 
 
 def warnings_about_gradients(

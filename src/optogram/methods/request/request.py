@@ -366,7 +366,7 @@ class Answer:
             *net.warnings,
             *request.warnings,
             *warnings,
-            *(warnings_about_boxes(method) if self._is_of_boxes else ()),
+            *(warnings_about_boxes(net, method) if self._is_of_boxes else ()),
             *warnings_about_scores(
                 net, request.score, self.scores, request.targets or (), self.places
             ),
