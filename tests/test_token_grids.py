@@ -2,6 +2,7 @@
 
 import re
 
+import keras
 import numpy as np
 import pytest
 
@@ -78,6 +79,37 @@ def test_the_gradient_of_maps_is_that_of_the_tokens(opened):
     assert_near(at[layer].maps[0], maps[front:].reshape(shape))
     weighted = (maps * gradient[front:].mean(0)).sum(1)[front:].reshape(shape[:2])
     assert_near(og.gradcam(net, x, rectify=False).values[0], weighted)
+
+
+class ClassToken(keras.layers.Layer):
+    """Puts a token in front, as many transformers do, with no layers inside."""
+
+    def build(self, shape):
+        self.token = self.add_weight(shape=(1, 1, shape[-1]), name="token")
+
+    def call(self, x):
+        shape = (keras.ops.shape(x)[0], 1, x.shape[-1])
+        return keras.ops.concatenate([keras.ops.broadcast_to(self.token, shape), x], axis=1)
+
+
+@pytest.mark.once
+def test_a_file_of_a_network_with_a_class_token_is_read_as_the_network(tmp_path):
+    layers = keras.layers
+    image = keras.Input((8, 12, 3))
+    x = layers.Reshape((6, 4))(layers.Conv2D(4, 4, 4, name="patches")(image))
+    x = layers.LayerNormalization(name="norm")(ClassToken(name="front")(x))
+    x = layers.Add(name="sum")([x, layers.MultiHeadAttention(2, 2, name="mha")(x, x)])
+    model = keras.Model(image, layers.Dense(3)(layers.LayerNormalization(name="last")(x)[:, 0]))
+    model.save(tmp_path / "model.keras")
+    opened = og.load(tmp_path / "model.keras", custom_objects={"ClassToken": ClassToken})
+    pixels = np.random.default_rng(0).uniform(0, 255, (8, 12, 3))
+    for net in (og.Network(model), opened):
+        assert net.map_layers()["norm"] == (2, 3)
+        # The score reads the class token alone: after attention, patches are not looked at.
+        assert net.default_layer == "norm" and not net.step("last").is_read
+        found = og.attention_rollout(net, pixels)
+        rows = og.attention(net, pixels).values[0].mean(axis=0)[0, 1:] / 2
+        np.testing.assert_allclose(found.values[0].ravel(), rows, rtol=1e-5)
 
 
 @pytest.mark.once

@@ -74,6 +74,12 @@ def grid_of(step: Step) -> Grid | None:
     return step.operation.grid if step.part == "joined" else None
 
 
+def kind_of(step: Step) -> str:
+    """The kind of a step; of a part of tokens, of the step that returns them."""
+    operation = step.operation
+    return operation.tokens.kind if isinstance(operation, Placed) else step.kind
+
+
 class _Found:
     """The grids of tokens in a graph."""
 
@@ -359,12 +365,22 @@ def _is_along_others(equation: str) -> bool:
     return tokens == made[_TOKENS : _TOKENS + 1] != "" and tokens not in kernel
 
 
+def taken(step: Step) -> tuple[Any, ...]:
+    """What a step ``x[…]`` takes along the first axes: indices, slices and others.
+
+    Files of models have lists of them in place of tuples.
+    """
+    key = step.args[1]
+    is_listed = isinstance(key, list) and any(isinstance(each, slice) for each in key)
+    return tuple(key) if is_listed or isinstance(key, tuple) else (key,)
+
+
 def taken_tokens(step: Step) -> Any:
     """What is taken along the axis of tokens: an index or a slice."""
     if step.kind != "GetItem" or len(step.args) != 2:
         return None
-    key = step.args[1]
-    is_along = isinstance(key, tuple) and len(key) > _TOKENS and key[0] == slice(None)
+    key = taken(step)
+    is_along = len(key) > _TOKENS and key[0] == slice(None)
     return key[_TOKENS] if is_along else None
 
 

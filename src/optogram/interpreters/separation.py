@@ -11,6 +11,7 @@ import keras
 
 from optogram.graph.mixing import is_written_by_keras, mixed_axes
 from optogram.graph.steps import Graph, Output, Returned, Shape, Step
+from optogram.graph.token_grids import taken
 from optogram.graph.training_mode import Alone
 
 _RANK_OF_MAPS = 4
@@ -168,7 +169,7 @@ def _summed(step: Step, axes: Sequence[int | None], shapes: Sequence[Shape]) -> 
 def _taken(step: Step, axes: Sequence[int | None], shapes: Sequence[Shape]) -> int:
     axis = _only(axes)
     _require(len(step.args) == 2)
-    key = step.args[1] if isinstance(step.args[1], tuple) else (step.args[1],)
+    key = taken(step)
     before, own = key[:axis], key[axis : axis + 1]
     # An ellipsis stands for whole axes.
     own_is_whole = own in ((), (slice(None),)) or (own == (Ellipsis,) and axis == 0)

@@ -221,7 +221,7 @@ def followed(
     if found is None or _has_layers(operation):
         return found
     # Layers that drop at random return what they read outside training.
-    return found if _does_nothing(found) or _cuts_patches(call) else None
+    return found if _does_nothing(found) or _makes_tokens(call) else None
 
 
 def _is_followed(call: Call) -> bool:
@@ -232,7 +232,7 @@ def _is_followed(call: Call) -> bool:
     is_own = type(operation).__module__.startswith("keras.")
     if is_own or not isinstance(operation, keras.Layer):
         return False
-    return _has_layers(operation) or bool(operation._seed_generators) or _cuts_patches(call)
+    return _has_layers(operation) or bool(operation._seed_generators) or _makes_tokens(call)
 
 
 def _has_layers(operation: Any) -> bool:
@@ -242,11 +242,19 @@ def _has_layers(operation: Any) -> bool:
     return any(True for _ in operation._flatten_layers(include_self=False))
 
 
-def _cuts_patches(call: Call) -> bool:
-    """Whether a call makes tokens of an image or map: its code says of which patches."""
+def _makes_tokens(call: Call) -> bool:
+    """Whether a call makes tokens of an image or map, or adds some, such as a class token.
+
+    Its code says where the patches stand.
+    """
     read = [x for x in keras.tree.flatten((call.args, call.kwargs)) if _is_symbol(x)]
-    ranks = [len(x.shape) for x in (*read, *call.outputs)]
-    return ranks == [_RANK_OF_MAPS, _RANK_OF_TOKENS]
+    if len(read) != 1 or len(call.outputs) != 1:
+        return False
+    given, made = read[0].shape, call.outputs[0].shape
+    if len(made) != _RANK_OF_TOKENS or len(given) not in (_RANK_OF_MAPS, _RANK_OF_TOKENS):
+        return False
+    is_known = None not in (given[1], made[1])
+    return len(given) == _RANK_OF_MAPS or (is_known and given[1] < made[1] and given[2] == made[2])
 
 
 def _does_nothing(inside: Inside) -> bool:
