@@ -144,9 +144,62 @@ def test_attention_within_windows_has_an_axis_of_windows():
     x[1, :4, :4] = 0
     changed = og.attention(net, x, inside.layer).values != inside.values
     assert changed[1, 0].any() and not changed[1, 1:].any() and not changed[[0, 2]].any()
-    assert inside.plot().size and whole.overlay().size
-    with pytest.raises(InputError, match="within 4 windows, which have no map over the whole"):
-        inside.overlay()
+    assert inside.plot().size and whole.overlay().size and not whole.windows.size
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("kind", ["as they are", "shifted and padded"])
+def test_attention_within_windows_is_drawn_in_the_window(kind, tmp_path):
+    keras.utils.set_random_seed(0)
+    net = og.Network(windowed() if kind == "as they are" else shifted(), "none")
+    x = np.random.default_rng(0).normal(0, 3, (2, *net.size, 3)).astype(np.float32)
+    found = og.attention(net, x, "windows")
+    rows, columns, _ = found.grid
+    patches = np.arange(rows * columns).reshape(rows, columns)
+    if kind == "as they are":
+        expected = patches
+    else:  # as the layer does: one row of padding, and everything moved by one
+        padded = np.pad(patches, ((0, 1), (0, 0)), constant_values=-1)
+        expected = np.roll(padded, (-1, -1), (0, 1))
+    cut = expected.reshape(2, 2, 2, 2).transpose(0, 2, 1, 3).reshape(4, 4)
+    np.testing.assert_array_equal(found.windows, cut)
+    mean = np.zeros((1, rows, columns))
+    for row, column in np.ndindex(rows, columns):
+        ((window, place),) = np.argwhere(cut == patches[row, column])
+        one = np.zeros((1, rows, columns))
+        for key, patch in enumerate(cut[window]):
+            if patch >= 0:
+                one[:, patch // columns, patch % columns] = found.values[1, window, :, place, key]
+        np.testing.assert_allclose(found.token(row, column, index=1), one, rtol=1e-6)
+        mean += one / (rows * columns)
+    np.testing.assert_allclose(found.mean_token(1), mean, rtol=1e-5)
+    again = og.load_result(found.save(tmp_path / "windows.npz"))
+    np.testing.assert_array_equal(again.windows, found.windows)
+    assert again.overlay(token=(1, 2)) != again.overlay()
+
+
+def shifted():
+    """Attention within four windows, over the border of the image, of 3×4 patches."""
+    layers, ops = keras.layers, keras.ops
+
+    class Windows(layers.Layer):
+        def __init__(self):
+            super().__init__(name="windows")
+            self.norm, self.query = layers.LayerNormalization(), layers.Dense(4)
+
+        def call(self, x):
+            count = ops.shape(x)[0]
+            x = ops.pad(self.norm(x), ((0, 0), (0, 1), (0, 0), (0, 0)))
+            x = ops.reshape(ops.roll(x, (-1, -1), (1, 2)), (-1, 2, 2, 2, 2, 4))
+            x = ops.reshape(ops.transpose(x, (0, 1, 3, 2, 4, 5)), (-1, 4, 4))
+            weights = ops.matmul(self.query(x), ops.transpose(x, (0, 2, 1)))
+            x = ops.matmul(ops.softmax(weights), x)
+            x = ops.transpose(ops.reshape(x, (-1, 2, 2, 2, 2, 4)), (0, 1, 3, 2, 4, 5))
+            return ops.roll(ops.reshape(x, (count, 4, 4, 4)), (1, 1), (1, 2))[:, :3]
+
+    image = keras.Input((6, 8, 3))
+    x = Windows()(layers.Conv2D(4, 2, 2, name="patches")(image))
+    return keras.Model(image, layers.Dense(3)(layers.GlobalAveragePooling2D()(x)))
 
 
 # -- methods that follow it ------------------------------------------------------------------------

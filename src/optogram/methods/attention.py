@@ -12,6 +12,7 @@ from optogram.arguments import checked
 from optogram.errors import InputError, nearest
 from optogram.graph.token_grids import Grid
 from optogram.interpreters.attention import AttentionLayer, attention_layers
+from optogram.interpreters.attention_windows import window_patches
 from optogram.methods.request.diagnosis import warnings_about_images
 from optogram.methods.request.request import photos_of, provenance_of
 from optogram.network.network import Network
@@ -89,6 +90,7 @@ def attention(
                 whole[part] = arrays.pop()
     warnings = tuple(dict.fromkeys((*net.warnings, *warnings_about_images(net, x, photos))))
     pictures, provenance = net.display(x), provenance_of(net, x.shape[1:], photos)
+    size = x.shape[1:3]
     results = {
         one.name: Attention(
             values=values,
@@ -98,8 +100,7 @@ def attention(
             warnings=(*warnings, *_warnings(values)),
             images=pictures,
             layer=one.name,
-            query_grid=_as_tuple(one.query_grid),
-            grid=_as_tuple(one.grid),
+            **_places(net, size, one),
             **known,
         )
         for one, values in zip(chosen, found, strict=True)
@@ -159,6 +160,15 @@ def _chosen(
 
 def _softmax(net: Network, layer: AttentionLayer) -> str:
     return net.graph.steps[layer.softmax.step].name
+
+
+def _places(net: Network, size: tuple[int, int], layer: AttentionLayer) -> dict[str, Any]:
+    """Where queries and keys stand on the image, as `Attention` has it."""
+    inside = window_patches(net, size, layer)
+    if inside is None:
+        return {"query_grid": _as_tuple(layer.query_grid), "grid": _as_tuple(layer.grid)}
+    grid, patches = (*inside[0], 0), inside[1]
+    return {"query_grid": grid, "grid": grid, "windows": patches}
 
 
 def _as_tuple(grid: Grid | None) -> tuple[int, ...]:

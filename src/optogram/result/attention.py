@@ -1,7 +1,7 @@
 """Attention of one layer, head by head."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 import numpy as np
@@ -25,7 +25,7 @@ class Attention(OfPhotos, Result):
     """Attention of one layer: ``values`` (N, heads, queries, keys); rows sum to 1.
 
     A row says which tokens one token is made of. Attention within windows, as in Swin, has an axis
-    more, (N, windows, heads, queries, keys), and no maps over the photo.
+    more, (N, windows, heads, queries, keys); what a patch attends to is then in its window.
 
     Attributes
     ----------
@@ -35,13 +35,17 @@ class Attention(OfPhotos, Result):
         Name of the layer.
     query_grid, grid : tuple of int
         Where queries and keys stand: rows and columns of patches, and the tokens in front of them.
-        Empty where that is not known, and with windows.
+        Empty where that is not known.
+    windows : int ndarray of shape (windows, keys)
+        The patch, row · columns + column, at each place of each window; −1 for padding. Empty
+        without windows.
     fit, seen, photo_size, prepared
         How the photos were prepared; see `Attribution`.
     """
 
     shapes: ClassVar = {
         "values": "N h q k | N w h q k",
+        "windows": "w k | 0 0",
         "images": "N H W c",
         "seen": "N 4",
         "photo_size": "N 2",
@@ -51,6 +55,7 @@ class Attention(OfPhotos, Result):
     layer: str
     query_grid: tuple[int, ...] = ()
     grid: tuple[int, ...] = ()
+    windows: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.int32))
 
     @property
     def heads(self) -> int:
@@ -67,7 +72,11 @@ class Attention(OfPhotos, Result):
         """
         rows, columns, front = self._placed(self.query_grid)
         row, column = whole("row", row, 0, rows - 1), whole("column", column, 0, columns - 1)
-        return self._maps(front + row * columns + column, index)
+        patch = row * columns + column
+        if not self.windows.size:
+            return self._maps(front + patch, index)
+        ((window, place),) = np.argwhere(self.windows == patch)
+        return self._scattered(self.values[index][window, :, place], [window])
 
     def class_token(self, index: int = 0) -> np.ndarray:
         """(heads, h, w): what the first token in front, as a rule the class token, attends to.
@@ -92,7 +101,13 @@ class Attention(OfPhotos, Result):
         InputError
             If tokens have no place on the photo.
         """
-        return self._maps(slice(None), index)
+        if not self.windows.size:
+            return self._maps(slice(None), index)
+        rows, columns, _ = self._placed(self.grid)
+        # Each patch is at one place; places of padding are left out.
+        asking = (self.windows >= 0)[:, None, :, None]
+        read = (self.values[index] * asking).sum(axis=2) / (rows * columns)
+        return self._scattered(np.moveaxis(read, 1, 0), slice(None))
 
     def matrix(self, head: int | None = None, index: int = 0) -> np.ndarray:
         """(queries, keys): the attention of a head of image ``index``; None: the mean of heads.
@@ -224,10 +239,9 @@ class Attention(OfPhotos, Result):
         return placed(sheet(rows, titles=titles), ax)
 
     def _title(self) -> str:
-        if self.values.ndim == 5:
-            return f"{self.layer}, mean of {self.values.shape[1]} windows"
         if not self.grid:
-            return self.layer
+            of_windows = f", mean of {self.values.shape[1]} windows"
+            return f"{self.layer}{of_windows if self.values.ndim == 5 else ''}"
         return "class token, all heads" if self.query_grid[2] else "all tokens, all heads"
 
     def _of(self, token: Any, index: int) -> np.ndarray:
@@ -249,13 +263,21 @@ class Attention(OfPhotos, Result):
         row = row.mean(axis=1) if row.ndim == 3 else row
         return row[:, front:].reshape(-1, rows, columns)
 
+    def _scattered(self, read: np.ndarray, windows: list[int] | slice) -> np.ndarray:
+        """(heads, h, w): attention (heads, …, keys) to the tokens of some windows."""
+        rows, columns, _ = self._placed(self.grid)
+        places = self.windows[windows].ravel()
+        found = np.zeros((self.heads, rows * columns), self.values.dtype)
+        found[:, places[places >= 0]] = read.reshape(self.heads, -1)[:, places >= 0]
+        return found.reshape(-1, rows, columns)
+
     def _placed(self, grid: tuple[int, ...]) -> tuple[int, int, int]:
         if len(grid) == 3:
             return grid[0], grid[1], grid[2]
         if self.values.ndim == 5:
             raise InputError(
-                f"The attention of {self.layer!r} is within {self.values.shape[1]} windows, which "
-                "have no map over the whole photo: read values, or matrix(head)."
+                f"The attention of {self.layer!r} is within {self.values.shape[1]} windows, and "
+                "where their tokens stand on the photo is not known: read values, or matrix(head)."
             )
         raise InputError(
             f"Where the tokens of {self.layer!r} stand on the photo is not known: read values, or "

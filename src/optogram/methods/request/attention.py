@@ -47,6 +47,14 @@ class AttentionStack:
         return own.reshape(-1, self.grid.rows, self.grid.columns)
 
 
+def attention_before(
+    net: Network, size: tuple[int, int], scored: Collection[Output]
+) -> tuple[AttentionLayer, ...]:
+    """The attention layers between images of ``size`` and a score, in order of the network."""
+    before = net.graph.ancestors(scored)
+    return tuple(layer for layer in attention_layers(net, size) if layer.softmax.step in before)
+
+
 def attention_stack(
     net: Network, size: tuple[int, int], scored: Collection[Output], method: str
 ) -> AttentionStack:
@@ -59,8 +67,7 @@ def attention_stack(
     """
     title = method_title(method).partition(" (")[0]
     net.require_layers()
-    before = net.graph.ancestors(scored)
-    layers = tuple(layer for layer in attention_layers(net, size) if layer.softmax.step in before)
+    layers = attention_before(net, size, scored)
     if not layers:
         raise InputError(
             f"{title} follows attention, and no attention layer lies between the image and the "
