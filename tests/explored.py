@@ -7,6 +7,7 @@ import numpy as np
 from keras import layers
 from PIL import Image
 
+import attention_networks
 import fashion
 import networks
 import optogram as og
@@ -110,6 +111,11 @@ class Code(keras.Model):
         return self.dense(keras.ops.mean(inputs, axis=(1, 2)))
 
 
+def _transformer():
+    """A small transformer with a class token."""
+    return og.Network(attention_networks.vit(1, "token"), "unit"), photos()
+
+
 def _opaque():
     model = Code()
     model(np.ones((1, SIDE, SIDE, 3), "float32"))
@@ -141,6 +147,7 @@ OPENED = {
     "epochs": _epochs,
     "pair": _pair,
     "opaque": _opaque,
+    "transformer": _transformer,
     "kinds": _kinds,
 }
 """And every name of networks.py, such as "fused", "branches", "segmentation"."""

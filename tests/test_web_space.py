@@ -9,6 +9,7 @@ import pytest
 from starlette.testclient import TestClient
 
 import optogram as og
+import transformers
 from networks import build
 from optogram.graph.steps import Output
 from optogram.interpreters import walk as walking
@@ -173,11 +174,39 @@ def steps_of(*names, reads=None):
             index=place,
             name=name,
             path=(name,),
+            part="",
             operation=Concatenate(),
             inputs=tuple(Output(read) for read in reads[place]),
         )
         for place, name in enumerate(names)
     ]
+
+
+@pytest.fixture(scope="module")
+def transformer():
+    """A transformer with a class token, and the steps of its first attention by their last name."""
+    net = og.Network(transformers.build("token"), preprocess="unit")
+    return net, {step.path[-1]: step for step in net.graph.steps if "first_mha" in step.path}
+
+
+def test_blocks_of_a_transformer_are_its_layers_with_what_is_inside(transformer):
+    net, inside = transformer
+    blocks = named_blocks(net)
+    assert {"front", "first", "first_mha", "second", "second_mha"} <= blocks.keys()
+    inside = {step.name for step in inside.values() if step.part != "joined"}
+    assert inside <= set(blocks["first_mha"])
+    # Tokens are joined where they are read: not in the block that they come from.
+    assert set(blocks["first_mha"]) < set(blocks["first"]) and "first_ln1" in blocks["first"]
+    assert "last" not in blocks["second"]
+
+
+def test_attention_is_a_map_for_each_head(transformer, picture):
+    net, inside = transformer
+    header, _ = asked(net, picture, "stacks")
+    at = {stack["step"]: stack for stack in header["stacks"]}
+    scores, query = at[inside["softmax"].index], at[inside["query"].index]
+    assert (scores["count"], scores["height"], scores["width"]) == (2, 7, 7)
+    assert (query["count"], query["height"], query["width"]) == (1, 7, 8)
 
 
 def test_blocks_are_nested_as_the_names_of_layers_are():

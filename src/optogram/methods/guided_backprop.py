@@ -91,8 +91,10 @@ def treatment(rectifiers: Rectifiers, method: str) -> dict[str, Any]:
 
     ``method`` is called so in the warnings.
     """
-    treated = tuple(step.name for step in rectifiers.treated)
-    left_alone = tuple(step.name for step in rectifiers.left_alone)
+    treated, left_alone = (
+        tuple(step.name.removesuffix(":tokens") for step in steps)
+        for steps in (rectifiers.treated, rectifiers.left_alone)
+    )
     warnings = []
     if not treated:
         warnings.append(

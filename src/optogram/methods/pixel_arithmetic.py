@@ -9,6 +9,7 @@ import numpy as np
 from optogram.arguments import checked
 from optogram.errors import InputError
 from optogram.graph.steps import Output, Step
+from optogram.graph.token_grids import kind_of
 from optogram.interpreters import forward
 from optogram.interpreters.convolution import (
     Taps,
@@ -175,6 +176,6 @@ def _other(net: Network, asked: Step) -> InputError:
     names = [step.name for step in net.graph.steps if is_convolution(step)]
     hint = f"the first one is {names[0].removesuffix(':pre')!r}" if names else "there is none"
     return InputError(
-        f"{asked.name!r} ({asked.kind}) is neither a two-dimensional convolution nor an "
+        f"{asked.name!r} ({kind_of(asked)}) is neither a two-dimensional convolution nor an "
         f"elementwise step right after one: {hint}."
     )

@@ -7,10 +7,11 @@ have an order: no path leaves a block and comes back.
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from optogram.graph.steps import Step
+from optogram.graph.steps import Returned, Step
+from optogram.graph.token_grids import Placed
 
 _LARGEST_SHARE = 0.7
 """A group by name with more of what it is in would say nothing."""
@@ -56,31 +57,58 @@ def blocks_of(steps: Sequence[Step]) -> list[Block]:
             rest = {index: _after(names[index], name) for index in members}
             divide(members, place, rest, name.endswith("/"))
 
-    names = {step.index: _prefixes(step) for step in steps}
+    names = _names(steps)
     divide(tuple(range(len(steps))), None, names, is_model=True)
     return found
 
 
-def _prefixes(step: Step) -> list[str]:
-    """The groups that the names around a step name, from large to small."""
+def _names(steps: Sequence[Step]) -> dict[int, list[str]]:
+    """For each step the groups that the names around it name, from large to small."""
+    kinds = {step.path: step.kind for step in steps if isinstance(step.operation, Returned)}
+    names = {step.index: _prefixes(step, kinds) for step in steps}
+    # Tokens are joined where they are read: that can be in another block than they come from.
+    for step in reversed(steps):
+        names |= {
+            output.step: names[step.index]
+            for output in step.inputs
+            if steps[output.step].part == "joined"
+        }
+    return names
+
+
+def _prefixes(step: Step, kinds: Mapping[tuple[str, ...], str]) -> list[str]:
+    """The groups that the names around a step name, from large to small.
+
+    ``kinds`` has the classes of layers that others are inside of.
+    """
     path = step.path or (step.name,)
     use = re.search(r"@\d+", step.name)
     again = use.group() if use else ""
-    prefixes = [f"{'/'.join(path[: i + 1])}{again}/" for i in range(len(path) - 1)]
-    name = path[-1]
-    if re.sub(r"(_\d+)+$", "", name) == _generated(step):
-        return prefixes
-    inside = "/".join(path[:-1]) + "/" if len(path) > 1 else ""
-    ends = sorted(
-        {match.end() for match in _PARTS.finditer(name) if match.end() > match.start()}
-        | {len(name)}
-    )
-    return prefixes + [f"{inside}{name[:end]}{again}" for end in ends]
+    is_layer = isinstance(step.operation, Returned)
+    prefixes = []
+    for i, name in enumerate(path):
+        inside = "/".join(path[:i]) + "/" if i else ""
+        is_last = i == len(path) - 1
+        kind = _kind(step) if is_last and not is_layer else kinds.get(path[: i + 1])
+        if kind is not None and re.sub(r"(_\d+)+$", "", name) != _generated(kind):
+            ends = {match.end() for match in _PARTS.finditer(name) if match.end() > match.start()}
+            prefixes += [f"{inside}{name[:end]}" for end in sorted({*ends, len(name)})]
+        elif is_last and (step.part or isinstance(step.operation, Placed)):
+            prefixes.append(f"{inside}{name}")
+        if not is_last or is_layer:
+            prefixes.append(f"{inside}{name}{again}/")
+    return prefixes
 
 
-def _generated(step: Step) -> str:
+def _kind(step: Step) -> str:
+    """The class of what a step runs; of a part of tokens, of what returns them."""
+    operation = step.operation
+    return type(operation.tokens.operation if isinstance(operation, Placed) else operation).__name__
+
+
+def _generated(kind: str) -> str:
     """The name that Keras gives to a layer of this class."""
-    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", type(step.operation).__name__)
+    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", kind)
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
 
 

@@ -20,6 +20,7 @@ import { ask } from "./wire.js";
  * @property {boolean} is_opaque
  * @property {string[]} left_out       Attribution methods that it has no maps or attention for.
  * @property {string[]} map_layers
+ * @property {string[]} attention_layers
  * @property {string | null} default_layer
  * @property {string[]} warnings
  * @property {string} python             Lines that open it.
@@ -52,6 +53,9 @@ export const VIEWS = [
   ["two", "Two"],
 ];
 
+/** @type {[name: string, title: string]} There where a network has attention; after the layers. */
+const OF_ATTENTION = ["attention", "Attention"];
+
 /** @type {[name: string, title: string]} There where a survey is open; without a network, alone. */
 const OF_SURVEY = ["survey", "Survey"];
 
@@ -61,6 +65,7 @@ const ABOUT = {
   why: "Maps over the photo: which parts speak for a class?",
   network: "All layers and their maps, in space or as a list",
   layer: "All maps of one layer",
+  attention: "What each patch of the photo reads, in each attention layer and head",
   two: "Two photos or two networks, side by side",
   unit: "One filter: what it sees, what activates it, what it causes",
   survey: "All units over many photos: patterns, strongest photos, statistics",
@@ -73,7 +78,11 @@ let shown = "";
 let choice = null;
 
 function viewsOf(/** @type {Context} */ { networks, survey }) {
-  return [...(networks.length ? VIEWS : []), ...(survey ? [OF_SURVEY] : [])];
+  const own = networks.length ? [...VIEWS] : [];
+  if (networks.some(({ attention_layers }) => attention_layers.length)) {
+    own.splice(own.findIndex(([name]) => name === "unit") + 1, 0, OF_ATTENTION);
+  }
+  return [...own, ...(survey ? [OF_SURVEY] : [])];
 }
 
 async function show(/** @type {Context} */ context) {

@@ -29,6 +29,10 @@ import { ending } from "./token.js";
  * @property {string} range      Of the colors of a layer's maps: each or common.
  * @property {string} differ     "1": how maps differ with the patch.
  * @property {string} cell       Element of a map, "row,column"; "" for the highest.
+ * @property {string} attention  Name of the attention layer; "" for the last one.
+ * @property {string} head       Number of the head; "" for the mean of all.
+ * @property {string} token      Whose attention is shown: "0" for the first token in front, "mean" for the mean of all, or
+ *                               a patch, "row,column"; "" for the class token, or, without one, the mean of all.
  * @property {string} factor     What the map of the unit is multiplied by.
  * @property {string} model2     Number of the network on the right, where two are compared; "" for that on the left.
  * @property {string} photo2     Identifier of the photo on the right; "" for that on the left.
@@ -68,6 +72,9 @@ const DEFAULTS = {
   range: "each",
   differ: "",
   cell: "",
+  attention: "",
+  head: "",
+  token: "",
   factor: "1",
   model2: "",
   photo2: "",

@@ -1,6 +1,7 @@
 """What can be asked about networks and photos; importing a module declares its questions."""
 
 from optogram.web.questions import activating as activating
+from optogram.web.questions import attention as attention
 from optogram.web.questions import colors as colors
 from optogram.web.questions import layer as layer
 from optogram.web.questions import networks as networks

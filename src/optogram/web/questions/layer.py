@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from optogram.graph.token_grids import kind_of
 from optogram.methods.feature_map_probe import FeatureMapProbe, feature_map_probe
 from optogram.methods.feature_maps import feature_maps
 from optogram.network.network import Network
@@ -39,7 +40,7 @@ def layer_maps(
     found = maps_of(workspace, model, photo, layer)
     values = found.values[0]
     about = {
-        "kind": model.step(layer).kind,
+        "kind": kind_of(model.step(layer)),
         "shape": values.shape,
         "factor": _factor(values),
         "is_signed": found.signed,

@@ -2,12 +2,14 @@
 
 from typing import Any
 
+from optogram.graph.token_grids import kind_of
 from optogram.methods import ATTRIBUTIONS
 from optogram.methods.request.left_out import left_out
 from optogram.network.network import Network
 from optogram.web.asking import MODEL, Tell, question, whole, words
 from optogram.web.opening import made_again
 from optogram.web.packing import Answer
+from optogram.web.questions.attention import attention_names
 from optogram.web.questions.survey import described
 from optogram.web.workspace import Workspace
 
@@ -31,6 +33,7 @@ def _described(workspace: Workspace, net: Network) -> dict[str, Any]:
         "is_opaque": net.is_opaque,
         "left_out": list(left_out(net, ATTRIBUTIONS)),
         "map_layers": list(layers),
+        "attention_layers": attention_names(net),
         "default_layer": net.default_layer if layers else None,
         "warnings": list(net.warnings),
         **made_again(workspace, net, ["print(net.summary())"], ["inspect"]),
@@ -48,7 +51,7 @@ def steps(workspace: Workspace, tell: Tell, model: Network) -> Answer:
         found.append(
             {
                 "name": step.name,
-                "kind": step.kind,
+                "kind": kind_of(step),
                 "half": step.half,
                 "shape": shape[1:],
                 "reads": sorted({output.step for output in step.inputs}),

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from optogram.graph.steps import Step
 from optogram.interpreters.walk import walk
 from optogram.network.network import Network
 from optogram.render.display import scale_of
@@ -38,7 +39,8 @@ def blocks(workspace: Workspace, tell: Tell, model: Network) -> Answer:
 def stacks(workspace: Workspace, tell: Tell, model: Network, photo: Photo, count: int) -> Answer:
     """The maps of every step that vary most over a photo, at most 32×32, strongest first.
 
-    Outputs without rows and columns are one map, their values in rows. Answers that are not final
+    Attention has a map for each head, a row for each query. Other outputs without rows and columns
+    are one map, their values in rows. Answers that are not final
     have the next steps each; the final one has all.
     """
     model.require_layers()
@@ -47,7 +49,7 @@ def stacks(workspace: Workspace, tell: Tell, model: Network, photo: Photo, count
     tiles: list[np.ndarray] = []
     total = len(model.graph.steps)
     for part in walk(workspace.uncompiled(model), np.asarray(x)):
-        made = [_stack(index, output[0], count) for index, output in part]
+        made = [_stack(model.graph.steps[index], output[0], count) for index, output in part]
         own = [stack for stack, _ in made]
         maps = [array.ravel() for _, array in made]
         listed += own
@@ -57,9 +59,14 @@ def stacks(workspace: Workspace, tell: Tell, model: Network, photo: Photo, count
     return Answer({"stacks": listed}, {"tiles": np.concatenate(tiles)})
 
 
-def _stack(index: int, output: np.ndarray, count: int) -> tuple[dict[str, Any], np.ndarray]:
+def _stack(step: Step, output: np.ndarray, count: int) -> tuple[dict[str, Any], np.ndarray]:
     """What is shown of the ``output`` of a step: a description, and uint8 (maps, h, w)."""
     output = np.asarray(output, np.float32)
+    is_inside = len(step.shape) == 4 and not step.is_map  # of attention
+    if is_inside and output.shape[0] > output.shape[2]:
+        output = output.reshape(len(output), -1)  # a row for each token: its heads
+    elif is_inside:
+        output = np.moveaxis(output, 0, -1)
     is_maps = output.ndim == 3 and output.shape[:2] != (1, 1)
     scale = scale_of(output)
     if is_maps:
@@ -71,7 +78,7 @@ def _stack(index: int, output: np.ndarray, count: int) -> tuple[dict[str, Any], 
     maps = np.stack([shrunk(each) for each in np.nan_to_num(maps, nan=0.0)])
     low, high = scale.low, scale.high
     about = {
-        "step": index,
+        "step": step.index,
         "height": maps.shape[1],
         "width": maps.shape[2],
         "count": len(maps),

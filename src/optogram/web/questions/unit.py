@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from optogram.graph.token_grids import kind_of
 from optogram.methods.intervening.changes import Change
 from optogram.methods.intervention_probe import InterventionProbe, intervention_probe
 from optogram.methods.pixel_arithmetic import pixel_arithmetic
@@ -53,7 +54,7 @@ def unit_map(
     finite = np.where(np.isfinite(values), values, -np.inf)
     highest = np.unravel_index(int(finite.argmax()), values.shape)
     about = {
-        "kind": model.step(layer).kind,
+        "kind": kind_of(model.step(layer)),
         "filters": found.values.shape[-1],
         "size": found.images.shape[1:3],
         "highest": [int(place) for place in highest],
