@@ -14,11 +14,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import attention_networks
 import optogram as og
 from optogram.errors import InputError, OutputError
 from optogram.files import MARK
 from optogram.reporting import patterns as cache
 from optogram.reporting import report as writing
+from optogram.reporting.attended import some
 
 pytestmark = pytest.mark.once
 
@@ -495,3 +497,23 @@ def test_many_photos_have_smaller_pictures(tmp_path, monkeypatch):
         ]
 
     assert max(mosaics(small)) < 0.7 * max(mosaics(large))
+
+
+def test_attention_of_a_transformer_and_the_layers_that_it_reads(tmp_path):
+    net = og.Network(attention_networks.vit(1, "token"), preprocess="unit")
+    photo = np.random.default_rng(0).integers(0, 256, (12, 16, 3), np.uint8)
+    page = Page(og.report(net, photo, tmp_path, methods="saliency", check=False))
+    shown = [image["alt"] for image in page.images if image["alt"].startswith("Attention")]
+    ends = ("of block0_mha, over photo 1", "of block1_mha, over photo 1", "rollout, photo 1")
+    assert shown == [f"Attention {end}" for end in ends]
+    assert "Which patches the class token reads" in page.text
+    # All maps have one size: those that attention reads, not the last ones alone.
+    for layer in ("block0_ln1", "block1_ln1"):
+        assert any(image["alt"].endswith(f"of {layer}") for image in page.images), layer
+    without = Page(og.report(tiny(), GRAY, tmp_path, methods="saliency", check=False))
+    assert "class token" not in without.text
+
+
+def test_what_is_shown_of_many_layers_is_spread_over_the_network():
+    assert some(range(12), 4) == [2, 5, 8, 11] and some("ab", 6) == ["a", "b"]
+    assert some([], 4) == [] and some("abc", 0) == []

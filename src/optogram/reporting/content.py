@@ -2,6 +2,7 @@
 
 import inspect
 import math
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -23,8 +24,10 @@ from optogram.network.outputs import Outputs
 from optogram.network.predictions import Prediction
 from optogram.progress import Meter
 from optogram.render import Scale, compact, data_uri, layer, layer_uri, scale_of, visible
+from optogram.reporting.attended import attention_of, placed_attention, some
 from optogram.reporting.parts import (
     Anatomy,
+    Attended,
     Cell,
     Explanation,
     Filters,
@@ -42,6 +45,8 @@ from optogram.target import Class, Target
 from optogram.words import counted
 
 _LISTED = 5
+_SAME_SIZE = 4
+"""Layers of a network whose maps all have one size."""
 _STRONGEST_NAMED = 5
 _FILTERS = 3
 _FILTER_SIDE = 192
@@ -119,6 +124,7 @@ def section(
             with meter.part(_CHECK_TIMES * _map_units(name), of_check):
                 explanations[place] = replace(explanations[place], verdict=verdict.result())
     with meter.part(_MAPS_UNITS, f"{photo.name}: feature maps") as within:
+        attended, is_class_token = _attended(net, photo, memory)
         first = targets[0] if targets else None
         found_maps = (
             feature_maps(net, photo.x, layers, target=first, memory=memory, progress=within)
@@ -149,9 +155,32 @@ def section(
         rows=tuple(rows),
         explanations=tuple(explanations),
         left_out=tuple((method_title(name), reason) for name, reason in gone.items()),
+        attended=attended,
+        is_class_token=is_class_token,
         stages=tuple(stages),
         warnings=tuple(warnings),
     )
+
+
+def _attended(
+    net: Network, photo: Photo, memory: float | str | None
+) -> tuple[tuple[Attended, ...], bool]:
+    """Attention over the photo, and whether it is that of a class token."""
+    layers, rollout = attention_of(net, photo, memory)
+    found = [
+        Attended(
+            one.layer,
+            one.heads,
+            _embedded(
+                one.overlay(photo=photo.below), f"Attention of {one.layer}, over {photo.name}"
+            ),
+        )
+        for one in layers
+    ]
+    if rollout is not None:
+        drawn = _embedded(rollout.overlay(photo=photo.below), f"Attention rollout, {photo.name}")
+        found.append(Attended("", 0, drawn))
+    return tuple(found), any(one.query_grid[2] for one in layers)
 
 
 def _verdict(
@@ -212,12 +241,22 @@ def _first_sentence(method: str) -> str:
 
 
 def _stage_layers(net: Network, size: tuple[int, int]) -> list[str]:
-    """The last layer for each size of feature maps between image and score."""
+    """The last layer for each size of feature maps between image and score.
+
+    Where all have one size, as in transformers: layers that attention reads.
+    """
+    layers = net.map_layers(size)
     last: dict[tuple[int, int], str] = {}
-    for name, map_size in net.map_layers(size).items():
+    for name, map_size in layers.items():
         last.pop(map_size, None)  # to keep the order of the network
         last[map_size] = name
-    return list(last.values())
+    names = list(last.values())
+    if len(names) != 1:
+        return names
+    places = [net.step(name).index for name in layers]
+    before = [bisect_left(places, one.softmax.step) - 1 for one in placed_attention(net, size)]
+    read = list(dict.fromkeys(list(layers)[place] for place in before if place >= 0))
+    return list(dict.fromkeys([*some(read, _SAME_SIZE), *names]))
 
 
 def _ranked(net: Network, photo: Photo, memory: float | str | None) -> list[Prediction]:

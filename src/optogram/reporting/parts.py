@@ -192,6 +192,25 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class Attended:
+    """Attention of a layer, or of all layers together, over the photo.
+
+    Attributes
+    ----------
+    layer : str
+        Name of the layer; empty for attention rollout.
+    heads : int
+        Number of heads, of which the mean is shown.
+    picture : Picture
+        What the class token, or, without one, the mean of all tokens reads.
+    """
+
+    layer: str
+    heads: int
+    picture: Picture
+
+
+@dataclass(frozen=True)
 class Section:
     """Everything about one photo; without classes, there are no predictions and explanations.
 
@@ -213,6 +232,10 @@ class Section:
         One per method.
     left_out : tuple of (str, str)
         Titles of methods that the network has no feature maps or attention for, with the reasons.
+    attended : tuple of Attended
+        Attention of some layers, and of all together; empty without attention between all patches.
+    is_class_token : bool
+        Whether that is attention of a class token.
     stages : tuple of Stage
         Feature maps of each block.
     warnings : tuple of str
@@ -232,6 +255,8 @@ class Section:
     rows: tuple[Row, ...]
     explanations: tuple[Explanation, ...]
     left_out: tuple[tuple[str, str], ...]
+    attended: tuple[Attended, ...]
+    is_class_token: bool
     stages: tuple[Stage, ...]
     warnings: tuple[str, ...]
 
