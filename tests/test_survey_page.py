@@ -16,6 +16,7 @@ from optogram.cli import main
 from optogram.errors import InputError, OutputError
 from optogram.surveying import page_pictures
 from optogram.surveying.crops import scaled
+from optogram.surveying.opened import StrongestPhoto
 
 pytest.importorskip("zarr")
 pytestmark = pytest.mark.once
@@ -248,3 +249,15 @@ def test_pages_and_pictures_need_no_network(made, tmp_path):
     )
     given = [str(made[2]), str(tmp_path / "page"), LAYER]
     subprocess.run([sys.executable, "-c", program, *given], check=True)
+
+
+def test_in_a_crop_that_is_the_whole_photo_the_element_is_framed():
+    from optogram.surveying.page_pictures import _located
+
+    picture = Image.new("RGB", (60, 40), (128, 128, 128))
+    window = (0.0, 0.0, 8.0, 12.0)
+    crop = StrongestPhoto("a.png", 1.0, (1, 2), window)
+    found = np.asarray(_located(picture, crop, (2, 3), (8, 12))) != 128
+    assert found[20:, 40:].any() and not found[:18].any() and not found[:, :38].any()
+    assert _located(picture, crop, (2, 3), (8, 16)) is picture  # a part of the photo
+    assert _located(picture, crop, (1, 1), (8, 12)) is picture  # of a dense layer

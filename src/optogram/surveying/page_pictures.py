@@ -11,6 +11,7 @@ from PIL import Image
 from optogram.progress import Progress
 from optogram.render import visible, write
 from optogram.render.canvas import blank
+from optogram.render.numbers import boxed
 from optogram.surveying.crops import scaled
 from optogram.surveying.opened import StrongestPhoto, Survey
 
@@ -170,17 +171,33 @@ def _draw_crops(
             picture = survey.crop(crop, CROP)
             if picture is None:
                 continue
+            picture = _located(picture, crop, survey.maps[layer], survey.identity["size"])
             drawn[layer].crops[row][rank][2:] = picture.size
             sheets[layer][row // SHEET].paste(picture, (rank * CROP, row % SHEET * CROP))
     return sheets
+
+
+def _located(
+    picture: Image.Image, crop: StrongestPhoto, maps: tuple[int, int], size: Sequence[int]
+) -> Image.Image:
+    """A crop that is the whole photo, such as of units of transformers, with the element framed."""
+    top, left, bottom, right = crop.window
+    is_whole = top <= 0 and left <= 0 and bottom >= size[0] and right >= size[1]
+    if not is_whole or maps == (1, 1):
+        return picture
+    (row, column), (rows, columns) = crop.position, maps
+    down, across = picture.height / rows, picture.width / columns
+    return boxed(picture, (row * down, column * across, (row + 1) * down, (column + 1) * across))
 
 
 def _list_crops(
     survey: Survey, layer: str, one: Drawn, wanted: defaultdict[int, list[Cut]]
 ) -> None:
     """Add the crops of a layer to those that are ``wanted`` of each photo."""
-    columns = ("strongest_photo", "strongest_activation", "strongest_window")
-    photos, values, windows = (survey.column(name, layer)[one.units] for name in columns)
+    names = ("photo", "activation", "window", "position")
+    photos, values, windows, places = (
+        survey.column(f"strongest_{name}", layer)[one.units] for name in names
+    )
     numbers: dict[int, int] = {}
     for row, of_unit in enumerate(photos):
         for rank, photo in enumerate(map(int, of_unit)):
@@ -195,7 +212,8 @@ def _list_crops(
             one.crops[row].append([numbers[photo], value, 0, 0])
             top, left, bottom, right = map(float, windows[row, rank])
             window = (top, left, bottom, right)
-            crop = StrongestPhoto(survey.photos[photo], value, (-1, -1), window)
+            place = (int(places[row, rank, 0]), int(places[row, rank, 1]))
+            crop = StrongestPhoto(survey.photos[photo], value, place, window)
             wanted[photo].append((layer, row, rank, crop))
 
 

@@ -11,6 +11,7 @@ from optogram import backend
 from optogram.arguments import MOST_SEED, whole, wholes
 from optogram.errors import InputError, nearest
 from optogram.graph.steps import Output
+from optogram.graph.token_grids import kind_of
 from optogram.jobs.photo_units import in_order_of
 from optogram.jobs.store import Store
 from optogram.jobs.work import WorkUnit, is_done, mark_of, marks_in
@@ -130,7 +131,7 @@ class Plan:
 
     def kinds(self) -> list[str]:
         """The kind of each layer of the table."""
-        return [self.net.graph.steps[layer.step].kind for layer in self.table.layers]
+        return [kind_of(self.net.graph.steps[layer.step]) for layer in self.table.layers]
 
 
 def planned(
