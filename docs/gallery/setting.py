@@ -101,6 +101,48 @@ def marked_clothes(clothes: "og.datasets.FashionMNIST", marked: int, tested: int
     )
 
 
+class Tokens(keras.layers.Layer):
+    """The patches of a picture as tokens, a class token in front, and a position for each."""
+
+    def __init__(self, patch: int, width: int):
+        super().__init__(name="tokens")
+        self.patches = keras.layers.Conv2D(width, patch, patch, name="patches")
+
+    def build(self, shape):
+        """Make the class token and the positions."""
+        self.patches.build(shape)
+        _, rows, columns, width = self.patches.compute_output_shape(shape)
+        self.count = rows * columns
+        self.front = self.add_weight(shape=(1, 1, width), name="class_token")
+        self.position = self.add_weight(
+            shape=(1, 1 + self.count, width), initializer="random_normal", name="position"
+        )
+
+    def call(self, x):
+        """Tokens (N, 1 + patches, width)."""
+        x = keras.ops.reshape(self.patches(x), (-1, self.count, self.front.shape[2]))
+        front = keras.ops.tile(self.front, (keras.ops.shape(x)[0], 1, 1))
+        return keras.ops.concatenate([front, x], axis=1) + self.position
+
+
+def vision_transformer(classes: int, patch: int = 4, width: int = 64, heads: int = 4):
+    """A vision transformer of three blocks for pictures of 28×28 gray pixels, 0..255."""
+    layers = keras.layers
+    keras.utils.set_random_seed(0)
+    image = keras.Input((28, 28, 1))
+    x = Tokens(patch, width)(layers.Rescaling(1 / 127.5, -1)(image))
+    for block in range(1, 4):
+        y = layers.LayerNormalization(name=f"block{block}_norm1")(x)
+        attention = layers.MultiHeadAttention(heads, width // heads, name=f"block{block}_attention")
+        x = layers.Add(name=f"block{block}_add1")([x, attention(y, y)])
+        y = layers.LayerNormalization(name=f"block{block}_norm2")(x)
+        y = layers.Dense(2 * width, "gelu", name=f"block{block}_mlp1")(y)
+        y = layers.Dense(width, name=f"block{block}_mlp2")(y)
+        x = layers.Add(name=f"block{block}_add2")([x, y])
+    x = layers.LayerNormalization(name="norm")(x)
+    return keras.Model(image, layers.Dense(classes, "softmax", name="classes")(x[:, 0]))
+
+
 def _squares(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Images (count, 28, 28) and their classes."""
     generator = np.random.default_rng(seed)

@@ -37,6 +37,8 @@ def attention(
     Vaswani et al., "Attention is all you need" (2017), equation 1:
     A = softmax(Q Kᵀ / √d), for each head, with biases and masks where the network has them.
 
+    Gallery: ``docs/gallery/inside_a_transformer.py``.
+
     Parameters
     ----------
     net : Network
