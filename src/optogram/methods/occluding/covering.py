@@ -155,7 +155,11 @@ class Covering:
             stride = patch if stride is None else stride
         self.patches = patches = Patches(request.size, patch, stride, margin)
         extent = max(patches.patch) + 2 * margin
-        self._paint = None if dropping else paint_for(net, request.x, fill, fill_space, extent)
+        self._paint = (
+            None
+            if dropping
+            else paint_for(net, request.x, fill, fill_space, extent, ("mean", "blur", DROP))
+        )
         self.parameters = {
             "patch": patches.patch,
             "stride": patches.stride,

@@ -1,5 +1,7 @@
 """The fill of an occluding patch."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from optogram.errors import InputError
@@ -7,9 +9,18 @@ from optogram.network.network import Network
 
 
 def paint_for(
-    net: Network, x: np.ndarray, fill: float | str, fill_space: str, extent: int
+    net: Network,
+    x: np.ndarray,
+    fill: float | str,
+    fill_space: str,
+    extent: int,
+    words: Sequence[str] = ("mean", "blur"),
 ) -> np.ndarray:
-    """The fill as images (M, H, W, C) in network units; ``extent``: side of the filled area."""
+    """The fill as images (M, H, W, C) in network units.
+
+    ``extent`` is the side of the filled area; ``words`` are the names of fills that the caller
+    takes, for the error message.
+    """
     if fill_space not in ("display", "network"):
         raise InputError(f'fill_space must be "display" or "network", not {fill_space!r}.')
     if fill == "blur":
@@ -17,7 +28,8 @@ def paint_for(
     if fill == "mean":
         return np.broadcast_to(x.mean(axis=(1, 2), keepdims=True), x.shape)
     if isinstance(fill, str):
-        raise InputError(f'fill must be a number, "mean" or "blur", not {fill!r}.')
+        *others, last = (f'"{word}"' for word in words)
+        raise InputError(f"fill must be a number, {', '.join(others)} or {last}, not {fill!r}.")
     if not np.isfinite(fill):
         raise InputError(f"fill must be finite, not {fill}.")
     color = np.full((1, 1, 1, x.shape[3]), fill, np.float32)
