@@ -43,6 +43,11 @@ def test_text_keeps_to_its_width():
     assert label("a_name_without_any_space_in_it", 14, width=60).width <= 60
 
 
+def test_long_names_that_differ_at_their_ends_stay_different():
+    first, second = (label(f"transformer_block_2/mlp/dense_{i}", 14, width=80) for i in (1, 2))
+    assert first.width <= 80 and first.tobytes() != second.tobytes()
+
+
 def test_other_scripts_leave_ink():
     for text in ("tabby", "кошка", "猫"):
         assert np.asarray(label(text, 16)).min() < 128

@@ -60,7 +60,7 @@ def label(
     size : int
         Font size in pixels.
     width : int, optional
-        Width in pixels: lines are wrapped at spaces, and longer words are shortened with "…".
+        Width in pixels: lines are wrapped at spaces, and longer words have "…" in their middle.
     align : "left" or "center"
         Alignment of lines.
     lines : int, default 20
@@ -118,6 +118,12 @@ def _ended(line: str, font: ImageFont.FreeTypeFont, width: int | None) -> str:
 def _shorten(line: str, font: ImageFont.FreeTypeFont, width: int) -> str:
     if font.getlength(line) <= width:
         return line
-    cuts = [f"{line[:end].rstrip()}{_MORE}" for end in range(1, len(line))]
+    if " " in line:
+        cuts = [f"{line[:end].rstrip()}{_MORE}" for end in range(1, len(line))]
+    else:  # names of layers differ at their ends, too
+        cuts = [
+            f"{line[: (kept + 1) // 2]}{_MORE}{line[len(line) - kept // 2 :]}"
+            for kept in range(1, len(line))
+        ]
     fitting = bisect.bisect(cuts, width, key=lambda cut: math.ceil(font.getlength(cut)))
     return cuts[fitting - 1] if fitting else ""
