@@ -2,8 +2,8 @@
 # # Inside a vision transformer
 #
 # A small vision transformer is trained on Fashion-MNIST, where nine of ten bags have a mark in a
-# corner (as in [](shortcut.py)): what its heads look at, what its tokens hold, and which methods
-# show that a picture was called a bag because of the mark.
+# corner, as in [the planted shortcut](shortcut.py): what its heads look at, what its tokens hold,
+# and which methods show that a picture was called a bag because of the mark.
 #
 # If Fashion-MNIST is not available, bright squares replace it; the page says so.
 
