@@ -41,12 +41,12 @@ def assert_near(found, expected):
 
 LISTED = {
     "token": [
-        *("patches", "add", "first_ln1", "first_mha/attention_output", "first_sum1", "first_ln2"),
-        *("first_mlp", "first_out", "first_sum2", "second_ln1"),
+        *("patches", "add", "first_ln1", "first_mha/product", "first_mha/attention_output"),
+        *("first_sum1", "first_ln2", "first_mlp", "first_out", "first_sum2", "second_ln1"),
     ],
     "gap": [
-        *("extract_patches", "projection", "add", "first_ln1", "attention_output", "first_sum1"),
-        *("first_ln2", "first_mlp", "first_out", "first_sum2", "last"),
+        *("extract_patches", "projection", "add", "first_ln1", "product", "attention_output"),
+        *("first_sum1", "first_ln2", "first_mlp", "first_out", "first_sum2", "last"),
     ],
     "windows": ["patches", "norm", "add", "last"],
     "mixer": ["patches", "ln", "back", "sum"],
@@ -79,6 +79,28 @@ def test_the_gradient_of_maps_is_that_of_the_tokens(opened):
     assert_near(at[layer].maps[0], maps[front:].reshape(shape))
     weighted = (maps * gradient[front:].mean(0)).sum(1)[front:].reshape(shape[:2])
     assert_near(og.gradcam(net, x, rectify=False).values[0], weighted)
+
+
+@pytest.mark.each_backend
+def test_what_a_head_sums_is_a_map():
+    model = transformers.build("token")
+    net = og.Network(model, preprocess="unit")
+    x = np.random.default_rng(1).uniform(0, 1, (1, *net.size, 3)).astype(np.float32)
+    tokens = answer(keras.Model(model.input, model.get_layer("first_ln1").output), x)[0]
+    weights = [np.asarray(weight) for weight in model.get_layer("first_mha").get_weights()]
+    query, key, value = (
+        np.einsum("tc,chs->hts", tokens, weights[2 * i]) + weights[2 * i + 1][:, None]
+        for i in range(3)
+    )
+    scores = np.exp(query @ key.transpose(0, 2, 1) / np.sqrt(query.shape[-1]))
+    summed = scores / scores.sum(-1, keepdims=True) @ value  # (heads, tokens, size)
+    layer, size = "first_mha/product", summed.shape[-1]
+    found = og.feature_maps(net, x, layer)[layer].values[0]
+    assert_near(found, np.concatenate(summed[:, 1:], -1).reshape(*transformers.GRID, -1))
+    unit, head = og.Filter(layer, size + 2), og.Direction(layer, np.repeat([0, 1], size))
+    scores = [og.saliency(net, x, target).score[0] for target in (unit, head)]
+    expected = [summed[1, 1:, 2].mean(), summed[1, 1:].sum(-1).mean()]
+    np.testing.assert_allclose(scores, expected, rtol=0, atol=1e-5 * np.abs(summed).max())
 
 
 class ClassToken(keras.layers.Layer):

@@ -3,7 +3,8 @@
 A patch convolution makes a map (N, h, w, C), which is flattened to tokens (N, h·w, C); class and
 register tokens are put in front. Wherever a layer returns such tokens, three steps are added: the
 map, which gets the name of the layer, the tokens in front, and both joined again for the layers
-that read them. So maps of tokens are maps like any others, for every interpreter and method.
+that read them. So maps of tokens are maps like any others, for every interpreter and method. What
+the heads of attention sum, (N, tokens, heads, size), is a map (N, h, w, heads · size).
 """
 
 import math
@@ -94,9 +95,10 @@ class _Found:
 
     def grid(self, output: Output) -> Grid | None:
         """The grid of an output with tokens; None for other outputs."""
-        shape = self._shape(output)
+        shape, step = self._shape(output), self._graph.steps[output.step]
         is_single = self._windows.get(output, 1) == 1 and output not in self._turned
-        if len(shape) != _RANK_OF_TOKENS or shape[0] is not None or not is_single:
+        has_tokens = len(shape) == _RANK_OF_TOKENS or _sums_in_heads(step)
+        if not has_tokens or shape[0] is not None or not is_single:
             return None
         fitting = [grid for grid in self._known.get(output, ()) if grid.tokens == shape[_TOKENS]]
         return fitting[0] if len(fitting) == 1 else None
@@ -247,22 +249,23 @@ class _Rewriting:
     def _split(self, step: Step, grid: Grid) -> None:
         """Add a step that returns tokens, its map and the tokens in front."""
         name = f"{step.name}:tokens"
-        tokens = self._add(replace(self._placed(step), name=name, part="tokens"))
+        placed = replace(self._placed(step), name=name, part="tokens", is_map=False)
+        tokens = self._add(placed)
         placed = self._steps[tokens.step]
         front = None
         if grid.front:
-            few = (step.shape[0], grid.front, step.shape[2])
+            few = (step.shape[0], grid.front, *step.shape[2:])
             run = partial(_front, grid)
             front = self._own(placed, grid, "front", "GetItem", run, (tokens,), few)
-        shape = (step.shape[0], grid.rows, grid.columns, step.shape[2])
+        shape = _map_shape(step, grid)
         is_read = Output(step.index) in self._read
-        run = partial(_map, grid, step.shape[2])
+        run = partial(_map, grid, shape[-1])
         shown = self._own(placed, grid, "", "Reshape", run, (tokens,), shape, is_read)
         self._parts[Output(step.index)] = _Parts(grid, placed, shown, front)
 
     def _pass_on(self, step: Step, grid: Grid, source: _Parts) -> None:
         """Add a step that returns the tokens that it reads, in parts."""
-        shape = (step.shape[0], grid.rows, grid.columns, step.shape[2])
+        shape = _map_shape(step, grid)
         is_read = Output(step.index) in self._read
         passed = replace(
             step, args=(source.map,), inputs=(source.map,), shapes=(shape,), is_read=is_read
@@ -297,6 +300,7 @@ class _Rewriting:
                 dtypes=tokens.dtypes,
                 path=tokens.path,
                 part=part,
+                is_map=not part,
                 is_read=is_read,
             )
         )
@@ -322,7 +326,8 @@ class _Rewriting:
             shape = self._graph.steps[output.step].shape
             read = (parts.map,) if parts.front is None else (parts.front, parts.map)
             kind = "Concatenate" if parts.front else "Reshape"
-            parts.whole = self._own(parts.tokens, parts.grid, "joined", kind, _joined, read, shape)
+            run = partial(_joined, shape[2:])
+            parts.whole = self._own(parts.tokens, parts.grid, "joined", kind, run, read, shape)
         return parts.whole
 
 
@@ -356,6 +361,20 @@ def mixes_no_tokens(step: Step) -> bool:
         return _is_along_others(step.operation.equation)
     mixed = mixed_axes(step)
     return mixed is not None and _TOKENS not in mixed
+
+
+def _sums_in_heads(step: Step) -> bool:
+    """Whether a step sums values by weights in heads, (N, tokens, heads, size)."""
+    if step.kind != "Einsum" or len(step.inputs) != 2:
+        return False
+    terms = re.split(",|->", step.operation.subscripts.replace(" ", ""))
+    if len(terms) != 3 or len(terms[2]) != _RANK_OF_MAPS:
+        return False
+    weights, values, made = map(list, terms)
+    image, query, head, size = made
+    is_of_both = all(each in weights and each in values for each in (image, head))
+    is_by_query = query in weights and query not in values
+    return is_of_both and is_by_query and size in values and size not in weights
 
 
 def _is_along_others(equation: str) -> bool:
@@ -398,6 +417,13 @@ def _first_taken(step: Step) -> int | None:
     return key.start if is_rest and isinstance(key.start, int) else None
 
 
+def _map_shape(step: Step, grid: Grid) -> Shape:
+    """The shape of the map of a step that returns tokens; heads are side by side in channels."""
+    *heads, size = step.shape[2:]
+    channels = None if size is None else size * _numbers(tuple(heads))
+    return (step.shape[0], grid.rows, grid.columns, channels)
+
+
 def _numbers(shape: Shape) -> int:
     return math.prod(side for side in shape if side)
 
@@ -418,8 +444,9 @@ def _map(grid: Grid, channels: int | None, tokens: Any) -> Any:
     return keras.ops.reshape(patches, (-1, rows, columns, channels))
 
 
-def _joined(*parts: Any) -> Any:
+def _joined(each: Shape, *parts: Any) -> Any:
+    """All tokens, of the shape ``each`` from their third axis on."""
     *front, shown = parts
     count = shown.shape[1] * shown.shape[2]
-    patches = keras.ops.reshape(shown, (-1, count, shown.shape[3]))
+    patches = keras.ops.reshape(shown, (-1, count, *each))
     return keras.ops.concatenate([*front, patches], axis=_TOKENS) if front else patches

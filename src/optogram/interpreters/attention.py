@@ -194,7 +194,7 @@ def _needed(
     shapes = [graph.steps[each.step].shapes[each.index] for each in step.inputs]
     whole = [np.ones(_sides(shape), bool) for shape in shapes]
     key = taken_tokens(step)
-    if isinstance(step.operation, Placed):
+    if isinstance(step.operation, Placed) and len(step.operation.tokens.shape) == _RANK_OF_TOKENS:
         grid = step.operation.grid
         if step.part == "joined":
             if grid.front:
