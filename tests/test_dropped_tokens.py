@@ -6,6 +6,7 @@ import pytest
 
 import networks
 import optogram as og
+import optogram.render
 import transformers
 
 
@@ -75,3 +76,26 @@ def test_networks_that_need_all_tokens_say_so(model):
     x = np.zeros((1, *net.nominal_size, net.channels), np.float32)
     with pytest.raises(og.InputError, match="needs all tokens"):
         og.occlusion(net, x, og.Class(0), fill="drop")
+
+
+@pytest.mark.once
+def test_side_by_side_says_what_differs(net, monkeypatch):
+    asked = []
+    grid = optogram.render.grid
+
+    def noted(*pictures, labels, **named):
+        asked.append(labels[1:])
+        return grid(*pictures, labels=labels, **named)
+
+    monkeypatch.setattr("optogram.render.grid", noted)
+    x, patch = images(net, 1), {"patch": transformers.PATCH, "stride": transformers.PATCH}
+    gray, dropped = (og.occlusion(net, x, 1, fill=fill, **patch) for fill in (127.5, "drop"))
+    cams = [og.gradcam(net, x, 1, layer=layer) for layer in ("add", "patches")]
+    signed = og.gradcam(net, x, 1, layer="add", rectify=False)
+    og.side_by_side([gray, dropped, cams[0]])
+    og.side_by_side([*cams, signed])
+    title = "Occlusion sensitivity"
+    assert asked == [
+        [f"{title}, fill 127.5", f"{title}, fill drop", "Grad-CAM"],
+        ["Grad-CAM, add, rectify True", "Grad-CAM, patches", "Grad-CAM, add, rectify False"],
+    ]

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _CELL = 224
+_LONGEST = 24
+"""Characters of a parameter in a caption."""
 
 
 @checked
@@ -118,14 +120,7 @@ def _attributions(results: Sequence[Attribution], columns: int, cell: int) -> "I
                 f"{result.method} explains {result.targets}, {first.method} explains "
                 f"{first.targets}: give results for the same images and targets."
             )
-    methods = [result.title for result in results]
-    names = [
-        f"{result.title}, {result.layer}"
-        if methods.count(result.title) > 1 and result.layer
-        else result.title
-        for result in results
-    ]
-    labels = ["the photo", *names]
+    labels = ["the photo", *_told_apart(results)]
     columns = min(columns, len(labels))
     require_tiles(cell, len(first.targets) * -(-len(labels) // columns), columns)
     text = text_size(cell, cell)
@@ -146,3 +141,29 @@ def _attributions(results: Sequence[Attribution], columns: int, cell: int) -> "I
         for target, score in zip(first.targets, first.score, strict=True)
     ]
     return sheet([[block] for block in blocks], captions=captions, text=text)
+
+
+def _told_apart(results: Sequence[Attribution]) -> list[str]:
+    """The titles of results; of one method, with the layers and the parameters that differ."""
+    named = []
+    for result in results:
+        alike = [other for other in results if other.title == result.title]
+        name = result.title
+        if len({other.layer for other in alike}) > 1:
+            alike = [other for other in alike if other.layer == result.layer]
+            name += f", {result.layer}" if result.layer else ""
+        differing = [
+            f"{key} {_short(value)}"
+            for key, value in result.parameters.items()
+            if len({repr(other.parameters.get(key)) for other in alike}) > 1
+        ]
+        named.append(", ".join([name, *differing]))
+    return named
+
+
+def _short(value: object) -> str:
+    """A parameter, in a caption."""
+    if isinstance(value, tuple | list):
+        return "×".join(map(_short, value))
+    text = f"{value:.4g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
