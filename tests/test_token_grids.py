@@ -114,6 +114,21 @@ class ClassToken(keras.layers.Layer):
         return keras.ops.concatenate([keras.ops.broadcast_to(self.token, shape), x], axis=1)
 
 
+class FirstToken(keras.layers.Layer):
+    """The class token, taken in a layer of its own, as CLIP does."""
+
+    def call(self, x):
+        return x[:, 0]
+
+
+@pytest.mark.once
+def test_a_layer_that_takes_the_class_token_reads_no_patches():
+    model = transformers.build("token")
+    pooled = FirstToken(name="pooler")(model.get_layer("last").output)
+    net = og.Network(keras.Model(model.input, keras.layers.Dense(3)(pooled)), preprocess="unit")
+    assert net.default_layer == "second_ln1" and not net.step("last").is_read
+
+
 @pytest.mark.once
 def test_a_file_of_a_network_with_a_class_token_is_read_as_the_network(tmp_path):
     layers = keras.layers

@@ -28,7 +28,8 @@ class Similarity(Target):
     Parameters
     ----------
     other : image or array-like of shape (outputs,)
-        The other image, as for `Network.prepare`, or its embedding, such as that of a text.
+        The other image, as for `Network.prepare`, or its embedding, such as that of a text:
+        docs/kerashub.md shows it for CLIP.
     """
 
     other: Any

@@ -284,6 +284,12 @@ def _misfit(
         tuple(read[0].shape[1:]),
         tuple(own[step.inputs[0]][1:]),
     )
+    if None in given and None not in input_shape[1:]:
+        return InputError(
+            f"The layer {step.name!r} reads an array of shape {given}, whose size does not follow "
+            "from that of the image: networks with such layers are not supported. Open the part "
+            "before it, such as an image encoder, by itself."
+        )
     words = (
         f"The layer {step.name!r} does not accept images of {sides} pixels, it would get {given}"
     )

@@ -221,7 +221,7 @@ def followed(
     if found is None or _has_layers(operation):
         return found
     # Layers that drop at random return what they read outside training.
-    return found if _does_nothing(found) or _makes_tokens(call) else None
+    return found if _does_nothing(found) or _handles_tokens(call) else None
 
 
 def _is_followed(call: Call) -> bool:
@@ -232,7 +232,7 @@ def _is_followed(call: Call) -> bool:
     is_own = type(operation).__module__.startswith("keras.")
     if is_own or not isinstance(operation, keras.Layer):
         return False
-    return _has_layers(operation) or bool(operation._seed_generators) or _makes_tokens(call)
+    return _has_layers(operation) or bool(operation._seed_generators) or _handles_tokens(call)
 
 
 def _has_layers(operation: Any) -> bool:
@@ -242,15 +242,17 @@ def _has_layers(operation: Any) -> bool:
     return any(True for _ in operation._flatten_layers(include_self=False))
 
 
-def _makes_tokens(call: Call) -> bool:
-    """Whether a call makes tokens of an image or map, or adds some, such as a class token.
+def _handles_tokens(call: Call) -> bool:
+    """Whether a call makes tokens of an image or map, adds some, such as a class token, or pools.
 
-    Its code says where the patches stand.
+    Its code says where the patches stand, and which tokens are read.
     """
     read = [x for x in keras.tree.flatten((call.args, call.kwargs)) if _is_symbol(x)]
     if len(read) != 1 or len(call.outputs) != 1:
         return False
     given, made = read[0].shape, call.outputs[0].shape
+    if len(given) == _RANK_OF_TOKENS and len(made) == _RANK_OF_TOKENS - 1:
+        return bool(given[2] == made[1])
     if len(made) != _RANK_OF_TOKENS or len(given) not in (_RANK_OF_MAPS, _RANK_OF_TOKENS):
         return False
     is_known = None not in (given[1], made[1])
