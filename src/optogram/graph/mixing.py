@@ -162,6 +162,8 @@ def _mixed(operation: Any, step: Step) -> frozenset[int] | None:
     is_training = bool(step.kwargs.get("training"))
     if _is_among(operation, _ELEMENTWISE_FUNCTIONS) or is_identity(operation, is_training):
         return frozenset()
+    if _is_quick_gelu(operation):
+        return frozenset()
     if _is_among(operation, _FUNCTIONS_ALONG_CHANNELS):
         return frozenset((_CHANNELS,))
     if not is_written_by_keras(operation):
@@ -180,6 +182,12 @@ def _mixed(operation: Any, step: Step) -> frozenset[int] | None:
     if kind in _OPERATIONS_ALONG_AXIS:
         return _axes(operation.axis)
     return frozenset() if kind in _ELEMENTWISE_OPERATIONS else None
+
+
+def _is_quick_gelu(operation: Any) -> bool:
+    """Whether it is x · sigmoid(1.702 x), of KerasHub's CLIP."""
+    home = getattr(operation, "__module__", "")
+    return home.startswith("keras_hub.") and getattr(operation, "__name__", "") == "quick_gelu"
 
 
 def _is_among(operation: Any, functions: Sequence[Any]) -> bool:
