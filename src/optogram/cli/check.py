@@ -25,7 +25,7 @@ from optogram.cli.records import Records
 from optogram.words import counted
 
 if TYPE_CHECKING:
-    from optogram.result import Check
+    from optogram.result import Attribution, Check
 
 _COMPARED = ("map", "random", "edges")
 _COLUMNS = (
@@ -33,6 +33,8 @@ _COLUMNS = (
     *(f"{kind}_{rival}" for kind in ("deletion", "insertion") for rival in _COMPARED),
     "edge_similarity", "error",
 )  # fmt: skip
+_CHECK_UNITS = 500
+"""Approximate cost of a check, in percent of that of the map."""
 
 
 @click.command()
@@ -92,19 +94,25 @@ def check(
     told = {run.stem: set(net.warnings) for run in runs}
     read: list[str] = []
     with shown_progress() as progress:
-        meter = Meter(progress, 100 * len(given.paths) * len(runs))
+        meter = Meter(progress, (100 + _CHECK_UNITS) * len(given.paths) * len(runs))
         for path in given.paths:
             with given.reading(path):
                 image = net.prepare([path], fit)
-                for run in runs:
-                    with meter.part(100, f"{run.stem}: {path}") as within:
-                        result = asked.ask(net, run.method, run.layer, image, within)
-                        warn(f"{path}, {run.stem}", result, told[run.stem])
-                        found = optogram.check(
-                            result, steps=steps, seed=asked.seed, memory=asked.memory
-                        )
-                    first = parts[run.stem][:1]
-                    parts[run.stem].append(found.with_pictures_of(*first) if first else found)
+                results: dict[str, Attribution] = {}
+                for run, result in asked.results(net, runs, image, meter, path):
+                    warn(f"{path}, {run.stem}", result, told[run.stem])
+                    results[run.stem] = result
+                with meter.part(_CHECK_UNITS * len(runs), f"{path}: checks") as within:
+                    checked = optogram.check(
+                        results,
+                        steps=steps,
+                        seed=asked.seed,
+                        memory=asked.memory,
+                        progress=within,
+                    )
+                for stem, found in checked.items():
+                    first = parts[stem][:1]
+                    parts[stem].append(found.with_pictures_of(*first) if first else found)
                 read.append(path)
     given.require_some()
     records, checks, documents = Records(*_COLUMNS), [], []

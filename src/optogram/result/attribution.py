@@ -358,6 +358,9 @@ class NoisyGradients(Attribution):
         Variance of the copies, Σ (g − mean)² / samples, as in VarGrad.
     """
 
+    METHODS: ClassVar = ("smoothgrad", "vargrad", "squaregrad")
+    """The three methods; each has a function of its name here."""
+
     shapes: ClassVar = Attribution.shapes | {"mean": "N H W C", "variance": "N H W C"}
 
     mean: np.ndarray

@@ -207,12 +207,19 @@ class Asked:
     def results(
         self, net: "Network", runs: list[Run], image: Any, meter: Meter, photo: str
     ) -> "Iterator[tuple[Run, Attribution]]":
-        """Each run with its result; one call explains all layers of a method."""
+        """Each run with its result; one call explains all layers of a method.
+
+        The methods of noisy gradients share their copies.
+        """
+        noisy: Any = None  # the copies of the method before
         for method, each in groupby(runs, key=lambda run: run.method):
             group = list(each)
             with meter.part(100 * len(group), f"{photo}: {method}") as within:
-                if len(group) == 1:
+                if method in _NOISY and noisy is not None:
+                    found = {None: getattr(noisy, method)()}
+                elif len(group) == 1:
                     found = {group[0].layer: self.ask(net, method, group[0].layer, image, within)}
+                    noisy = found[None] if method in _NOISY else None
                 else:
                     layers = [run.layer for run in group if run.layer is not None]
                     found = self.ask(net, method, layers, image, within)
