@@ -13,9 +13,14 @@ import optogram as og
 from optogram import methods
 from optogram.errors import InputError
 from optogram.methods.request.painting import blurred
-from optogram.methods.sanity import again
+from optogram.methods.sanity import again, rivals
 from optogram.methods.sanity.again import ask_again
-from optogram.methods.sanity.perturbation import edge_map, rank_correlation, ranking
+from optogram.methods.sanity.perturbation import (
+    edge_map,
+    perturbation_curves,
+    rank_correlation,
+    ranking,
+)
 from optogram.methods.sanity.scrambling import cascade, stage_labels
 
 pytestmark = pytest.mark.once
@@ -237,6 +242,56 @@ def test_several_targets_of_one_image_are_checked_each(net, x):
         alone = og.check(og.gradcam(net, x[:1], target), steps=3)
         np.testing.assert_allclose(both.deletion[i], alone.deletion[0], atol=1e-5)
         np.testing.assert_allclose(both.values[i], alone.values[0], atol=1e-3)
+
+
+@pytest.mark.each_backend
+def test_results_by_name_are_checked_as_each_alone(net, x):
+    results = {
+        "cam": og.gradcam(net, x[:1], 1),
+        "smooth": og.smoothgrad(net, x[:1], 1, samples=3),
+        "variance": og.vargrad(net, x[:1], 1, samples=3),
+        "fewer": og.vargrad(net, x[:1], 1, samples=2),
+        "other": og.saliency(net, x[1:2], 3),
+        "filter": og.gradcam(net, x[:1], og.Filter("last", 1), "stem"),
+    }
+    found = og.check(results, steps=3)
+    assert list(found) == list(results)
+    for name, one in found.items():
+        alone = og.check(results[name], steps=3)
+        assert (one.checked, one.layer, one.targets) == (alone.checked, alone.layer, alone.targets)
+        np.testing.assert_allclose(one.values, alone.values, atol=1e-3)
+        for curves in ("deletion", "insertion"):
+            np.testing.assert_allclose(getattr(one, curves), getattr(alone, curves), atol=1e-5)
+        for array in ("edge_similarity", "edges", "scrambled"):
+            np.testing.assert_allclose(getattr(one, array), getattr(alone, array), atol=1e-5)
+    assert og.check({}) == {}
+
+
+def test_results_by_name_share_weights_and_copies_and_the_curves_of_rivals(net, x, monkeypatch):
+    asked, scored = [], []
+
+    def ask(question, net, *more):
+        asked.append((question.method, net))
+        return ask_again(question, net, *more)
+
+    def curves(request, rankings, *more):
+        scored.append(len(rankings))
+        return perturbation_curves(request, rankings, *more)
+
+    monkeypatch.setattr(again, "ask_again", ask)
+    monkeypatch.setattr(rivals, "perturbation_curves", curves)
+    names = ("saliency", "smoothgrad", "vargrad", "squaregrad", "gradcam")
+    og.check({name: getattr(og, name)(net, x[:1], 1) for name in names}, steps=2)
+    assert [method for method, _ in asked] == ["saliency", "smoothgrad", "gradcam"] * 5
+    assert len({id(net) for _, net in asked}) == 5
+    assert scored == [3, 1, 1, 1, 3]  # maps of the size of the image, then of the layer
+
+
+def test_results_by_name_report_progress_that_does_not_go_back(net, x):
+    told = []
+    results = {"cam": og.gradcam(net, x[:2], 1), "saliency": og.saliency(net, x[:1], 1)}
+    og.check(results, steps=2, progress=lambda *words: told.append(words[:2]))
+    assert told == sorted(told) and told[-1] == (13, 13)
 
 
 @pytest.mark.parametrize("name", sorted({*methods.ATTRIBUTIONS} - {*methods.OF_ATTENTION}))

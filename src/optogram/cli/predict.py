@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _LABEL = 60  # characters
 _BATCH, _BYTES = 32, 1 << 26
 """Photos, and bytes of prepared photos, that are kept for one prediction."""
+_UNCOMPILED = 4
+"""With more photos, compiling the program takes less time than it saves."""
 
 
 @click.command()
@@ -64,6 +66,9 @@ def _predicted(
     told = set(net.warnings)
     paths: list[str] = []
     batch: list[np.ndarray] = []
+
+    if len(given.paths) <= _UNCOMPILED:
+        net = net.uncompiled()
 
     def answers() -> "Iterator[tuple[str, list[Prediction]]]":
         found = net.predict(np.concatenate(batch), top, memory=memory)

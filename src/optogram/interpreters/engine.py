@@ -138,10 +138,9 @@ class Computation:
         ``arrays`` replace some of `variables`, by index.
         """
         other = copy.copy(self)
+        # Not the variables themselves, which TensorFlow would read again in each call.
         other._weights = [
-            self.backend.to_tensor(arrays[i])
-            if i in arrays
-            else keras.ops.convert_to_tensor(variable)
+            self.backend.to_tensor(arrays.get(i, variable.value))
             for i, variable in enumerate(self.variables)
         ]
         return other

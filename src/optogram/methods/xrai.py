@@ -41,6 +41,7 @@ def xrai(
     target: Any = None,
     *,
     points: int | Sequence[int] | None = None,
+    spacing: str | None = None,
     score: str = "logit",
     fit: str | None = None,
     memory: float | str | None = None,
@@ -69,6 +70,8 @@ def xrai(
         the highest-scoring class of each image.
     points : int or sequence of int, optional
         Number of points of each of the two integrated gradients; see `integrated_gradients`.
+    spacing : {"cubic", "even"}, optional
+        Position of these points; see `integrated_gradients`.
     score : {"logit", "probability"}
         Score of a class: before or after the final softmax or sigmoid.
     fit : {"stretch", "crop", "pad"}, optional
@@ -100,7 +103,7 @@ def xrai(
         request = answer.request
         attributions = np.zeros((len(request.which), *request.size))
         starts = np.zeros((len(_BASELINES), len(request.which)))
-        done = images
+        done, used = images, np.zeros(len(request.which), int)
         for number, baseline in enumerate(_BASELINES):
             part = _Part(told, done, len(_BASELINES) - number)
             found = integrated_gradients(
@@ -108,6 +111,7 @@ def xrai(
                 request.x,
                 list(request.targets or ()),
                 points=points,
+                spacing=spacing,
                 baseline=baseline,
                 score=score,
                 memory=memory,
@@ -116,7 +120,8 @@ def xrai(
             done += part.total
             attributions += found.values.sum(axis=-1, dtype=np.float64) / len(_BASELINES)
             starts[number] = found.baseline_score
-            points = points if points is None else found.parameters["points"]
+            used = np.maximum(used, found.parameters["points"])
+            spacing = found.parameters["spacing"]
         values = np.empty(attributions.shape, np.float32)
         segmented = continued(told, done, done + images)
         for i, shown in enumerate(request.net.display(request.x)):
@@ -127,10 +132,17 @@ def xrai(
     changes = answer.scores.astype(np.float64) - starts
     gap = attributions.sum(axis=(1, 2)) - changes.mean(axis=0)
     allowed = _TOLERATED_GAP * np.abs(changes).mean(axis=0) + _ROUNDING * np.abs(answer.scores)
+    parameters = {
+        "points": points if points is None else found.parameters["points"],
+        "spacing": spacing,
+        "score": score,
+    }
     return answer.attribution(
         "xrai",
         values,
-        {"points": points, "score": score},
+        parameters,
+        # Asked again, it takes as many points, as integrated gradients do.
+        arguments={**parameters, "points": tuple(used.tolist())},
         kind=IntegratedGradients,
         warnings=[
             f"The values for {answer.places[i]} add up to {changes[:, i].mean() + gap[i]:.3g}, but "

@@ -35,7 +35,7 @@ TAKEN_BY = {
     "noise": _NOISY,
     "seed": (*_NOISY, "expected_gradients", *_MASKED),
     "points": (*_ON_A_PATH, "xrai"),
-    "spacing": ("integrated_gradients", "layer_conductance"),
+    "spacing": ("integrated_gradients", "xrai", "layer_conductance"),
     "baseline": (*_ON_A_PATH, *_MASKED),
     "baselines": ("expected_gradients",),
     "fraction": ("guided_integrated_gradients",),
