@@ -212,6 +212,7 @@ class Asked:
         The methods of noisy gradients share their copies.
         """
         noisy: Any = None  # the copies of the method before
+        found: dict[str | None, Any]
         for method, each in groupby(runs, key=lambda run: run.method):
             group = list(each)
             with meter.part(100 * len(group), f"{photo}: {method}") as within:
