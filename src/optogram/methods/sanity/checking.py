@@ -87,7 +87,8 @@ class _Subject:
             targets=(question.targets[index],),
         )
         placed = on_image(self._result, index, alone.size)
-        found = rivals.curves(alone, self._result.images[index], heat.shape, placed, progress)
+        shape = (heat.shape[0], heat.shape[1])
+        found = rivals.curves(alone, self._result.images[index], shape, placed, progress)
         lifted = int(is_no(question.net, question.targets[index]))
         self._deletion.append(found.deletion + lifted)
         self._insertion.append(found.insertion + lifted)

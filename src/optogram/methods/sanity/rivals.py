@@ -50,7 +50,7 @@ class Rivals:
         self,
         request: Request,
         picture: np.ndarray,
-        shape: tuple[int, ...],
+        shape: tuple[int, int],
         heat: np.ndarray,
         progress: Progress,
     ) -> Curves:
@@ -98,7 +98,7 @@ class Rivals:
         return Curves(deletion, insertion, known.edges)
 
 
-def _as_coarse(values: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+def _as_coarse(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """A map at a smaller ``size`` (height, width), each cell the mean of what it covers."""
     height, width = size
     image = Image.fromarray(values.astype(np.float32))
