@@ -186,7 +186,7 @@ def _mixed(operation: Any, step: Step) -> frozenset[int] | None:
 
 def _is_quick_gelu(operation: Any) -> bool:
     """Whether it is x · sigmoid(1.702 x), of KerasHub's CLIP."""
-    home = getattr(operation, "__module__", "")
+    home = getattr(operation, "__module__", None) or ""
     return home.startswith("keras_hub.") and getattr(operation, "__name__", "") == "quick_gelu"
 
 
