@@ -31,6 +31,19 @@ export function element(tag, properties = {}, ...children) {
   return made;
 }
 
+/** A function that has `draw` run before the next frame, once for all calls until then. */
+export function onceAFrame(/** @type {() => void} */ draw) {
+  let isAsked = false;
+  return () => {
+    if (isAsked) return;
+    isAsked = true;
+    requestAnimationFrame(() => {
+      isAsked = false;
+      draw();
+    });
+  };
+}
+
 /** Say a sentence to all, those who hear the page included. */
 export function say(/** @type {string} */ sentence) {
   const place = /** @type {HTMLElement} */ (document.getElementById("said"));

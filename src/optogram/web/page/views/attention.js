@@ -5,10 +5,11 @@ import { Rows } from "../attention/rows.js";
 import { looseName, sentenceOf } from "../attention/words.js";
 import { createAlone } from "../away/alone.js";
 import { pictureOf } from "../away/picture.js";
-import { colorNames, colored, faded, paint, picture, rangeOf } from "../colors.js";
-import { element, percent, progressBar, refusal, say } from "../elements.js";
+import { colored, faded, paint, picture, rangeOf } from "../colors.js";
+import { element, onceAFrame, percent, progressBar, refusal, say } from "../elements.js";
 import { isTyping, networkOf } from "../layers.js";
 import { change, state } from "../state.js";
+import { overPhotoControls } from "../units/over_photo.js";
 import { Screen } from "../units/screens.js";
 import { ask } from "../wire.js";
 import { drawBar } from "../why/painting.js";
@@ -27,19 +28,7 @@ export function create(/** @type {import("../main.js").Context} */ context) {
     onchange: () => change({ attention: layers.value, head: "" }),
   });
   const headChoice = element("select", { onchange: () => change({ head: headChoice.value }) });
-  const opacity = element("input", {
-    type: "range",
-    min: 0,
-    max: 1,
-    step: 0.05,
-    "aria-label": "Opacity of the map over the photo",
-    oninput: () => change({ opacity: opacity.value }, { replace: true }),
-  });
-  const cmap = element(
-    "select",
-    { onchange: () => change({ cmap: cmap.value }, { replace: true }) },
-    ...colorNames().map((name) => element("option", { value: name }, name)),
-  );
+  const { opacity, cmap } = overPhotoControls();
   const about = element("p", { class: "quiet about" });
   const bar = progressBar("Computing the attention…");
   bar.element.hidden = true;
@@ -93,7 +82,7 @@ export function create(/** @type {import("../main.js").Context} */ context) {
   let photoKey = "";
   let listed = "";
   let asking = new AbortController();
-  let isDrawing = false;
+  const redraw = onceAFrame(draw);
   /** @type {Answer | null} */
   let answer = null;
   /** @type {Rows | null} */
@@ -194,15 +183,6 @@ export function create(/** @type {import("../main.js").Context} */ context) {
       { type: "button", "data-token": token, onclick: () => change({ token }, { replace: true }) },
       name,
     );
-  }
-
-  function redraw() {
-    if (isDrawing) return;
-    isDrawing = true;
-    requestAnimationFrame(() => {
-      isDrawing = false;
-      draw();
-    });
   }
 
   function draw() {

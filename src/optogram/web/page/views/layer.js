@@ -3,7 +3,7 @@
 import { createAlone } from "../away/alone.js";
 import { classesOf, classNames, predictionsOf, targetName } from "../classes.js";
 import { colorNames } from "../colors.js";
-import { digits, element, progressBar, refusal } from "../elements.js";
+import { digits, element, onceAFrame, progressBar, refusal } from "../elements.js";
 import { NO_LAYERS, createChooser, layerOf, networkOf, toUnit } from "../layers.js";
 import { change, state } from "../state.js";
 import { createCover } from "../units/cover.js";
@@ -109,7 +109,7 @@ export function create(/** @type {import("../main.js").Context} */ context) {
   /** @type {Record<string, string | number>} What the maps with the patch were asked with. */
   let coveredBy = {};
   let rankedBy = "";
-  let isDrawing = false;
+  const redraw = onceAFrame(draw);
 
   /**
    * @param {string} title
@@ -199,15 +199,6 @@ export function create(/** @type {import("../main.js").Context} */ context) {
       if (!signal.aborted) trouble.replaceChildren(refusal(error));
     }
     if (!signal.aborted) bar.element.hidden = true;
-  }
-
-  function redraw() {
-    if (isDrawing) return;
-    isDrawing = true;
-    requestAnimationFrame(() => {
-      isDrawing = false;
-      draw();
-    });
   }
 
   function draw() {

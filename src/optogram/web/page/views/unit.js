@@ -1,7 +1,7 @@
 // A unit: its map over the photo, what it sees, its arithmetic, what it causes, what activates it.
 
 import { createAlone } from "../away/alone.js";
-import { SIGNED, colorNames, colored, faded, paint, picture, rangeOf } from "../colors.js";
+import { SIGNED, colored, faded, paint, picture, rangeOf } from "../colors.js";
 import { digits, element, progressBar, refusal, say } from "../elements.js";
 import { NO_LAYERS, createChooser, isTyping, layerOf, networkOf, toUnit } from "../layers.js";
 import { change, state } from "../state.js";
@@ -10,6 +10,7 @@ import { histogram } from "../units/histogram.js";
 import { createMaking } from "../units/making.js";
 import { unitPanels } from "../units/panels.js";
 import { createPixel } from "../units/pixel.js";
+import { overPhotoControls } from "../units/over_photo.js";
 import { Screen } from "../units/screens.js";
 import { createSlider } from "../units/slider.js";
 import { ask } from "../wire.js";
@@ -35,19 +36,7 @@ export function create(/** @type {import("../main.js").Context} */ context) {
       { type: "button", title, "aria-label": title, onclick: () => go(filter() + by) },
       text,
     );
-  const opacity = element("input", {
-    type: "range",
-    min: 0,
-    max: 1,
-    step: 0.05,
-    "aria-label": "Opacity of the map over the photo",
-    oninput: () => change({ opacity: opacity.value }, { replace: true }),
-  });
-  const cmap = element(
-    "select",
-    { "aria-label": "Color map", onchange: () => change({ cmap: cmap.value }, { replace: true }) },
-    ...colorNames().map((name) => element("option", { value: name }, name)),
-  );
+  const { opacity, cmap } = overPhotoControls();
   const photo = new Screen("The photo. Arrow keys move over it: the units it activates are listed.", {
     point: overPhoto,
   });
