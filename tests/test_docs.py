@@ -133,6 +133,13 @@ def test_calls_for_users_of_other_libraries_have_arguments_that_exist():
             assert named.keys() <= fields
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_blocks_of_python_can_be_parsed(page):
+    """Sphinx colors them, and stops where it cannot."""
+    for block in re.findall(r"^```python\n(.*?)^```", read(page), re.M | re.S):
+        ast.parse(block)
+
+
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
 def test_links_and_named_files_exist(page):
     text = read(page)
