@@ -130,6 +130,8 @@ CALLS = [
     (og.Pad, {"pixels": 1}),
     (og.Jitter, {"pixels": 1}),
     (og.Rotate, {"degrees": 1.0}),
+    (og.ColorJitter, {"shift": 0.5, "factor": 2.0}),
+    (og.Noise, {"start": 0.5, "end": 0.1}),
     (og.Scale, {"low": 0.9, "high": 1.1}),
     (og.Crop, {"low": 0.5, "high": 0.9}),
     (og.Recipe, {"steps": 1, "optimizer": "adam", "learning_rate": 1.0}),

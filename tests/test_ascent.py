@@ -7,6 +7,7 @@ import pytest
 import literal
 from optogram import backend
 from optogram.methods.ascent.parametrization import Fourier, Phase, Pixels
+from optogram.methods.ascent.recoloring import ColorJitter, Noise, recolored, recolorings
 from optogram.methods.ascent.transforms import Crop, Jitter, Pad, Rotate, Scale, view, views
 from optogram.pictures.preparation import preparation
 
@@ -277,3 +278,73 @@ def test_what_is_moved_gets_its_gradient_back(pictures):
 def test_pixels_of_transforms_are_fewer_for_smaller_pictures():
     assert [t.scaled(0.25) for t in (Pad(12), Jitter(8))] == [Pad(3), Jitter(2)]
     assert [t.scaled(0.25) for t in (Scale(0.9, 1.1), Rotate(10))] == [Scale(0.9, 1.1), Rotate(10)]
+
+
+# -- colors of views -------------------------------------------------------------------------------
+
+
+def test_a_view_is_recolored_pixel_by_pixel(pictures):
+    black, white = (
+        preparation("caffe", 3).to_network(np.full((1, 1, 3), level, np.float32))
+        for level in (0, 255)
+    )
+    generator = np.random.default_rng(0)
+    numbers = np.array([[0.5, 2, 1], [0.3, -0.1, 0], [0.2, 0, 0.4]], np.float32)
+    field = generator.standard_normal((30, 40, 3), np.float32)
+    compiled = CURRENT.compile(lambda *tensors: recolored(*tensors, black, white), [])
+    given = black + (white - black) * pictures
+    corner = np.array([7, 11], np.int32)
+    tensors = map(CURRENT.to_tensor, (given, numbers, corner, field))
+    found = (CURRENT.to_array(compiled(*tensors)) - black) / (white - black)
+    for n, y, x, c in np.ndindex(found.shape):
+        factor, shift, deviation = numbers[:, c]
+        expected = (
+            factor * (pictures[n, y, x, c] - 0.5) + shift + deviation * field[7 + y, 11 + x, c]
+        )
+        assert found[n, y, x, c] == pytest.approx(0.5 + expected, abs=1e-5)
+
+
+def test_colors_are_jittered_within_what_is_asked():
+    numbers, corners, field = recolorings([ColorJitter(0.3, 4)], (10, 12), 3, 250, 2, 0)
+    assert numbers.shape == (250, 2, 3, 3) and field.shape[2] == 3
+    assert 0.25 <= numbers[:, :, 0].min() < 0.26 and 3.9 < numbers[:, :, 0].max() <= 4
+    # As often doubled as halved.
+    assert np.log(numbers[:, :, 0]).mean() == pytest.approx(0, abs=0.1)
+    assert -0.3 <= numbers[:, :, 1].min() < -0.29 and 0.29 < numbers[:, :, 1].max() <= 0.3
+    assert not numbers[:, :, 2].any()
+    assert abs(np.corrcoef(numbers[:, :, 1].reshape(-1, 3).T)[0, 1]) < 0.2  # each channel by itself
+
+
+def test_noise_goes_from_start_to_end_in_windows_of_one_field():
+    numbers, corners, field = recolorings([Noise(0.5, 0.1)], (10, 12), 3, 5, 40, 0)
+    np.testing.assert_allclose(
+        numbers[:, :, 2, 1], np.tile([[0.5], [0.4], [0.3], [0.2], [0.1]], 40)
+    )
+    assert (numbers[:, :, 0] == 1).all() and not numbers[:, :, 1].any()
+    assert corners.min() >= 0 and (corners.max((0, 1)) + (10, 12) <= field.shape[:2]).all()
+    assert len(set(map(tuple, corners.reshape(-1, 2)))) > 190
+    assert field.mean() == pytest.approx(0, abs=0.01) and field.std() == pytest.approx(1, abs=0.01)
+    again = recolorings([Noise(0.5, 0.1)], (10, 12), 3, 5, 40, 0)
+    other = recolorings([Noise(0.5, 0.1)], (10, 12), 3, 5, 40, 1)
+    assert all(map(np.array_equal, again, (numbers, corners, field)))
+    assert not np.array_equal(other[1], corners) and not np.array_equal(other[2], field)
+
+
+def test_colors_are_changed_one_after_the_other():
+    transforms = [Noise(0.3, 0.3), ColorJitter(0.2, 2), Noise(0.1, 0.1), ColorJitter(0.5, 3)]
+    numbers, _, _ = recolorings(transforms, (4, 4), 1, 1, 1, 0)
+    generator = np.random.default_rng([0, 1])
+    steps = [t.draw(generator, np.zeros(1), 1)[0, :, 0] for t in transforms]
+    x, variance = 0.7, 0.0
+    for factor, shift, deviation in steps:
+        x, variance = factor * x + shift, factor**2 * variance + deviation**2
+    factor, shift, deviation = numbers.ravel()
+    assert factor * 0.7 + shift == pytest.approx(x, rel=1e-6)
+    assert deviation == pytest.approx(np.sqrt(variance), rel=1e-6)
+
+
+def test_views_stay_where_they_are_when_their_colors_change():
+    moved, colored = [Jitter(8), Rotate(5)], [ColorJitter(1), Noise(1)]
+    alone, both = (views(t, (32, 32), None, 9, 0)[1] for t in (moved, [*moved, *colored]))
+    np.testing.assert_array_equal(alone, both)
+    assert recolorings(moved, (32, 32), 3, 3, 3, 0) == []

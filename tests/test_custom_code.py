@@ -173,6 +173,50 @@ class Doubling(layers.Layer):
         return x * 2
 
 
+class Nameless(layers.Layer):
+    """Without get_config, Keras hands the constructor more than it takes."""
+
+    def __init__(self, units):
+        super().__init__()
+        self.units = units
+
+    def call(self, x):
+        return x * self.units
+
+
+class Forgetful(layers.Layer):
+    """Its configuration lacks an argument."""
+
+    def __init__(self, units, **more):
+        super().__init__(**more)
+        self.units = units
+
+    def call(self, x):
+        return x * self.units
+
+    def get_config(self):
+        return super().get_config()
+
+
+@pytest.mark.parametrize("ending", [".keras", ".h5"])
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [(Nameless, "unexpected keyword argument"), (Forgetful, "positional argument: 'units'")],
+)
+def test_a_layer_without_its_arguments_is_named_with_what_its_class_lacks(
+    tmp_path, kind, words, ending
+):
+    image = keras.Input((8, 8, 3))
+    layer = kind(3)
+    path = tmp_path / f"model{ending}"
+    keras.Model(image, layers.Flatten()(layer(image))).save(path)
+    with pytest.raises(og.ModelError) as error:
+        og.load(path, preprocess="unit", custom_objects={kind.__name__: kind})
+    told = str(error.value)
+    assert repr(layer.name) in told and f"{kind.__name__}.__init__()" in told and words in told
+    assert f"give the class {kind.__name__} a get_config()" in told and "\n" not in told
+
+
 @pytest.mark.parametrize("ending", [".keras", ".h5"])
 def test_custom_objects_are_known_only_while_the_file_is_opened(tmp_path, ending):
     image = keras.Input((8, 8, 3))

@@ -11,6 +11,7 @@ import literal
 import networks
 import optogram as og
 from optogram.errors import InputError, OptogramError
+from optogram.methods.ascent.recoloring import recolorings
 from optogram.methods.request import checkpoint
 
 pytestmark = pytest.mark.once
@@ -293,6 +294,30 @@ def test_frequencies_by_adam(resnet):
     np.testing.assert_allclose(found.history[0], scores, rtol=TRAJECTORY)
     # Adam goes as far for a slope of 1e-9 as for one of 1, so rounding moves a few frequencies.
     np.testing.assert_allclose(found.values[0], painter.picture(numbers) * 2 - 1, atol=0.01)
+
+
+@pytest.mark.each_backend
+def test_views_with_noise_and_other_colors(resnet):
+    """The mean score of two recolored views, with its slope by hand; "tf" is 2 x − 1."""
+    colors = (og.ColorJitter(0.2, 1.5), og.Noise(0.2))
+    recipe = og.Recipe(
+        steps=STEPS, optimizer="l2", learning_rate=0.5, spread=0.5, transforms=colors, views=2
+    )
+    found = og.maximize(resnet, og.Filter("block1_out", 1), recipe, size=SIZE)
+    both = literal.scores_and_gradients(literal.up_to(resnet.model, "block1_out"), mean_of(1))
+    numbers, corners, field = recolorings(colors, SIZE, 3, STEPS, 2, 0)
+    x, scores = noise(0.5).astype("float32"), []
+    taken = literal.climber("l2", 0.5, x)
+    for step in range(STEPS):
+        score, slope = 0, 0
+        for (factor, shift, deviation), (y, left) in zip(numbers[step], corners[step], strict=True):
+            window = field[y : y + SIZE[0], left : left + SIZE[1]]
+            part, back = both((factor * x + 2 * (shift + deviation * window)).astype("float32"))
+            score, slope = score + part / 2, slope + factor * back / 2
+        x = taken(x, slope)
+        scores.append(score)
+    np.testing.assert_allclose(found.history[0], scores, rtol=TRAJECTORY)
+    np.testing.assert_allclose(found.values[0], x, atol=0.01)
 
 
 @pytest.mark.each_backend
@@ -807,6 +832,9 @@ def fused():
     [
         pytest.param({"learning_rate": None}, id="a learning rate of None"),
         pytest.param({"crop": "all"}, id="a crop that is a word"),
+        pytest.param(
+            {"transforms": (og.Noise(0.1), og.Jitter(2))}, id="a view moved after its colors change"
+        ),
         pytest.param({"size": 16}, id="one number for two sides"),
         pytest.param(
             {"transforms": (og.Jitter(200),), "size": (16, 16)}, id="less than the jitter cuts off"

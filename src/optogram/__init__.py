@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     )
     from optogram.methods.ascent.recipe import RECIPES as RECIPES
     from optogram.methods.ascent.recipe import Recipe as Recipe
+    from optogram.methods.ascent.recoloring import ColorJitter as ColorJitter
+    from optogram.methods.ascent.recoloring import Noise as Noise
     from optogram.methods.ascent.transforms import Crop as Crop
     from optogram.methods.ascent.transforms import Jitter as Jitter
     from optogram.methods.ascent.transforms import Pad as Pad
@@ -172,6 +174,7 @@ _HOMES = {
     "Change": "optogram.methods.intervening.changes",
     "Check": "optogram.result",
     "Class": "optogram.target",
+    "ColorJitter": "optogram.methods.ascent.recoloring",
     "Concepts": "optogram.result",
     "Crop": "optogram.methods.ascent.transforms",
     "Direction": "optogram.target",
@@ -199,6 +202,7 @@ _HOMES = {
     "Neuron": "optogram.target",
     "Score": "optogram.target",
     "NoGradientError": "optogram.errors",
+    "Noise": "optogram.methods.ascent.recoloring",
     "NoisyGradients": "optogram.result",
     "OccludedMaps": "optogram.result",
     "Occlusion": "optogram.result",

@@ -19,6 +19,7 @@ from optogram.interpreters.rectifiers import find_rectifiers, redirected
 from optogram.methods.ascent.optimizers import moments, step
 from optogram.methods.ascent.parametrization import Fourier, Parametrization, Phase, Pixels
 from optogram.methods.ascent.recipe import Recipe
+from optogram.methods.ascent.recoloring import Recoloring, recolored, recolorings
 from optogram.methods.ascent.transforms import Size, view, views
 from optogram.network.network import Network
 from optogram.target import Target, stacked_weights
@@ -262,6 +263,9 @@ def climb(
         recipe.transforms, plan.size, plan.fed, recipe.steps * recipe.views, plan.seed
     )
     matrices = matrices.reshape(recipe.steps, recipe.views, 2, 3)
+    *colors, field = recolorings(
+        recipe.transforms, plan.fed, net.channels, recipe.steps, recipe.views, plan.seed
+    ) or [None]
     key = (
         "climb",
         *(plan.scored, plan.size, plan.fed, len(targets), tuple(layouts)),
@@ -284,7 +288,8 @@ def climb(
                 np.array(state.done, np.int32),
                 state.numbers,
                 *state.kept,
-                lengthened(matrices[part], longest),
+                *(lengthened(drawn[part], longest) for drawn in (matrices, *colors)),
+                *([] if field is None else [field]),
                 *kept_near,
                 *given,
             ],
@@ -343,9 +348,10 @@ def scores(plan: Plan, found: np.ndarray, targets: tuple[Target, ...]) -> np.nda
 
 
 def _loop(plan: Plan, layouts: list[Layout]) -> Callable[..., Any]:
-    """The compiled loop: (count, done, numbers, *kept, matrices, *near, *weights) to the new state.
+    """The compiled loop: (count, done, numbers, *kept, *drawn, *near, *weights) to the new state.
 
-    ``near`` are the photos that the images stay near, if the recipe says so.
+    ``drawn`` are the matrices of views and what `recolorings` returns. ``near`` are the photos that
+    the images stay near, if the recipe says so.
 
     The third result is (steps, 2, N): score and slope of each step.
     """
@@ -364,14 +370,22 @@ def _loop(plan: Plan, layouts: list[Layout]) -> Callable[..., Any]:
     ends = np.zeros((2, 1, 1, plan.net.channels), np.float32)
     ends[1] = 255
     black, white = plan.net.preparation.to_network(ends)
+    is_recolored = any(isinstance(each, Recoloring) for each in recipe.transforms)
+    by_step = 3 if is_recolored else 1
     ops = keras.ops
 
-    def objective(numbers: Any, matrices: Any, share: Any, *others: Any) -> tuple[Any, Any]:
+    def objective(numbers: Any, share: Any, matrices: Any, *others: Any) -> tuple[Any, Any]:
+        colors, others = others[: 3 * is_recolored], others[3 * is_recolored :]
         near, weights = others[: bool(recipe.near)], others[bool(recipe.near) :]
         picture = parametrization.picture(numbers)
         seen = [picture]
         if recipe.transforms:
             seen = [view(picture, matrices[i], fed, fill) for i in range(recipe.views)]
+        if colors:
+            levels, corners, field = colors
+            seen = [
+                recolored(x, levels[i], corners[i], field, black, white) for i, x in enumerate(seen)
+            ]
         x = seen[0] if len(seen) == 1 else ops.concatenate(seen)
         weights = tuple(
             # The weights of a single target apply to every view.
@@ -396,13 +410,15 @@ def _loop(plan: Plan, layouts: list[Layout]) -> Callable[..., Any]:
 
     def loop(count: Any, done: Any, numbers: Any, *others: Any) -> Any:
         held = len(moments(recipe.optimizer, numbers))
-        kept, matrices, fixed = list(others[:held]), others[held], others[held + 1 :]
+        kept, others = list(others[:held]), others[held:]
+        drawn, fixed = others[:by_step], others[by_step:]
         records = ops.zeros((longest, 2, numbers.shape[0]), "float32")
 
         def body(i: Any, state: Any) -> Any:
             numbers, kept, records = state
             share = ops.cast(done + i < recipe.redirected, "float32")
-            gradients, scores = gradient(objective)(numbers, matrices[i], share, *fixed)
+            sampled = (array[i] for array in drawn)
+            gradients, scores = gradient(objective)(numbers, share, *sampled, *fixed)
             numbers, kept, slopes = step(
                 recipe.optimizer, rate, numbers, gradients[0], list(kept), done + i + 1
             )

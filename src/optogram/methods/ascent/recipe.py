@@ -8,6 +8,7 @@ from typing import Any
 from optogram.arguments import number, shown, whole
 from optogram.errors import InputError, nearest
 from optogram.methods.ascent.optimizers import OPTIMIZERS
+from optogram.methods.ascent.recoloring import ColorJitter, Noise, Recoloring
 from optogram.methods.ascent.transforms import Crop, Jitter, Pad, Rotate, Scale, Transform
 
 PARAMETRIZATIONS = ("pixels", "fourier", "phase")
@@ -122,8 +123,14 @@ class Recipe:
             isinstance(transform, Transform) for transform in self.transforms
         ):
             raise InputError(
-                "transforms must be a tuple of Pad, Jitter, Scale, Rotate and Crop, not "
-                f"{self.transforms!r}."
+                "transforms must be a tuple of Pad, Jitter, Scale, Rotate, Crop, ColorJitter and "
+                f"Noise, not {self.transforms!r}."
+            )
+        kinds = [isinstance(transform, Recoloring) for transform in self.transforms]
+        if kinds != sorted(kinds):
+            raise InputError(
+                "ColorJitter and Noise change the finished view: give them after all other "
+                f"transforms, not {self.transforms!r}."
             )
 
 

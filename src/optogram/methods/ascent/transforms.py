@@ -1,6 +1,7 @@
 """Transforms for robustness: random views of an image that are scored instead of it.
 
-All of them are affine, so any sequence is one matrix and the image is sampled once.
+Those of this module are affine, so any sequence is one matrix and the image is sampled once. What
+changes the colors of a view is in `recoloring`.
 """
 
 import itertools
@@ -18,12 +19,16 @@ from optogram.errors import InputError
 Size = tuple[int, int]
 
 
-class Transform(ABC):
+class Transform(ABC):  # noqa: B024 - what is random differs between affine ones and others
     """A random transform."""
 
     def scaled(self, factor: float) -> "Transform":
         """The same transform for an image smaller by ``factor``."""
         return self
+
+
+class Affine(Transform):
+    """A random transform of places."""
 
     def resized(self, size: Size) -> Size:
         """The (height, width) of the view of an image of ``size``."""
@@ -38,7 +43,7 @@ class Transform(ABC):
 
 
 @dataclass(frozen=True)
-class Pad(Transform):
+class Pad(Affine):
     """Pad with gray, so many pixels on each side."""
 
     pixels: int
@@ -61,7 +66,7 @@ class Pad(Transform):
 
 
 @dataclass(frozen=True)
-class Jitter(Transform):
+class Jitter(Affine):
     """Crop a random window, smaller than the image by so many pixels."""
 
     pixels: int
@@ -85,7 +90,7 @@ class Jitter(Transform):
 
 
 @dataclass(frozen=True)
-class Scale(Transform):
+class Scale(Affine):
     """Scale by a random factor between ``low`` and ``high``."""
 
     low: float
@@ -101,7 +106,7 @@ class Scale(Transform):
 
 
 @dataclass(frozen=True)
-class Rotate(Transform):
+class Rotate(Affine):
     """Rotate by a random angle of at most so many degrees in either direction."""
 
     degrees: float
@@ -120,7 +125,7 @@ class Rotate(Transform):
 
 
 @dataclass(frozen=True)
-class Crop(Transform):
+class Crop(Affine):
     """Crop a random window and enlarge it to the size of the image; its side is a random share."""
 
     low: float
@@ -145,8 +150,8 @@ def views(
     Parameters
     ----------
     transforms : sequence of Transform
-        In the order in which they are applied. Pixels outside a window stay available to later
-        transforms; only points outside the image are gray.
+        In the order in which they are applied; those that are not affine are left out. Pixels
+        outside a window stay available to later transforms; only points outside the image are gray.
     size : (height, width)
         Size of the image.
     fed : (height, width), optional
@@ -161,7 +166,7 @@ def views(
     """
     generator = np.random.default_rng(seed)
     total = _matrices(count)
-    for transform in transforms:
+    for transform in (each for each in transforms if isinstance(each, Affine)):
         total = _after(total, transform.draw(generator, count, size))
         size = transform.resized(size)
     if fed is not None and fed != size:

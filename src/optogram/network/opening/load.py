@@ -17,6 +17,7 @@ from optogram.network.network import Network
 from optogram.network.opening import catalogue
 from optogram.network.opening.model_file import (
     first_line,
+    layer_name,
     read,
     refuse_code,
     require_weights_stored,
@@ -173,7 +174,7 @@ def _from_file(
         raise
     # A damaged or foreign file can fail anywhere inside Keras, with any exception.
     except Exception as error:
-        raise ModelError(_why_not(path, error)) from error
+        raise ModelError(_why_not(path, error, content.config)) from error
     if labels is None and kind_at(labels_beside(path)) == "file":
         labels = labels_beside(path)
     entry = _architecture(model)
@@ -213,7 +214,7 @@ def _architecture(model: keras.Model) -> catalogue.Entry | None:
         return None
 
 
-def _why_not(path: Path, error: Exception) -> str:
+def _why_not(path: Path, error: Exception, config: Any) -> str:
     unknown = r"(?:Could not (?:locate|deserialize) (?:class|function)|Unknown \w+:) '([^']+)'"
     custom = re.search(unknown, str(error))
     if custom:
@@ -221,6 +222,15 @@ def _why_not(path: Path, error: Exception) -> str:
         return (
             f"{path} needs code that is not in the file ({custom[1]!r}): give the Python file that "
             f"defines it with --code and --trust (in Python: custom_objects={{{name!r}: {name}}})."
+        )
+    arguments = r"(\w+)\.__init__\(\) ((?:got an unexpected|missing) .*)"
+    refused = re.search(arguments, str(error))
+    if refused and not hasattr(keras.layers, refused[1]):
+        return (
+            f"{path} lacks what makes its layer {layer_name(config, refused[1])!r} anew "
+            f"({refused[1]}.__init__() {refused[2]}): give the class {refused[1]} a get_config() "
+            "that returns the arguments of its __init__(), name and dtype among them, and save the "
+            "model again."
         )
     return (
         f"{path} could not be loaded by Keras {keras.__version__} ({first_line(error)}): save it "

@@ -134,6 +134,14 @@ def require_own_numbers(path: Path) -> None:
         _numbers_in(path, file)
 
 
+def layer_name(config: Any, kind: str) -> str:
+    """The name of the first layer of the class ``kind`` in a configuration; else the class."""
+    nodes = (node for node in _nodes(config) if node.get("class_name") == kind)
+    parts = (part for node in nodes for part in (node, node.get("config")))
+    names = (part.get("name") for part in parts if isinstance(part, dict))
+    return str(next(filter(None, names), kind))
+
+
 def first_line(error: BaseException) -> str:
     """The first line of the text of ``error``, shortened; its class if there is no text."""
     lines = str(error).strip().splitlines()
