@@ -77,7 +77,7 @@ _FIRST = 16
 )
 @click.option(
     "--recipe",
-    type=click.Choice(["tutorial", "fast", "lucid", "maco", "accentuation"]),
+    type=click.Choice(["tutorial", "fast", "lucid", "maco", "transformer", "accentuation"]),
     default="fast",
     show_default=True,
     help="Recipe; the options below override parts of it.",

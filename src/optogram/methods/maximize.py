@@ -56,9 +56,10 @@ def maximize(
         What to maximize: ``Filter("conv1", range(64))``, ``Class("tabby")``, a sum. Several
         targets are maximized together, one image each.
     recipe : str or Recipe
-        "tutorial", "fast", "lucid", "maco" or "accentuation"; see `Recipe`. "accentuation"
-        (Hamblin et al., "Feature accentuation", 2024) starts from a photo, stays near it, and
-        shows the parts of it that the target answers to.
+        "tutorial", "fast", "lucid", "maco", "transformer" or "accentuation"; see `Recipe`.
+        "transformer" is for classes of vision transformers. "accentuation" (Hamblin et al.,
+        "Feature accentuation", 2024) starts from a photo, stays near it, and shows the parts of it
+        that the target answers to.
     start : "gray", photo or ndarray, optional
         A photo is anything that `Network.prepare` takes as one image; the noise of the recipe is
         added to it. A float array (1 or N, H, W, C), in network units, is used as it is. None:

@@ -263,9 +263,10 @@ def climb(
         recipe.transforms, plan.size, plan.fed, recipe.steps * recipe.views, plan.seed
     )
     matrices = matrices.reshape(recipe.steps, recipe.views, 2, 3)
-    *colors, field = recolorings(
+    colors = recolorings(
         recipe.transforms, plan.fed, net.channels, recipe.steps, recipe.views, plan.seed
-    ) or [None]
+    )
+    by_step, field = [matrices, *colors[:2]], colors[2:]
     key = (
         "climb",
         *(plan.scored, plan.size, plan.fed, len(targets), tuple(layouts)),
@@ -288,8 +289,8 @@ def climb(
                 np.array(state.done, np.int32),
                 state.numbers,
                 *state.kept,
-                *(lengthened(drawn[part], longest) for drawn in (matrices, *colors)),
-                *([] if field is None else [field]),
+                *(lengthened(drawn[part], longest) for drawn in by_step),
+                *field,
                 *kept_near,
                 *given,
             ],

@@ -40,7 +40,7 @@ class Recipe:
     transforms : tuple of Transform
         Random transforms, sampled anew at each step; the score is that of the transformed image.
         Widths in pixels hold for images of 128 pixels a side and more; for smaller images they
-        shrink in proportion.
+        shrink in proportion. `ColorJitter` and `Noise` come last: they change the finished view.
     views : int
         Number of transformed views per step.
     redirected : int
@@ -171,6 +171,18 @@ RECIPES: dict[str, Recipe] = {
         parametrization="phase",
         transforms=(Crop(0.35, 0.95),),
         views=2,
+        redirected=16,
+        side=128,
+    ),
+    # With noise and jittered colors, as Ghiasi et al. (2022), but less of both, and Fourier
+    # coefficients. Its numbers were chosen on two transformers; docs/methods/maximize.md has them.
+    "transformer": Recipe(
+        steps=128,
+        optimizer="adam",
+        learning_rate=0.05,
+        parametrization="fourier",
+        transforms=(Pad(8), Jitter(16), ColorJitter(0.2, 1.5), Noise(0.5)),
+        views=4,
         redirected=16,
         side=128,
     ),

@@ -108,7 +108,7 @@ export function namesOf(graph, nodes, places, chosen, told) {
     const { x, y, z, size } = places[place];
     const isBlock = node.id < 0;
     return {
-      text: isBlock ? `▸ ${node.name}` : node.name,
+      text: isBlock ? `▸ ${lastPart(node.name)}` : node.name,
       ...{ x, z, y: y + size / 2 + 0.15 },
       rank: place === chosen ? 3 : isBlock ? 1 : 0,
       style: place === chosen ? "chosen" : isBlock ? "folded" : "",
@@ -116,11 +116,19 @@ export function namesOf(graph, nodes, places, chosen, told) {
     };
   });
   const ofFloors = floorsOf(graph, nodes, places).map(({ block, low, high }) => ({
-    text: `▾ ${graph.blocks[block].name}`,
+    text: `▾ ${lastPart(graph.blocks[block].name)}`,
     ...{ x: (low[0] + high[0]) / 2, y: low[1] - 0.35, z: high[2] },
     rank: graph.blocks[block].parent === null ? 0.9 : 0.5,
     style: "floor",
     click: () => told.toggle(block),
   }));
   return [...ofNodes, ...ofFloors];
+}
+
+/**
+ * What tells a block from its neighbors, which lie in the same models and layers.
+ * @param {string} name
+ */
+function lastPart(name) {
+  return name.slice(name.lastIndexOf("/") + 1);
 }
