@@ -136,4 +136,5 @@ def recolored(
     factor, shift, deviation = numbers[0], numbers[1], numbers[2]
     window = ops.slice(field, (corner[0], corner[1], 0), tuple(pictures.shape[1:]))
     gray, span = (black + white) / 2, white - black
-    return ops.add((pictures - gray) * factor, gray + span * (shift + deviation * window))
+    moved = ops.multiply(shift + deviation * window, span)
+    return ops.add(ops.subtract(pictures, gray) * factor + moved, gray)
