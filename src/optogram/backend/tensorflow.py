@@ -11,6 +11,7 @@ import tensorflow as tf
 from tensorflow.python.client import device_lib
 
 from optogram.backend import Program
+from optogram.backend.processor import NO_BFLOAT16, multiplies_bfloat16
 
 NAME = "tensorflow"
 
@@ -160,6 +161,18 @@ def _limits() -> dict[str, int]:
         device.name.rpartition("/device:")[2]: device.memory_limit
         for device in device_lib.list_local_devices()
     }
+
+
+def without_bfloat16() -> str:
+    """See the contract."""
+    place = _place()
+    if not place.startswith("GPU"):
+        return "" if multiplies_bfloat16() else NO_BFLOAT16
+    number = int(place.rpartition(":")[2])
+    details = tf.config.experimental.get_device_details(
+        tf.config.list_physical_devices("GPU")[number]
+    )
+    return "" if details.get("compute_capability", (0, 0)) >= (8, 0) else NO_BFLOAT16
 
 
 def longest_loop() -> int:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from optogram.backend import Program
+from optogram.backend.processor import NO_BFLOAT16, multiplies_bfloat16
 
 NAME = "torch"
 
@@ -116,6 +117,12 @@ def free_memory() -> int | None:
 def _device() -> Any:
     """The default device."""
     return keras.ops.zeros(()).device
+
+
+def without_bfloat16() -> str:
+    """See the contract."""
+    is_fast = torch.cuda.is_bf16_supported() if _device().type == "cuda" else multiplies_bfloat16()
+    return "" if is_fast else NO_BFLOAT16
 
 
 def longest_loop() -> int:

@@ -27,6 +27,7 @@ from optogram.cli.options.parsing import (
     pair,
     sides,
 )
+from optogram.cli.options.precision import precision_options
 from optogram.cli.stopping import CONTINUE, when_stopped
 from optogram.errors import NoGradientError
 from optogram.words import counted
@@ -154,6 +155,7 @@ _FIRST = 16
     show_default=True,
     help="Folder for sheets and results. An interrupted run continues from it.",
 )
+@precision_options
 @memory_option
 @network_options
 @quiet_option

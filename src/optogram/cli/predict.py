@@ -10,6 +10,7 @@ from optogram.cli.console import say, shown_progress
 from optogram.cli.options.attribution import memory_option, warn
 from optogram.cli.options.network import fit_option, model_option, network_options, open_network
 from optogram.cli.options.output import output_options
+from optogram.cli.options.precision import precision_options
 from optogram.cli.photos import Photos
 from optogram.cli.records import Records
 from optogram.words import brief
@@ -31,11 +32,18 @@ _UNCOMPILED = 4
     "--top", type=click.IntRange(1), default=5, show_default=True, help="Number of classes."
 )
 @fit_option
+@precision_options
 @memory_option
 @network_options
 @output_options
 def predict(
-    photos: tuple[str, ...], model: str, top: int, fit: str, memory: str | None, **opening: Any
+    photos: tuple[str, ...],
+    model: str,
+    top: int,
+    fit: str,
+    precision: str,
+    memory: str | None,
+    **opening: Any,
 ) -> None:
     """Print the most probable classes of PHOTOS (files or folders).
 
@@ -45,8 +53,9 @@ def predict(
     net = open_network(model, **opening)
     records = Records("photo", "rank", "index", "id", "label", "probability", "error")
     found = []
+    predicted = _predicted(net, given, top, fit, precision, memory)
     with shown_progress() as progress:
-        for number, (path, predictions) in enumerate(_predicted(net, given, top, fit, memory), 1):
+        for number, (path, predictions) in enumerate(predicted, 1):
             progress(number, len(given.paths), "photos")
             say(path, *_lines(predictions))
             for rank, prediction in enumerate(predictions, 1):
@@ -60,7 +69,7 @@ def predict(
 
 
 def _predicted(
-    net: "Network", given: Photos, top: int, fit: str, memory: str | None
+    net: "Network", given: Photos, top: int, fit: str, precision: str, memory: str | None
 ) -> "Iterator[tuple[str, list[Prediction]]]":
     """The path and the predictions of each photo, in order; photos of one size in batches."""
     told = set(net.warnings)
@@ -71,7 +80,7 @@ def _predicted(
         net = net.uncompiled()
 
     def answers() -> "Iterator[tuple[str, list[Prediction]]]":
-        found = net.predict(np.concatenate(batch), top, memory=memory)
+        found = net.predict(np.concatenate(batch), top, precision=precision, memory=memory)
         yield from zip(paths, found, strict=True)
 
     for path in given.paths:

@@ -16,6 +16,7 @@ from optogram.cli.options.network import (
 )
 from optogram.cli.options.output import output_options
 from optogram.cli.options.parsing import file_stem, numbers
+from optogram.cli.options.precision import precision_options
 from optogram.cli.photos import end_with_left_out, photos_at, skipped_by
 from optogram.cli.records import Records
 from optogram.cli.stopping import CONTINUE, when_stopped
@@ -56,6 +57,7 @@ _COLUMNS = (
     help="Folder for the picture and the results. An interrupted run continues from it.",
 )
 @fit_option
+@precision_options
 @memory_option
 @network_options
 @output_options
@@ -68,6 +70,7 @@ def strongest(
     model: str,
     out: str,
     fit: str,
+    precision: str,
     memory: str | None,
     **opening: Any,
 ) -> None:
@@ -118,6 +121,7 @@ def strongest(
             by=by,
             filters=chosen,
             fit=fit,
+            precision=precision,
             checkpoint=checkpoint,
             memory=memory,
             progress=counting,

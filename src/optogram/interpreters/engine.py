@@ -212,12 +212,13 @@ class Computation:
         """
         other = copy.copy(self)
 
-        def build() -> tuple[_Made, Kept, Kept, Kept]:
-            return made(self.graph), Kept(_KEPT), Kept(_KEPT), Kept(_KEPT)
+        def build() -> tuple[_Made, Kept, Kept, Kept, Kept]:
+            kept = Kept(_KEPT), Kept(_KEPT), Kept(_KEPT), Kept(_KEPT_FUNCTIONS)
+            return made(self.graph), *kept
 
         found, *kept = self.plans.get(("graph", key), build)
         other.graph = found.graph
-        other._measured, other._programs, other.plans = kept
+        other._measured, other._programs, other.plans, other._extended = kept
         return other, found
 
     def uncompiled(self) -> Self:

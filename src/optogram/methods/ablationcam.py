@@ -6,13 +6,15 @@ from typing import Any
 import numpy as np
 
 from optogram.arguments import checked
+from optogram.graph.steps import Output
 from optogram.interpreters.edited import Edited, bases
 from optogram.interpreters.engine import lengthened
 from optogram.interpreters.memory import batches
 from optogram.methods.request.explained_layer import ExplainedLayer, explained_layers
-from optogram.methods.request.request import Request, ask, weighted_sums
+from optogram.methods.request.request import Answer, Request, ask, weighted_sums
+from optogram.methods.request.rounding import Rounding, rounding, sample_of
 from optogram.network.network import Network
-from optogram.progress import Progress, ShownProgress, continued, reporting
+from optogram.progress import Progress, ShownProgress, continued, reporting, silent
 from optogram.result import Attribution
 
 _ZERO = 1e-6
@@ -28,6 +30,7 @@ def ablationcam(
     *,
     rectify: bool = True,
     score: str = "logit",
+    precision: str = "exact",
     fit: str | None = None,
     memory: float | str | None = None,
     progress: ShownProgress = None,
@@ -59,6 +62,9 @@ def ablationcam(
         False: omit the ReLU; negative values lower the score.
     score : {"logit", "probability"}
         Score of a class: before or after the final softmax or sigmoid.
+    precision : {"exact", "fast"}
+        "fast": large products of the network in bfloat16, where that is faster. ``rounding_error``
+        of the result is the error of the scores, measured on a few of them.
     fit : {"stretch", "crop", "pad"}, optional
         How photos are brought to the input size; see `Network.prepare`.
     memory : float or str, optional
@@ -77,12 +83,13 @@ def ablationcam(
     InputError
         If image, target or layer cannot be used, or the score does not depend on the layer.
     """
-    request = ask(net, image, target, score, fit)
+    request = ask(net, image, target, score, fit, precision=precision)
     layers = explained_layers(request, layer)
     net, images = request.net, len(request.x)
     counts = [1 + (net.graph.steps[at.step].shape[-1] or 0) for at in layers.outputs]
     total = images * (1 + sum(counts))
-    found: list[list[np.ndarray]] = [[] for _ in counts]
+    found = [np.empty((len(request.which), count), np.float32) for count in counts]
+    values: list[list[np.ndarray]] = [[] for _ in counts]
     unscaled = np.zeros((len(counts), len(request.which)), bool)
 
     with reporting(progress) as told:
@@ -96,34 +103,66 @@ def ablationcam(
                 place_in_base = edited.held.index(layers.outputs[place])
                 maps = np.asarray(net.backend.to_array(base[place_in_base]))[0]
                 within = continued(told, done, total)
-                scores = _scores(request, number, edited, base, counts[place], memory, within)
-                weights, is_zero = _weights(scores)
-                values = np.einsum("tk,hwk->thw", weights, maps).astype(np.float32)
-                found[place].append(np.maximum(values, 0) if rectify else values)
-                unscaled[place, own] = is_zero
+                kept = _kept(maps.shape[-1])
+                scores = _scores(request, number, edited, base, kept, memory, within)
+                weights, unscaled[place, own] = _weights(scores)
+                made = np.einsum("tk,hwk->thw", weights, maps).astype(np.float32)
+                values[place].append(np.maximum(made, 0) if rectify else made)
+                found[place][own] = scores
                 done += counts[place]
+        roundings = [
+            _rounding(answer, at, scores, memory)
+            for at, scores in zip(layers.outputs, found, strict=True)
+        ]
     order = np.argsort(np.concatenate([np.flatnonzero(request.which == i) for i in range(images)]))
     places = iter(range(len(counts)))
 
     def result(explained: ExplainedLayer, values: np.ndarray) -> Attribution:
-        zero = unscaled[next(places)]
-        return answer.attribution(
+        place = next(places)
+        return roundings[place].answer.attribution(
             "ablationcam",
             values,
-            {"rectify": rectify, "score": score},
+            {"rectify": rectify, "score": score, "precision": precision},
             layer=explained.name,
             warnings=[
                 *explained.warnings,
                 *(
                     f"The score of {name} is zero: the weights of its map are drops of the score, "
                     "not shares of it."
-                    for name, is_zero in zip(answer.places, zero, strict=True)
+                    for name, is_zero in zip(answer.places, unscaled[place], strict=True)
                     if is_zero
                 ),
+                *roundings[place].warnings,
             ],
+            rounding_error=roundings[place].error,
         )
 
-    return layers.results(result, [np.concatenate(values)[order] for values in found])
+    return layers.results(result, [np.concatenate(made)[order] for made in values])
+
+
+def _kept(channels: int) -> np.ndarray:
+    """(1 + K, K): all maps, and all but each of them."""
+    return np.concatenate([np.ones((1, channels), bool), ~np.eye(channels, dtype=bool)])
+
+
+def _rounding(
+    answer: Answer, at: Output, scores: np.ndarray, memory: float | str | None
+) -> Rounding:
+    """The error of reduced precision of ``scores`` (N, 1 + K)."""
+    chosen = 1 + sample_of(scores.shape[1] - 1)
+    kept = _kept(scores.shape[1] - 1)[chosen]
+
+    def again(exact: Request) -> np.ndarray:
+        edited = Edited(exact.net, [at.step], exact.scored())
+        found = np.empty((len(exact.which), len(chosen)), np.float32)
+        for image, x in enumerate(exact.x):
+            base = edited.base(x[None])
+            own = _scores(exact, image, edited, base, kept, memory, silent)
+            found[exact.which == image] = own
+        return found
+
+    changes = scores[:, chosen] - scores[:, :1]
+    return rounding(answer, changes, again, scores.std(axis=1), memory)
 
 
 def _scores(
@@ -131,14 +170,13 @@ def _scores(
     image: int,
     edited: Edited,
     base: Sequence[Any],
-    count: int,
+    kept: np.ndarray,
     memory: float | str | None,
     progress: Progress,
 ) -> np.ndarray:
-    """(T, 1 + K): the scores of an image with all maps, and without each of them."""
+    """(T, P): the scores of an image with some maps, of which ``kept`` (P, K) are True."""
     own = request.weights_of(image, request.weights())
-    scores, length = [], 0
-    kept = np.concatenate([np.ones((1, count - 1), bool), ~np.eye(count - 1, dtype=bool)])
+    scores, length, count = [], 0, len(kept)
     for part in batches(count, edited.bytes_copy(request.size), memory, is_forward=True):
         taken = part.stop - part.start
         length = length or taken

@@ -22,6 +22,7 @@ def lime(
     baseline: Any = "gray",
     seed: int = 0,
     score: str = "logit",
+    precision: str = "exact",
     fit: str | None = None,
     memory: float | str | None = None,
     progress: ShownProgress = None,
@@ -59,6 +60,9 @@ def lime(
         Random seed. Masks depend only on the seed and the number of segments.
     score : {"logit", "probability"}
         Score of a class: before or after the final softmax or sigmoid.
+    precision : {"exact", "fast"}
+        "fast": large products of the network in bfloat16, where that is faster. ``rounding_error``
+        of the result is the error of the scores, measured on a few of them.
     fit : {"stretch", "crop", "pad"}, optional
         How photos are brought to the input size; see `Network.prepare`.
     memory : float or str, optional
@@ -92,6 +96,7 @@ def lime(
         baseline=baseline,
         seed=seed,
         score=score,
+        precision=precision,
         fit=fit,
         memory=memory,
         progress=progress,

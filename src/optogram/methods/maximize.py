@@ -35,6 +35,7 @@ def maximize(
     size: tuple[int, int] | None = None,
     as_layer: bool = False,
     score: str = "logit",
+    precision: str = "exact",
     seed: int = 0,
     frames: int | None = None,
     on_frame: OnFrame | None = None,
@@ -73,6 +74,9 @@ def maximize(
         Deep layers then take a fraction of the time.
     score : {"logit", "probability"}
         Score of a class: before or after the final softmax or sigmoid.
+    precision : {"exact", "fast"}
+        "fast": large products of the network in bfloat16, where that is faster. ``score`` of the
+        result is computed exactly.
     seed : int
         Random seed. The random numbers do not depend on the backend, the target or the batch
         size.
@@ -110,8 +114,10 @@ def maximize(
     chosen = recipe_of(recipe, changes)
     if on_frame is not None and frames is None:
         raise InputError("on_frame needs frames: after how many steps it is called, such as 8.")
-    task = read(net, target, chosen, start, size, as_layer, score, seed, frames)
-    provenance, saved = provenance_of(net, (*task.canvas, net.channels)), None
+    task = read(net, target, chosen, start, size, as_layer, score, seed, frames, precision)
+    is_reduced = task.net.graph is not task.exact.graph
+    provenance = provenance_of(net, (*task.canvas, net.channels), is_reduced=is_reduced)
+    saved = None
     if checkpoint is not None:
         saved = _checkpoint(task, Path(checkpoint))
         provenance["run"] = saved.mark
@@ -126,7 +132,7 @@ def maximize(
         method="maximize",
         parameters=task.parameters,
         provenance=provenance,
-        warnings=(*net.warnings, *_warnings_about_gradients(work.dead, task.names)),
+        warnings=(*net.warnings, *task.warnings, *_warnings_about_gradients(work.dead, task.names)),
         images=_shown(net, chosen, work.values),
         targets=task.names,
         history=work.history,
@@ -145,7 +151,7 @@ def _checkpoint(task: Task, path: Path) -> Checkpoint:
         raise InputError(f"checkpoint must be an .npz file, not {path.name!r}.")
     scored = [output for plan, _ in task.plans for output in plan.scored]
     wanted = (task.targets, task.recipe, task.parameters, task.photo)
-    mark = fingerprint(task.net, scored, task.canvas, *wanted)
+    mark = fingerprint(task.exact, scored, task.canvas, *wanted)
     return Checkpoint(path, mark, "maximize")
 
 
@@ -221,7 +227,8 @@ def _climb_batch(
     found = pictures(plan, state)
     if not np.isfinite(found).all():
         raise InputError("An image has NaN or infinite values: use a smaller learning_rate.")
-    work.add(batch, found, scores(plan, found, targets), state, state.is_dead(task.recipe))
+    reached = scores(dataclasses.replace(plan, net=task.exact), found, targets)
+    work.add(batch, found, reached, state, state.is_dead(task.recipe))
 
 
 @dataclass

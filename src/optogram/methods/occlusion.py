@@ -5,7 +5,9 @@ from typing import Any
 import numpy as np
 
 from optogram.arguments import checked
+from optogram.interpreters.precision import FAST, PRECISIONS, require_precision
 from optogram.methods.occluding.covering import Covering
+from optogram.methods.occluding.verifying import VERIFIED, refined
 from optogram.network.network import Network
 from optogram.progress import ShownProgress, continued, reporting
 from optogram.result import Occlusion
@@ -24,6 +26,7 @@ def occlusion(
     margin: int = 0,
     score: str = "logit",
     incremental: bool = True,
+    precision: str = "exact",
     fit: str | None = None,
     memory: float | str | None = None,
     progress: ShownProgress = None,
@@ -63,6 +66,12 @@ def occlusion(
         Score of a class: before or after the final softmax or sigmoid.
     incremental : bool
         False: compute a whole forward pass for every position.
+    precision : {"exact", "fast", "fast+verify"}
+        "fast": large products in bfloat16, where that is faster (`Network.prepare` and the layers
+        behind the last map stay float32). A few cells are computed again exactly: they are True in
+        ``exact``, and ``rounding_error`` is the error of the others. "fast+verify": so are all
+        cells that decide, within four times this error: at the maximum, where the sign changes, and at
+        the border of ``mask(0.5)``.
     fit : {"stretch", "crop", "pad"}, optional
         How photos are brought to the input size; see `Network.prepare`.
     memory : float or str, optional
@@ -82,6 +91,8 @@ def occlusion(
     InputError
         If image or target cannot be used, or the patch does not fit the image.
     """
+    require_precision(precision, (*PRECISIONS, VERIFIED))
+    is_verified = precision == VERIFIED
     with reporting(progress) as told:
         covering = Covering(
             net,
@@ -94,6 +105,7 @@ def occlusion(
             margin=margin,
             score=score,
             incremental=incremental,
+            precision=FAST if is_verified else precision,
             fit=fit,
             memory=memory,
             progress=told,
@@ -104,5 +116,7 @@ def occlusion(
             before = len(request.x) + number * len(places)
             more = continued(told, before, len(request.x) * (1 + len(places)))
             scores[request.which == number] = covering.scores(number, places, more)
+        if request.exact is not None:
+            return refined(covering, scores, is_verified)
     shape = covering.patches.shape
     return covering.result(scores.reshape(-1, *shape), np.ones(shape, bool))

@@ -24,6 +24,7 @@ def rise(
     baseline: Any = "black",
     seed: int = 0,
     score: str = "logit",
+    precision: str = "exact",
     fit: str | None = None,
     memory: float | str | None = None,
     progress: ShownProgress = None,
@@ -61,6 +62,9 @@ def rise(
         backend, the image or the batch size.
     score : {"logit", "probability"}
         Score of a class: before or after the final softmax or sigmoid.
+    precision : {"exact", "fast"}
+        "fast": large products of the network in bfloat16, where that is faster. ``rounding_error``
+        of the result is the error of the scores, measured on a few of them.
     fit : {"stretch", "crop", "pad"}, optional
         How photos are brought to the input size; see `Network.prepare`.
     memory : float or str, optional
@@ -83,7 +87,7 @@ def rise(
     """
     masks, grid = whole("masks", masks, 4, MOST_MASKS), whole("grid", grid, 2)
     tolerance, seed = number("tolerance", tolerance, 0), whole("seed", seed, 0, MOST_SEED)
-    request = ask(net, image, target, score, fit)
+    request = ask(net, image, target, score, fit, precision=precision)
     base = baseline_images(request, baseline)
     drawn = GridMasks(request.size, grid, seed)
     images = len(request.x)
@@ -102,8 +106,9 @@ def rise(
         "baseline": described(baseline),
         "seed": seed,
         "score": score,
+        "precision": precision,
     }
-    return answer.attribution(
+    return found.answer.attribution(
         "rise",
         found.values,
         parameters,

@@ -7,10 +7,11 @@ import numpy as np
 
 from optogram.arguments import checked
 from optogram.methods.request.explained_layer import ExplainedLayer, explained_layers
-from optogram.methods.request.request import Request, ask, black_image
+from optogram.methods.request.request import Answer, Request, ask, black_image
+from optogram.methods.request.rounding import Rounding, rounding, sample_of
 from optogram.methods.request.upsampling import Upsampling
 from optogram.network.network import Network
-from optogram.progress import Progress, ShownProgress, continued, reporting
+from optogram.progress import ShownProgress, continued, reporting, silent
 from optogram.result import Attribution
 
 
@@ -22,6 +23,7 @@ def scorecam(
     layer: str | Sequence[str] | None = None,
     *,
     score: str = "logit",
+    precision: str = "exact",
     fit: str | None = None,
     memory: float | str | None = None,
     progress: ShownProgress = None,
@@ -47,6 +49,9 @@ def scorecam(
         ``"block*_add"`` (see `Network.layer_names`), give one result for each layer.
     score : {"logit", "probability"}
         Score of a class: before or after the final softmax or sigmoid.
+    precision : {"exact", "fast"}
+        "fast": large products of the network in bfloat16, where that is faster. ``rounding_error``
+        of the result is the error of the scores, measured on a few of them.
     fit : {"stretch", "crop", "pad"}, optional
         How photos are brought to the input size; see `Network.prepare`.
     memory : float or str, optional
@@ -65,47 +70,71 @@ def scorecam(
     InputError
         If image, target or layer cannot be used, or the score does not depend on the layer.
     """
-    request = ask(net, image, target, score, fit)
+    request = ask(net, image, target, score, fit, precision=precision)
     layers = explained_layers(request, layer)
     images = len(request.x)
     counts = [1 + (net.graph.steps[at.step].shape[-1] or 0) for at in layers.outputs]
     total = images * (1 + sum(counts))
 
+    roundings: list[Rounding] = []
+    numbers = iter(range(len(counts)))
+
     def result(explained: ExplainedLayer, values: np.ndarray) -> Attribution:
-        return answer.attribution(
+        rounded = roundings[next(numbers)]
+        return rounded.answer.attribution(
             "scorecam",
             values,
-            {"score": score},
+            {"score": score, "precision": precision},
             layer=explained.name,
-            warnings=explained.warnings,
+            warnings=[*explained.warnings, *rounded.warnings],
+            rounding_error=rounded.error,
         )
 
     with reporting(progress) as told:
         answer = request.answer(memory, continued(told, 0, total))
         request, done, found = answer.request, images, []
         for at, count in zip(layers.outputs, counts, strict=True):
-            (maps,) = net.evaluate(request.x, [at], memory, continued(told, done, total))
-            gains = _gains(request, maps, memory, continued(told, done + images, total))
+            (maps,) = request.net.evaluate(request.x, [at], memory, continued(told, done, total))
+            masked = _Masked(request, maps)
+            within = continued(told, done + images, total)
+            scores = request.scores_of_variants(masked, count - 1, memory, within)
+            gains = scores - request.scores_of(masked.black[None], memory)[:, None]
             shared = np.broadcast_to(maps, (len(gains), *maps.shape[1:]))
             values = np.einsum("nk,nhwk->nhw", _softmax(gains), shared)
             found.append(np.maximum(values, 0).astype(np.float32))
+            roundings.append(_rounding(answer, masked, scores, memory))
             done += images * count
     return layers.results(result, found)
 
 
-def _gains(
-    request: Request, maps: np.ndarray, memory: float | str | None, progress: Progress
-) -> np.ndarray:
-    """(N, K): the score through each of the ``maps`` (M, h, w, K), minus that of black."""
-    x, black = request.x, black_image(request)
-    enlarge = Upsampling(maps.shape[1:3], request.size)
+class _Masked:
+    """The images seen through each of the ``maps`` (M, h, w, K); masked pixels are black."""
 
-    def seen(image: int, channel: int) -> np.ndarray:
-        mask = _normalized(enlarge(maps[image, :, :, channel]))
-        return black + mask[..., None] * (x[image] - black)
+    def __init__(self, request: Request, maps: np.ndarray) -> None:
+        self.black = black_image(request)
+        self._x, self._maps = request.x, maps
+        self._enlarge = Upsampling(maps.shape[1:3], request.size)
 
-    scores = request.scores_of_variants(seen, maps.shape[-1], memory, progress)
-    return scores - request.scores_of(black[None], memory)[:, None]
+    def __call__(self, image: int, channel: int) -> np.ndarray:
+        """(H, W, C): one image through one map."""
+        mask = _normalized(self._enlarge(self._maps[image, :, :, channel]))
+        return self.black + mask[..., None] * (self._x[image] - self.black)
+
+
+def _rounding(
+    answer: Answer, masked: _Masked, scores: np.ndarray, memory: float | str | None
+) -> Rounding:
+    """The error of reduced precision of ``scores`` (N, K)."""
+    chosen = sample_of(scores.shape[1])
+    return rounding(
+        answer,
+        scores[:, chosen] - answer.scores[:, None],
+        lambda exact: exact.scores_of_variants(
+            lambda image, number: masked(image, chosen[number]), len(chosen), memory, silent
+        ),
+        scores.std(axis=1),
+        memory,
+    )
 
 
 def _normalized(mask: np.ndarray) -> np.ndarray:

@@ -29,6 +29,7 @@ def sobol(
     baseline: Any = "gray",
     seed: int = 0,
     score: str = "logit",
+    precision: str = "exact",
     fit: str | None = None,
     memory: float | str | None = None,
     progress: ShownProgress = None,
@@ -66,6 +67,9 @@ def sobol(
         Random seed of the sequence. Masks depend only on the seed and the grid.
     score : {"logit", "probability"}
         Score of a class: before or after the final softmax or sigmoid.
+    precision : {"exact", "fast"}
+        "fast": large products of the network in bfloat16, where that is faster. ``rounding_error``
+        of the result is the error of the scores, measured on a few of them.
     fit : {"stretch", "crop", "pad"}, optional
         How photos are brought to the input size; see `Network.prepare`.
     memory : float or str, optional
@@ -94,7 +98,7 @@ def sobol(
             f"masks must be at least {_LEAST_ROWS * (grid**2 + 2)} for a grid of {grid}×{grid}, "
             f"not {masks}: a row of the design takes {grid**2 + 2}."
         )
-    request = ask(net, image, target, score, fit)
+    request = ask(net, image, target, score, fit, precision=precision)
     base = baseline_images(request, baseline)
     images = len(request.x)
     targets = len(request.which) // images
@@ -112,8 +116,9 @@ def sobol(
         "baseline": described(baseline),
         "seed": seed,
         "score": score,
+        "precision": precision,
     }
-    return answer.attribution(
+    return found.answer.attribution(
         "sobol",
         found.values,
         parameters,

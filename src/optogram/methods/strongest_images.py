@@ -12,11 +12,13 @@ import numpy as np
 from optogram.arguments import checked, whole
 from optogram.errors import InputError, PhotoError
 from optogram.graph.steps import Output
+from optogram.interpreters.precision import EXACT, in_precision
 from optogram.interpreters.relevance.composites import composite_of
 from optogram.methods.request.checkpoint import Checkpoint, fingerprint, photo_mark
 from optogram.methods.request.explained_layer import step_with_maps
 from optogram.methods.request.photo_list import listed_photos
 from optogram.methods.request.request import Request, provenance_of
+from optogram.methods.request.rounding import SAMPLE
 from optogram.network.network import Network
 from optogram.network.predictions import CHUNK
 from optogram.pictures.fit import fit_picture
@@ -39,6 +41,7 @@ def strongest_images(
     filters: Iterable[int] | None = None,
     fit: str = "stretch",
     size: tuple[int, int] | None = None,
+    precision: str = "exact",
     checkpoint: str | os.PathLike | None = None,
     memory: float | str | None = None,
     progress: ShownProgress = None,
@@ -77,6 +80,9 @@ def strongest_images(
     size : (height, width), optional
         Input size in pixels; it may differ from the network's own, since convolutions and poolings
         take any size. None: the network's size, 224×224 if it takes any size.
+    precision : {"exact", "fast"}
+        "fast": large products of the network in bfloat16, where that is faster. Relevance is always
+        computed exactly.
     checkpoint : path, optional
         A file for intermediate results: an interrupted run continues from it. If photos were
         added to the folder, only these are processed. Photos are identified by content: a photo
@@ -108,6 +114,10 @@ def strongest_images(
         raise InputError(f'by must be "activation" or "relevance", not {by!r}.')
     if by == "relevance":
         net.require_class_scores()
+        if precision != EXACT:
+            raise InputError(
+                'by="relevance" is computed exactly: leave precision out, or order by="activation".'
+            )
     if is_stream(photos) and checkpoint is not None:
         raise InputError(
             "checkpoint needs a folder or a list of photos: a stream cannot be read again."
@@ -117,7 +127,8 @@ def strongest_images(
     fitted = (whole("size, height,", height, 1), whole("size, width,", width, 1))
     output = Output(step.index)
     strongest = _Strongest.begin(len(chosen), top)
-    reader = _Reader(net, output, chosen, fit, fitted, memory, by)
+    scored, note = in_precision(net, precision, fitted)
+    reader = _Reader(net, scored, output, chosen, fit, fitted, memory, by)
     with reporting(progress) as told:
         if is_stream(photos):
             reader.read_stream(photos, strongest, told)
@@ -125,7 +136,8 @@ def strongest_images(
             saved = None
             if checkpoint is not None:
                 read = [output] if by == "activation" else [net.head.logits, output]
-                mark = fingerprint(net, read, fitted, layer, top, chosen, fit, net.resample)
+                said = (layer, top, chosen, fit, net.resample, precision)
+                mark = fingerprint(net, read, fitted, *said)
                 saved = Checkpoint(Path(checkpoint), mark, "strongest_images")
             strongest = reader.read_list(photos, strongest, saved, told)
     names = tuple(reader.names)
@@ -136,9 +148,12 @@ def strongest_images(
     return StrongestImages(
         values=np.where(known, strongest.values, np.nan).astype(np.float32),
         method="strongest_images",
-        parameters={"top": top, "by": by, "fit": fit, "size": fitted},
-        provenance={**provenance_of(net, (*fitted, net.channels)), "resample": net.resample},
-        warnings=(*net.warnings, *strongest.unread.values()),
+        parameters={"top": top, "by": by, "fit": fit, "size": fitted, "precision": precision},
+        provenance={
+            **provenance_of(net, (*fitted, net.channels), is_reduced=scored is not net),
+            "resample": net.resample,
+        },
+        warnings=(*net.warnings, *([note] if note else []), *strongest.unread.values()),
         layer=layer,
         filters=np.array(chosen),
         photos=names,
@@ -147,6 +162,7 @@ def strongest_images(
         windows=_windows(net, step.index, fitted, positions),
         unread=tuple(strongest.unread),
         opened=reader.opened,
+        rounding_error=reader.rounding_error,
     )
 
 
@@ -235,17 +251,20 @@ class _Reader:
 
     Attributes
     ----------
-    net, output, filters, fit, size, memory, by
-        The network, the layer, the filters, how photos are brought to which size, the budget, and
-        what the photos are ordered by.
+    net, scored, output, filters, fit, size, memory, by
+        The network, exact and as it is run, the layer, the filters, how photos are brought to which
+        size, the budget, and what the photos are ordered by.
     names : sequence of str
         Names of the photos.
     opened : sequence or dict
         The photos by number; of a stream those that are among the strongest of a filter, at most
         at the input size.
+    rounding_error : ndarray of shape (filters,), or None
+        Root mean square error of the largest activations in the first few photos.
     """
 
     net: Network
+    scored: Network
     output: Output
     filters: list[int]
     fit: str
@@ -254,6 +273,7 @@ class _Reader:
     by: str
     names: Sequence[str] = ()
     opened: Sequence[Any] | dict[int, np.ndarray] = ()
+    rounding_error: np.ndarray | None = None
 
     def read_list(
         self, photos: Any, strongest: _Strongest, saved: Checkpoint | None, told: Progress
@@ -330,9 +350,13 @@ class _Reader:
         if self.by == "relevance":
             yield from self._relevances_of(feed, count)
             return
-        for part, (peaks,) in self.net.stream(
-            feed, count, self.size, [self.output], self.memory, silent, then=_peaks
-        ):
+        given = [self.output], self.memory, silent, _peaks
+        for part, (peaks,) in self.scored.stream(feed, count, self.size, *given):
+            if self.scored is not self.net and self.rounding_error is None:
+                few = min(SAMPLE, part.stop)
+                ((_, (exact,)),) = self.net.stream(feed, few, self.size, *given)
+                errors = (peaks[:few, :, 0] - exact[..., 0])[:, self.filters]
+                self.rounding_error = np.sqrt(np.mean(errors**2, axis=0))
             yield part, peaks[:, self.filters]
 
     def _relevances_of(

@@ -8,6 +8,7 @@ import numpy as np
 from optogram.arguments import MOST, checked, whole
 from optogram.errors import InputError
 from optogram.interpreters.engine import Computation
+from optogram.interpreters.precision import in_precision, require_precision
 from optogram.network.labels import Labels
 from optogram.pictures.preparation import Preparation
 from optogram.pictures.prepared import PreparedPhotos, is_prepared, prepared, remembering
@@ -145,6 +146,7 @@ class Predictor(Computation):
         *,
         fit: str | None = None,
         resample: str | None = None,
+        precision: str = "exact",
     ) -> np.ndarray:
         """The logits (N, outputs) for images, as for `prepare`.
 
@@ -157,9 +159,13 @@ class Predictor(Computation):
         memory : float or str, optional
             Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free
             memory.
+        precision : {"exact", "fast"}
+            See `predict`.
         """
+        require_precision(precision)
         x = self.fed(image, fit, resample=resample)
-        return self.evaluate(x, [self.head.logits], memory, beside=made_bytes(x, image))[0]
+        net, _ = in_precision(self, precision, x.shape[1:3])
+        return net.evaluate(x, [self.head.logits], memory, beside=made_bytes(x, image))[0]
 
     @overload
     def predict(
@@ -169,6 +175,7 @@ class Predictor(Computation):
         fit: str | None = None,
         *,
         resample: str | None = None,
+        precision: str = "exact",
         memory: float | str | None = None,
     ) -> Iterator[list[Prediction]]: ...
 
@@ -180,6 +187,7 @@ class Predictor(Computation):
         fit: str | None = None,
         *,
         resample: str | None = None,
+        precision: str = "exact",
         memory: float | str | None = None,
     ) -> list[list[Prediction]]: ...
 
@@ -191,6 +199,7 @@ class Predictor(Computation):
         fit: str | None = None,
         *,
         resample: str | None = None,
+        precision: str = "exact",
         memory: float | str | None = None,
     ) -> list[list[Prediction]] | Iterator[list[Prediction]]:
         """The most probable classes of each image.
@@ -211,6 +220,9 @@ class Predictor(Computation):
             See `prepare`.
         resample : {"lanczos", "bilinear", "nearest", "area"}, optional
             See `prepare`.
+        precision : {"exact", "fast"}
+            "fast": large products of the network in bfloat16, where that is faster; probabilities
+            differ in the third digit.
         memory : float or str, optional
             Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free
             memory.
@@ -233,11 +245,13 @@ class Predictor(Computation):
                 f"{self.head.shape}: use net.scores(photo)."
             )
         if not is_stream(image):
-            return self.ranked(self.scores(image, memory, fit=fit, resample=resample), top)
+            logits = self.scores(image, memory, fit=fit, resample=resample, precision=precision)
+            return self.ranked(logits, top)
+        require_precision(precision)
         return (
             predictions
             for x in self.batches(image, fit, resample)
-            for predictions in self.ranked(self.scores(x, memory), top)
+            for predictions in self.ranked(self.scores(x, memory, precision=precision), top)
         )
 
     def batches(

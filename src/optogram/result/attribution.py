@@ -80,6 +80,9 @@ class Attribution(OfPhotos, Result):
         Height and width of each photo in pixels; 0 if unknown.
     prepared : sequence of PreparedPhoto, or None
         The photos, for overlays; None if unknown. Not saved.
+    rounding_error : ndarray of shape (N,), or None
+        With ``precision="fast"``: root mean square error of the scores that the map is made of,
+        from a few that were computed again exactly, in the unit of the score. None: exact.
     """
 
     obtained: ClassVar = "saliency, gradcam or another attribution method makes one"
@@ -98,6 +101,7 @@ class Attribution(OfPhotos, Result):
     layer: str | None = None
     question: Question | None = field(default=None, repr=False, metadata={"is_saved": False})
     score_unit: str = "score"
+    rounding_error: np.ndarray | None = None
 
     @property
     def title(self) -> str:

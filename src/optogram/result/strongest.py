@@ -42,6 +42,9 @@ class StrongestImages(Result):
         pixels of the prepared photo.
     unread : tuple of str
         Those of the ``photos`` that could not be read and were skipped.
+    rounding_error : ndarray of shape (filters,), or None
+        With ``precision="fast"``: root mean square error of the largest activations, in the first
+        photos, which were computed again exactly. None: exact, or no photo was left to process.
     opened : sequence, mapping or None
         The photos argument; of a stream, those that are shown, by index. Not saved.
     """
@@ -61,6 +64,7 @@ class StrongestImages(Result):
     positions: np.ndarray
     windows: np.ndarray
     unread: tuple[str, ...] = ()
+    rounding_error: np.ndarray | None = None
     opened: Sequence[Any] | Mapping[int, Any] | None = field(
         default=None, repr=False, metadata={"is_saved": False}
     )

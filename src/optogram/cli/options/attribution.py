@@ -12,6 +12,7 @@ import click
 from optogram.cli.advice import in_options
 from optogram.cli.console import say
 from optogram.cli.options.parsing import box, class_label, file_stem, is_given, number_or_word
+from optogram.cli.options.precision import EXACT, FAST, VERIFIED, precision_options
 from optogram.errors import InputError
 from optogram.methods import ATTRIBUTIONS, OF_A_LAYER, named_methods, of_groups
 from optogram.pictures.boxes import FORMATS
@@ -51,6 +52,7 @@ TAKEN_BY = {
     "margin": ("occlusion",),
     "fill": ("occlusion",),
     "fill_space": ("occlusion",),
+    "precision": ("occlusion", "scorecam", "ablationcam", *_MASKED),
 }
 """The methods that take each option; those not named here are taken by all.
 
@@ -494,6 +496,11 @@ def attribution_options(
                 help="Random seed of the noise of SmoothGrad and its relatives, of the samples of "
                 "expected gradients and of random masks; in check, of the sanity checks too.",
             ),
+            functools.partial(
+                precision_options,
+                precisions=(EXACT, FAST, VERIFIED),
+                of=" of methods that run many changed images",
+            ),
             memory_option,
         )
     ):
@@ -510,6 +517,8 @@ def _without_best(methods: tuple[str, ...]) -> tuple[str, ...]:
 def _require_taken(context: click.Context, methods: list[str], fill: float | str) -> None:
     """Raise a UsageError where an option is given that no chosen method takes."""
     given = [name for name in TAKEN_BY if is_given(context, name)]
+    if context.params.get("fast") and "precision" not in given:
+        given.append("precision")
     used = OWN_OPTIONS.get(context.command.name or "", ())
     for name in given:
         takers = TAKEN_BY[name]

@@ -52,6 +52,11 @@ def view(layer: keras.layers.Layer, **other: Any) -> keras.layers.Layer:
     return found
 
 
+def with_dtype_policy(layer: keras.layers.Layer, policy: str) -> keras.layers.Layer:
+    """A `view` of ``layer`` that computes by the dtype policy of that name."""
+    return view(layer, _dtype_policy=keras.DTypePolicy(policy))
+
+
 @contextmanager
 def own_names(numbers: defaultdict[str, int] | None = None) -> Iterator[None]:
     """Run the block with separate counters ``numbers`` for names that Keras generates.

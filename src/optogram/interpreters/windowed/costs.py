@@ -14,7 +14,7 @@ from optogram.graph.steps import Step
 from optogram.interpreters.windowed.reached import Reached
 from optogram.interpreters.windowed.spans import grouped
 
-_BYTE = 30.0
+BYTE = 30.0
 """Floating-point operations of a convolution in the time of moving one byte."""
 _CALL = 1e7
 """Floating-point operations in the time of starting one step on one batch."""
@@ -64,11 +64,11 @@ def cheapest(reached: Reached, together: int) -> Costs:
             end = here if reached.is_windowed(index) else count
             ends[place[output.step]] = max(end, ends[place[output.step]])
         read = sum(geometry[output.step].memory for output in step.inputs)
-        work = geometry[index].flops + _BYTE * (read + size)
+        work = geometry[index].flops + BYTE * (read + size)
         whole[here] = 0 if step.passes_on else work + call
-        put[here] = 3 * _BYTE * size
+        put[here] = 3 * BYTE * size
         if index == reached.image:
-            windowed[here] = 2 * _BYTE * size * reached.ratio(index)
+            windowed[here] = 2 * BYTE * size * reached.ratio(index)
         elif step.passes_on and index in windows and not any(reached.moves(index)):
             windowed[here] = 0
         elif index in windows:
@@ -78,7 +78,7 @@ def cheapest(reached: Reached, together: int) -> Costs:
                 * (reached.ratio(index, move) + reached.ratio(move.source))
                 for move in moves
             )
-            windowed[here] = _SLACK * work * reached.ratio(index) + 2 * _BYTE * moved
+            windowed[here] = _SLACK * work * reached.ratio(index) + 2 * BYTE * moved
             windowed[here] += call * (1 + _MOVE * len(moves))
         elif index in reached.means:
             windowed[here], put[here] = 3 * whole[here] * reached.ratio(step.inputs[0].step), 0
@@ -122,7 +122,7 @@ def groups(
     """
     graph, windows = reached.graph, reached.windows
     weights = sum(_weight_bytes(graph.steps[index]) for index in work)
-    call = _CALL * len(work) + 4 * _BYTE * weights
+    call = _CALL * len(work) + 4 * BYTE * weights
     found = [np.zeros(len(spans.start), int) for spans in windows[reached.image]]
     maps = {reached.key(i): windows[i] for i in work if i in windows}
     spent = dict.fromkeys(maps, 0.0)

@@ -11,6 +11,7 @@ import numpy as np
 from optogram.arguments import MOST_SEED, whole
 from optogram.errors import InputError
 from optogram.graph.steps import Output
+from optogram.interpreters.precision import in_precision
 from optogram.methods.ascent.climb import Plan, plan
 from optogram.methods.ascent.recipe import Recipe
 from optogram.network.network import Network
@@ -29,7 +30,9 @@ class Task:
     Attributes
     ----------
     net : Network
-        The network.
+        The network, maybe in reduced precision.
+    exact : Network
+        The network in full precision.
     targets : tuple of Target
         One per image.
     recipe : Recipe
@@ -44,9 +47,12 @@ class Task:
         Number of steps between frames.
     parameters : mapping
         ``parameters`` of the result.
+    warnings : tuple of str
+        Warnings about the arguments.
     """
 
     net: Network
+    exact: Network
     targets: tuple[Target, ...]
     recipe: Recipe
     canvas: tuple[int, int]
@@ -54,6 +60,7 @@ class Task:
     photo: np.ndarray | None
     every: int | None
     parameters: dict[str, Any]
+    warnings: tuple[str, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -81,11 +88,14 @@ def read(
     score: str,
     seed: int,
     frames: int | None,
+    precision: str,
 ) -> Task:
     """The validated arguments of `maximize`; InputError if they cannot be used."""
     seed = whole("seed", seed, 0, MOST_SEED)
     frames = None if frames is None else whole("frames", frames, 1)
     net.score_output(score)
+    exact = net
+    net, note = in_precision(net, precision, net.nominal_size)
     targets = resolved(target, net)
     if recipe.cosine and not all(isinstance(single, Direction) for single in targets):
         other = next(single for single in targets if not isinstance(single, Direction))
@@ -93,7 +103,7 @@ def read(
             "cosine applies to targets that are a Direction, not to "
             f"{other.describe(extended(net, [other], score))}: leave it out."
         )
-    net = extended(net, targets, score)
+    net, exact = extended(net, targets, score), extended(exact, targets, score)
     groups: dict[tuple[Output, ...], list[int]] = {}
     for i, single in enumerate(targets):
         groups.setdefault(single.outputs(net, score), []).append(i)
@@ -133,9 +143,11 @@ def read(
         "score": score,
         "seed": seed,
         "frames": frames,
+        "precision": precision,
     }
     every = parameters["frames"]
-    return Task(net, targets, recipe, canvas, plans, photo, every, parameters)
+    warnings = (note,) if note else ()
+    return Task(net, exact, targets, recipe, canvas, plans, photo, every, parameters, warnings)
 
 
 def _are_means(net: Network, targets: tuple[Target, ...], score: str) -> bool:

@@ -7,7 +7,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from optogram.methods.request.request import Answer, weighted_sums
-from optogram.progress import Progress
+from optogram.methods.request.rounding import SAMPLE, rounding
+from optogram.progress import Progress, silent
 
 MOST_MASKS = 1_000_000
 """Largest number of masked images: their scores are kept."""
@@ -59,7 +60,11 @@ class Converged:
     relative_error : ndarray of shape (N,)
         Mean standard error divided by the range of the map; see `SampledAttribution`.
     warnings : list of str
-        Which did not converge.
+        Which did not converge, and errors of reduced precision.
+    answer : Answer
+        The answer, with exact scores of the images.
+    rounding_error : ndarray of shape (N,), or None
+        The error of reduced precision.
     """
 
     values: np.ndarray
@@ -67,6 +72,8 @@ class Converged:
     passes: np.ndarray
     relative_error: np.ndarray
     warnings: list[str]
+    answer: Answer
+    rounding_error: np.ndarray | None
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -75,6 +82,7 @@ class Converged:
             "error": self.error,
             "passes": self.passes,
             "relative_error": self.relative_error,
+            "rounding_error": self.rounding_error,
         }
 
 
@@ -94,11 +102,14 @@ def until_converged(
     request = answer.request
     weights, total = request.weights(), sum(design.count for design in designs)
     found: list[Any] = [None] * len(request.which)
+    first = np.zeros((len(request.which), min(SAMPLE, *(design.count for design in designs))))
+    spread = np.zeros(len(request.which))
     before = 0
     for image, design in enumerate(designs):
         own = request.weights_of(image, weights)
         explained = np.flatnonzero(request.which == image)
         is_open = np.ones(len(explained), bool)
+        every = list[np.ndarray]()
 
         def told(done: int, _: int, what: str, before: int = before) -> None:
             progress(before + done, total, "masked images")
@@ -108,6 +119,7 @@ def until_converged(
         )
         for part, outputs in stream:
             scores = weighted_sums(outputs, own)
+            every.append(scores)
             for piece in _pieces(part, design.ends):
                 design.learn(piece, scores[:, piece.start - part.start : piece.stop - part.start])
                 if piece.stop not in design.ends:
@@ -124,9 +136,22 @@ def until_converged(
                 break
         stream.close()  # type: ignore[attr-defined]
         design.close()
+        together = np.hstack(every)
+        first[explained], spread[explained] = together[:, : first.shape[1]], together.std(axis=1)
         before += design.count
         progress(before, total, "masked images")  # the stream was left before it said so
     values, error, passes, ratios = zip(*found, strict=True)
+
+    def copy(image: int, number: int) -> np.ndarray:
+        return designs[image].copies(slice(number, number + 1))[0]
+
+    rounded = rounding(
+        answer,
+        first - answer.scores[:, None],
+        lambda exact: exact.scores_of_variants(copy, first.shape[1], memory, silent),
+        spread,
+        memory,
+    )
     return Converged(
         np.stack(values).astype(np.float32),
         np.stack(error).astype(np.float32),
@@ -138,7 +163,10 @@ def until_converged(
             "or read no detail into it."
             for place, count, ratio in zip(answer.places, passes, ratios, strict=True)
             if tolerance and ratio > tolerance
-        ],
+        ]
+        + list(rounded.warnings),
+        rounded.answer,
+        rounded.error,
     )
 
 

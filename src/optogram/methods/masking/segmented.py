@@ -30,6 +30,7 @@ def explained_by_segments(
     baseline: Any,
     seed: int,
     score: str,
+    precision: str,
     fit: str | None,
     memory: float | str | None,
     progress: ShownProgress,
@@ -43,7 +44,7 @@ def explained_by_segments(
     """
     masks, tolerance = whole("masks", masks, 2, MOST_MASKS), number("tolerance", tolerance, 0)
     seed = whole("seed", seed, 0, MOST_SEED)
-    request = ask(net, image, target, score, fit)
+    request = ask(net, image, target, score, fit, precision=precision)
     base, labels = baseline_images(request, baseline), segments_of(request, segments)
     images, most = len(request.x), int(labels.max()) + 1
     if masks < 2 * most:
@@ -83,8 +84,9 @@ def explained_by_segments(
         "baseline": described(baseline),
         "seed": seed,
         "score": score,
+        "precision": precision,
     }
-    return answer.attribution(
+    return found.answer.attribution(
         method,
         found.values,
         parameters,

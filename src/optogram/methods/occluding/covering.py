@@ -1,5 +1,6 @@
 """Scores of images with a patch at given positions."""
 
+import copy
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -9,11 +10,13 @@ from optogram.arguments import whole
 from optogram.errors import InputError
 from optogram.graph.steps import Output
 from optogram.interpreters.dropped_tokens import DroppedTokens
+from optogram.interpreters.precision import EXACT
 from optogram.interpreters.windowed.plan import planned
 from optogram.interpreters.windowed.run import Windowed
 from optogram.methods.occluding.dropping import DROP, token_sides, tokens_left
 from optogram.methods.request.painting import paint_for
 from optogram.methods.request.request import Request, ask, weighted_sums
+from optogram.methods.request.rounding import Rounding
 from optogram.network.network import Network
 from optogram.progress import Progress, continued, silent
 from optogram.result import Occlusion
@@ -106,8 +109,8 @@ class Covering:
     ----------
     net, image, target
         As for every method.
-    patch, stride, fill, fill_space, margin, score, incremental, fit
-        See `occlusion`.
+    patch, stride, fill, fill_space, margin, score, incremental, fit, precision
+        See `occlusion`; ``precision`` is "exact" or "fast".
     memory : float or str, optional
         Memory budget.
     together : int, optional
@@ -123,6 +126,8 @@ class Covering:
         The positions of the patch.
     parameters : dict
         Arguments of the equivalent call of `occlusion`.
+    memory : float, str or None
+        As given.
 
     Raises
     ------
@@ -147,17 +152,22 @@ class Covering:
         memory: float | str | None,
         together: int | None = None,
         progress: Progress = silent,
+        precision: str = EXACT,
     ) -> None:
-        request = ask(net, image, target, score, fit)
-        dropping = _dropping(request, margin, fill_space) if fill == DROP else None
-        if dropping is not None:
-            patch = token_sides(dropping.grid, request.size) if patch is None else patch
+        request = ask(net, image, target, score, fit, precision=precision)
+        if fill == DROP:
+            if margin or fill_space != "display":
+                raise InputError(
+                    'fill="drop" paints nothing: it takes neither margin nor fill_space.'
+                )
+            grid = _dropping(request).grid
+            patch = token_sides(grid, request.size) if patch is None else patch
             stride = patch if stride is None else stride
         self.patches = patches = Patches(request.size, patch, stride, margin)
         extent = max(patches.patch) + 2 * margin
         self._paint = (
             None
-            if dropping
+            if fill == DROP
             else paint_for(net, request.x, fill, fill_space, extent, ("mean", "blur", DROP))
         )
         self.parameters = {
@@ -168,22 +178,36 @@ class Covering:
             "margin": margin,
             "score": score,
             "incremental": incremental,
+            "precision": precision,
         }
-        self._memory = memory
+        self.memory = memory
         total = len(request.x) * (1 + len(patches.places))
-        self.answer = request.answer(memory, continued(progress, 0, total))
+        self._begin(request, together or len(patches.places), continued(progress, 0, total))
+
+    def _begin(self, request: Request, together: int, progress: Progress = silent) -> None:
+        """Score the images, and plan how to score ``together`` positions."""
+        self.answer = request.answer(self.memory, progress)
         self._weights = self.answer.request.weights()
-        self._windowed, self._dropping = None, dropping
-        if incremental and not dropping:
+        is_dropping = self.parameters["fill"] == DROP
+        self._dropping = _dropping(request) if is_dropping else None
+        self._windowed = None
+        if self.parameters["incremental"] and not is_dropping:
             self._windowed = windows_for(
                 request.net,
                 list(self._weights),
                 request.size,
-                (patches.rows, patches.columns),
-                together or len(patches.places),
-                memory,
+                (self.patches.rows, self.patches.columns),
+                together,
+                self.memory,
             )
         self._base: tuple[int, list[Any]] | None = None
+
+    def exactly(self, together: int, incremental: bool) -> "Covering":
+        """The same in full precision, for about ``together`` positions."""
+        other = copy.copy(self)
+        other.parameters = {**self.parameters, "incremental": incremental}
+        other._begin(self.answer.request.exactly(), together)
+        return other
 
     def scores(self, image: int, places: np.ndarray, progress: Progress = silent) -> np.ndarray:
         """(T, P): scores of the explanations of one image with the patch at P positions."""
@@ -197,7 +221,7 @@ class Covering:
             rows, columns = self.patches.rows, self.patches.columns
             spans = rows[places[:, 0]], columns[places[:, 1]]
             left = tokens_left(self._dropping.grid, request.size, *spans)
-            found = self._dropping.stream(x, left, list(weights), self._memory, progress)
+            found = self._dropping.stream(x, left, list(weights), self.memory, progress)
         elif self._windowed is None:
             found = self._plainly(x[0], paint[0], places, list(weights), progress)
         else:
@@ -205,7 +229,7 @@ class Covering:
             if self._base is None or self._base[0] != image:
                 self._base = None
                 self._base = image, self._windowed.base(x)
-            found = self._windowed.stream(self._base[1], paint, places, self._memory, progress)
+            found = self._windowed.stream(self._base[1], paint, places, self.memory, progress)
         for which, outputs in found:
             scores[:, which] = weighted_sums(outputs, weights)
         return scores
@@ -215,20 +239,23 @@ class Covering:
         scores: np.ndarray,
         exact: np.ndarray,
         warnings: Sequence[str] = (),
+        rounded: Rounding | None = None,
     ) -> Occlusion:
         """The map of ``scores`` (N, rows, cols), of which the ``exact`` ones were computed.
 
         Its method is `occlusion`, which computes all of them when called with `parameters`.
+        ``rounded`` is what is known of the error of reduced precision.
         """
-        drops = self.answer.scores[:, None, None] - scores
-        return self.answer.attribution(
+        found = Rounding(self.answer) if rounded is None else rounded
+        return found.answer.attribution(
             "occlusion",
-            drops,
+            found.answer.scores[:, None, None] - scores,
             self.parameters,
             kind=Occlusion,
-            warnings=warnings,
+            warnings=[*warnings, *found.warnings],
             scores=scores,
             exact=exact,
+            rounding_error=found.error,
         )
 
     def _plainly(
@@ -250,14 +277,12 @@ class Covering:
             return pictures
 
         return self.answer.request.net.stream(
-            feed, len(places), x.shape[:2], wanted, self._memory, progress
+            feed, len(places), x.shape[:2], wanted, self.memory, progress
         )
 
 
-def _dropping(request: Request, margin: int, fill_space: str) -> DroppedTokens:
+def _dropping(request: Request) -> DroppedTokens:
     """The network that leaves out tokens."""
-    if margin or fill_space != "display":
-        raise InputError('fill="drop" paints nothing: it takes neither margin nor fill_space.')
     return DroppedTokens(request.net, request.scored(), request.size)
 
 

@@ -10,8 +10,10 @@ import numpy as np
 
 from optogram import backend
 from optogram.errors import InputError
+from optogram.graph.reduced_precision import BFLOAT16
 from optogram.graph.steps import Output
 from optogram.interpreters.gradients import Reduction, Weights, fitting, gradients
+from optogram.interpreters.precision import EXACT, in_precision, require_precision
 from optogram.interpreters.relevance.composites import Composite
 from optogram.interpreters.relevance.run import Relevances, relevance
 from optogram.methods.request.diagnosis import (
@@ -55,6 +57,8 @@ class Request:
         The photos that the images were prepared from, if known.
     outputs : ndarray of shape (M, outputs), or None
         Scores of all classes of each image, where the highest-scoring one was found among them.
+    exact : Network or None
+        The network in full precision, if ``net`` is in reduced precision.
     """
 
     net: Network
@@ -65,11 +69,16 @@ class Request:
     warnings: tuple[str, ...] = ()
     photos: tuple[PreparedPhoto, ...] | None = None
     outputs: np.ndarray | None = None
+    exact: Network | None = None
 
     @property
     def size(self) -> tuple[int, int]:
         """(height, width) of the images."""
         return self.x.shape[1:3]
+
+    def exactly(self) -> "Request":
+        """The same request in full precision."""
+        return self if self.exact is None else replace(self, net=self.exact, exact=None)
 
     def weights(self) -> Weights:
         """The resolved targets as weights on outputs of steps.
@@ -378,7 +387,9 @@ class Answer:
             values=values,
             method=method,
             parameters=parameters,
-            provenance=provenance_of(net, request.x.shape[1:], request.photos),
+            provenance=provenance_of(
+                net, request.x.shape[1:], request.photos, request.exact is not None
+            ),
             warnings=tuple(dict.fromkeys(warnings)),
             images=net.display(request.x)[request.which],
             **photos_of(request.photos, request.which),
@@ -387,7 +398,7 @@ class Answer:
             score_unit=self.score_unit,
             layer=layer,
             question=Question(
-                net,
+                request.exactly().net,
                 request.x,
                 request.which,
                 request.targets or (),
@@ -458,11 +469,13 @@ def ask(
     fit: str | None = None,
     *,
     takes_maps: bool = False,
+    precision: str = EXACT,
 ) -> Request:
     """Validate the arguments of a method.
 
     One image and several targets, several images and one target, or equally many of both.
     ``takes_maps``: no target is needed, even if scores are maps, as in segmentation.
+    ``precision``: see `in_precision`.
 
     Raises
     ------
@@ -471,16 +484,29 @@ def ask(
         memory than is free.
     """
     net.score_output(score)
+    require_precision(precision)
     x = net.fed(image, fit)
     photos = x.photos if isinstance(x, PreparedPhotos) else None
     x = np.asarray(x)
     warnings = warnings_about_images(net, x, photos)
+    exact: Network | None = net
+    net, note = in_precision(net, precision, x.shape[1:3])
+    if net is exact:
+        exact = None
+    warnings += (note,) if note else ()
     if target is None:
         if not takes_maps:
             net.require_class_scores()
-        return Request(net, x, np.arange(len(x)), None, score, warnings, photos)
+        which = np.arange(len(x))
+        request = Request(net, x, which, None, score, warnings, photos, exact=exact)
+        if exact is None or exact.head.is_spatial:
+            return request
+        # Rounding must not decide which class is explained.
+        (outputs,) = exact.evaluate(x, [exact.score_output(score)])
+        return request._answered(outputs)
     targets = resolved(target, net)
     net = extended(net, targets, score)
+    exact = None if exact is None else extended(exact, targets, score)
     for one in targets:  # before weights on maps, which may be too large, are made
         net.bytes_forward(x.shape[1:3], one.outputs(net, score))
     if len(x) > 1 and len(targets) not in (1, len(x)):
@@ -494,7 +520,7 @@ def ask(
     targets = targets if len(targets) > 1 else targets * count
     outputs = [Outputs(net, x[i : i + 1]) for i in range(len(x))]
     targets = tuple(one.at(outputs[i]) for one, i in zip(targets, which, strict=True))
-    return Request(net, x, which, targets, score, warnings, photos)
+    return Request(net, x, which, targets, score, warnings, photos, exact=exact)
 
 
 def photos_of(photos: Sequence[PreparedPhoto] | None, which: Iterable[int]) -> dict[str, Any]:
@@ -511,15 +537,22 @@ def photos_of(photos: Sequence[PreparedPhoto] | None, which: Iterable[int]) -> d
 
 
 def provenance_of(
-    net: Network, shape: Sequence[int | None], photos: Sequence[PreparedPhoto] | None = None
+    net: Network,
+    shape: Sequence[int | None],
+    photos: Sequence[PreparedPhoto] | None = None,
+    is_reduced: bool = False,
 ) -> dict[str, str]:
-    """Provenance of a result for images of ``shape`` (H, W, C), made of ``photos`` if known."""
+    """Provenance of a result for images of ``shape`` (H, W, C), made of ``photos`` if known.
+
+    ``is_reduced``: it was computed in reduced precision.
+    """
     return {
         "network": net.name,
         "origin": net.origin,
         "preparation": net.preparation.name,
         **({"resample": photos[0].resample} if photos else {}),
         "input": "×".join(str(side or "any") for side in shape),
+        **({"precision": BFLOAT16} if is_reduced else {}),
         "backend": backend.title(keras.config.backend()),
         "keras": keras.__version__,
         "optogram": __version__,

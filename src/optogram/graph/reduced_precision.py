@@ -1,0 +1,102 @@
+"""The same network with its large products in bfloat16.
+
+Convolutions of many channels and products on tokens read and return bfloat16, with sums in
+float32; so do the steps between them that only move or compare numbers. What is limited by memory,
+such as depthwise convolutions and normalizations, stays float32, as does all that has no maps:
+global pooling, the layers behind it, and softmax.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import keras
+
+from optogram.graph import layer_types
+from optogram.graph.keras_private.copies import with_dtype_policy
+from optogram.graph.steps import Graph, Output, Step
+
+BFLOAT16, FLOAT32 = "bfloat16", "float32"
+_POLICY = "mixed_bfloat16"
+_LEAST_WORK = 64
+"""Operations of a product per number that it reads or writes; with fewer, memory limits it."""
+_COMPARING = ("Concatenate", "MaxPooling2D", "ReLU", "ZeroPadding2D", "relu", "relu6")
+"""Kinds of steps, and of activations, that return numbers that they read, or constants."""
+_TOKENS = 3
+"""Least number of axes of maps and of tokens."""
+
+
+@dataclass(frozen=True)
+class Reduced:
+    """A graph with products in bfloat16.
+
+    Attributes
+    ----------
+    graph : Graph
+        The graph; its steps are those of the other graph.
+    products : frozenset of int
+        Indices of the products.
+    """
+
+    graph: Graph
+    products: frozenset[int]
+
+
+def with_reduced_precision(graph: Graph) -> Reduced:
+    """``graph`` with its large products, and the steps between them, in bfloat16."""
+    low, products, steps = set[Output](), set[int](), list[Step]()
+    for step in graph.steps:
+        if _is_large_product(step):
+            products.add(step.index)
+        if step.index in products or _follows(step, low):
+            low.add(Output(step.index))
+            is_layer = isinstance(step.run, keras.Layer)
+            run = with_dtype_policy(step.run, _POLICY) if is_layer else step.run
+            step = replace(step, run=run, dtypes=(BFLOAT16,))
+        elif not low.isdisjoint(step.inputs) and not isinstance(step.run, keras.Layer):
+            # Layers convert what they read to their own dtype.
+            step = replace(step, run=partial(_in_float32, step.run))
+        steps.append(step)
+    return Reduced(replace(graph, steps=tuple(steps)), frozenset(products))
+
+
+def _is_large_product(step: Step) -> bool:
+    layer = step.operation
+    if step.half == "activation" or step.dtypes != (FLOAT32,):
+        return False
+    # Other layouts and quantized weights have code of their own.
+    if not isinstance(step.run, keras.Layer) or getattr(layer, "quantization_mode", None):
+        return False
+    if type(layer) is keras.layers.Conv2D:
+        if layer.groups > 1 or step.shape[1:3] == (1, 1):
+            return False
+    elif type(layer) not in layer_types.DENSE or len(step.shape) < _TOKENS:
+        return False
+    shape = layer.kernel.shape
+    inputs, filters = math.prod(shape[:-1]), shape[-1]
+    strides = getattr(layer, "strides", (1, 1))
+    moved = shape[-2] * math.prod(strides) + filters
+    return 2 * inputs * filters >= _LEAST_WORK * moved
+
+
+def _follows(step: Step, low: set[Output]) -> bool:
+    """Whether a step only moves or compares what is bfloat16 already."""
+    if not step.inputs or step.dtypes != (FLOAT32,) or not low.issuperset(step.inputs):
+        return False
+    kind = step.kind
+    if isinstance(step.operation, keras.layers.Activation):
+        kind = getattr(step.operation.activation, "__name__", kind)
+    return step.passes_on or kind in _COMPARING
+
+
+def _in_float32(run: Any, *args: Any, **kwargs: Any) -> Any:
+    """The result of ``run`` for tensors that are converted from bfloat16."""
+
+    def converted(leaf: Any) -> Any:
+        dtype = getattr(leaf, "dtype", None)
+        is_low = dtype is not None and keras.backend.standardize_dtype(dtype) == BFLOAT16
+        return keras.ops.cast(leaf, FLOAT32) if is_low else leaf
+
+    args, kwargs = keras.tree.map_structure(converted, (args, kwargs))
+    return run(*args, **kwargs)

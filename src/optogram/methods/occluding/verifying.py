@@ -1,0 +1,61 @@
+"""Cells of an occlusion map in reduced precision are computed again, exactly."""
+
+import numpy as np
+
+from optogram.methods.occluding.covering import Covering
+from optogram.methods.request.request import Request
+from optogram.methods.request.rounding import rounding, sample_of
+from optogram.result import Occlusion
+
+VERIFIED = "fast+verify"
+"""The precision in which the cells that decide are exact."""
+_ERRORS = 4.0
+"""Cells decide within so many errors, which a sample of a few tells roughly."""
+_BORDER = 0.5
+"""Fraction of the maximum at the border of the mask."""
+
+
+def refined(covering: Covering, scores: np.ndarray, is_verified: bool) -> Occlusion:
+    """The map of ``scores`` (N, P) in reduced precision, with the error and some exact cells.
+
+    ``is_verified``: cells that decide become exact, not only those of a sample.
+    """
+    answer, places = covering.answer, covering.patches.places
+    memory, size = covering.memory, covering.patches.shape
+    drops = answer.scores[:, None] - scores
+    cells = sample_of(len(places))
+
+    def again(request: Request) -> np.ndarray:
+        return _exact_scores(covering.exactly(len(cells), incremental=False), places[cells])
+
+    found = rounding(answer, -drops[:, cells], again, drops.std(axis=1), memory)
+    exact_cells, exact_scores = cells, found.again
+    if is_verified and found.error is not None:
+        more = np.setdiff1d(np.flatnonzero(_decides(drops, found.error)), cells)
+        if len(more):
+            twin = covering.exactly(len(more), incremental=True)
+            exact_cells = np.concatenate([cells, more])
+            exact_scores = np.hstack([exact_scores, _exact_scores(twin, places[more])])
+    drops[:, exact_cells] = found.answer.scores[:, None] - exact_scores
+    is_exact = np.zeros(len(places), bool)
+    is_exact[exact_cells] = True
+    whole = (found.answer.scores[:, None] - drops).reshape(-1, *size)
+    return covering.result(whole, is_exact.reshape(size), rounded=found)
+
+
+def _decides(drops: np.ndarray, error: np.ndarray) -> np.ndarray:
+    """(P,): the cells where a map (N, P) with that ``error`` (N,) leaves something open."""
+    width = _ERRORS * error[:, None]
+    highest = drops.max(axis=1, keepdims=True)
+    is_open = (np.abs(drops) <= width) | (drops >= highest - 2 * width)
+    is_open |= np.abs(drops - _BORDER * highest) <= width
+    return is_open.any(axis=0)
+
+
+def _exact_scores(covering: Covering, places: np.ndarray) -> np.ndarray:
+    """(N, P): scores with the patch at ``places``."""
+    which = covering.answer.request.which
+    found = np.empty((len(which), len(places)), np.float32)
+    for image in np.unique(which):
+        found[which == image] = covering.scores(int(image), places)
+    return found

@@ -1,0 +1,82 @@
+"""The error of reduced precision: a few scores are computed again, exactly."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from optogram.methods.request.request import Answer, Request
+
+SAMPLE = 8
+"""Number of changed images whose scores are computed again for each image."""
+_LARGEST = 0.1
+"""Error ÷ standard deviation of scores above which their correlation falls below 0.995."""
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """What exact scores say about those in reduced precision.
+
+    Attributes
+    ----------
+    answer : Answer
+        The answer, with the exact scores of the images.
+    error : ndarray of shape (N,), or None
+        Root mean square error of the change of the score, over the sample; None: all is exact.
+    warnings : tuple of str
+        About errors that are large.
+    again : ndarray of shape (N, P), or None
+        The exact scores of the sample.
+    """
+
+    answer: Answer
+    error: np.ndarray | None = None
+    warnings: tuple[str, ...] = ()
+    again: np.ndarray | None = None
+
+
+def sample_of(count: int) -> np.ndarray:
+    """The numbers of `SAMPLE` of ``count`` changed images, or of all if there are fewer."""
+    generator = np.random.default_rng(0)
+    return np.sort(generator.permutation(count)[:SAMPLE])
+
+
+def rounding(
+    answer: Answer,
+    changes: np.ndarray,
+    again: Callable[[Request], np.ndarray],
+    spread: np.ndarray,
+    memory: float | str | None,
+) -> Rounding:
+    """Compare the ``changes`` of scores with exact ones, if they are in reduced precision.
+
+    Parameters
+    ----------
+    answer : Answer
+        The scores of the images, in the same precision as ``changes``.
+    changes : ndarray of shape (N, P)
+        Scores of a sample of changed images minus those of the images.
+    again : callable
+        The scores (N, P) of this sample for an exact request.
+    spread : ndarray of shape (N,)
+        Standard deviation of the scores of all changed images.
+    memory : float or str, optional
+        Memory budget.
+    """
+    if answer.request.exact is None:
+        return Rounding(answer)
+    request = answer.request.exactly()
+    scores, exact = request.answer(memory).scores, again(request)
+    error = np.sqrt(np.mean((changes - (exact - scores[:, None])) ** 2, axis=1))
+    warnings = tuple(
+        f"The error of reduced precision for {place} is {_shown(one, width)} the standard "
+        'deviation of the scores that the map is made of: use precision="exact".'
+        for place, one, width in zip(answer.places, error, spread, strict=True)
+        if not one <= _LARGEST * width
+    )
+    error = error.astype(np.float32)
+    return Rounding(replace(answer, scores=scores), error, warnings, exact)
+
+
+def _shown(error: float, spread: float) -> str:
+    return f"{error / spread:.0%} of" if spread > 0 else "larger than"
