@@ -212,11 +212,11 @@ class Computation:
         """
         other = copy.copy(self)
 
-        def build() -> tuple[_Made, Kept, Kept, Kept, Kept]:
-            kept = Kept(_KEPT), Kept(_KEPT), Kept(_KEPT), Kept(_KEPT_FUNCTIONS)
-            return made(self.graph), *kept
+        def build() -> tuple[_Made, list[Kept]]:
+            lengths = _KEPT, _KEPT, _KEPT, _KEPT_FUNCTIONS
+            return made(self.graph), [Kept(length) for length in lengths]
 
-        found, *kept = self.plans.get(("graph", key), build)
+        found, kept = self.plans.get(("graph", key), build)
         other.graph = found.graph
         other._measured, other._programs, other.plans, other._extended = kept
         return other, found

@@ -67,11 +67,10 @@ def occlusion(
     incremental : bool
         False: compute a whole forward pass for every position.
     precision : {"exact", "fast", "fast+verify"}
-        "fast": large products in bfloat16, where that is faster (`Network.prepare` and the layers
-        behind the last map stay float32). A few cells are computed again exactly: they are True in
-        ``exact``, and ``rounding_error`` is the error of the others. "fast+verify": so are all
-        cells that decide, within four times this error: at the maximum, where the sign changes, and at
-        the border of ``mask(0.5)``.
+        "fast": large products of the network in bfloat16, where that is faster. A few cells are
+        computed again exactly: they are True in ``exact``, and ``rounding_error`` is the error of
+        the others. "fast+verify": so are the cells that decide, within four times this error: at
+        the maximum, where the sign changes, and at the border of ``mask(0.5)``.
     fit : {"stretch", "crop", "pad"}, optional
         How photos are brought to the input size; see `Network.prepare`.
     memory : float or str, optional

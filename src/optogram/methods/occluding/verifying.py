@@ -3,7 +3,6 @@
 import numpy as np
 
 from optogram.methods.occluding.covering import Covering
-from optogram.methods.request.request import Request
 from optogram.methods.request.rounding import rounding, sample_of
 from optogram.result import Occlusion
 
@@ -20,26 +19,30 @@ def refined(covering: Covering, scores: np.ndarray, is_verified: bool) -> Occlus
 
     ``is_verified``: cells that decide become exact, not only those of a sample.
     """
-    answer, places = covering.answer, covering.patches.places
-    memory, size = covering.memory, covering.patches.shape
-    drops = answer.scores[:, None] - scores
-    cells = sample_of(len(places))
+    places, size = covering.patches.places, covering.patches.shape
+    drops, is_exact = covering.answer.scores[:, None] - scores, np.zeros(len(places), bool)
+    exact = drops.copy()
 
-    def again(request: Request) -> np.ndarray:
-        return _exact_scores(covering.exactly(len(cells), incremental=False), places[cells])
+    def compute(cells: np.ndarray, incremental: bool) -> np.ndarray:
+        """Compute ``cells`` exactly; return their scores."""
+        twin = covering.exactly(len(cells), incremental)
+        found = _scores(twin, places[cells])
+        exact[:, cells], is_exact[cells] = twin.answer.scores[:, None] - found, True
+        return found
 
-    found = rounding(answer, -drops[:, cells], again, drops.std(axis=1), memory)
-    exact_cells, exact_scores = cells, found.again
+    sample = sample_of(len(places))
+    found = rounding(
+        covering.answer,
+        -drops[:, sample],
+        lambda _: compute(sample, incremental=False),
+        drops.std(axis=1),
+        covering.memory,
+    )
     if is_verified and found.error is not None:
-        more = np.setdiff1d(np.flatnonzero(_decides(drops, found.error)), cells)
-        if len(more):
-            twin = covering.exactly(len(more), incremental=True)
-            exact_cells = np.concatenate([cells, more])
-            exact_scores = np.hstack([exact_scores, _exact_scores(twin, places[more])])
-    drops[:, exact_cells] = found.answer.scores[:, None] - exact_scores
-    is_exact = np.zeros(len(places), bool)
-    is_exact[exact_cells] = True
-    whole = (found.answer.scores[:, None] - drops).reshape(-1, *size)
+        open_cells = np.setdiff1d(np.flatnonzero(_decides(drops, found.error)), sample)
+        if len(open_cells):
+            compute(open_cells, incremental=True)
+    whole = (found.answer.scores[:, None] - exact).reshape(-1, *size)
     return covering.result(whole, is_exact.reshape(size), rounded=found)
 
 
@@ -52,7 +55,7 @@ def _decides(drops: np.ndarray, error: np.ndarray) -> np.ndarray:
     return is_open.any(axis=0)
 
 
-def _exact_scores(covering: Covering, places: np.ndarray) -> np.ndarray:
+def _scores(covering: Covering, places: np.ndarray) -> np.ndarray:
     """(N, P): scores with the patch at ``places``."""
     which = covering.answer.request.which
     found = np.empty((len(which), len(places)), np.float32)

@@ -502,8 +502,8 @@ def ask(
         if exact is None or exact.head.is_spatial:
             return request
         # Rounding must not decide which class is explained.
-        (outputs,) = exact.evaluate(x, [exact.score_output(score)])
-        return request._answered(outputs)
+        (answers,) = exact.evaluate(x, [exact.score_output(score)])
+        return request._answered(answers)
     targets = resolved(target, net)
     net = extended(net, targets, score)
     exact = None if exact is None else extended(exact, targets, score)

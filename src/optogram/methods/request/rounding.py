@@ -25,14 +25,11 @@ class Rounding:
         Root mean square error of the change of the score, over the sample; None: all is exact.
     warnings : tuple of str
         About errors that are large.
-    again : ndarray of shape (N, P), or None
-        The exact scores of the sample.
     """
 
     answer: Answer
     error: np.ndarray | None = None
     warnings: tuple[str, ...] = ()
-    again: np.ndarray | None = None
 
 
 def sample_of(count: int) -> np.ndarray:
@@ -66,8 +63,8 @@ def rounding(
     if answer.request.exact is None:
         return Rounding(answer)
     request = answer.request.exactly()
-    scores, exact = request.answer(memory).scores, again(request)
-    error = np.sqrt(np.mean((changes - (exact - scores[:, None])) ** 2, axis=1))
+    scores = request.answer(memory).scores
+    error = np.sqrt(np.mean((changes - (again(request) - scores[:, None])) ** 2, axis=1))
     warnings = tuple(
         f"The error of reduced precision for {place} is {_shown(one, width)} the standard "
         'deviation of the scores that the map is made of: use precision="exact".'
@@ -75,7 +72,7 @@ def rounding(
         if not one <= _LARGEST * width
     )
     error = error.astype(np.float32)
-    return Rounding(replace(answer, scores=scores), error, warnings, exact)
+    return Rounding(replace(answer, scores=scores), error, warnings)
 
 
 def _shown(error: float, spread: float) -> str:

@@ -1,0 +1,184 @@
+"""Reduced precision: which steps are bfloat16, how large the error is, and what stays exact."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import optogram as og
+from optogram import backend
+from optogram.graph.reduced_precision import with_reduced_precision
+from optogram.graph.steps import Output
+from optogram.interpreters import precision
+
+pytestmark = [pytest.mark.once, pytest.mark.each_backend]
+
+
+@pytest.fixture(autouse=True)
+def reduced(monkeypatch):
+    """As on a machine where bfloat16 is faster, and for networks of any size."""
+    monkeypatch.setattr(backend.current(), "without_bfloat16", lambda: "")
+    monkeypatch.setattr(precision, "_LEAST_GAIN", 0.0)
+
+
+def network(gate: bool = False) -> og.Network:
+    keras.utils.set_random_seed(1)
+    image = keras.Input((24, 24, 3))
+    x = layers.Conv2D(16, 5, activation="relu", name="first")(image)
+    x = layers.MaxPooling2D(name="pool")(x)
+    x = layers.Conv2D(16, 3, padding="same", name="second")(x)
+    x = layers.BatchNormalization(name="norm")(x)
+    if gate:
+        share = layers.GlobalAveragePooling2D(keepdims=True, name="squeeze")(x)
+        share = layers.Conv2D(16, 1, activation="sigmoid", name="excite")(share)
+        x = layers.Multiply(name="gate")([x, share])
+    x = layers.DepthwiseConv2D(3, name="depthwise")(x)
+    x = layers.Conv2D(32, 3, name="third")(x)
+    x = layers.Activation("relu", name="last")(x)
+    x = layers.GlobalAveragePooling2D(name="mean")(x)
+    answer = layers.Dense(5, activation="softmax", name="classes")(x)
+    model = keras.Model(image, answer)
+    for weight in model.get_layer("classes").weights:
+        weight.assign(keras.random.normal(weight.shape, seed=3))
+    return og.Network(model, preprocess="unit")
+
+
+@pytest.fixture(scope="module")
+def net():
+    return network()
+
+
+@pytest.fixture(scope="module")
+def photo():
+    return np.random.default_rng(0).integers(0, 256, (24, 24, 3), dtype=np.uint8)
+
+
+def test_large_products_and_what_compares_their_numbers_are_bfloat16():
+    graph = with_reduced_precision(network(gate=True).graph).graph
+    low = {step.name for step in graph.steps if step.dtypes == ("bfloat16",)}
+    assert low == {"first:pre", "first", "pool", "second", "third", "last"}
+
+
+def test_a_convolution_rounds_its_numbers_to_eight_bits(net, photo):
+    """Products of rounded numbers, summed in float32 and rounded once."""
+    other, _ = precision.in_precision(net, "fast", (24, 24))
+    x = net.prepare(photo)
+    (made,) = other.evaluate(x, [Output(net.step("first:pre").index)])
+    kernel, bias = (rounded(np.asarray(w)) for w in net.model.get_layer("first").get_weights())
+    seen = np.lib.stride_tricks.sliding_window_view(rounded(x[0]), (5, 5), axis=(0, 1))
+    expected = np.einsum("hwcij,ijck->hwk", seen, kernel) + bias
+    assert np.abs(made[0] - expected).max() <= np.abs(expected).max() / 128
+    assert np.array_equal(made, rounded(made))
+
+
+def test_scores_are_near_and_the_network_is_unchanged(net, photo):
+    before = net.scores(photo)
+    fast = net.scores(photo, precision="fast")
+    assert 0 < np.abs(fast - before).max() < 0.02 * np.ptp(before)
+    assert np.array_equal(net.scores(photo), before)
+    assert {layer.dtype_policy.name for layer in net.model.layers} == {"float32"}
+    exact, near = (net.predict(photo, precision=one)[0] for one in ("exact", "fast"))
+    assert [p.index for p in near] == [p.index for p in exact]
+    assert next(iter(net.predict(iter([photo]), precision="fast")))[0].index == exact[0].index
+
+
+def test_an_occlusion_map_says_its_error(net, photo):
+    given = {"patch": 6, "stride": 3}
+    exact = og.occlusion(net, photo, [1, 2], **given)
+    fast = og.occlusion(net, photo, [1, 2], precision="fast", **given)
+    assert exact.exact.all() and exact.rounding_error is None
+    assert "precision" not in exact.provenance and fast.provenance["precision"] == "bfloat16"
+    assert fast.exact.sum() == 8
+    np.testing.assert_allclose(fast.values[:, fast.exact], exact.values[:, fast.exact], atol=1e-5)
+    np.testing.assert_allclose(fast.score, exact.score, rtol=1e-5)
+    away = np.abs(fast.values - exact.values)
+    assert (away.reshape(2, -1).max(axis=1) < 8 * fast.rounding_error).all()
+    assert (fast.rounding_error > 0).all()
+    assert (fast.rounding_error < 0.3 * exact.values.std(axis=(1, 2))).all()
+
+
+def test_verified_cells_decide_what_the_mask_is(net, photo):
+    given = {"patch": 6, "stride": 2}
+    exact = og.occlusion(net, photo, 1, **given)
+    verified = og.occlusion(net, photo, 1, precision="fast+verify", **given)
+    assert 8 < verified.exact.sum() <= verified.exact.size
+    assert np.array_equal(verified.mask(0.5), exact.mask(0.5))
+    assert np.array_equal(verified.values > 0, exact.values > 0)
+    assert verified.values.max() == pytest.approx(exact.values.max(), rel=1e-5)
+    np.testing.assert_allclose(
+        verified.values[:, verified.exact], exact.values[:, verified.exact], atol=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "given"),
+    [
+        ("scorecam", {}),
+        ("ablationcam", {"rectify": False}),
+        ("rise", {"masks": 64, "tolerance": 0}),
+        ("kernel_shap", {"segments": 4, "masks": 16}),
+    ],
+)
+def test_maps_of_changed_images_are_near(net, photo, method, given):
+    exact, fast = (
+        getattr(og, method)(net, photo, 1, precision=one, **given) for one in ("exact", "fast")
+    )
+    assert fast.rounding_error.shape == (1,) and fast.rounding_error[0] > 0
+    assert exact.rounding_error is None
+    assert np.corrcoef(exact.values.ravel(), fast.values.ravel())[0, 1] > 0.99
+    assert not np.array_equal(exact.values, fast.values)
+    np.testing.assert_allclose(fast.score, exact.score, rtol=1e-5)
+
+
+def test_a_maximized_image_has_its_exact_score(net):
+    found = og.maximize(net, 2, "tutorial", steps=3, size=(24, 24), precision="fast")
+    np.testing.assert_allclose(found.score, net.scores(found.values)[:, 2], rtol=1e-5)
+    assert found.provenance["precision"] == "bfloat16"
+
+
+def test_strongest_photos_say_their_error(net):
+    photos = np.random.default_rng(1).integers(0, 256, (12, 24, 24, 3), dtype=np.uint8)
+    exact, fast = (
+        og.strongest_images(net, "last", photos, 2, precision=one) for one in ("exact", "fast")
+    )
+    assert fast.rounding_error.shape == (32,) and fast.rounding_error.max() > 0
+    assert np.abs(fast.values - exact.values).max() < 0.02 * exact.values.max()
+    with pytest.raises(og.InputError, match="computed exactly"):
+        og.strongest_images(net, "last", photos, by="relevance", precision="fast")
+
+
+def test_functions_of_scores_are_computed_in_both_precisions(net, photo):
+    def margin(scores):
+        return scores[:, 1] - scores[:, 2]
+
+    exact, fast = (og.occlusion(net, photo, margin, precision=p) for p in ("exact", "fast"))
+    np.testing.assert_allclose(exact.score, fast.score, rtol=1e-5)
+    assert not np.array_equal(exact.values, fast.values)
+
+
+def test_a_fast_map_can_be_checked(net, photo):
+    found = og.check(og.occlusion(net, photo, 1, patch=6, precision="fast"))
+    assert np.isfinite(found.values).all()
+
+
+def test_without_a_gain_all_is_exact_and_says_so(net, photo, monkeypatch):
+    monkeypatch.setattr(precision, "_LEAST_GAIN", 100.0)
+    fast = og.occlusion(net, photo, 1, precision="fast")
+    assert any("no faster here" in warning for warning in fast.warnings)
+    assert fast.exact.all() and "precision" not in fast.provenance
+    monkeypatch.setattr(backend.current(), "without_bfloat16", lambda: "it is a test")
+    found = og.maximize(net, 2, "tutorial", steps=1, size=(24, 24), precision="fast")
+    assert any("it is a test" in warning for warning in found.warnings)
+
+
+def test_an_unknown_precision_is_refused(net, photo):
+    with pytest.raises(og.InputError, match='must be "exact" or "fast", not "quick"'):
+        og.rise(net, photo, precision="quick")
+    with pytest.raises(og.InputError, match='"fast" or "fast\\+verify", not "half"'):
+        og.occlusion(net, photo, precision="half")
+
+
+def rounded(array):
+    """float32 rounded to bfloat16: half to even, 16 bits cut off."""
+    bits = np.ascontiguousarray(array, np.float32).view(np.uint32)
+    return ((bits + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000).view(np.float32)
