@@ -1,14 +1,16 @@
 """Progressive occlusion: a coarse map at once, then refinements up to the exact map."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from optogram.arguments import checked
 from optogram.errors import InputError
+from optogram.interpreters.precision import EXACT
 from optogram.methods.occluding.covering import Covering
 from optogram.methods.occluding.refinement import Refinement
+from optogram.methods.occluding.verifying import checked as checked_cells
 from optogram.network.network import Network
 from optogram.progress import ShownProgress, continued, reporting
 from optogram.result import Occlusion
@@ -31,6 +33,7 @@ def progressive_occlusion(
     margin: int = 0,
     score: str = "logit",
     incremental: bool = True,
+    precision: str = "exact",
     fit: str | None = None,
     known: Occlusion | None = None,
     memory: float | str | None = None,
@@ -40,7 +43,9 @@ def progressive_occlusion(
 
     Distant positions are computed first, then positions between them, where the map changes most.
     Stop when a map is good enough. ``exact`` marks the computed cells of a map; the others are
-    interpolated.
+    interpolated, and ``error`` is the error to expect. With ``precision="fast"`` cells are
+    computed in bfloat16, and only a few again exactly: the last map is that of `occlusion` with
+    this precision.
 
     Parameters
     ----------
@@ -50,11 +55,11 @@ def progressive_occlusion(
         One image, as for `Network.prepare`.
     target : Target, int, str, function or a list of these, optional
         Target of the score; several get one map each. None: the highest-scoring class.
-    patch, stride, fill, fill_space, margin, score, incremental, fit
+    patch, stride, fill, fill_space, margin, score, incremental, precision, fit
         See `occlusion`. Most useful with a small stride.
     known : Occlusion, optional
         A map that an earlier call with the same arguments has yielded: its exact cells are not
-        computed again.
+        computed again. Not with ``precision="fast"``.
     memory : float or str, optional
         Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free memory.
     progress : bool or callable, optional
@@ -83,6 +88,7 @@ def progressive_occlusion(
         margin=margin,
         score=score,
         incremental=incremental,
+        precision=precision,
         fit=fit,
         memory=memory,
         together=_TOGETHER,
@@ -93,6 +99,10 @@ def progressive_occlusion(
     shape = covering.patches.shape
     refinement = Refinement(len(covering.answer.request.which), shape)
     if known is not None:
+        if precision != EXACT:
+            raise InputError(
+                'known is a map of exact cells: leave it out, or leave out precision="fast".'
+            )
         _require_same(known, covering)
         cells = np.argwhere(known.exact)
         refinement.learn(cells, known.scores[:, cells[:, 0], cells[:, 1]])
@@ -124,16 +134,31 @@ def _refined(
     """Yield the maps."""
     total = refinement.known.size
     known = int(refinement.known.sum())
+    is_exact, found, shift = refinement.known.copy(), None, np.zeros((1, 1))
+
+    def made(warnings: Sequence[str] = ()) -> Occlusion:
+        # Copies: the next round changes what is known.
+        exact = refinement.known.copy() if found is None else is_exact.copy()
+        scores, error = refinement.estimate(), refinement.error()
+        return covering.result(scores, exact, warnings, found and found.rounding, error)
+
     if known == total:
-        yield covering.result(refinement.estimate(), refinement.known.copy())
+        yield made()
     with reporting(progress) as told:
         while len(cells := refinement.next()):
-            more = continued(told, known, total)
-            refinement.learn(cells, covering.scores(0, cells, more))
+            scores = covering.scores(0, cells, continued(told, known, total))
+            if covering.answer.request.exact is not None and found is None:
+                found = checked_cells(covering, cells, scores)
+                shift = (found.rounding.answer.scores - covering.answer.scores)[:, None]
+                is_exact[tuple(cells[found.exact].T)] = True
+                refinement.learn(cells, found.scores)
+            else:
+                refinement.learn(cells, scores + shift)
             known += len(cells)
             warnings = []
             if known < total:
                 share = 100 * known // total
-                warnings.append(f"{share} % of the cells are exact, the others are interpolated.")
-            # A copy: the next round changes what is known.
-            yield covering.result(refinement.estimate(), refinement.known.copy(), warnings)
+                warnings.append(
+                    f"{share} % of the cells are computed, the others are interpolated."
+                )
+            yield made(warnings)

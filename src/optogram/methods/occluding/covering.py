@@ -21,6 +21,8 @@ from optogram.network.network import Network
 from optogram.progress import Progress, continued, silent
 from optogram.result import Occlusion
 
+_ERRORS = 3.0
+"""Nearly all errors of reduced precision are within so many root mean squares of a sample."""
 _GAIN = 1.1
 """Windows replace whole maps only if their estimated cost is lower by this factor."""
 
@@ -240,13 +242,19 @@ class Covering:
         exact: np.ndarray,
         warnings: Sequence[str] = (),
         rounded: Rounding | None = None,
+        error: np.ndarray | None = None,
     ) -> Occlusion:
-        """The map of ``scores`` (N, rows, cols), of which the ``exact`` ones were computed.
+        """The map of ``scores`` (N, rows, cols), of which some are ``exact`` (rows, cols).
 
         Its method is `occlusion`, which computes all of them when called with `parameters`.
-        ``rounded`` is what is known of the error of reduced precision.
+        ``rounded`` is what is known of the error of reduced precision, ``error`` of the same shape
+        as ``scores`` that of interpolation.
         """
         found = Rounding(self.answer) if rounded is None else rounded
+        error = np.zeros(scores.shape, np.float32) if error is None else error
+        if found.error is not None:
+            error = np.maximum(error, _ERRORS * found.error[:, None, None])
+        error = np.where(exact, 0, error).astype(np.float32)
         return found.answer.attribution(
             "occlusion",
             found.answer.scores[:, None, None] - scores,
@@ -255,6 +263,7 @@ class Covering:
             warnings=[*warnings, *found.warnings],
             scores=scores,
             exact=exact,
+            error=error,
             rounding_error=found.error,
         )
 

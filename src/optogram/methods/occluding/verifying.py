@@ -1,9 +1,12 @@
 """Cells of an occlusion map in reduced precision are computed again, exactly."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from optogram.methods.occluding.covering import Covering
-from optogram.methods.request.rounding import rounding, sample_of
+from optogram.methods.request.request import Request
+from optogram.methods.request.rounding import Rounding, rounding, sample_of
 from optogram.result import Occlusion
 
 VERIFIED = "fast+verify"
@@ -14,36 +17,56 @@ _BORDER = 0.5
 """Fraction of the maximum at the border of the mask."""
 
 
+@dataclass(frozen=True)
+class Checked:
+    """Scores of cells in reduced precision, some of them computed again exactly.
+
+    Attributes
+    ----------
+    rounding : Rounding
+        Their error.
+    scores : ndarray of shape (N, P)
+        The scores: exact ones, or exact scores of the images minus drops in reduced precision.
+    exact : bool ndarray of shape (P,)
+        Which are exact.
+    """
+
+    rounding: Rounding
+    scores: np.ndarray
+    exact: np.ndarray
+
+
+def checked(covering: Covering, places: np.ndarray, scores: np.ndarray) -> Checked:
+    """``scores`` (N, P) of ``covering`` at ``places``, a sample of them computed again."""
+    drops, sample = covering.answer.scores[:, None] - scores, sample_of(len(places))
+    exact = np.zeros((len(scores), len(sample)), np.float32)
+
+    def again(_: Request) -> np.ndarray:
+        exact[:] = _scores(covering.exactly(len(sample), incremental=False), places[sample])
+        return exact
+
+    found = rounding(covering.answer, -drops[:, sample], again, drops.std(axis=1), covering.memory)
+    made = found.answer.scores[:, None] - drops
+    made[:, sample] = exact
+    return Checked(found, made, np.isin(np.arange(len(places)), sample))
+
+
 def refined(covering: Covering, scores: np.ndarray, is_verified: bool) -> Occlusion:
     """The map of ``scores`` (N, P) in reduced precision, with the error and some exact cells.
 
     ``is_verified``: cells that decide become exact, not only those of a sample.
     """
     places, size = covering.patches.places, covering.patches.shape
-    drops, is_exact = covering.answer.scores[:, None] - scores, np.zeros(len(places), bool)
-    exact = drops.copy()
-
-    def compute(cells: np.ndarray, incremental: bool) -> np.ndarray:
-        """Compute ``cells`` exactly; return their scores."""
-        twin = covering.exactly(len(cells), incremental)
-        found = _scores(twin, places[cells])
-        exact[:, cells], is_exact[cells] = twin.answer.scores[:, None] - found, True
-        return found
-
-    sample = sample_of(len(places))
-    found = rounding(
-        covering.answer,
-        -drops[:, sample],
-        lambda _: compute(sample, incremental=False),
-        drops.std(axis=1),
-        covering.memory,
-    )
-    if is_verified and found.error is not None:
-        open_cells = np.setdiff1d(np.flatnonzero(_decides(drops, found.error)), sample)
-        if len(open_cells):
-            compute(open_cells, incremental=True)
-    whole = (found.answer.scores[:, None] - exact).reshape(-1, *size)
-    return covering.result(whole, is_exact.reshape(size), rounded=found)
+    found = checked(covering, places, scores)
+    made, exact, error = found.scores, found.exact, found.rounding.error
+    assert error is not None  # the scores are in reduced precision
+    if is_verified:
+        drops = found.rounding.answer.scores[:, None] - made
+        deciding = np.flatnonzero(_decides(drops, error) & ~exact)
+        if len(deciding):
+            twin = covering.exactly(len(deciding), incremental=True)
+            made[:, deciding], exact[deciding] = _scores(twin, places[deciding]), True
+    return covering.result(made.reshape(-1, *size), exact.reshape(size), rounded=found.rounding)
 
 
 def _decides(drops: np.ndarray, error: np.ndarray) -> np.ndarray:
