@@ -42,7 +42,7 @@ def test_a_probe_gives_the_maps_of_the_covered_image(net, layer):
 def test_a_probe_on_windows(monkeypatch):
     from optogram.interpreters.windowed import costs
 
-    for name in ("_BYTE", "_CALL", "_SLACK"):
+    for name in ("BYTE", "_CALL", "_SLACK"):
         monkeypatch.setattr(costs, name, 0.0)
     probe = probed(og.Network(networks.build("everything"), "none"), "depthwise")
     assert probe._windowed is not None

@@ -110,6 +110,18 @@ def test_verified_cells_decide_what_the_mask_is(net, photo):
     )
 
 
+def test_progressive_maps_end_with_that_of_occlusion(net, photo):
+    given = {"patch": 6, "stride": 1, "precision": "fast"}
+    whole = og.occlusion(net, photo, 1, patch=6, stride=1)
+    *earlier, last = og.progressive_occlusion(net, photo, 1, **given)
+    assert len(earlier) > 1 and all(one.exact.sum() == 8 for one in [*earlier, last])
+    np.testing.assert_allclose(last.values[:, last.exact], whole.values[:, last.exact], atol=1e-5)
+    assert np.corrcoef(last.values.ravel(), whole.values.ravel())[0, 1] > 0.99
+    assert np.mean(np.abs(last.values - whole.values) <= last.error + 1e-6) > 0.95
+    with pytest.raises(og.InputError, match="exact cells"):
+        next(og.progressive_occlusion(net, photo, 1, known=earlier[0], **given))
+
+
 @pytest.mark.parametrize(
     ("method", "given"),
     [

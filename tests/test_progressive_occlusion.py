@@ -70,6 +70,37 @@ def test_estimates_get_better():
 
 
 @pytest.mark.each_backend
+def test_the_expected_error_covers_what_is_interpolated():
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[:30, :26] / 6
+    shares = []
+    for _ in range(8):
+        a, b, c, d = rng.uniform(0.3, 1.5, 4)
+        exact = (np.sin(a * rows + c) * np.cos(b * columns + d) + 0.1 * rows)[None]
+        exact = (exact + rng.normal(0, 0.05, exact.shape)).astype(np.float32)
+        refinement = Refinement(1, exact.shape[1:])
+        assert np.isinf(refinement.error()).all()
+        while len(cells := refinement.next()):
+            refinement.learn(cells, exact[:, *cells.T])
+            away, error = np.abs(refinement.estimate() - exact), refinement.error()
+            assert (error[:, refinement.known] == 0).all()
+            assert (error[:, ~refinement.known] > 0).all()
+            shares.append(np.mean(away <= error + 1e-6))
+    assert np.mean(shares) >= 0.95
+    assert error.max() == 0
+
+
+def test_the_error_is_no_larger_than_needed():
+    rows, columns = np.mgrid[:24, :24]
+    plane = (rows + 2.0 * columns)[None].astype(np.float32)
+    refinement = Refinement(1, plane.shape[1:])
+    cells = refinement.next()
+    refinement.learn(cells, plane[:, *cells.T])
+    cells = refinement.next()
+    refinement.learn(cells, plane[:, *cells.T])
+    assert refinement.error().max() < 1e-3 * np.ptp(plane)
+
+
 def test_the_last_map_is_that_of_occlusion(net, x):
     arguments = {"patch": 2, "stride": 1, "fill": 0.2, "fill_space": "network"}
     told = []
@@ -181,7 +212,7 @@ def test_scores_of_a_probe_are_those_of_the_covered_image(name):
 def test_a_probe_on_windows(monkeypatch):
     from optogram.interpreters.windowed import costs
 
-    for name in ("_BYTE", "_CALL", "_SLACK"):
+    for name in ("BYTE", "_CALL", "_SLACK"):
         monkeypatch.setattr(costs, name, 0.0)
     test_a_probe_says_what_the_network_says_of_the_covered_image("everything")
 

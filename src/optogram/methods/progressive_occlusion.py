@@ -158,7 +158,6 @@ def _refined(
             warnings = []
             if known < total:
                 share = 100 * known // total
-                warnings.append(
-                    f"{share} % of the cells are computed, the others are interpolated."
-                )
+                how = "exact" if found is None else "computed"
+                warnings.append(f"{share} % of the cells are {how}, the others are interpolated.")
             yield made(warnings)
