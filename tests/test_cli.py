@@ -930,6 +930,7 @@ def test_options_have_the_defaults_of_the_arguments():
 
 
 GIVEN = {
+    "precision": "fast",
     "layer": "conv",
     "rectify": None,
     "similar": 2,

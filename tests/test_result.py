@@ -504,6 +504,7 @@ def test_results_say_what_was_asked(results):
         "margin": 1,
         "score": "logit",
         "incremental": True,
+        "precision": "exact",
     }
 
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 from tensorflow.python.client import device_lib
 
 from optogram.backend import Program
-from optogram.backend.processor import NO_BFLOAT16, multiplies_bfloat16
+from optogram.processor import NO_BFLOAT16, multiplies_bfloat16
 
 NAME = "tensorflow"
 

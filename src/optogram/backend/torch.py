@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from optogram.backend import Program
-from optogram.backend.processor import NO_BFLOAT16, multiplies_bfloat16
+from optogram.processor import NO_BFLOAT16, multiplies_bfloat16
 
 NAME = "torch"
 
