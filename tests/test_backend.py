@@ -393,7 +393,7 @@ def test_only_plain_depthwise_convolutions_are_replaced():
             return 2 * super().call(x)
 
     assert CURRENT.faster(Mine(3)) is None
-    assert CURRENT.faster(keras.layers.Conv2D(2, 3)) is None
+    assert CURRENT.faster(keras.layers.Conv2DTranspose(2, 3)) is None
     assert CURRENT.faster(keras.layers.DepthwiseConv2D(3, data_format="channels_first")) is None
 
 

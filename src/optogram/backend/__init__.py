@@ -55,6 +55,9 @@ backend, and every function is called with this backend as Keras's current one.
     None. It reads the variables of the layer when it is called.
 ``unpadded(layer)``
     As ``faster``, for a ``layer`` without padding, in forward passes only.
+``overwriting(operation)``
+    An equivalent of a rectifier that overwrites its input, if that is faster; otherwise None.
+    ``operation`` is a Keras function or layer; gradients go through it as usual.
 """
 
 import importlib

@@ -8,10 +8,16 @@ import keras
 import numpy as np
 import torch
 
+from optogram.allocator import keep_freed_memory
 from optogram.backend import Program
 from optogram.processor import NO_BFLOAT16, multiplies_bfloat16
 
 NAME = "torch"
+
+_POOLING = {
+    keras.layers.MaxPooling2D: torch.nn.functional.max_pool2d,
+    keras.layers.AveragePooling2D: torch.nn.functional.avg_pool2d,
+}
 
 
 def to_tensor(array: np.ndarray) -> Any:
@@ -31,6 +37,8 @@ def compile(
 ) -> Program:
     """See the contract. PyTorch runs eagerly: its compiler needs a C++ compiler at run time."""
     variables = list(variables)
+    if free_memory() is None:
+        keep_freed_memory()  # half of a forward pass of VGG16 went into page faults
 
     def run(tensors: Sequence[Any], weights: Sequence[Any] | None) -> Any:
         # Detached weights, because gradients of weights are not needed.
@@ -161,10 +169,117 @@ def pass_positive(tensor: Any) -> Any:
 
 
 def faster(layer: keras.Layer) -> Callable[..., Any] | None:
-    """See the contract."""
+    """See the contract. Keras copies maps to channels first and back around each of these."""
+    kind = type(layer)
+    if kind is keras.layers.BatchNormalization and layer.compute_dtype == "float32":
+        return functools.partial(_normalized, layer)
+    if getattr(layer, "data_format", None) != "channels_last":
+        return None
+    if kind in _POOLING:
+        return functools.partial(_pooled, layer) if layer.padding == "valid" else None
+    is_float = getattr(layer, "quantization_mode", None) is None
+    if kind is keras.layers.Conv2D and is_float:
+        return functools.partial(_convolution, layer)
+    if kind is keras.layers.DepthwiseConv2D and is_float:
+        return functools.partial(_depthwise, layer)
     return None
 
 
 def unpadded(layer: keras.Layer) -> Callable[..., Any] | None:
     """See the contract."""
-    return None
+    return faster(layer)
+
+
+def overwriting(operation: Any) -> Callable[[Any], Any] | None:
+    """See the contract."""
+    if operation is keras.activations.relu:
+        return torch.relu_
+    if operation is keras.activations.relu6:
+        return _rectified_to_6
+    if type(operation) is not keras.layers.ReLU or operation.negative_slope or operation.threshold:
+        return None
+    return {None: torch.relu_, 6: _rectified_to_6}.get(operation.max_value)
+
+
+def _rectified_to_6(x: Any) -> Any:
+    return torch.nn.functional.relu6(x, inplace=True)
+
+
+def _channels_first(x: Any) -> Any:
+    """Maps (N, H, W, C) as (N, C, H, W): a view, in the layout that PyTorch calls channels last."""
+    return x.permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
+
+
+def _channels_last(x: Any) -> Any:
+    """Maps (N, C, H, W) as (N, H, W, C)."""
+    return x.permute(0, 2, 3, 1)
+
+
+def _convolution(layer: keras.layers.Conv2D, x: Any) -> Any:
+    """A convolution without its activation."""
+    kernel = _cast(layer.kernel, layer)  # (kh, kw, C, filters)
+    height, width, channels, filters = kernel.shape
+    # PyTorch transposes matrices several times as fast as other tensors.
+    kernel = kernel.reshape(-1, filters).t().contiguous()
+    kernel = kernel.reshape(filters, height, width, channels).permute(0, 3, 1, 2)
+    return _convolved(layer, x, kernel, layer.groups)
+
+
+def _depthwise(layer: keras.layers.DepthwiseConv2D, x: Any) -> Any:
+    """A depthwise convolution without its activation."""
+    kernel = _cast(layer.kernel, layer).permute(2, 3, 0, 1)  # (C, multiplier, kh, kw)
+    return _convolved(layer, x, kernel.flatten(0, 1)[:, None], x.shape[3])
+
+
+def _convolved(layer: Any, x: Any, kernel: Any, groups: int) -> Any:
+    """``x`` (N, H, W, C), convolved with a kernel (filters, C / groups, kh, kw)."""
+    x, margins = _channels_first(x.to(kernel.dtype)), [(0, 0), (0, 0)]
+    if layer.padding == "same":
+        for axis, side in enumerate(x.shape[2:]):
+            span = (layer.kernel_size[axis] - 1) * layer.dilation_rate[axis] + 1
+            stride = layer.strides[axis]
+            missing = max((-(-side // stride) - 1) * stride + span - side, 0)
+            margins[axis] = missing // 2, missing - missing // 2
+    if any(before != after for before, after in margins):
+        x = torch.nn.functional.pad(x, (*margins[1], *margins[0]))
+        margins = [(0, 0), (0, 0)]
+    made = torch.nn.functional.conv2d(
+        x,
+        kernel,
+        _cast(layer.bias, layer) if layer.use_bias else None,
+        layer.strides,
+        [before for before, _ in margins],
+        layer.dilation_rate,
+        groups,
+    )
+    return _channels_last(made)
+
+
+def _pooled(layer: Any, x: Any) -> Any:
+    """Pooling without padding."""
+    pool = _POOLING[type(layer)]
+    x = _channels_first(x.to(_dtype(layer)))
+    return _channels_last(pool(x, layer.pool_size, layer.strides))
+
+
+def _normalized(layer: keras.layers.BatchNormalization, x: Any) -> Any:
+    """Batch normalization with the moving averages, in one pass instead of three."""
+    made = torch.nn.functional.batch_norm(
+        x.to(torch.float32).movedim(layer.axis, 1),
+        _cast(layer.moving_mean, layer),
+        _cast(layer.moving_variance, layer),
+        _cast(layer.gamma, layer) if layer.scale else None,
+        _cast(layer.beta, layer) if layer.center else None,
+        eps=layer.epsilon,
+    )
+    return made.movedim(1, layer.axis)
+
+
+def _cast(variable: Any, layer: keras.Layer) -> Any:
+    """The current value of a variable, or a tensor, in the dtype that the layer computes in."""
+    return keras.ops.convert_to_tensor(variable, layer.compute_dtype)
+
+
+def _dtype(layer: keras.Layer) -> Any:
+    """The dtype that the layer computes in."""
+    return getattr(torch, layer.compute_dtype)

@@ -41,6 +41,15 @@ Layers such as LSTM also have an ``activation``, but do not apply it at the end.
 
 DENSE = (keras.layers.Dense, keras.layers.EinsumDense)
 
+WITH_NEW_OUTPUT = (
+    keras.layers.Add,
+    keras.layers.BatchNormalization,
+    keras.layers.Conv2D,
+    keras.layers.Dense,
+    keras.layers.DepthwiseConv2D,
+)
+"""Layers that never return their input, or a view of it."""
+
 WITH_FOREIGN_CODE = (keras.layers.Lambda, keras.layers.Wrapper, keras.layers.RNN)
 """Keras layers that run a given function or layer."""
 

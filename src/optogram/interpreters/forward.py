@@ -10,6 +10,7 @@ import keras
 
 from optogram import backend
 from optogram.errors import ModelError
+from optogram.graph import layer_types
 from optogram.graph.keras_private.copies import own_names
 from optogram.graph.steps import Graph, Output, Step
 
@@ -34,12 +35,15 @@ class ScheduledStep:
         The outputs of the step.
     unneeded : tuple of Output
         The outputs that no later step reads.
+    overwriting : callable, optional
+        As ``run``, but overwrites the tensor that it reads, which nothing else holds.
     """
 
     index: int
     run: Callable[[Tensors], list[Any]] | None
     made: tuple[Output, ...]
     unneeded: tuple[Output, ...]
+    overwriting: Callable[[Tensors], list[Any]] | None = None
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,13 @@ class Schedule:
         with own_names():
             for scheduled in self.steps:
                 index, step = scheduled.index, self.graph.steps[scheduled.index]
-                outputs = scheduled.run(tensors) if scheduled.run else [_fed(step, x)]
+                run = scheduled.run
+                # What replaces an output may be held elsewhere, or reads the input, too.
+                if scheduled.overwriting and replace.keys().isdisjoint(
+                    (index, step.inputs[0].step)
+                ):
+                    run = scheduled.overwriting
+                outputs = run(tensors) if run else [_fed(step, x)]
                 if index in replace:
                     outputs[0] = replace[index](tensors[step.inputs[0]], outputs[0])
                 if index in add:
@@ -116,10 +126,30 @@ def schedule(graph: Graph, wanted: Sequence[Output], known: Collection[Output] =
     steps = []
     for index in indices:
         step = graph.steps[index]
-        run = None if Output(index) in graph.inputs else runner(step, fastest(step.run))
+        # Some layers differ in training.
+        operation = step.run if step.kwargs.get("training") else fastest(step.run)
+        run = None if Output(index) in graph.inputs else runner(step, operation)
         made = tuple(Output(index, i) for i in range(len(step.shapes)))
-        steps.append(ScheduledStep(index, run, made, tuple(unneeded.get(index, ()))))
+        free = tuple(unneeded.get(index, ()))
+        overwriting = _overwriting(graph, step, set(free) - set(known))
+        steps.append(ScheduledStep(index, run, made, free, overwriting))
     return Schedule(graph, tuple(wanted), tuple(steps))
+
+
+def _overwriting(
+    graph: Graph, step: Step, unneeded: Collection[Output]
+) -> Callable[[Tensors], list[Any]] | None:
+    """A rectifier that overwrites what it reads, if that is faster and nothing else holds it."""
+    if len(step.inputs) != 1 or step.inputs[0] not in unneeded or len(step.applied) != 1:
+        return None
+    before = graph.steps[step.inputs[0].step]
+    # Layers of other kinds may return their input, or a view of it.
+    if type(before.operation) not in layer_types.WITH_NEW_OUTPUT or before.dtypes != step.dtypes:
+        return None
+    if before.half == "activation":
+        return None
+    run = backend.current().overwriting(step.applied[0])
+    return None if run is None else runner(step, outside_training(run))
 
 
 def run(
@@ -145,7 +175,9 @@ def outside_training(run: Callable[[Any], Any]) -> Callable[..., Any]:
     return partial(_called_as_layer, run)
 
 
-def _called_as_layer(run: Callable[[Any], Any], x: Any, training: bool | None = None) -> Any:
+def _called_as_layer(
+    run: Callable[[Any], Any], x: Any, training: bool | None = None, mask: None = None
+) -> Any:
     return run(x)
 
 
