@@ -175,6 +175,8 @@ def faster(layer: keras.Layer) -> Callable[..., Any] | None:
         return functools.partial(_normalized, layer)
     if getattr(layer, "data_format", None) != "channels_last":
         return None
+    if kind is keras.layers.ZeroPadding2D:
+        return functools.partial(_zero_padded, layer)
     if kind in _POOLING:
         return functools.partial(_pooled, layer) if layer.padding == "valid" else None
     is_float = getattr(layer, "quantization_mode", None) is None
@@ -193,16 +195,53 @@ def unpadded(layer: keras.Layer) -> Callable[..., Any] | None:
 def overwriting(operation: Any) -> Callable[[Any], Any] | None:
     """See the contract."""
     if operation is keras.activations.relu:
-        return torch.relu_
+        return functools.partial(_Rectified.apply, torch.inf)
     if operation is keras.activations.relu6:
-        return _rectified_to_6
+        return functools.partial(_Rectified.apply, 6.0)
     if type(operation) is not keras.layers.ReLU or operation.negative_slope or operation.threshold:
         return None
-    return {None: torch.relu_, 6: _rectified_to_6}.get(operation.max_value)
+    largest = torch.inf if operation.max_value is None else operation.max_value
+    return functools.partial(_Rectified.apply, largest)
 
 
-def _rectified_to_6(x: Any) -> Any:
-    return torch.nn.functional.relu6(x, inplace=True)
+class _Rectified(torch.autograd.Function):
+    """A rectifier in place. PyTorch's own copies gradients several times if its input is a view."""
+
+    @staticmethod
+    def forward(context: Any, largest: float, x: Any) -> Any:
+        x = x.detach()
+        made = x.relu_() if largest == torch.inf else x.clamp_(0, largest)
+        context.largest = largest
+        context.save_for_backward(made)
+        return made
+
+    @staticmethod
+    def backward(context: Any, back: Any) -> tuple[None, Any]:
+        (made,) = context.saved_tensors
+        if context.largest == torch.inf:
+            return None, torch.ops.aten.threshold_backward(back, made, 0)
+        return None, torch.ops.aten.hardtanh_backward(back, made, 0, context.largest)
+
+
+class _ZeroPadded(torch.autograd.Function):
+    """Maps (N, H, W, C) with zeros around them: PyTorch's own writes the inner part twice."""
+
+    @staticmethod
+    def forward(context: Any, x: Any, margins: tuple[tuple[int, int], tuple[int, int]]) -> Any:
+        (top, bottom), (left, right) = margins
+        count, height, width, channels = x.shape
+        context.inner = slice(top, top + height), slice(left, left + width)
+        made = x.new_empty(count, top + height + bottom, left + width + right, channels)
+        rows, columns = context.inner
+        made[:, :top] = made[:, rows.stop :] = 0
+        made[:, rows, :left] = made[:, rows, columns.stop :] = 0
+        made[:, rows, columns] = x
+        return made
+
+    @staticmethod
+    def backward(context: Any, back: Any) -> tuple[Any, None]:
+        rows, columns = context.inner
+        return back[:, rows, columns], None
 
 
 def _channels_first(x: Any) -> Any:
@@ -233,18 +272,17 @@ def _depthwise(layer: keras.layers.DepthwiseConv2D, x: Any) -> Any:
 
 def _convolved(layer: Any, x: Any, kernel: Any, groups: int) -> Any:
     """``x`` (N, H, W, C), convolved with a kernel (filters, C / groups, kh, kw)."""
-    x, margins = _channels_first(x.to(kernel.dtype)), [(0, 0), (0, 0)]
+    x, margins = x.to(kernel.dtype), [(0, 0), (0, 0)]
     if layer.padding == "same":
-        for axis, side in enumerate(x.shape[2:]):
+        for axis, side in enumerate(x.shape[1:3]):
             span = (layer.kernel_size[axis] - 1) * layer.dilation_rate[axis] + 1
             stride = layer.strides[axis]
             missing = max((-(-side // stride) - 1) * stride + span - side, 0)
             margins[axis] = missing // 2, missing - missing // 2
     if any(before != after for before, after in margins):
-        x = torch.nn.functional.pad(x, (*margins[1], *margins[0]))
-        margins = [(0, 0), (0, 0)]
+        x, margins = _ZeroPadded.apply(x, tuple(margins)), [(0, 0), (0, 0)]
     made = torch.nn.functional.conv2d(
-        x,
+        _channels_first(x),
         kernel,
         _cast(layer.bias, layer) if layer.use_bias else None,
         layer.strides,
@@ -264,15 +302,19 @@ def _pooled(layer: Any, x: Any) -> Any:
 
 def _normalized(layer: keras.layers.BatchNormalization, x: Any) -> Any:
     """Batch normalization with the moving averages, in one pass instead of three."""
-    made = torch.nn.functional.batch_norm(
-        x.to(torch.float32).movedim(layer.axis, 1),
-        _cast(layer.moving_mean, layer),
-        _cast(layer.moving_variance, layer),
-        _cast(layer.gamma, layer) if layer.scale else None,
-        _cast(layer.beta, layer) if layer.center else None,
-        eps=layer.epsilon,
-    )
-    return made.movedim(1, layer.axis)
+    factor = torch.rsqrt(_cast(layer.moving_variance, layer) + layer.epsilon)
+    if layer.scale:
+        factor = factor * _cast(layer.gamma, layer)
+    offset = -factor * _cast(layer.moving_mean, layer)
+    if layer.center:
+        offset = offset + _cast(layer.beta, layer)
+    shape = [1] * x.ndim
+    shape[layer.axis] = -1
+    return torch.addcmul(offset.reshape(shape), x.to(factor.dtype), factor.reshape(shape))
+
+
+def _zero_padded(layer: keras.layers.ZeroPadding2D, x: Any) -> Any:
+    return _ZeroPadded.apply(x.to(_dtype(layer)), layer.padding)
 
 
 def _cast(variable: Any, layer: keras.Layer) -> Any:
