@@ -9,6 +9,7 @@ import jax
 import keras
 import numpy as np
 
+from optogram.allocator import keep_freed_memory
 from optogram.backend import Program
 
 NAME = "jax"
@@ -30,6 +31,8 @@ def compile(
     function: Callable[..., Any], variables: Iterable[keras.Variable], batched: Collection[int] = ()
 ) -> Program:
     """See the contract. Each shape is compiled separately."""
+    if jax.default_backend() == "cpu":
+        keep_freed_memory()
     variables = list(variables)
     compiled: dict[Any, Any] = {}
     lock = threading.Lock()
@@ -151,7 +154,14 @@ pass_positive.defvjp(lambda tensor: (tensor, None), lambda _, back: (jax.numpy.m
 
 
 def faster(layer: keras.Layer) -> Callable[..., Any] | None:
-    """See the contract. On a CPU, XLA runs depthwise convolutions channel by channel."""
+    """See the contract.
+
+    On a CPU, XLA runs depthwise convolutions channel by channel, and takes ten times as long for
+    the gradient of maximum pooling as for the pooling.
+    """
+    if type(layer) is keras.layers.MaxPooling2D and layer.padding == "valid":
+        is_fast = layer.data_format != "channels_last" or jax.default_backend() != "cpu"
+        return None if is_fast else functools.partial(_pooled, layer)
     is_depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
     if not is_depthwise or type(layer).call is not keras.layers.DepthwiseConv2D.call:
         return None
@@ -199,6 +209,64 @@ def _convolution(layer: keras.layers.Conv2D, x: Any) -> Any:
             dimension_numbers=("NHWC", "HWIO", "NHWC"),
         )[:, : sides[0], : sides[1]]
     return made + jax.numpy.asarray(layer.bias.value, made.dtype) if layer.use_bias else made
+
+
+def _pooled(layer: keras.layers.MaxPooling2D, x: Any) -> Any:
+    """Maximum pooling without padding."""
+    return _largest(x.astype(layer.compute_dtype), tuple(layer.pool_size), tuple(layer.strides))
+
+
+def _seen(x: Any, size: tuple[int, int], strides: tuple[int, int]) -> list[tuple[Any, Any]]:
+    """For each place in a window, by rows: the slices of the maps, and what all windows see."""
+    counts = [
+        (side - along) // stride + 1
+        for side, along, stride in zip(x.shape[1:3], size, strides, strict=True)
+    ]
+    parts = [
+        tuple(
+            slice(start, start + (count - 1) * stride + 1, stride)
+            for start, count, stride in zip(place, counts, strides, strict=True)
+        )
+        for place in np.ndindex(*size)
+    ]
+    return [(part, x[:, part[0], part[1]]) for part in parts]
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2))
+def _largest(x: Any, size: tuple[int, int], strides: tuple[int, int]) -> Any:
+    """The largest value in each window of maps (N, H, W, C)."""
+    return functools.reduce(jax.numpy.maximum, (seen for _, seen in _seen(x, size, strides)))
+
+
+def _largest_forward(
+    x: Any, size: tuple[int, int], strides: tuple[int, int]
+) -> tuple[Any, tuple[Any, Any]]:
+    made = _largest(x, size, strides)
+    return made, (x, made)
+
+
+def _largest_backward(
+    size: tuple[int, int], strides: tuple[int, int], kept: tuple[Any, Any], back: Any
+) -> tuple[Any]:
+    """The gradient, which goes to the first of equal values in each window, as in XLA."""
+    x, made = kept
+    total: Any = 0
+    waiting: Any = jax.numpy.ones(made.shape, bool)
+    for part, seen in _seen(x, size, strides):
+        is_first = waiting & (seen == made)
+        waiting = waiting & ~is_first
+        around = [
+            (along.start, side - along.stop, stride - 1)
+            for along, side, stride in zip(part, x.shape[1:3], strides, strict=True)
+        ]
+        taken = jax.numpy.where(is_first, back, 0)
+        total = total + jax.lax.pad(
+            taken, jax.numpy.zeros((), taken.dtype), [(0, 0, 0), *around, (0, 0, 0)]
+        )
+    return (total,)
+
+
+_largest.defvjp(_largest_forward, _largest_backward)
 
 
 def _depthwise(layer: keras.layers.DepthwiseConv2D, x: Any) -> Any:

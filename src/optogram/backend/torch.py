@@ -258,6 +258,9 @@ def _convolution(layer: keras.layers.Conv2D, x: Any) -> Any:
     """A convolution without its activation."""
     kernel = _cast(layer.kernel, layer)  # (kh, kw, C, filters)
     height, width, channels, filters = kernel.shape
+    if (height, width, *layer.strides, layer.groups) == (1, 1, 1, 1, 1):
+        made = x.to(kernel.dtype) @ kernel[0, 0]
+        return made.add_(_cast(layer.bias, layer)) if layer.use_bias else made
     # PyTorch transposes matrices several times as fast as other tensors.
     kernel = kernel.reshape(-1, filters).t().contiguous()
     kernel = kernel.reshape(filters, height, width, channels).permute(0, 3, 1, 2)
