@@ -359,35 +359,99 @@ def test_gradient_leaves_nothing_behind_on_the_weights():
 # -- faster ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        {},
-        {"padding": "same", "use_bias": False},
-        {"strides": 2, "padding": "same", "depth_multiplier": 2},
-        {"kernel_size": (5, 2), "strides": (3, 3)},
-        {"kernel_size": (2, 5), "padding": "same", "dilation_rate": 2},
-        {"dtype": "mixed_bfloat16", "padding": "same"},
-    ],
-)
+FORMS = [
+    {},
+    {"padding": "same", "use_bias": False},
+    {"strides": 2, "padding": "same"},
+    {"kernel_size": (5, 2), "strides": (3, 3)},
+    {"kernel_size": (2, 5), "padding": "same", "dilation_rate": 2},
+    {"dtype": "mixed_bfloat16", "padding": "same"},
+]
+LAYERS = [
+    *((keras.layers.DepthwiseConv2D, {"kernel_size": 3, **form}) for form in FORMS),
+    (keras.layers.DepthwiseConv2D, {"kernel_size": 3, "depth_multiplier": 2}),
+    *((keras.layers.Conv2D, {"filters": 6, "kernel_size": 3, **form}) for form in FORMS),
+    (keras.layers.Conv2D, {"filters": 6, "kernel_size": 3, "groups": 2}),
+    (keras.layers.Conv2D, {"filters": 6, "kernel_size": 1}),
+    (keras.layers.Conv2D, {"filters": 6, "kernel_size": 1, "strides": 2}),
+    (keras.layers.MaxPooling2D, {}),
+    (keras.layers.MaxPooling2D, {"pool_size": 3, "strides": 2}),
+    (keras.layers.MaxPooling2D, {"pool_size": (2, 3), "strides": (3, 1), "padding": "same"}),
+    (keras.layers.AveragePooling2D, {"pool_size": (3, 2), "strides": 2}),
+    (keras.layers.ZeroPadding2D, {"padding": ((1, 0), (2, 3))}),
+    (keras.layers.BatchNormalization, {}),
+    (keras.layers.BatchNormalization, {"axis": 1, "scale": False, "center": False}),
+]
+
+
+@pytest.mark.parametrize(("kind", "arguments"), LAYERS)
 @pytest.mark.parametrize("size", [(8, 9), (13, 12)])
-def test_what_is_faster_computes_the_same(arguments, size):
+def test_what_is_faster_computes_the_same(kind, arguments, size):
     keras.utils.set_random_seed(0)
-    layer = keras.layers.DepthwiseConv2D(**{"kernel_size": 3, **arguments})
+    layer = kind(**arguments)
     layer.build((None, *size, 4))
     networks.fill(layer)
     faster = CURRENT.faster(layer)
     if faster is None:
-        assert CURRENT.NAME != "jax"
+        assert CURRENT.NAME != "torch" or arguments.get("padding") == "same"
+        assert CURRENT.NAME != "jax" or kind is not keras.layers.DepthwiseConv2D
         return
-    x = np.random.default_rng(0).normal(size=(2, *size, 4)).astype("float32")
-    expected = CURRENT.to_array(layer(x))
-    found = CURRENT.to_array(faster(CURRENT.to_tensor(x)))
+    # In halves, so that windows have equal values: their gradient goes to the first.
+    x = np.round(2 * np.random.default_rng(0).normal(size=(2, *size, 4))).astype("float32") / 2
+    x = CURRENT.to_tensor(x)
+
+    def squared(run):
+        def function(x):
+            made = keras.ops.cast(run(x), "float32")
+            return keras.ops.sum(made**2, (1, 2, 3))[None], made
+
+        return [CURRENT.to_array(one) for one in CURRENT.gradient(function)(x)]
+
     bound = 0.03 if "dtype" in arguments else 1e-5  # bfloat16 has eight bits
-    np.testing.assert_allclose(found, expected, rtol=0, atol=bound * np.abs(expected).max())
+    for found, expected in zip(squared(faster), squared(layer), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=0, atol=bound * np.abs(expected).max())
 
 
-def test_only_plain_depthwise_convolutions_are_replaced():
+def test_faster_layers_read_their_weights_when_they_are_called():
+    x = CURRENT.to_tensor(np.ones((1, 4, 4, 2), "float32"))
+    for layer in (keras.layers.Conv2D(3, 2), keras.layers.BatchNormalization()):
+        layer.build(x.shape)
+        run = CURRENT.faster(layer) or layer
+        run(x)
+        for variable in layer.variables:
+            variable.assign(keras.ops.full(variable.shape, 2.0))
+        np.testing.assert_allclose(CURRENT.to_array(run(x)), CURRENT.to_array(layer(x)), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("rectifier", "is_replaced"),
+    [
+        (keras.activations.relu, True),
+        (keras.activations.relu6, True),
+        (keras.layers.ReLU(), True),
+        (keras.layers.ReLU(2.0), True),
+        (keras.layers.ReLU(negative_slope=0.1), False),
+        (keras.layers.ReLU(threshold=1.0), False),
+        (keras.activations.tanh, False),
+    ],
+)
+def test_overwriting_rectifiers_compute_the_same(rectifier, is_replaced):
+    overwriting = CURRENT.overwriting(rectifier)
+    if overwriting is None:
+        assert CURRENT.NAME != "torch" or not is_replaced
+        return
+    assert is_replaced
+    x = CURRENT.to_tensor(np.linspace(-9, 9, 36, dtype="float32").reshape(3, 12))
+
+    def squared(run):
+        program = CURRENT.gradient(lambda x: (keras.ops.sum(run(3 * x) ** 2, 1)[None], run(2 * x)))
+        return [CURRENT.to_array(one) for one in program(x)]
+
+    for found, expected in zip(squared(overwriting), squared(rectifier), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_only_plain_layers_are_replaced():
     class Mine(keras.layers.DepthwiseConv2D):
         def call(self, x):
             return 2 * super().call(x)
