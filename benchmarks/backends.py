@@ -1,4 +1,4 @@
-"""How fast networks run on each backend on a processor, side by side, and beside convolutions alone.
+"""How fast networks run on each backend on a processor, beside convolutions alone.
 
     python benchmarks/backends.py vgg16 resnet50v2 --backend tensorflow=tf/bin/python \
         torch=torch/bin/python jax=jax/bin/python --limit torch/bin/python
@@ -116,10 +116,19 @@ def convolutions(net: Any, batch: int) -> dict[str, Callable[[], Any]]:
                     x, weight, None, strides, margins, dilation, groups
                 )
                 if passes > 1:
-                    pair = [one if len(one) == 2 else one * 2 for one in _tuples(
-                        strides, margins, dilation)]
+                    pair = [
+                        one if len(one) == 2 else one * 2
+                        for one in _tuples(strides, margins, dilation)
+                    ]
                     torch.ops.aten.convolution_backward(
-                        found, x, weight, None, *pair[:3], False, [0, 0], groups,
+                        found,
+                        x,
+                        weight,
+                        None,
+                        *pair[:3],
+                        False,
+                        [0, 0],
+                        groups,
                         [True, False, False],
                     )
             yield
