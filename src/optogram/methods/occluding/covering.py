@@ -21,7 +21,7 @@ from optogram.network.network import Network
 from optogram.progress import Progress, continued, silent
 from optogram.result import Occlusion
 
-_ERRORS = 3.0
+_ERRORS = 4.0
 """Nearly all errors of reduced precision are within so many root mean squares of a sample."""
 _GAIN = 1.1
 """Windows replace whole maps only if their estimated cost is lower by this factor."""
