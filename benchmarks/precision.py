@@ -46,7 +46,13 @@ def tasks(net: og.Network, x: np.ndarray) -> dict[str, Callable[[str], Any]]:
         ),
         "scorecam": lambda p: og.scorecam(net, x, 3, precision=p, **SETTINGS),
         "maximize": lambda p: og.maximize(
-            net, 3, "tutorial", steps=16, size=net.nominal_size, precision=p, **SETTINGS
+            net,
+            og.Filter(net.default_layer, range(4)),
+            "tutorial",
+            steps=16,
+            size=net.nominal_size,
+            precision=p,
+            **SETTINGS,
         ),
     }
 
