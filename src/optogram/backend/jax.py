@@ -9,7 +9,6 @@ import jax
 import keras
 import numpy as np
 
-from optogram.allocator import keep_freed_memory
 from optogram.backend import Program
 
 NAME = "jax"
@@ -31,8 +30,6 @@ def compile(
     function: Callable[..., Any], variables: Iterable[keras.Variable], batched: Collection[int] = ()
 ) -> Program:
     """See the contract. Each shape is compiled separately."""
-    if jax.default_backend() == "cpu":
-        keep_freed_memory()
     variables = list(variables)
     compiled: dict[Any, Any] = {}
     lock = threading.Lock()
