@@ -516,14 +516,13 @@ def _without_best(methods: tuple[str, ...]) -> tuple[str, ...]:
 
 def _require_taken(context: click.Context, methods: list[str], fill: float | str) -> None:
     """Raise a UsageError where an option is given that no chosen method takes."""
-    given = [name for name in TAKEN_BY if is_given(context, name)]
-    if context.params.get("fast") and "precision" not in given:
-        given.append("precision")
+    given = {name: f"--{name.replace('_', '-')}" for name in TAKEN_BY if is_given(context, name)}
+    if context.params.get("fast"):
+        given["precision"] = "--fast"
     used = OWN_OPTIONS.get(context.command.name or "", ())
-    for name in given:
+    for name, flag in given.items():
         takers = TAKEN_BY[name]
         if name not in used and not set(takers) & set(methods):
-            flag = f"--{name.replace('_', '-')}"
             verb = "do not take" if len(methods) > 1 else "does not take"
             raise click.UsageError(
                 f"{', '.join(methods)} {verb} {flag}: add --method {' or '.join(takers)}, or leave "
