@@ -97,6 +97,27 @@ def test_an_occlusion_map_says_its_error(net, photo):
     assert (fast.rounding_error < 0.3 * exact.values.std(axis=(1, 2))).all()
 
 
+def test_the_class_that_is_explained_is_decided_exactly(net, photo, monkeypatch):
+    chosen = og.occlusion(net, photo).targets
+    evaluated = []
+    usual = og.Network.evaluate
+
+    def evaluate(self, *args, **kwargs):
+        evaluated.append(self.graph is net.graph)
+        return usual(self, *args, **kwargs)
+
+    monkeypatch.setattr(og.Network, "evaluate", evaluate)
+    assert og.occlusion(net, photo, precision="fast").targets == chosen
+    assert og.rise(net, photo, masks=16, precision="fast").targets == chosen
+    assert len(evaluated) == 2 and all(evaluated)
+
+
+def test_an_uncompiled_network_keeps_its_programs_to_itself(net):
+    compiled, _ = precision.in_precision(net, "fast", (24, 24))
+    direct, _ = precision.in_precision(net.uncompiled(), "fast", (24, 24))
+    assert compiled._programs is not direct._programs
+
+
 def test_verified_cells_decide_what_the_mask_is(net, photo):
     given = {"patch": 6, "stride": 2}
     exact = og.occlusion(net, photo, 1, **given)

@@ -33,7 +33,8 @@ def keep_freed_memory() -> bool:
         return False
     try:
         library = ctypes.CDLL(None)
-        library.gnu_get_libc_version  # noqa: B018  # other C libraries lack it
+        if not hasattr(library, "gnu_get_libc_version"):  # other C libraries lack it
+            return False
         settings = {_M_MMAP_MAX: 0, _M_TRIM_THRESHOLD: _KEPT, _M_TOP_PAD: _STEP}
         return all(library.mallopt(*setting) for setting in settings.items())
     except (AttributeError, OSError):

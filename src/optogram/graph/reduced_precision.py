@@ -68,6 +68,8 @@ def _is_large_product(step: Step) -> bool:
     # Other layouts and quantized weights have code of their own.
     if not isinstance(step.run, keras.Layer) or getattr(layer, "quantization_mode", None):
         return False
+    if not layer.autocast:
+        return False
     if type(layer) is keras.layers.Conv2D:
         if layer.groups > 1 or step.shape[1:3] == (1, 1):
             return False

@@ -216,7 +216,7 @@ class Computation:
             lengths = _KEPT, _KEPT, _KEPT, _KEPT_FUNCTIONS
             return made(self.graph), [Kept(length) for length in lengths]
 
-        found, kept = self.plans.get(("graph", key), build)
+        found, kept = self.plans.get(("graph", self._compiles, key), build)
         other.graph = found.graph
         other._measured, other._programs, other.plans, other._extended = kept
         return other, found

@@ -4,7 +4,7 @@ Any sequence of them is x ← factor · x + shift + deviation · noise for each 
 −½…½ from black to white, so that a view takes a few numbers and a window of one field of noise.
 """
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +19,7 @@ _ROOM = 128
 """Pixels by which the field of noise is larger than a view: 129² windows."""
 
 
-class Recoloring(Transform):
+class Recoloring(Transform, ABC):
     """A random transform of the colors of a view."""
 
     @abstractmethod

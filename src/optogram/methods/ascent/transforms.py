@@ -19,7 +19,7 @@ from optogram.errors import InputError
 Size = tuple[int, int]
 
 
-class Transform(ABC):  # noqa: B024 - what is random differs between affine ones and others
+class Transform:
     """A random transform."""
 
     def scaled(self, factor: float) -> "Transform":
@@ -27,7 +27,7 @@ class Transform(ABC):  # noqa: B024 - what is random differs between affine ones
         return self
 
 
-class Affine(Transform):
+class Affine(Transform, ABC):
     """A random transform of places."""
 
     def resized(self, size: Size) -> Size:

@@ -16,13 +16,11 @@ from optogram.interpreters.windowed.run import Windowed
 from optogram.methods.occluding.dropping import DROP, token_sides, tokens_left
 from optogram.methods.request.painting import paint_for
 from optogram.methods.request.request import Request, ask, weighted_sums
-from optogram.methods.request.rounding import Rounding
+from optogram.methods.request.rounding import ERRORS, Rounding
 from optogram.network.network import Network
 from optogram.progress import Progress, continued, silent
 from optogram.result import Occlusion
 
-_ERRORS = 4.0
-"""Nearly all errors of reduced precision are within so many root mean squares of a sample."""
 _GAIN = 1.1
 """Windows replace whole maps only if their estimated cost is lower by this factor."""
 
@@ -157,13 +155,14 @@ class Covering:
         precision: str = EXACT,
     ) -> None:
         request = ask(net, image, target, score, fit, precision=precision)
+        self._dropping: DroppedTokens | None = None
         if fill == DROP:
             if margin or fill_space != "display":
                 raise InputError(
                     'fill="drop" paints nothing: it takes neither margin nor fill_space.'
                 )
-            grid = _dropping(request).grid
-            patch = token_sides(grid, request.size) if patch is None else patch
+            self._dropping = _dropping(request)
+            patch = token_sides(self._dropping.grid, request.size) if patch is None else patch
             stride = patch if stride is None else stride
         self.patches = patches = Patches(request.size, patch, stride, margin)
         extent = max(patches.patch) + 2 * margin
@@ -190,10 +189,8 @@ class Covering:
         """Score the images, and plan how to score ``together`` positions."""
         self.answer = request.answer(self.memory, progress)
         self._weights = self.answer.request.weights()
-        is_dropping = self.parameters["fill"] == DROP
-        self._dropping = _dropping(request) if is_dropping else None
         self._windowed = None
-        if self.parameters["incremental"] and not is_dropping:
+        if self.parameters["incremental"] and self._dropping is None:
             self._windowed = windows_for(
                 request.net,
                 list(self._weights),
@@ -208,7 +205,9 @@ class Covering:
         """The same in full precision, for about ``together`` positions."""
         other = copy.copy(self)
         other.parameters = {**self.parameters, "incremental": incremental}
-        other._begin(self.answer.request.exactly(), together)
+        request = self.answer.request.exactly()
+        other._dropping = None if self._dropping is None else _dropping(request)
+        other._begin(request, together)
         return other
 
     def scores(self, image: int, places: np.ndarray, progress: Progress = silent) -> np.ndarray:
@@ -253,7 +252,7 @@ class Covering:
         found = Rounding(self.answer) if rounded is None else rounded
         error = np.zeros(scores.shape, np.float32) if error is None else error
         if found.error is not None:
-            error = np.maximum(error, _ERRORS * found.error[:, None, None])
+            error = np.maximum(error, ERRORS * found.error[:, None, None])
         error = np.where(exact, 0, error).astype(np.float32)
         return found.answer.attribution(
             "occlusion",

@@ -6,13 +6,11 @@ import numpy as np
 
 from optogram.methods.occluding.covering import Covering
 from optogram.methods.request.request import Request
-from optogram.methods.request.rounding import Rounding, rounding, sample_of
+from optogram.methods.request.rounding import ERRORS, Rounding, rounding, sample_of
 from optogram.result import Occlusion
 
 VERIFIED = "fast+verify"
 """The precision in which the cells that decide are exact."""
-_ERRORS = 4.0
-"""Cells decide within so many errors, which a sample of a few tells roughly."""
 _BORDER = 0.5
 """Fraction of the maximum at the border of the mask."""
 
@@ -71,7 +69,7 @@ def refined(covering: Covering, scores: np.ndarray, is_verified: bool) -> Occlus
 
 def _decides(drops: np.ndarray, error: np.ndarray) -> np.ndarray:
     """(P,): the cells where a map (N, P) with that ``error`` (N,) leaves something open."""
-    width = _ERRORS * error[:, None]
+    width = ERRORS * error[:, None]
     highest = drops.max(axis=1, keepdims=True)
     is_open = (np.abs(drops) <= width) | (drops >= highest - 2 * width)
     is_open |= np.abs(drops - _BORDER * highest) <= width

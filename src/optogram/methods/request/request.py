@@ -207,6 +207,10 @@ class Request:
             # Streamed: the maps that filters are read from would pile up.
             scores = self.scores_of_variants(lambda image, _: self.x[image], 1, memory, progress)
             return Answer(request=self, scores=scores[:, 0])
+        if self.exact is not None:
+            # Rounding must not decide which class is explained.
+            (outputs,) = self.exact.evaluate(self.x, self.scored(), memory)
+            return self._answered(outputs).answer(memory, progress)
         (outputs,) = self.net.evaluate(self.x, self.scored(), memory, progress)
         request = self._answered(outputs)
         return Answer(request, weighted_sums([outputs], request.weights()).reshape(-1))
@@ -489,21 +493,15 @@ def ask(
     photos = x.photos if isinstance(x, PreparedPhotos) else None
     x = np.asarray(x)
     warnings = warnings_about_images(net, x, photos)
-    exact: Network | None = net
-    net, note = in_precision(net, precision, x.shape[1:3])
-    if net is exact:
-        exact = None
+    given = net
+    net, note = in_precision(given, precision, x.shape[1:3])
+    exact = None if net is given else given
     warnings += (note,) if note else ()
     if target is None:
         if not takes_maps:
             net.require_class_scores()
         which = np.arange(len(x))
-        request = Request(net, x, which, None, score, warnings, photos, exact=exact)
-        if exact is None or exact.head.is_spatial:
-            return request
-        # Rounding must not decide which class is explained.
-        (answers,) = exact.evaluate(x, [exact.score_output(score)])
-        return request._answered(answers)
+        return Request(net, x, which, None, score, warnings, photos, exact=exact)
     targets = resolved(target, net)
     net = extended(net, targets, score)
     exact = None if exact is None else extended(exact, targets, score)

@@ -9,6 +9,8 @@ from optogram.methods.request.request import Answer, Request
 
 SAMPLE = 8
 """Number of changed images whose scores are computed again for each image."""
+ERRORS = 4.0
+"""Nearly all errors are within so many root mean squares of such a sample."""
 _LARGEST = 0.1
 """Error ÷ standard deviation of scores above which their correlation falls below 0.995."""
 
