@@ -19,7 +19,7 @@ from PIL import Image
 
 import optogram as og
 from optogram import render, result
-from optogram.cli import main
+from optogram.cli import main, starting
 from optogram.cli.options import network
 from optogram.cli.options.attribution import TAKEN_BY
 from optogram.methods import ATTRIBUTIONS, OF_ATTENTION
@@ -1147,7 +1147,7 @@ def test_a_mistaken_command_is_refused_before_keras_is_imported(
 
 @pytest.mark.parametrize(("raised", "shown"), [(KeyboardInterrupt, ""), (ImportError, "a log\n")])
 def test_logs_of_the_backend_are_shown_only_where_it_fails(raised, shown, capfd):
-    with pytest.raises(raised), network._standard_error_kept_back():
+    with pytest.raises(raised), starting._standard_error_kept_back():
         os.write(2, b"a log\n")
         raise raised
     assert capfd.readouterr().err == shown

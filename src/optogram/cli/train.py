@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 
 from optogram.cli.console import say, shown_progress
-from optogram.cli.options.network import start_backend
 from optogram.cli.options.output import quiet_option
+from optogram.cli.starting import start_backend
 
 _SHOWN = 25
 

@@ -1,10 +1,7 @@
 """Options that choose a network, and opening it."""
 
 import os
-import sys
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +12,7 @@ from optogram.cli.completing.models import is_file, remember
 from optogram.cli.console import say
 from optogram.cli.options.code import defined_in, require_code
 from optogram.cli.options.parsing import constant_input
+from optogram.cli.starting import start_backend
 
 if TYPE_CHECKING:
     from optogram.network.network import Network
@@ -137,7 +135,7 @@ def open_network(
     _require_given(model, weights, labels)
     require_code(code, is_trusted=trust, is_file=is_file(model))
     constants = dict(map(constant_input, fixed))
-    start_backend()
+    start_backend(runs_code=code is not None)
     from optogram import load  # raises where there is no backend
 
     if weights == "random":
@@ -223,39 +221,3 @@ def made_folder(name: str) -> Path:
     except OSError as error:
         raise OutputError(f"{name} cannot be created: {error.strerror or error}.") from error
     return folder
-
-
-def start_backend() -> None:
-    """Import Keras on an installed backend, without the log messages of that backend."""
-    from optogram import backend
-
-    notice = backend.fall_back()
-    if notice:
-        say(notice, err=True)
-    backend_is_known = backend.configured() in backend.NAMES
-    if backend_is_known and backend.is_installed(backend.configured()):
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-        with _standard_error_kept_back():
-            backend.current()
-
-
-@contextmanager
-def _standard_error_kept_back() -> Iterator[None]:
-    """Hold back what libraries write to standard error; release it if they raise.
-
-    TensorFlow writes from C++ before its own log settings take effect.
-    """
-    sys.stderr.flush()
-    with tempfile.TemporaryFile() as kept:
-        original = os.dup(2)
-        os.dup2(kept.fileno(), 2)
-        try:
-            yield
-        except Exception:  # not where the user stops it
-            kept.seek(0)
-            os.write(original, kept.read())
-            raise
-        finally:
-            sys.stderr.flush()
-            os.dup2(original, 2)
-            os.close(original)
