@@ -78,7 +78,7 @@ class Subsets:
 
     def copies(self, part: slice) -> np.ndarray:
         """See `Design`."""
-        is_visible = self.visible[part][:, self._labels]
+        is_visible = np.take(self.visible[part], self._labels, axis=1)  # in the order of pixels
         return np.where(is_visible[..., None], self._x, self._base)
 
     def learn(self, part: slice, scores: np.ndarray) -> None:
