@@ -734,6 +734,41 @@ def layers_of(first="conv", classes=3):
     )
 
 
+@pytest.mark.parametrize(
+    "last",
+    [
+        [keras.layers.Dense(3, activation="softmax")],
+        [keras.layers.Dense(1, activation="sigmoid")],
+        [
+            keras.layers.Dense(1),
+            keras.layers.Rescaling(-1.0),
+            keras.layers.Activation("sigmoid"),
+        ],
+        [keras.layers.Dense(4, activation="sigmoid")],
+        [keras.layers.Dense(1)],
+    ],
+    ids=["softmax", "yes", "no", "several labels", "regression"],
+)
+@pytest.mark.parametrize("score", ["logit", "probability"])
+def test_the_answer_of_the_network_is_explained_as_in_python(score, last, run):
+    layers = keras.layers.Conv2D(2, 3, activation="relu"), keras.layers.GlobalAveragePooling2D()
+    model = saved("small.keras", *layers, *(one.from_config(one.get_config()) for one in last))
+    Image.effect_noise((20, 20), 60).convert("RGB").save("a.png")
+    methods = ("saliency", "gradcam", "integrated_gradients", "lrp", "occlusion", "eigencam")
+    asked = [word for method in methods for word in ("--method", method)]
+    status, _, err = run(
+        "explain", "a.png", "--model", model, "--preprocess", "unit", "--score", score, *asked
+    )
+    assert status == 0, err
+    net = og.load(model, preprocess="unit")
+    for method in methods:
+        found = og.load_result(f"explained/a-{method}.npz")
+        expected = getattr(og, method)(net, "a.png", score=score)
+        assert (found.targets, found.warnings) == (expected.targets, expected.warnings)
+        np.testing.assert_allclose(found.score, expected.score, rtol=1e-6)
+        np.testing.assert_allclose(found.values, expected.values, rtol=1e-5, atol=1e-7)
+
+
 def test_a_photo_that_cannot_be_read_leaves_the_others_to_be_done(run):
     model = saved("small.keras", *layers_of())
     Path("photos").mkdir()

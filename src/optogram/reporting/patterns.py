@@ -48,7 +48,9 @@ class Patterns:
         self, layer: str, channels: Sequence[int], progress: Progress = silent
     ) -> dict[int, np.ndarray]:
         """The images, uint8 (H, W, C), of those ``channels`` of which there is one."""
-        found = {}
+        found: dict[int, np.ndarray] = {}
+        if not self._computes and not patterns_folder().is_dir():
+            return found  # the paths below take a fingerprint of the network
         for channel in channels:
             image = _read(self._path(layer, channel))
             if image is not None and image.shape[-1] == self._net.channels:

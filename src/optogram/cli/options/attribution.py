@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _NOISY = ("smoothgrad", "vargrad", "squaregrad")
 _ON_A_PATH = ("integrated_gradients", "guided_integrated_gradients", "layer_conductance")
 _MASKED = ("rise", "sobol", "kernel_shap", "lime")
+_OF_ANY_TARGET = ("eigencam", "attention_rollout")
+"""Those that warn where a target is given, because their maps do not depend on it."""
 TAKEN_BY = {
     "layer": OF_A_LAYER,
     "rectify": ("gradcam", "hirescam", "xgradcam", "finercam", "eigengradcam", "ablationcam"),
@@ -214,6 +216,7 @@ class Asked:
         The methods of noisy gradients share their copies.
         """
         noisy: Any = None  # the copies of the method before
+        targets = self._targets(net, image)
         found: dict[str | None, Any]
         for method, each in groupby(runs, key=lambda run: run.method):
             group = list(each)
@@ -221,19 +224,36 @@ class Asked:
                 if method in _NOISY and noisy is not None:
                     found = {None: getattr(noisy, method)()}
                 elif len(group) == 1:
-                    found = {group[0].layer: self.ask(net, method, group[0].layer, image, within)}
+                    layer = group[0].layer
+                    found = {layer: self._ask(net, method, layer, image, targets, within)}
                     noisy = found[None] if method in _NOISY else None
                 else:
                     layers = [run.layer for run in group if run.layer is not None]
-                    found = self.ask(net, method, layers, image, within)
+                    found = self._ask(net, method, layers, image, targets, within)
             yield from ((run, found[run.layer]) for run in group)
 
-    def ask(
+    def _targets(self, net: "Network", image: Any) -> "list[Target] | None":
+        """What is explained of the photo; None where scores are maps and no target was given.
+
+        The highest-scoring class is found once for all methods, whose programs for a given target
+        then serve other photos and checks, too.
+        """
+        from optogram.methods.request.request import ask
+
+        if self.target is not None:
+            return self.target.targets(net)
+        if net.head.is_spatial:
+            return None
+        request = ask(net, image, None, self.options["score"]).answer(self.memory).request
+        return list(request.targets or ())
+
+    def _ask(
         self,
         net: "Network",
         method: str,
         layer: str | list[str] | None,
         image: Any,
+        targets: "list[Target] | None",
         progress: Progress,
     ) -> Any:
         """The result of ``method``; several layers give a dict."""
@@ -246,8 +266,8 @@ class Asked:
         }
         if layer is not None:
             given["layer"] = layer
+        target = None if self.target is None and method in _OF_ANY_TARGET else targets
         function = getattr(optogram, method)
-        target = None if self.target is None else self.target.targets(net)
         return function(net, image, target, memory=self.memory, progress=progress, **given)
 
 
