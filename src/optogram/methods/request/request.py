@@ -505,8 +505,9 @@ def ask(
     targets = resolved(target, net)
     net = extended(net, targets, score)
     exact = None if exact is None else extended(exact, targets, score)
-    for one in targets:  # before weights on maps, which may be too large, are made
-        net.bytes_forward(x.shape[1:3], one.outputs(net, score))
+    # Before weights on maps, which may be too large, are made.
+    for outputs in {tuple(one.outputs(net, score)) for one in targets}:
+        net.bytes_forward(x.shape[1:3], outputs)
     if len(x) > 1 and len(targets) not in (1, len(x)):
         raise InputError(
             f"Got {counted(len(x), 'image')} and {counted(len(targets), 'target')}: give one "
@@ -516,8 +517,8 @@ def ask(
     count = max(len(x), len(targets))
     which = np.arange(count) if len(x) > 1 else np.zeros(count, int)
     targets = targets if len(targets) > 1 else targets * count
-    outputs = [Outputs(net, x[i : i + 1]) for i in range(len(x))]
-    targets = tuple(one.at(outputs[i]) for one, i in zip(targets, which, strict=True))
+    made = [Outputs(net, x[i : i + 1]) for i in range(len(x))]
+    targets = tuple(one.at(made[i]) for one, i in zip(targets, which, strict=True))
     return Request(net, x, which, targets, score, warnings, photos, exact=exact)
 
 
