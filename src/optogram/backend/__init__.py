@@ -36,9 +36,8 @@ backend, and every function is called with this backend as Keras's current one.
     ``real + 1j * imaginary``, both (..., height, width // 2 + 1).
 ``free_memory()``
     Free bytes on the device; None if the backend uses main memory.
-``without_bfloat16()``
-    Why products in bfloat16 are no faster than in float32, as the end of a sentence; "" if they are
-    faster.
+``bfloat16_gain()``
+    How many times faster a large product is in bfloat16 than in float32, at least 1.
 ``longest_loop()``
     Maximum number of loop iterations in one compiled program.
 ``most_shapes()``

@@ -114,11 +114,9 @@ def _device() -> Any:
     return device
 
 
-def without_bfloat16() -> str:
+def bfloat16_gain() -> float:
     """See the contract. Measured on a processor with AMX: no gain."""
-    if jax.default_backend() != "cpu":
-        return ""
-    return "JAX computes bfloat16 no faster on a processor"
+    return 1.0 if jax.default_backend() == "cpu" else 4.0
 
 
 def longest_loop() -> int:

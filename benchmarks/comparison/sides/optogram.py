@@ -1,0 +1,56 @@
+"""optogram, on the backend that Keras is set to, with its own defaults."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .. import networks
+from ..side import Given, Opened
+from ..tasks import (
+    FILTERS,
+    MASKS,
+    NOISE,
+    PATCH,
+    POINTS,
+    SAMPLES,
+    SEGMENTS,
+    SIDE,
+    STEPS,
+)
+
+
+def opened(name: str, given: Given) -> Opened:
+    """The network with the weights that every side has."""
+    import keras
+
+    import optogram as og
+
+    net = networks.opened(name)
+    net.model.set_weights(given.weights)
+    many, one, label = given.photos, given.photos[:1], given.label
+    labels = [label] * len(many)
+    cell = SIDE // SEGMENTS
+    segments = np.kron(
+        np.arange(SEGMENTS**2).reshape(SEGMENTS, SEGMENTS), np.ones((cell, cell), int)
+    )
+    filters = og.Filter(given.layer, range(FILTERS))
+    size = (SIDE, SIDE)
+    drawn = {"masks": MASKS, "tolerance": 0}
+    tasks: dict[str, Callable[[], Any]] = {
+        "gradcam": lambda: og.gradcam(net, many, labels, given.layer),
+        "saliency": lambda: og.saliency(net, many, labels),
+        "guided_backprop": lambda: og.guided_backprop(net, many, labels),
+        "smoothgrad": lambda: og.smoothgrad(net, one, label, samples=SAMPLES, noise=NOISE),
+        "integrated_gradients": lambda: og.integrated_gradients(net, one, label, points=POINTS),
+        "occlusion": lambda: og.occlusion(net, one, label, patch=PATCH, stride=PATCH),
+        "scorecam": lambda: og.scorecam(net, one, label, given.layer),
+        "ablationcam": lambda: og.ablationcam(net, one, label, given.layer),
+        "rise": lambda: og.rise(net, one, label, **drawn),
+        "kernel_shap": lambda: og.kernel_shap(net, one, label, segments=segments, **drawn),
+        "maximize": lambda: og.maximize(net, filters, "tutorial", steps=STEPS, size=size),
+    }
+    return Opened(
+        lambda: keras.ops.convert_to_numpy(net.model(one, training=False)),
+        {task: lambda run=run: run().values for task, run in tasks.items()},
+    )
