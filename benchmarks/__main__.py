@@ -45,6 +45,7 @@ def main() -> None:
     folder = arguments.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     known: dict[str, Any] = {"machine": machine(), "rows": [], "growth": []}
+    known["tasks"] = {name: task.settings for name, task in TASKS.items()}
     if arguments.out.exists():
         known = json.loads(arguments.out.read_text(encoding="utf-8"))
     part = "growth" if arguments.growth else "rows"

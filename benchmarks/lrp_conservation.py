@@ -4,8 +4,9 @@
 
 Weights are random and seeded, and batch normalizations are set to the photo, a cat. For each
 composite the step that loses most is named: lost is what arrived less what was handed on and what
-biases took, as a part of the largest relevance that arrived anywhere or that biases took. Each
-network has a process of its own. Each leaves a line of JSON in the file: run the same command
+biases took, as a part of the largest relevance that arrived anywhere or that biases took. Where a
+photo takes more memory than is free, the network is built for half its side, and the line says so.
+Each network has a process of its own, and leaves a line of JSON in the file: run the same command
 again after an interruption, and it goes on with those that have none.
 """
 
@@ -33,8 +34,19 @@ def conserved(name: str) -> dict[str, Any]:
         net = og.load(name, weights=None)
     except og.OptogramError as refusal:
         return {**known, "refusal": str(refusal)}
+    try:
+        return known | {"composites": _composites(net, photo)}
+    except og.InputError:
+        entry = catalogue.find(name)
+        side = entry.size // 2
+        build = getattr(keras.applications, entry.builder)
+        net = og.Network(build(weights=None, input_shape=(side, side, 3)), entry.preprocess)
+        return known | {"side": side, "composites": _composites(net, photo)}
+
+
+def _composites(net: og.Network, photo: Any) -> dict[str, dict[str, Any]]:
     set_normalizations(net.model, net.prepare(photo))
-    return {**known, "composites": {each: _worst(net, photo, each) for each in COMPOSITES}}
+    return {composite: _worst(net, photo, composite) for composite in COMPOSITES}
 
 
 def _worst(net: og.Network, photo: Any, composite: str) -> dict[str, Any]:

@@ -24,7 +24,7 @@ copyright = "the authors of optogram, Apache License 2.0"
 release = re.search(r'__version__ = "(.*?)"', VERSION.read_text(encoding="utf-8"))[1]
 
 extensions = ["myst_nb"]
-exclude_patterns = ["conf.py", "make.py", "models.py", "check_links.py"]
+exclude_patterns = ["conf.py", "make.py", "models.py", "measured.py", "check_links.py"]
 exclude_patterns += ["forked_kernels.py", "gallery/setting.py"]
 nitpicky = True
 

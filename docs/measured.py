@@ -33,10 +33,15 @@ NETWORKS = {
 def asked(**which: str) -> list[dict[str, Any]]:
     """The rows with these values."""
     return [
-        row
-        for row in MEASURED["rows"]
-        if all(row[key] == value for key, value in which.items())
+        row for row in MEASURED["rows"] if all(row[key] == value for key, value in which.items())
     ]
+
+
+def settings() -> Markdown:
+    """What each task is asked."""
+    lines = ["| task | settings |", "|---|---|"]
+    lines += [f"| `{task}` | {known} |" for task, known in MEASURED["tasks"].items()]
+    return Markdown("\n".join(lines))
 
 
 def ratios(network: str, backend: str, kind: str = "wall") -> dict[str, dict[str, float]]:
@@ -74,13 +79,10 @@ def table(network: str, backend: str) -> Markdown:
     lines.append("|---|---|" + "---|" * len(sides))
     for task, times in found.items():
         cells = [
-            f"{times[side]:.2f} ({busy[task][side]:.2f})" if side in times else ""
-            for side in sides
+            f"{times[side]:.2f} ({busy[task][side]:.2f})" if side in times else "" for side in sides
         ]
         lines.append(f"| `{task}` | {own[task]:.2f} s | " + " | ".join(cells) + " |")
-    return Markdown(
-        f"**{NETWORKS[network]}, {BACKENDS[backend]}**\n\n" + "\n".join(lines)
-    )
+    return Markdown(f"**{NETWORKS[network]}, {BACKENDS[backend]}**\n\n" + "\n".join(lines))
 
 
 def bars(network: str, backend: str) -> plt.Figure:

@@ -36,6 +36,8 @@ def forget_peak() -> None:
 
 def cells(found: Any) -> list[float] | None:
     """A map of the first photo in 7×7 cells, or None if the result has no such map."""
+    if found is None:
+        return None
     values = np.abs(np.asarray(found, np.float64))
     if values.ndim and values.shape[-1] in (1, 3):
         values = values.max(axis=-1)

@@ -1,4 +1,11 @@
-"""tf-explain, on the Keras model, TensorFlow. Its maps are colored grids."""
+"""tf-explain, on the Keras model, TensorFlow.
+
+Its maps are colored grids of all photos, so that they are not compared.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import keras
 from tf_explain.core.grad_cam import GradCAM
@@ -17,15 +24,18 @@ def opened(name: str, given: Given) -> Opened:
     many, one = (given.photos, None), (given.photos[:1], None)
     asked = (model, given.label)
     covering = OcclusionSensitivity(batch_size=BATCH)
+    tasks: dict[str, Callable[[], Any]] = {
+        "gradcam": lambda: GradCAM().explain(many, *asked, layer_name=given.layer),
+        "saliency": lambda: VanillaGradients().explain(many, *asked),
+        "smoothgrad": lambda: SmoothGrad().explain(one, *asked, num_samples=SAMPLES),
+        "integrated_gradients": lambda: IntegratedGradients().explain(one, *asked, n_steps=POINTS),
+        "occlusion": lambda: covering.explain(one, *asked, patch_size=PATCH),
+    }
+
+    def only_run(task: str) -> None:
+        tasks[task]()
+
     return Opened(
         lambda: model(given.photos[:1], training=False),
-        {
-            "gradcam": lambda: GradCAM().explain(many, *asked, layer_name=given.layer),
-            "saliency": lambda: VanillaGradients().explain(many, *asked),
-            "smoothgrad": lambda: SmoothGrad().explain(one, *asked, num_samples=SAMPLES),
-            "integrated_gradients": lambda: IntegratedGradients().explain(
-                one, *asked, n_steps=POINTS
-            ),
-            "occlusion": lambda: covering.explain(one, *asked, patch_size=PATCH),
-        },
+        {task: partial(only_run, task) for task in tasks},
     )
