@@ -9,7 +9,7 @@ from optogram.arguments import checked, wholes
 from optogram.errors import InputError
 from optogram.interpreters.gradients import summed_gradient
 from optogram.methods.request.baseline import baseline_images, described
-from optogram.methods.request.request import Answer, ask
+from optogram.methods.request.request import Answer, Request, ask
 from optogram.network.network import Network
 from optogram.progress import Progress, ShownProgress, continued, reporting
 from optogram.result import IntegratedGradients
@@ -103,12 +103,9 @@ def integrated_gradients(
     first = np.resize(given or [_FIRST], count)
     total = 2 * images + int(first.sum())
     with reporting(progress) as told:
-        answer = request.answer(memory, continued(told, 0, total))
-        request = answer.request
         start = baseline_images(request, baseline)
-        (baseline_scores,) = request.scores_of_variants(
-            lambda i, _: start[i], 1, memory, continued(told, images, total)
-        ).T
+        answer, baseline_scores = _ends(request, start, memory, continued(told, 0, total))
+        request = answer.request
         spacing = spacing or ("even" if given else "cubic")
         line = _Line(answer, start, baseline_scores, _POWERS[spacing], memory)
         values, used = line.integrals(first, not given, 2 * images, told)
@@ -136,6 +133,22 @@ def integrated_gradients(
         baseline_score=baseline_scores,
         completeness_gap=gap.astype(np.float32),
     )
+
+
+def _ends(
+    request: Request, start: np.ndarray, memory: float | str | None, progress: Progress
+) -> tuple[Answer, np.ndarray]:
+    """The scores (N,) of the images, and of where their lines ``start``."""
+    if request.targets is None:
+        images = len(request.x)
+        answer = request.answer(memory, continued(progress, 0, 2 * images))
+        told = continued(progress, images, 2 * images)
+        scores = answer.request.scores_of_variants(lambda i, _: start[i], 1, memory, told)
+        return answer, scores[:, 0]
+    both = request.scores_of_variants(
+        lambda i, number: start[i] if number else request.x[i], 2, memory, progress
+    )
+    return Answer(request=request, scores=both[:, 0]), both[:, 1]
 
 
 class _Line:
