@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from .comparison.environments import ROOT, SIDES, environment, python_of
+from .comparison.networks import LAYERS
 from .comparison.run import lines, rows, write_network
 from .comparison.tasks import TASKS
 
-NETWORKS = ("vgg16", "resnet50v2", "efficientnet-lite0")
+NETWORKS = tuple(LAYERS)
 
 
 def main() -> None:

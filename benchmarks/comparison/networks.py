@@ -16,6 +16,13 @@ import numpy as np
 from .side import Given
 from .tasks import LITE, PHOTOS
 
+LAYERS = {
+    "vgg16": "block5_conv3",
+    "resnet50v2": "conv5_block3_out",
+    LITE: "block7a_project_bn",
+}
+"""The last layers with maps; of EfficientNet-Lite0 the last but two, whose maps are fewer."""
+
 
 def opened(name: str) -> Any:
     """The network called ``name``; random weights differ from backend to backend."""
@@ -41,7 +48,7 @@ def written(name: str, folder: Path) -> None:
     if name != LITE:
         set_normalizations(net.model, x)
     noise = np.random.default_rng(0).normal(0, 0.01 * np.ptp(x), (PHOTOS, *x.shape[1:]))
-    layer = net.default_layer
+    layer = LAYERS[name]
     about = {
         "layer": layer,
         "channels": net[layer].output_shape[-1],

@@ -140,10 +140,9 @@ def _difference(found: np.ndarray, expected: np.ndarray) -> float:
 
 def _alike(found: list[float] | None, expected: list[float] | None) -> float | None:
     """The correlation of two maps in 7×7 cells."""
-    if found is None or expected is None:
+    if found is None or expected is None or not np.ptp(found) or not np.ptp(expected):
         return None
-    correlation = float(np.corrcoef(found, expected)[0, 1])
-    return round(correlation, 3) if np.isfinite(correlation) else None
+    return round(float(np.corrcoef(found, expected)[0, 1]), 3)
 
 
 def write_network(name: str, folder: Path, python: str) -> None:

@@ -38,7 +38,7 @@ class Given:
     photos : ndarray
         ``(8, 224, 224, 3)``, as the network reads them.
     layer : str
-        The last layer with maps.
+        The layer whose maps are asked for.
     label : int
         The class that is explained.
     """

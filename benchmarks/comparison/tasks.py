@@ -8,16 +8,16 @@ from dataclasses import dataclass
 
 SIDE = 224
 PHOTOS = 8
-SAMPLES = 32
+SAMPLES = 16
 NOISE = 0.15
-POINTS = 32
+POINTS = 16
 PATCH = 16
 POSITIONS = (SIDE // PATCH) ** 2
 MASKS = 256
 GRID = 7
 SEGMENTS = 8
 FILTERS = 4
-STEPS = 32
+STEPS = 8
 BATCH = 32
 CHANNELS = -1
 """In `Task.forward`: one image for each channel of the layer."""
@@ -55,11 +55,11 @@ TASKS = {
     "integrated_gradients": Task(f"1 photo, {POINTS} points", POINTS, POINTS),
     "guided_backprop": Task(f"{PHOTOS} photos", PHOTOS, PHOTOS, ("vgg16",)),
     "occlusion": Task(f"1 photo, patch and stride {PATCH}", POSITIONS),
-    "scorecam": Task("1 photo, all maps of the last layer", CHANNELS, 0, (LITE,)),
-    "ablationcam": Task("1 photo, all maps of the last layer", CHANNELS, 0, (LITE,)),
+    "scorecam": Task("1 photo, all maps of the layer", CHANNELS, 0, (LITE,)),
+    "ablationcam": Task("1 photo, all maps of the layer", CHANNELS, 0, (LITE,)),
     "rise": Task(f"1 photo, {MASKS} masks", MASKS, 0, (LITE,)),
     "kernel_shap": Task(f"1 photo, {SEGMENTS}×{SEGMENTS} cells, {MASKS} masks", MASKS, 0, (LITE,)),
     "maximize": Task(
-        f"{FILTERS} filters of the last layer, {STEPS} steps", FILTERS * STEPS, FILTERS * STEPS
+        f"{FILTERS} filters of the layer, {STEPS} steps", FILTERS * STEPS, FILTERS * STEPS
     ),
 }

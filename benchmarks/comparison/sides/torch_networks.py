@@ -23,7 +23,7 @@ _LITE0 = (
 
 
 def network(name: str, given: Given) -> tuple[nn.Module, nn.Module]:
-    """The network, which returns logits, and the module that is the last layer with maps."""
+    """The network, which returns logits, and the module whose maps are asked for."""
     model, layer = {"vgg16": _vgg16, "efficientnet-lite0": _lite0}[name]()
     weights = iter(given.weights)
     with torch.no_grad():
@@ -99,8 +99,8 @@ def _lite0() -> tuple[nn.Module, nn.Module]:
             kind = _Residual if stride == 1 and read == filters else nn.Sequential
             made.append(kind(*block))
             read = filters
-    layer = nn.ReLU6()
-    made += [*convolved(read, 1280, 1, 1), layer, nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    layer = made[-1]
+    made += [*convolved(read, 1280, 1, 1), nn.ReLU6(), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
     return nn.Sequential(*made, nn.Linear(1280, 1000)), layer
 
 
