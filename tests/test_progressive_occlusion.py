@@ -167,6 +167,13 @@ def test_what_is_known_is_not_computed_again(net, x, monkeypatch):
             og.progressive_occlusion(net, image, target, **given, known=maps[0])
 
 
+def test_maps_of_several_targets_are_continued(net, x):
+    given = {"target": [0, 1], "patch": 4, "stride": 1}
+    first, *later = og.progressive_occlusion(net, x[:1], **given)
+    *_, last = og.progressive_occlusion(net, x[:1], **given, known=first)
+    np.testing.assert_allclose(last.values, later[-1].values, atol=1e-5)
+
+
 def test_several_images_are_not_refined(net, x):
     with pytest.raises(InputError, match="one image, got 2"):
         og.progressive_occlusion(net, x, 1)
