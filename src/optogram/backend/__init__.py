@@ -54,6 +54,9 @@ backend, and every function is called with this backend as Keras's current one.
     None. It reads the variables of the layer when it is called.
 ``unpadded(layer)``
     As ``faster``, for a ``layer`` without padding, in forward passes only.
+``folded(layer, normalization)``
+    One convolution that does what the convolution ``layer`` and the batch ``normalization`` after
+    it do, in inference, if that is faster; otherwise None. It reads their variables when called.
 ``overwriting(operation)``
     An equivalent of a rectifier that overwrites its input, if that is faster; otherwise None.
     ``operation`` is a Keras function or layer; gradients go through it as usual.

@@ -176,6 +176,11 @@ def unpadded(layer: keras.Layer) -> Callable[..., Any] | None:
     return functools.partial(_convolution, layer)
 
 
+def folded(layer: keras.Layer, normalization: keras.Layer) -> Callable[..., Any] | None:
+    """See the contract."""
+    return None
+
+
 def overwriting(operation: Any) -> Callable[[Any], Any] | None:
     """See the contract. XLA decides by itself."""
     return None

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import math
 from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from typing import Any
 
@@ -14,6 +15,8 @@ from optogram.backend import Program
 from optogram.processor import flags
 
 NAME = "tensorflow"
+_PASSES = 3
+"""Passes over the maps of one image that folding a normalization saves, to one over the kernel."""
 
 
 def to_tensor(array: np.ndarray) -> Any:
@@ -209,6 +212,39 @@ def faster(layer: keras.Layer) -> Callable[..., Any] | None:
 def unpadded(layer: keras.Layer) -> Callable[..., Any] | None:
     """See the contract."""
     return None
+
+
+def folded(
+    layer: keras.layers.Conv2D | keras.layers.DepthwiseConv2D,
+    normalization: keras.layers.BatchNormalization,
+) -> Callable[..., Any] | None:
+    """See the contract. Keras's normalization is a product and a sum, each a pass over the maps."""
+    if layer.data_format != "channels_last":
+        return None
+    return functools.partial(_convolved_and_normalized, layer, normalization)
+
+
+def _convolved_and_normalized(layer: Any, normalization: Any, x: Any) -> Any:
+    value = tf.convert_to_tensor
+    factor = tf.math.rsqrt(value(normalization.moving_variance) + normalization.epsilon)
+    if normalization.scale:
+        factor *= value(normalization.gamma)
+    offset = -factor * value(normalization.moving_mean)
+    if normalization.center:
+        offset += value(normalization.beta)
+    if layer.use_bias:
+        offset += factor * value(layer.bias)
+    kernel = value(layer.kernel)
+    given = {"strides": layer.strides, "padding": layer.padding}
+    given["dilation_rate"] = layer.dilation_rate
+    is_depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
+    convolve = keras.ops.depthwise_conv if is_depthwise else keras.ops.conv
+    made = layer.compute_output_shape((1, *x.shape[1:]))
+    # Kernels of late layers are larger than their maps.
+    if None not in made and _PASSES * math.prod(made) < math.prod(kernel.shape):
+        return convolve(x, kernel, **given) * factor + offset
+    scale = tf.reshape(factor, kernel.shape[2:]) if is_depthwise else factor
+    return tf.nn.bias_add(convolve(x, kernel * scale, **given), offset)
 
 
 def overwriting(operation: Any) -> Callable[[Any], Any] | None:

@@ -181,16 +181,34 @@ def faster(layer: keras.Layer) -> Callable[..., Any] | None:
     if kind in _POOLING:
         return functools.partial(_pooled, layer) if layer.padding == "valid" else None
     is_float = getattr(layer, "quantization_mode", None) is None
-    if kind is keras.layers.Conv2D and is_float:
-        return functools.partial(_convolution, layer)
-    if kind is keras.layers.DepthwiseConv2D and is_float:
-        return functools.partial(_depthwise, layer)
+    if kind in (keras.layers.Conv2D, keras.layers.DepthwiseConv2D) and is_float:
+        return functools.partial(_layer_convolution, layer)
     return None
 
 
 def unpadded(layer: keras.Layer) -> Callable[..., Any] | None:
     """See the contract."""
     return faster(layer)
+
+
+def folded(
+    layer: keras.layers.Conv2D | keras.layers.DepthwiseConv2D,
+    normalization: keras.layers.BatchNormalization,
+) -> Callable[..., Any] | None:
+    """See the contract."""
+    if layer.data_format != "channels_last":
+        return None
+    return functools.partial(_convolved_and_normalized, layer, normalization)
+
+
+def _convolved_and_normalized(layer: Any, normalization: Any, x: Any) -> Any:
+    factor, offset = _factor_and_offset(normalization)
+    if layer.use_bias:
+        offset = offset + factor * _cast(layer.bias, layer)
+    kernel = _cast(layer.kernel, layer)
+    if isinstance(layer, keras.layers.DepthwiseConv2D):
+        return _depthwise(layer, x, kernel * factor.reshape(kernel.shape[2:]), offset)
+    return _convolution(layer, x, kernel * factor, offset)
 
 
 def overwriting(operation: Any) -> Callable[[Any], Any] | None:
@@ -255,26 +273,33 @@ def _channels_last(x: Any) -> Any:
     return x.permute(0, 2, 3, 1)
 
 
-def _convolution(layer: keras.layers.Conv2D, x: Any) -> Any:
+def _layer_convolution(layer: Any, x: Any) -> Any:
     """A convolution without its activation."""
-    kernel = _cast(layer.kernel, layer)  # (kh, kw, C, filters)
+    is_depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
+    convolve = _depthwise if is_depthwise else _convolution
+    bias = _cast(layer.bias, layer) if layer.use_bias else None
+    return convolve(layer, x, _cast(layer.kernel, layer), bias)
+
+
+def _convolution(layer: keras.layers.Conv2D, x: Any, kernel: Any, bias: Any) -> Any:
+    """``x``, convolved with a kernel (kh, kw, C, filters)."""
     height, width, channels, filters = kernel.shape
     if (height, width, *layer.strides, layer.groups) == (1, 1, 1, 1, 1):
         made = x.to(kernel.dtype) @ kernel[0, 0]
-        return made.add_(_cast(layer.bias, layer)) if layer.use_bias else made
+        return made if bias is None else made.add_(bias)
     # PyTorch transposes matrices several times as fast as other tensors.
     kernel = kernel.reshape(-1, filters).t().contiguous()
     kernel = kernel.reshape(filters, height, width, channels).permute(0, 3, 1, 2)
-    return _convolved(layer, x, kernel, layer.groups)
+    return _convolved(layer, x, kernel, bias, layer.groups)
 
 
-def _depthwise(layer: keras.layers.DepthwiseConv2D, x: Any) -> Any:
-    """A depthwise convolution without its activation."""
-    kernel = _cast(layer.kernel, layer).permute(2, 3, 0, 1)  # (C, multiplier, kh, kw)
-    return _convolved(layer, x, kernel.flatten(0, 1)[:, None], x.shape[3])
+def _depthwise(layer: keras.layers.DepthwiseConv2D, x: Any, kernel: Any, bias: Any) -> Any:
+    """``x``, convolved channel by channel with a kernel (kh, kw, C, multiplier)."""
+    kernel = kernel.permute(2, 3, 0, 1)  # (C, multiplier, kh, kw)
+    return _convolved(layer, x, kernel.flatten(0, 1)[:, None], bias, x.shape[3])
 
 
-def _convolved(layer: Any, x: Any, kernel: Any, groups: int) -> Any:
+def _convolved(layer: Any, x: Any, kernel: Any, bias: Any, groups: int) -> Any:
     """``x`` (N, H, W, C), convolved with a kernel (filters, C / groups, kh, kw)."""
     x, margins = x.to(kernel.dtype), [(0, 0), (0, 0)]
     if layer.padding == "same":
@@ -288,7 +313,7 @@ def _convolved(layer: Any, x: Any, kernel: Any, groups: int) -> Any:
     made = torch.nn.functional.conv2d(
         _channels_first(x),
         kernel,
-        _cast(layer.bias, layer) if layer.use_bias else None,
+        bias,
         layer.strides,
         [before for before, _ in margins],
         layer.dilation_rate,
@@ -306,15 +331,21 @@ def _pooled(layer: Any, x: Any) -> Any:
 
 def _normalized(layer: keras.layers.BatchNormalization, x: Any) -> Any:
     """Batch normalization with the moving averages, in one pass instead of three."""
+    factor, offset = _factor_and_offset(layer)
+    shape = [1] * x.ndim
+    shape[layer.axis] = -1
+    return torch.addcmul(offset.reshape(shape), x.to(factor.dtype), factor.reshape(shape))
+
+
+def _factor_and_offset(layer: keras.layers.BatchNormalization) -> tuple[Any, Any]:
+    """The product and the sum that a batch normalization is in inference, by channel."""
     factor = torch.rsqrt(_cast(layer.moving_variance, layer) + layer.epsilon)
     if layer.scale:
         factor = factor * _cast(layer.gamma, layer)
     offset = -factor * _cast(layer.moving_mean, layer)
     if layer.center:
         offset = offset + _cast(layer.beta, layer)
-    shape = [1] * x.ndim
-    shape[layer.axis] = -1
-    return torch.addcmul(offset.reshape(shape), x.to(factor.dtype), factor.reshape(shape))
+    return factor, offset
 
 
 def _zero_padded(layer: keras.layers.ZeroPadding2D, x: Any) -> Any:

@@ -1,7 +1,7 @@
 """The forward interpreter: runs only the steps that the wanted outputs depend on."""
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -37,6 +37,10 @@ class ScheduledStep:
         The outputs that no later step reads.
     overwriting : callable, optional
         As ``run``, but overwrites the tensor that it reads, which nothing else holds.
+    before : int, optional
+        Index of the convolution whose output only this step, a batch normalization, reads.
+    folded : callable, optional
+        As ``run``, from what the convolution ``before`` reads: both are one convolution.
     """
 
     index: int
@@ -44,6 +48,8 @@ class ScheduledStep:
     made: tuple[Output, ...]
     unneeded: tuple[Output, ...]
     overwriting: Callable[[Tensors], list[Any]] | None = None
+    before: int | None = None
+    folded: Callable[[Tensors], list[Any]] | None = None
 
 
 @dataclass(frozen=True)
@@ -96,10 +102,15 @@ class Schedule:
         """
         add, replace = add or {}, replace or {}
         tensors: dict[Output, Any] = dict(known or {})
+        later = self._folded(add.keys() | replace.keys())
         with own_names():
             for scheduled in self.steps:
                 index, step = scheduled.index, self.graph.steps[scheduled.index]
+                if index in later:
+                    continue
                 run = scheduled.run
+                if scheduled.before in later:
+                    run = scheduled.folded
                 # What replaces an output may be held elsewhere, or reads the input, too.
                 if scheduled.overwriting and replace.keys().isdisjoint(
                     (index, step.inputs[0].step)
@@ -111,9 +122,22 @@ class Schedule:
                 if index in add:
                     outputs[0] = outputs[0] + keras.ops.cast(add[index], outputs[0].dtype)
                 tensors.update(zip(scheduled.made, outputs, strict=False))
-                for unneeded in scheduled.unneeded:
-                    del tensors[unneeded]
+                for unneeded in (*later.get(scheduled.before, ()), *scheduled.unneeded):
+                    tensors.pop(unneeded, None)  # a folded convolution has no output
         return [tensors[output] for output in self.wanted]
+
+    def _folded(self, changed: Set[int]) -> dict[int | None, tuple[Output, ...]]:
+        """The convolutions that normalizations do, and what is unneeded after each.
+
+        Steps whose outputs are ``changed`` stay apart.
+        """
+        unneeded = {scheduled.index: scheduled.unneeded for scheduled in self.steps}
+        return {
+            scheduled.before: unneeded[scheduled.before]
+            for scheduled in self.steps
+            if scheduled.before is not None
+            and changed.isdisjoint((scheduled.index, scheduled.before))
+        }
 
 
 def schedule(graph: Graph, wanted: Sequence[Output], known: Collection[Output] = ()) -> Schedule:
@@ -132,8 +156,47 @@ def schedule(graph: Graph, wanted: Sequence[Output], known: Collection[Output] =
         made = tuple(Output(index, i) for i in range(len(step.shapes)))
         free = tuple(unneeded.get(index, ()))
         overwriting = _overwriting(graph, step, set(free) - set(known))
-        steps.append(ScheduledStep(index, run, made, free, overwriting))
+        before = _foldable(graph, step, indices, unneeded)
+        folded = None if before is None else _folding(before, step)
+        at = before.index if before is not None and folded else None
+        steps.append(ScheduledStep(index, run, made, free, overwriting, at, folded))
     return Schedule(graph, tuple(wanted), tuple(steps))
+
+
+def _foldable(
+    graph: Graph, step: Step, indices: Sequence[int], unneeded: Mapping[int, Collection[Output]]
+) -> Step | None:
+    """The convolution that the batch normalization ``step`` can be folded into, if there is one.
+
+    Only the normalization reads it, and what it reads is there until then.
+    """
+    normalization: Any = step.run
+    if type(normalization) is not keras.layers.BatchNormalization or step.kwargs.get("training"):
+        return None
+    before = graph.steps[step.inputs[0].step]
+    if before.index not in indices or step.inputs[0] not in unneeded.get(step.index, ()):
+        return None
+    is_convolution = type(before.run) in (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
+    dtypes = {*step.dtypes, *before.dtypes, *graph.steps[before.inputs[0].step].dtypes}
+    if not is_convolution or before.half == "activation" or dtypes != {"float32"}:
+        return None
+    is_last = normalization.axis % len(step.shape) == len(step.shape) - 1
+    if getattr(before.run, "quantization_mode", None) or not is_last:
+        return None
+    readers = [index for index in indices if step.inputs[0] in graph.steps[index].inputs]
+    between = [index for index in indices if before.index < index < step.index]
+    freed = {output for index in between for output in unneeded.get(index, ())}
+    is_kept = freed.isdisjoint(before.inputs)
+    return before if readers == [step.index] and is_kept else None
+
+
+def _folding(before: Step, step: Step) -> Callable[[Tensors], list[Any]] | None:
+    """The convolution ``before`` and the normalization ``step`` as one, if that is faster."""
+    run = backend.current().folded(before.run, step.run)
+    if run is None:
+        return None
+    source = before.inputs[0]
+    return lambda tensors: [run(tensors[source])]
 
 
 def _overwriting(
