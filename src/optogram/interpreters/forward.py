@@ -156,19 +156,20 @@ def schedule(graph: Graph, wanted: Sequence[Output], known: Collection[Output] =
         made = tuple(Output(index, i) for i in range(len(step.shapes)))
         free = tuple(unneeded.get(index, ()))
         overwriting = _overwriting(graph, step, set(free) - set(known))
-        before = _foldable(graph, step, indices, unneeded)
-        folded = None if before is None else _folding(before, step)
+        before = foldable(graph, step, indices, unneeded)
+        folded = None if before is None else folding(before, before.run, step)
         at = before.index if before is not None and folded else None
         steps.append(ScheduledStep(index, run, made, free, overwriting, at, folded))
     return Schedule(graph, tuple(wanted), tuple(steps))
 
 
-def _foldable(
+def foldable(
     graph: Graph, step: Step, indices: Sequence[int], unneeded: Mapping[int, Collection[Output]]
 ) -> Step | None:
     """The convolution that the batch normalization ``step`` can be folded into, if there is one.
 
-    Only the normalization reads it, and what it reads is there until then.
+    Of the steps ``indices``, which run in order, only the normalization reads it; what it reads is
+    not among what is ``unneeded`` after a step between them.
     """
     normalization: Any = step.run
     if type(normalization) is not keras.layers.BatchNormalization or step.kwargs.get("training"):
@@ -190,9 +191,12 @@ def _foldable(
     return before if readers == [step.index] and is_kept else None
 
 
-def _folding(before: Step, step: Step) -> Callable[[Tensors], list[Any]] | None:
-    """The convolution ``before`` and the normalization ``step`` as one, if that is faster."""
-    run = backend.current().folded(before.run, step.run)
+def folding(before: Step, layer: Any, step: Step) -> Callable[[Tensors], list[Any]] | None:
+    """The convolution ``before`` and the normalization ``step`` as one, if that is faster.
+
+    ``layer`` is the convolution, or a view of it.
+    """
+    run = backend.current().folded(layer, step.run)
     if run is None:
         return None
     source = before.inputs[0]

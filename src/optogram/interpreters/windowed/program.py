@@ -1,7 +1,7 @@
 """The program for a batch of changes on windows of maps; it is cached, so it has no arrays."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -57,6 +57,31 @@ class Move:
             return begin[:, None] * along.stride + along.first + np.arange(count)
         made = begin[:, None] + np.arange(length)
         return (made * along.stride + along.last) // along.factor
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """What is run on windows at a time.
+
+    Attributes
+    ----------
+    index : int
+        Index of the step whose output it makes.
+    inputs : tuple of Output
+        The outputs that it reads.
+    reads : tuple of int, or None
+        For each of them, the number of the move; None: it is read directly.
+    run : callable
+        Returns the output, in a list, from the elements read.
+    unneeded : list of Output
+        The outputs that no later step reads.
+    """
+
+    index: int
+    inputs: tuple[Output, ...]
+    reads: tuple[int | None, ...]
+    run: Callable[[forward.Tensors], list[Any]]
+    unneeded: list[Output]
 
 
 @dataclass(frozen=True)
@@ -119,18 +144,35 @@ class Program:
         return [index for index, rule in self.rules.items() if rule.divides]
 
     @cached_property
-    def _turns(self) -> list[tuple[Step, Callable[..., list[Any]], list[Output]]]:
-        """Each step in order, its function on windows, and the outputs that no later step reads."""
+    def _turns(self) -> list[_Turn]:
+        """The steps in order; normalizations with the convolutions that they are folded into."""
         indices = sorted([*self.rules, *self.means])
-        unneeded = self.graph.last_uses([*self.rules, *self.means], self.outputs)
-        steps = [self.graph.steps[index] for index in indices]
-        return [(step, self._runner(step), unneeded.get(step.index, [])) for step in steps]
+        unneeded = self.graph.last_uses(indices, self.outputs)
+        turns: dict[int, _Turn] = {}
+        for index in indices:
+            step, free = self.graph.steps[index], unneeded.get(index, [])
+            turn = _Turn(index, step.inputs, self.reads.get(index, ()), self._runner(step), free)
+            before = forward.foldable(self.graph, step, indices, unneeded)
+            folded = None if before is None else self._folded(before, step)
+            if before is not None and folded is not None:
+                first = turns.pop(before.index)
+                turn = replace(first, index=index, run=folded, unneeded=[*first.unneeded, *free])
+            turns[index] = turn
+        return list(turns.values())
 
     def _runner(self, step: Step) -> Callable[[forward.Tensors], list[Any]]:
         run = self.rules[step.index].run if step.index in self.rules else None
         if run is None:
             return lambda read: [forward.passed_on(step, read[step.inputs[0]])]
         return forward.runner(step, run)
+
+    def _folded(self, before: Step, step: Step) -> Callable[[forward.Tensors], list[Any]] | None:
+        """The convolution ``before`` and the normalization ``step`` as one, on one window."""
+        layer = self.rules[before.index].layer
+        is_moved = any(move.source == before.index for move in self.moves)
+        if layer is None or is_moved or self.reads.get(step.index) != (None,):
+            return None
+        return forward.folding(before, layer, step)
 
     def __call__(self, x: Any, paint: Any, places: Any, *arrays: Any) -> list[Any]:
         """The returned outputs (N, ...) for N changes.
@@ -167,22 +209,21 @@ class Program:
             return self.gather(table, places)
 
         with own_names():
-            for step, run, unneeded in self._turns:
-                index = step.index
+            for turn in self._turns:
+                index, inputs = turn.index, turn.inputs
                 if index in self.means:
-                    change = _sum(tensors[step.inputs[0]]) - _sum(moved(self.means[index]))
-                    made = _averaged(old[index], change, old[step.inputs[0].step])
+                    change = _sum(tensors[inputs[0]]) - _sum(moved(self.means[index]))
+                    made = _averaged(old[index], change, old[inputs[0].step])
                 else:
-                    numbers = zip(step.inputs, self.reads[index], strict=True)
                     read = {
                         output: tensors[output] if number is None else moved(number)
-                        for output, number in numbers
+                        for output, number in zip(inputs, turn.reads, strict=True)
                     }
-                    made = run(read)[0]
+                    made = turn.run(read)[0]
                 if index in shares:
                     made = made * keras.ops.cast(shares[index], made.dtype)
                 tensors[Output(index)] = made
-                for output in unneeded:
+                for output in turn.unneeded:
                     tensors.pop(output, None)
         return [
             tensors[Output(index)] if number is None else moved(number)

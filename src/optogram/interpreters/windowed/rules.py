@@ -29,12 +29,15 @@ class Rule:
         Value outside the border.
     divides : bool
         Whether it takes means, without elements outside the border.
+    layer : keras.Layer, optional
+        The layer that ``run`` runs, without padding.
     """
 
     reach: tuple[Reach, Reach]
     run: Callable[..., Any] | None
     fill: float = 0.0
     divides: bool = False
+    layer: keras.Layer | None = None
 
 
 def rule(step: Step, read: Sequence[Shape], made: Shape) -> Rule | None:
@@ -64,7 +67,7 @@ def rule(step: Step, read: Sequence[Shape], made: Shape) -> Rule | None:
         # Backends differ in asymmetric padding.
         is_even = all(along.first == -along.last for along in reaches)
         return Rule(reaches, run, divides=True) if is_even else None
-    return Rule(reaches, run)
+    return Rule(reaches, run, layer=unpadded)
 
 
 def _is_somebody_elses(step: Step) -> bool:
