@@ -13,6 +13,7 @@ from IPython.display import Markdown
 HERE = Path(__file__).parent
 MEASURED = json.loads((HERE / "benchmarks.json").read_text(encoding="utf-8"))
 TITLES = {
+    "optogram_fast": "optogram, fast",
     "products": "limit",
     "tutorial": "tutorial's loop",
     "plain": "plain Keras",

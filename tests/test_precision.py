@@ -204,6 +204,90 @@ def test_without_a_gain_all_is_exact_and_says_so(net, photo, monkeypatch):
     assert any("computes bfloat16 no faster" in warning for warning in found.warnings)
 
 
+def normalized() -> og.Network:
+    """Convolutions of all kinds, each before a normalization with statistics of its own."""
+    keras.utils.set_random_seed(2)
+    image = keras.Input((20, 24, 3))
+    convolutions = [
+        layers.Conv2D(8, 3, strides=2, padding="same", name="strided"),
+        layers.DepthwiseConv2D(3, depth_multiplier=2, padding="same", name="depthwise"),
+        layers.Conv2D(16, 3, groups=4, dilation_rate=2, padding="same", use_bias=False),
+        layers.Conv2D(16, 1, use_bias=False, name="pointwise"),
+        layers.Conv2D(200, 3, name="with a large kernel"),
+    ]
+    given = [{}, {"center": False}, {"scale": False}, {}, {}]
+    x = image
+    for convolution, options in zip(convolutions, given, strict=True):
+        x = layers.BatchNormalization(**options)(convolution(x))
+        x = layers.ReLU()(x)
+    apart = layers.Conv2D(200, 1, name="read twice")(x)
+    x = layers.Add()([apart, layers.BatchNormalization(name="beside")(apart)])
+    x = layers.GlobalAveragePooling2D()(x)
+    model = keras.Model(image, layers.Dense(5, activation="softmax")(x))
+    for layer in model.layers:
+        for weight in layer.weights:
+            if isinstance(layer, layers.BatchNormalization) or weight.name == "bias":
+                weight.assign(keras.random.uniform(weight.shape, 0.5, 1.5))
+    return og.Network(model, preprocess="unit")
+
+
+@pytest.fixture
+def without_bfloat16(monkeypatch):
+    """As on a machine where bfloat16 is no faster."""
+    monkeypatch.setattr(backend.current(), "bfloat16_gain", lambda: 1.0)
+
+
+@pytest.mark.usefixtures("without_bfloat16")
+@pytest.mark.skipif(keras.config.backend() == "jax", reason="XLA fuses normalizations by itself")
+def test_normalizations_are_folded_into_the_convolutions_before_them(photo, monkeypatch):
+    net = normalized()
+    folded = []
+    usual = backend.current().folded
+
+    def counted(layer, normalization):
+        run = usual(layer, normalization)
+
+        def once(x):
+            folded.append(layer.name)
+            return run(x)
+
+        return once
+
+    monkeypatch.setattr(backend.current(), "folded", counted)
+    exact = net.scores(photo)
+    assert not folded
+    fast = net.scores(photo, precision="fast")
+    assert len(set(folded)) == 5 and "read twice" not in folded
+    np.testing.assert_allclose(fast, exact, rtol=0, atol=1e-5 * np.abs(exact).max())
+    other, _ = precision.in_precision(net, "fast", net.nominal_size)
+    wanted = [Output(net.step(name).index) for name in ("strided", "pointwise", "read twice")]
+    x = net.prepare(photo)
+    for one, expected in zip(other.evaluate(x, wanted), net.evaluate(x, wanted), strict=True):
+        np.testing.assert_allclose(one, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+
+
+@pytest.mark.usefixtures("without_bfloat16")
+@pytest.mark.skipif(keras.config.backend() == "jax", reason="XLA fuses normalizations by itself")
+def test_windows_are_folded_too(photo, monkeypatch):
+    net = normalized()
+    found = [og.occlusion(net, photo, 1, patch=4, stride=2, precision=p) for p in ("exact", "fast")]
+    exact, fast = found
+    np.testing.assert_allclose(fast.values, exact.values, atol=1e-5 * np.abs(exact.score).max())
+    assert fast.provenance["precision"] == "folded" and not fast.exact.all()
+    assert not np.array_equal(fast.values, exact.values)
+    made = og.maximize(net, 2, "tutorial", steps=3, size=net.nominal_size, precision="fast")
+    plain = og.maximize(net, 2, "tutorial", steps=3, size=net.nominal_size)
+    np.testing.assert_allclose(made.history, plain.history, rtol=1e-4)
+
+
+@pytest.mark.usefixtures("without_bfloat16")
+@pytest.mark.skipif(keras.config.backend() != "jax", reason="others fold normalizations")
+def test_without_anything_to_fold_all_is_exact(photo, monkeypatch):
+    monkeypatch.setattr(precision, "_LEAST_GAIN", 1.04)
+    found = og.occlusion(normalized(), photo, 1, patch=8, precision="fast")
+    assert found.exact.all() and any("no faster here" in one for one in found.warnings)
+
+
 def test_an_unknown_precision_is_refused(net, photo):
     with pytest.raises(og.InputError, match='must be "exact" or "fast", not "quick"'):
         og.rise(net, photo, precision="quick")

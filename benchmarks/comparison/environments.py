@@ -48,7 +48,9 @@ def _own(backend: str) -> list[Side]:
     """The sides that need optogram, or Keras alone, on one backend."""
     pinned = _TORCH[:1] if backend == "torch" else ()
     packages = (*pinned, f".[{backend},demo]")
-    names = ("optogram", "products", "plain", "tutorial")
+    # JAX is no faster in reduced precision on a processor.
+    fast = () if backend == "jax" else ("optogram_fast",)
+    names = ("optogram", *fast, "products", "plain", "tutorial")
     return [Side(name, backend, backend, packages) for name in names]
 
 

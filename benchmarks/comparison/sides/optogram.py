@@ -19,9 +19,11 @@ from ..tasks import (
     STEPS,
 )
 
+FAST = ("occlusion", "scorecam", "ablationcam", "rise", "kernel_shap", "maximize")
 
-def opened(name: str, given: Given) -> Opened:
-    """The network with the weights that every side has."""
+
+def opened(name: str, given: Given, precision: str = "exact") -> Opened:
+    """The network with the weights that every side has; "fast" has the tasks that take it."""
     import keras
 
     import optogram as og
@@ -36,21 +38,26 @@ def opened(name: str, given: Given) -> Opened:
     )
     filters = og.Filter(given.layer, range(FILTERS))
     size = (SIDE, SIDE)
-    drawn = {"masks": MASKS, "tolerance": 0}
+    other = {"precision": precision}
+    drawn = {"masks": MASKS, "tolerance": 0, **other}
     tasks: dict[str, Callable[[], Any]] = {
         "gradcam": lambda: og.gradcam(net, many, labels, given.layer),
         "saliency": lambda: og.saliency(net, many, labels),
         "guided_backprop": lambda: og.guided_backprop(net, many, labels),
         "smoothgrad": lambda: og.smoothgrad(net, one, label, samples=SAMPLES, noise=NOISE),
         "integrated_gradients": lambda: og.integrated_gradients(net, one, label, points=POINTS),
-        "occlusion": lambda: og.occlusion(net, one, label, patch=PATCH, stride=PATCH),
-        "scorecam": lambda: og.scorecam(net, one, label, given.layer),
-        "ablationcam": lambda: og.ablationcam(net, one, label, given.layer),
+        "occlusion": lambda: og.occlusion(net, one, label, patch=PATCH, stride=PATCH, **other),
+        "scorecam": lambda: og.scorecam(net, one, label, given.layer, **other),
+        "ablationcam": lambda: og.ablationcam(net, one, label, given.layer, **other),
         "rise": lambda: og.rise(net, one, label, **drawn),
         "kernel_shap": lambda: og.kernel_shap(net, one, label, segments=segments, **drawn),
-        "maximize": lambda: og.maximize(net, filters, "tutorial", steps=STEPS, size=size),
+        "maximize": lambda: og.maximize(net, filters, "tutorial", steps=STEPS, size=size, **other),
     }
     return Opened(
         lambda: keras.ops.convert_to_numpy(net.model(one, training=False)),
-        {task: lambda run=run: run().values for task, run in tasks.items()},
+        {
+            task: lambda run=run: run().values
+            for task, run in tasks.items()
+            if precision == "exact" or task in FAST
+        },
     )

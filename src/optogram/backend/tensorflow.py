@@ -214,10 +214,7 @@ def unpadded(layer: keras.Layer) -> Callable[..., Any] | None:
     return None
 
 
-def folded(
-    layer: keras.layers.Conv2D | keras.layers.DepthwiseConv2D,
-    normalization: keras.layers.BatchNormalization,
-) -> Callable[..., Any] | None:
+def folded(layer: keras.Layer, normalization: keras.Layer) -> Callable[..., Any] | None:
     """See the contract. Keras's normalization is a product and a sum, each a pass over the maps."""
     if layer.data_format != "channels_last":
         return None

@@ -191,10 +191,7 @@ def unpadded(layer: keras.Layer) -> Callable[..., Any] | None:
     return faster(layer)
 
 
-def folded(
-    layer: keras.layers.Conv2D | keras.layers.DepthwiseConv2D,
-    normalization: keras.layers.BatchNormalization,
-) -> Callable[..., Any] | None:
+def folded(layer: keras.Layer, normalization: keras.Layer) -> Callable[..., Any] | None:
     """See the contract."""
     if layer.data_format != "channels_last":
         return None

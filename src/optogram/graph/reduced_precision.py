@@ -1,4 +1,4 @@
-"""The same network with its large products in bfloat16.
+"""The same network, rounding otherwise: large products in bfloat16, normalizations folded.
 
 Convolutions of many channels and products on tokens read and return bfloat16, with sums in
 float32; so do the steps between them that only move or compare numbers. What is limited by memory,
@@ -18,6 +18,7 @@ from optogram.graph.keras_private.copies import with_dtype_policy
 from optogram.graph.steps import Graph, Output, Step
 
 BFLOAT16, FLOAT32 = "bfloat16", "float32"
+FOLDED = "folded"
 _POLICY = "mixed_bfloat16"
 _LEAST_WORK = 64
 """Operations of a product per number that it reads or writes; with fewer, memory limits it."""
@@ -43,11 +44,15 @@ class Reduced:
     products: frozenset[int]
 
 
-def with_reduced_precision(graph: Graph) -> Reduced:
-    """``graph`` with its large products, and the steps between them, in bfloat16."""
+def with_reduced_precision(graph: Graph, in_bfloat16: bool = True) -> Reduced:
+    """``graph`` with its large products, and the steps between them, in bfloat16.
+
+    Batch normalizations may be folded into the convolutions before them. Not ``in_bfloat16``: this
+    is all that differs.
+    """
     low, products, steps = set[Output](), set[int](), list[Step]()
     for step in graph.steps:
-        if _is_large_product(step):
+        if in_bfloat16 and _is_large_product(step):
             products.add(step.index)
         if step.index in products or _follows(step, low):
             low.add(Output(step.index))
@@ -58,7 +63,8 @@ def with_reduced_precision(graph: Graph) -> Reduced:
             # Layers convert what they read to their own dtype.
             step = replace(step, run=partial(_in_float32, step.run))
         steps.append(step)
-    return Reduced(replace(graph, steps=tuple(steps)), frozenset(products))
+    rounding = BFLOAT16 if products else FOLDED
+    return Reduced(replace(graph, steps=tuple(steps), rounding=rounding), frozenset(products))
 
 
 def _is_large_product(step: Step) -> bool:

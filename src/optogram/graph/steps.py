@@ -151,12 +151,26 @@ class Returned:
 
 @dataclass(frozen=True)
 class Graph:
-    """The steps in running order, their inputs and outputs, and layers in training mode."""
+    """The steps in running order.
+
+    Attributes
+    ----------
+    steps : tuple of Step
+        The steps.
+    inputs, outputs : tuple of Output
+        What the network reads and returns.
+    trained : Trained
+        Layers in training mode.
+    rounding : {"", "folded", "bfloat16"}
+        How it rounds otherwise than the model: normalizations are folded into the convolutions
+        before them; large products are in bfloat16, too. "": not at all.
+    """
 
     steps: tuple[Step, ...]
     inputs: tuple[Output, ...]
     outputs: tuple[Output, ...]
     trained: Trained = NOTHING_TRAINED
+    rounding: str = ""
 
     def ancestors(
         self, outputs: Iterable[Output], known: Collection[Output] = ()

@@ -169,13 +169,18 @@ def foldable(
     """The convolution that the batch normalization ``step`` can be folded into, if there is one.
 
     Of the steps ``indices``, which run in order, only the normalization reads it; what it reads is
-    not among what is ``unneeded`` after a step between them.
+    not among what is ``unneeded`` after a step between them. A graph that rounds as the model does
+    has none.
     """
+    if not graph.rounding or not step.inputs:
+        return None
     normalization: Any = step.run
     if type(normalization) is not keras.layers.BatchNormalization or step.kwargs.get("training"):
         return None
     before = graph.steps[step.inputs[0].step]
     if before.index not in indices or step.inputs[0] not in unneeded.get(step.index, ()):
+        return None
+    if not before.inputs:
         return None
     is_convolution = type(before.run) in (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
     dtypes = {*step.dtypes, *before.dtypes, *graph.steps[before.inputs[0].step].dtypes}

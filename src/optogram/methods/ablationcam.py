@@ -63,7 +63,8 @@ def ablationcam(
     score : {"logit", "probability"}
         Score of a class: before or after the final softmax or sigmoid.
     precision : {"exact", "fast"}
-        "fast": large products of the network in bfloat16, where that is faster. ``rounding_error``
+        "fast": where that is faster, large products of the network in bfloat16, and normalizations
+        folded into convolutions. ``rounding_error``
         of the result is the error of the scores, measured on a few of them.
     fit : {"stretch", "crop", "pad"}, optional
         How photos are brought to the input size; see `Network.prepare`.

@@ -75,7 +75,8 @@ def maximize(
     score : {"logit", "probability"}
         Score of a class: before or after the final softmax or sigmoid.
     precision : {"exact", "fast"}
-        "fast": large products of the network in bfloat16, where that is faster. ``score`` of the
+        "fast": where that is faster, large products of the network in bfloat16, and normalizations
+        folded into convolutions. ``score`` of the
         result is computed exactly.
     seed : int
         Random seed. The random numbers do not depend on the backend, the target or the batch
@@ -115,8 +116,8 @@ def maximize(
     if on_frame is not None and frames is None:
         raise InputError("on_frame needs frames: after how many steps it is called, such as 8.")
     task = read(net, target, chosen, start, size, as_layer, score, seed, frames, precision)
-    is_reduced = task.net.graph is not task.exact.graph
-    provenance = provenance_of(net, (*task.canvas, net.channels), is_reduced=is_reduced)
+    rounding = task.net.graph.rounding
+    provenance = provenance_of(net, (*task.canvas, net.channels), rounding=rounding)
     saved = None
     if checkpoint is not None:
         saved = _checkpoint(task, Path(checkpoint))

@@ -67,7 +67,8 @@ def occlusion(
     incremental : bool
         False: compute a whole forward pass for every position.
     precision : {"exact", "fast", "fast+verify"}
-        "fast": large products of the network in bfloat16, where that is faster. A few cells are
+        "fast": where that is faster, large products of the network in bfloat16, and normalizations
+        folded into convolutions. A few cells are
         computed again exactly: they are True in ``exact``, and ``rounding_error`` is the error of
         the others. "fast+verify": so are the cells that decide, within four times this error: at
         the maximum, where the sign changes, and at the border of ``mask(0.5)``.

@@ -81,7 +81,8 @@ def strongest_images(
         Input size in pixels; it may differ from the network's own, since convolutions and poolings
         take any size. None: the network's size, 224×224 if it takes any size.
     precision : {"exact", "fast"}
-        "fast": large products of the network in bfloat16, where that is faster. Relevance is always
+        "fast": where that is faster, large products of the network in bfloat16, and normalizations
+        folded into convolutions. Relevance is always
         computed exactly.
     checkpoint : path, optional
         A file for intermediate results: an interrupted run continues from it. If photos were
@@ -150,7 +151,7 @@ def strongest_images(
         method="strongest_images",
         parameters={"top": top, "by": by, "fit": fit, "size": fitted, "precision": precision},
         provenance={
-            **provenance_of(net, (*fitted, net.channels), is_reduced=scored is not net),
+            **provenance_of(net, (*fitted, net.channels), rounding=scored.graph.rounding),
             "resample": net.resample,
         },
         warnings=(*net.warnings, *([note] if note else []), *strongest.unread.values()),

@@ -221,8 +221,8 @@ class Predictor(Computation):
         resample : {"lanczos", "bilinear", "nearest", "area"}, optional
             See `prepare`.
         precision : {"exact", "fast"}
-            "fast": large products of the network in bfloat16, where that is faster; probabilities
-            differ in the third digit.
+            "fast": where that is faster, large products of the network in bfloat16, and
+            normalizations folded into convolutions; probabilities differ in the third digit.
         memory : float or str, optional
             Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free
             memory.

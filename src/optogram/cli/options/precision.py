@@ -34,8 +34,8 @@ def precision_options(
             type=click.Choice(precisions),
             default=EXACT,
             show_default=True,
-            help=f"Precision{of}. fast: large products of the network in bfloat16, where that is "
-            f"faster.{verified}",
+            help=f"Precision{of}. fast: where that is faster, large products of the network in "
+            f"bfloat16, and normalizations folded into convolutions.{verified}",
         ),
         click.option("--fast", is_flag=True, help=f"The same as --precision {FAST}."),
     )

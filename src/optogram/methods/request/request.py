@@ -10,7 +10,6 @@ import numpy as np
 
 from optogram import backend
 from optogram.errors import InputError
-from optogram.graph.reduced_precision import BFLOAT16
 from optogram.graph.steps import Output
 from optogram.interpreters.gradients import Reduction, Weights, fitting, gradients
 from optogram.interpreters.precision import EXACT, in_precision, require_precision
@@ -392,7 +391,7 @@ class Answer:
             method=method,
             parameters=parameters,
             provenance=provenance_of(
-                net, request.x.shape[1:], request.photos, request.exact is not None
+                net, request.x.shape[1:], request.photos, request.net.graph.rounding
             ),
             warnings=tuple(dict.fromkeys(warnings)),
             images=net.display(request.x)[request.which],
@@ -539,11 +538,11 @@ def provenance_of(
     net: Network,
     shape: Sequence[int | None],
     photos: Sequence[PreparedPhoto] | None = None,
-    is_reduced: bool = False,
+    rounding: str = "",
 ) -> dict[str, str]:
     """Provenance of a result for images of ``shape`` (H, W, C), made of ``photos`` if known.
 
-    ``is_reduced``: it was computed in reduced precision.
+    ``rounding``: that of the graph.
     """
     return {
         "network": net.name,
@@ -551,7 +550,7 @@ def provenance_of(
         "preparation": net.preparation.name,
         **({"resample": photos[0].resample} if photos else {}),
         "input": "×".join(str(side or "any") for side in shape),
-        **({"precision": BFLOAT16} if is_reduced else {}),
+        **({"precision": rounding} if rounding else {}),
         "backend": backend.title(keras.config.backend()),
         "keras": keras.__version__,
         "optogram": __version__,
