@@ -9,6 +9,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import Markdown
+from matplotlib.ticker import FuncFormatter, LogLocator
 
 HERE = Path(__file__).parent
 MEASURED = json.loads((HERE / "benchmarks.json").read_text(encoding="utf-8"))
@@ -127,11 +128,15 @@ def first_calls(network: str) -> Markdown:
     for task in dict.fromkeys(row["task"] for row in rows):
         cells = []
         for name in backends:
-            (row,) = [row for row in rows if (row["task"], row["backend"]) == (task, name)]
-            later = statistics.median(row["wall"])
-            cells.append(f"{row['first']:.1f} s, {later:.2f} s, {row['peak'] / 1e6:.0f} MB")
+            of_task = [row for row in rows if (row["task"], row["backend"]) == (task, name)]
+            cells += [_first_call(row) for row in of_task] or [""]
         lines.append(f"| `{task}` | " + " | ".join(cells) + " |")
     return Markdown("\n".join(lines))
+
+
+def _first_call(row: dict[str, Any]) -> str:
+    later = statistics.median(row["wall"])
+    return f"{row['first']:.1f} s, {later:.2f} s, {row['peak'] / 1e6:.0f} MB"
 
 
 def growth(network: str) -> plt.Figure:
@@ -147,6 +152,8 @@ def growth(network: str) -> plt.Figure:
             label = f"{BACKENDS[name]}, {method}"
             axes.loglog(x, y, style, color=color, markersize=3, linewidth=1, label=label)
         axes.set_xticks(x, [str(one) for one in x])
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda seconds, _: f"{seconds:g}"))
         axes.minorticks_off()
         axes.set_ylabel("seconds")
         axes.legend(fontsize=6, frameon=False)

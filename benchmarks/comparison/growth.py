@@ -23,10 +23,11 @@ def points(net: Any, given: Any) -> Iterator[tuple[str, str, int, Callable[[], A
 
     photos, label, layer = given.photos, given.label, given.layer
     one = photos[:1]
+    any_size = takes_any_size()
     for side in (112, 160, 224, 320, 448):
-        x = np.asarray(net.prepare(og.datasets.sample_photo("chelsea"), size=(side, side)))
-        yield "gradcam", "side", side, lambda x=x: og.gradcam(net, x, label, layer)
-        yield "saliency", "side", side, lambda x=x: og.saliency(net, x, label)
+        x = np.asarray(any_size.prepare(og.datasets.sample_photo("chelsea"), size=(side, side)))
+        yield "gradcam", "side", side, lambda x=x: og.gradcam(any_size, x, 3)
+        yield "saliency", "side", side, lambda x=x: og.saliency(any_size, x, 3)
     for count in (1, 4, 16, 64):
         x = np.concatenate([photos] * 8)[:count]
         yield "gradcam", "photos", count, lambda x=x: og.gradcam(net, x, [label] * len(x), layer)
@@ -46,6 +47,18 @@ def points(net: Any, given: Any) -> Iterator[tuple[str, str, int, Callable[[], A
     for count in (64, 256, 1024):
         options = {"masks": count, "tolerance": 0}
         yield "rise", "masks", count, lambda o=options: og.rise(net, one, label, **o)
+
+
+def takes_any_size() -> Any:
+    """MobileNetV2, which takes images of any size, with random weights."""
+    import keras
+
+    import optogram as og
+
+    options = {"weights": None, "include_top": False, "pooling": "avg"}
+    base = keras.applications.MobileNetV2(input_shape=(None, None, 3), **options)
+    answer = keras.layers.Dense(10, activation="softmax")(base.output)
+    return og.Network(keras.Model(base.input, answer), "tf")
 
 
 def main() -> None:

@@ -78,7 +78,11 @@ def main() -> None:
         wall, busy = time.perf_counter() - wall, time.process_time() - busy
         # The limit is measured on a part of the work, and says by how much to scale it.
         scale = found if isinstance(found, float) else 1.0
-        taken = {"wall": scale * wall, "processor": scale * busy, "peak": held("VmHWM") - before}
+        taken = {
+            "wall": scale * wall,
+            "processor": scale * busy,
+            "peak": max(0, held("VmHWM") - before),
+        }
         if task not in known and not isinstance(found, float):
             taken["cells"] = cells(found)
         known.add(task)

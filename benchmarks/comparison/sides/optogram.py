@@ -1,4 +1,7 @@
-"""optogram, on the backend that Keras is set to, with its own defaults."""
+"""optogram, on the backend that Keras is set to.
+
+It may take 4 GB: its default is a share of the memory that the other sides leave free.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -38,14 +41,17 @@ def opened(name: str, given: Given, precision: str = "exact") -> Opened:
     )
     filters = og.Filter(given.layer, range(FILTERS))
     size = (SIDE, SIDE)
-    other = {"precision": precision}
+    exact = {"memory": "4GB"}
+    other = {"precision": precision, **exact}
     drawn = {"masks": MASKS, "tolerance": 0, **other}
     tasks: dict[str, Callable[[], Any]] = {
-        "gradcam": lambda: og.gradcam(net, many, labels, given.layer),
-        "saliency": lambda: og.saliency(net, many, labels),
-        "guided_backprop": lambda: og.guided_backprop(net, many, labels),
-        "smoothgrad": lambda: og.smoothgrad(net, one, label, samples=SAMPLES, noise=NOISE),
-        "integrated_gradients": lambda: og.integrated_gradients(net, one, label, points=POINTS),
+        "gradcam": lambda: og.gradcam(net, many, labels, given.layer, **exact),
+        "saliency": lambda: og.saliency(net, many, labels, **exact),
+        "guided_backprop": lambda: og.guided_backprop(net, many, labels, **exact),
+        "smoothgrad": lambda: og.smoothgrad(net, one, label, samples=SAMPLES, noise=NOISE, **exact),
+        "integrated_gradients": lambda: og.integrated_gradients(
+            net, one, label, points=POINTS, **exact
+        ),
         "occlusion": lambda: og.occlusion(net, one, label, patch=PATCH, stride=PATCH, **other),
         "scorecam": lambda: og.scorecam(net, one, label, given.layer, **other),
         "ablationcam": lambda: og.ablationcam(net, one, label, given.layer, **other),
