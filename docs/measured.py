@@ -116,6 +116,7 @@ def bars(network: str, backend: str) -> plt.Figure:
     figure.legend(handles, [TITLES[s] for s in sides], loc="outside right upper", frameon=False)
     axes.set_title(f"{NETWORKS[network]}, {BACKENDS[backend]}: time over optogram's", loc="left")
     figure.set_layout_engine("constrained")
+    plt.close(figure)  # shown as a value, and not a second time
     return figure
 
 
@@ -160,6 +161,7 @@ def growth(network: str) -> plt.Figure:
         axes.spines[["top", "right"]].set_visible(False)
     for axes in list(grid.flat)[len(kinds) :]:
         axes.set_visible(False)
+    plt.close(figure)
     return figure
 
 
