@@ -1,5 +1,6 @@
 """Tables and plots of docs/benchmarks.md, from what ``python -m benchmarks`` wrote."""
 
+import io
 import json
 import statistics
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-from IPython.display import Markdown
+from IPython.display import Image, Markdown
 from matplotlib.ticker import FuncFormatter, LogLocator
 
 HERE = Path(__file__).parent
@@ -87,7 +88,7 @@ def table(network: str, backend: str) -> Markdown:
     return Markdown(f"**{NETWORKS[network]}, {BACKENDS[backend]}**\n\n" + "\n".join(lines))
 
 
-def bars(network: str, backend: str) -> plt.Figure:
+def bars(network: str, backend: str) -> Image:
     """The ratios of `table` as bars, on a logarithmic axis; left of 1 is faster than optogram."""
     found = ratios(network, backend)
     sides = [side for side in TITLES if any(side in times for times in found.values())]
@@ -116,8 +117,7 @@ def bars(network: str, backend: str) -> plt.Figure:
     figure.legend(handles, [TITLES[s] for s in sides], loc="outside right upper", frameon=False)
     axes.set_title(f"{NETWORKS[network]}, {BACKENDS[backend]}: time over optogram's", loc="left")
     figure.set_layout_engine("constrained")
-    plt.close(figure)  # shown as a value, and not a second time
-    return figure
+    return _drawn(figure)
 
 
 def first_calls(network: str) -> Markdown:
@@ -135,12 +135,20 @@ def first_calls(network: str) -> Markdown:
     return Markdown("\n".join(lines))
 
 
+def _drawn(figure: plt.Figure) -> Image:
+    """The figure as a PNG."""
+    with io.BytesIO() as kept:
+        figure.savefig(kept, format="png", dpi=110)
+        plt.close(figure)
+        return Image(data=kept.getvalue())
+
+
 def _first_call(row: dict[str, Any]) -> str:
     later = statistics.median(row["wall"])
     return f"{row['first']:.1f} s, {later:.2f} s, {row['peak'] / 1e6:.0f} MB"
 
 
-def growth(network: str) -> plt.Figure:
+def growth(network: str) -> Image:
     """Seconds against what grows, both logarithmic; a thin line is proportional."""
     rows = [row for row in MEASURED["growth"] if row["network"] == network]
     kinds = list(dict.fromkeys(row["grows"] for row in rows))
@@ -161,8 +169,7 @@ def growth(network: str) -> plt.Figure:
         axes.spines[["top", "right"]].set_visible(False)
     for axes in list(grid.flat)[len(kinds) :]:
         axes.set_visible(False)
-    plt.close(figure)
-    return figure
+    return _drawn(figure)
 
 
 def _curves(rows: list[dict[str, Any]], kind: str) -> Iterator[tuple[str, str, Any, Any]]:
