@@ -7,13 +7,15 @@ unless ``--python`` names one that exists (``--python captum=/path/bin/python``)
 network, which is checked, and run the same task in turn: one run that compiles, then three rounds.
 Times are those of all rounds, on the wall and of all cores together; the peak of the memory is
 beyond what the process held before. Rows that the file has are kept: a second run goes on where the
-first one ended. ``--growth`` times how cost grows with what is asked, optogram alone.
+first one ended. ``--growth`` times how cost grows with what is asked, optogram alone. It needs
+Linux, which tells the peak of memory.
 """
 
 import argparse
 import json
 import platform
 import subprocess
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +32,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description=__doc__.splitlines()[0]
     )
-    parser.add_argument("--networks", nargs="+", default=NETWORKS)
+    parser.add_argument("--networks", nargs="+", default=list(LAYERS))
     parser.add_argument("--backends", nargs="+", choices=list(SIDES), default=list(SIDES))
     parser.add_argument("--tasks", nargs="+", choices=list(TASKS), default=list(TASKS))
     parser.add_argument("--sides", nargs="+", default=[], help="optogram must be among them")
@@ -51,31 +53,25 @@ def main() -> None:
         known = json.loads(arguments.out.read_text(encoding="utf-8"))
     part = "growth" if arguments.growth else "rows"
     had = {(row["network"], row["backend"], row.get("task")) for row in known[part]}
-    for network in arguments.networks:
-        for backend in arguments.backends:
-            tasks = [task for task in arguments.tasks if (network, backend, task) not in had]
-            own = python_of(SIDES[backend][0], folder / "environments", pythons)
-            write_network(
-                network,
-                folder,
-                python_of(SIDES["tensorflow"][0], folder / "environments", pythons),
-            )
-            if arguments.growth:
-                if (network, backend, None) not in had:
-                    known[part] += growth(network, backend, folder, own)
-                    write(arguments.out, known)
-                continue
-            for row in rows(
-                network,
-                backend,
-                folder,
-                tasks=tasks,
-                sides=arguments.sides,
-                pythons=pythons,
-                rounds=arguments.rounds,
-            ):
-                known["rows"].append(row)
-                write(arguments.out, known)
+    homes = folder / "environments"
+    for network, backend in product(arguments.networks, arguments.backends):
+        tasks = [
+            task
+            for task in arguments.tasks
+            if (network, backend, task) not in had and TASKS[task].has(network)
+        ]
+        if not tasks or (arguments.growth and (network, backend, None) in had):
+            continue
+        write_network(network, folder, python_of(SIDES["tensorflow"][0], homes, pythons))
+        if arguments.growth:
+            own = python_of(SIDES[backend][0], homes, pythons)
+            known["growth"] += growth(network, backend, folder, own)
+            write(arguments.out, known)
+            continue
+        options = {"sides": arguments.sides, "pythons": pythons, "rounds": arguments.rounds}
+        for row in rows(network, backend, folder, tasks=tasks, **options):
+            known["rows"].append(row)
+            write(arguments.out, known)
     print(*lines(known["rows"]), sep="\n")
 
 

@@ -21,10 +21,12 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
+from comparison.sides.products import by_torch, linear_steps
 
 from optogram.backend import configured
 
@@ -68,94 +70,27 @@ def tasks(net: Any, batch: int) -> dict[str, Callable[[], Any]]:
     }
 
 
-def linear_steps(net: Any) -> list[Any]:
-    """The convolutions and dense layers."""
-    from keras import layers
-
-    kinds = layers.Conv2D | layers.DepthwiseConv2D | layers.Dense
-    return [
-        step
-        for step in net.graph.steps
-        if isinstance(step.operation, kinds) and step.half != "activation"
-    ]
-
-
 def convolutions(net: Any, batch: int) -> dict[str, Callable[[], Any]]:
     """The convolutions and dense layers alone, as many times as the tasks run them."""
-    import keras
-    import torch
-
-    made: list[tuple[Any, ...]] = []
     geometry = net.geometry(net.nominal_size)
-    for step in linear_steps(net):
-        layer = step.operation
-        fed = (batch, *geometry[step.inputs[0].step].shape[1:])
-        kernel = torch.tensor(keras.ops.convert_to_numpy(layer.kernel))
-        if isinstance(layer, keras.layers.Dense):
-            made.append((fed, kernel[None, None].permute(3, 2, 0, 1), 1, 0, 1, 1))
-            continue
-        is_depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
-        kernel = kernel.permute(2, 3, 0, 1) if is_depthwise else kernel.permute(3, 2, 0, 1)
-        kernel = kernel.flatten(0, 1)[:, None] if is_depthwise else kernel
-        spans = [
-            (size - 1) * dilation
-            for size, dilation in zip(layer.kernel_size, layer.dilation_rate, strict=True)
-        ]
-        margins = [span // 2 if layer.padding == "same" else 0 for span in spans]
-        groups = fed[-1] if is_depthwise else layer.groups
-        made.append((fed, kernel, layer.strides, margins, layer.dilation_rate, groups))
+    products = [
+        by_torch(step.operation, (batch, *geometry[step.inputs[0].step].shape[1:]))
+        for step in linear_steps(net)
+    ]
 
-    def run(passes: int) -> Iterator[None]:
-        for shape, kernel, strides, margins, dilation, groups in made:
-            tall = shape if len(shape) == 4 else (shape[0], 1, 1, shape[-1])
-            x = torch.full(tall, 0.5).permute(0, 3, 1, 2)
-            weight = kernel.contiguous(memory_format=torch.channels_last)
-            yield
-            with torch.no_grad():
-                found = torch.nn.functional.conv2d(
-                    x, weight, None, strides, margins, dilation, groups
-                )
-                if passes > 1:
-                    pair = [
-                        one if len(one) == 2 else one * 2
-                        for one in _tuples(strides, margins, dilation)
-                    ]
-                    torch.ops.aten.convolution_backward(
-                        found,
-                        x,
-                        weight,
-                        None,
-                        *pair[:3],
-                        False,
-                        [0, 0],
-                        groups,
-                        [True, False, False],
-                    )
-            yield
+    def run(passes: int) -> None:
+        for product in products:
+            for one in product[:passes]:
+                one()
 
-    return {task: lambda passes=passes: run(passes) for task, passes in PASSES.items()}
-
-
-def _tuples(*given: Any) -> list[tuple[int, ...]]:
-    """Each of ``given`` as a pair."""
-    return [(one, one) if isinstance(one, int) else tuple(one) for one in given]
+    return {task: partial(run, passes) for task, passes in PASSES.items()}
 
 
 def seconds(work: Callable[[], Any]) -> list[float]:
-    """How long ``work`` takes: on the wall, and of all cores together.
-
-    Of a generator, the parts between its first and second values, third and fourth and so on.
-    """
-    total = np.zeros(2)
-    start = np.array([time.perf_counter(), time.process_time()])
-    made = work()
-    if not isinstance(made, Iterator):
-        return list(np.array([time.perf_counter(), time.process_time()]) - start)
-    for _ in made:
-        start = np.array([time.perf_counter(), time.process_time()])
-        next(made)
-        total += np.array([time.perf_counter(), time.process_time()]) - start
-    return list(total)
+    """How long ``work`` takes: on the wall, and of all cores together."""
+    start = time.perf_counter(), time.process_time()
+    work()
+    return [time.perf_counter() - start[0], time.process_time() - start[1]]
 
 
 def serve(name: str, batch: int, is_limit: bool) -> None:

@@ -36,7 +36,7 @@ def conserved(name: str) -> dict[str, Any]:
         return {**known, "refusal": str(refusal)}
     try:
         return known | {"composites": _composites(net, photo)}
-    except og.InputError:
+    except og.InputError:  # it takes more memory than is free
         entry = catalogue.find(name)
         side = entry.size // 2
         build = getattr(keras.applications, entry.builder)

@@ -13,7 +13,6 @@ import numpy as np
 
 from . import networks
 from .environments import ROOT, SIDES, Side, environment, python_of
-from .tasks import TASKS
 
 AGREE = 1e-3
 """Largest difference of probabilities, as a part of the largest one, between two sides."""
@@ -108,8 +107,6 @@ def rows(
         workers.append(worker)
         print(f"{network} {backend} {side.name}: the same to {difference:.0e}", file=sys.stderr)
     for task in tasks:
-        if TASKS[task].networks and network not in TASKS[task].networks:
-            continue
         asked = [worker for worker in workers if task in worker.tasks]
         first = {worker.side.name: worker.time(task) for worker in asked}
         taken: dict[str, list[dict[str, Any]]] = {worker.side.name: [] for worker in asked}

@@ -6,6 +6,8 @@ when nothing is saved; a side that needs fewer is faster than its limit.
 
 from dataclasses import dataclass
 
+import numpy as np
+
 SIDE = 224
 PHOTOS = 8
 SAMPLES = 16
@@ -42,9 +44,19 @@ class Task:
     backward: int = 0
     networks: tuple[str, ...] = ()
 
+    def has(self, network: str) -> bool:
+        """Whether it is timed for the network."""
+        return not self.networks or network in self.networks
+
     def passes(self, channels: int) -> tuple[int, int]:
         """Images forward and backward, for a layer of ``channels``."""
         return channels if self.forward == CHANNELS else self.forward, self.backward
+
+
+def segments() -> np.ndarray:
+    """(224, 224): the number of the cell of each pixel, for masks by segments."""
+    cells = np.arange(SEGMENTS**2, dtype=np.int32).reshape(SEGMENTS, SEGMENTS)
+    return cells.repeat(SIDE // SEGMENTS, axis=0).repeat(SIDE // SEGMENTS, axis=1)
 
 
 LITE = "efficientnet-lite0"

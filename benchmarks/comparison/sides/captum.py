@@ -5,7 +5,7 @@ import torch
 from captum import attr
 
 from ..side import Given, Opened
-from ..tasks import BATCH, MASKS, NOISE, PATCH, POINTS, SAMPLES, SEGMENTS, SIDE
+from ..tasks import BATCH, MASKS, NOISE, PATCH, POINTS, SAMPLES, segments
 from .torch_networks import first_channels, last_channels, network
 
 
@@ -16,9 +16,7 @@ def opened(name: str, given: Given) -> Opened:
     one, label = photos[:1], given.label
     stdevs = NOISE * float(np.ptp(given.photos[:1]))
     window = (3, PATCH, PATCH)
-    cell = SIDE // SEGMENTS
-    cells = torch.arange(SEGMENTS**2).reshape(1, 1, SEGMENTS, SEGMENTS)
-    cells = cells.repeat_interleave(cell, 2).repeat_interleave(cell, 3)
+    cells = torch.tensor(segments(), dtype=torch.int64)[None, None]
     cam, saliency = attr.LayerGradCam(model, layer), attr.Saliency(model)
     noisy = attr.NoiseTunnel(saliency)
     path = attr.IntegratedGradients(model)

@@ -6,8 +6,6 @@ It may take 4 GB: its default is a share of the memory that the other sides leav
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from .. import networks
 from ..side import Given, Opened
 from ..tasks import (
@@ -17,9 +15,9 @@ from ..tasks import (
     PATCH,
     POINTS,
     SAMPLES,
-    SEGMENTS,
     SIDE,
     STEPS,
+    segments,
 )
 
 FAST = ("occlusion", "scorecam", "ablationcam", "rise", "kernel_shap", "maximize")
@@ -35,10 +33,6 @@ def opened(name: str, given: Given, precision: str = "exact") -> Opened:
     net.model.set_weights(given.weights)
     many, one, label = given.photos, given.photos[:1], given.label
     labels = [label] * len(many)
-    cell = SIDE // SEGMENTS
-    segments = np.kron(
-        np.arange(SEGMENTS**2).reshape(SEGMENTS, SEGMENTS), np.ones((cell, cell), int)
-    )
     filters = og.Filter(given.layer, range(FILTERS))
     size = (SIDE, SIDE)
     exact = {"memory": "4GB"}
@@ -56,7 +50,7 @@ def opened(name: str, given: Given, precision: str = "exact") -> Opened:
         "scorecam": lambda: og.scorecam(net, one, label, given.layer, **other),
         "ablationcam": lambda: og.ablationcam(net, one, label, given.layer, **other),
         "rise": lambda: og.rise(net, one, label, **drawn),
-        "kernel_shap": lambda: og.kernel_shap(net, one, label, segments=segments, **drawn),
+        "kernel_shap": lambda: og.kernel_shap(net, one, label, segments=segments(), **drawn),
         "maximize": lambda: og.maximize(net, filters, "tutorial", steps=STEPS, size=size, **other),
     }
     return Opened(

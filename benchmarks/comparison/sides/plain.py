@@ -7,15 +7,12 @@ import numpy as np
 
 from ..side import Given, Opened
 from ..tasks import BATCH, GRID, MASKS, NOISE, PATCH, POINTS, SAMPLES, SIDE
-from .keras_gradients import gradient
+from .keras_programs import gradient, parts
 
 
 def opened(name: str, given: Given) -> Opened:
     """The Keras model itself."""
-    model = keras.saving.load_model(given.model, compile=False)
-    layer = model.get_layer(given.layer)
-    front = keras.Model(model.input, layer.output)
-    behind = keras.Model(layer.output, model.output)
+    model, front, behind = parts(given)
     photos, label = given.photos, given.label
     one = photos[:1]
     of_maps = gradient(lambda maps: behind(maps, training=False)[:, label], compiled=True)

@@ -25,7 +25,7 @@ def opened(name: str, given: Given) -> Opened:
     net.model.set_weights(given.weights)
     channels = net[given.layer].output_shape[-1]
     geometry = net.geometry(net.nominal_size)
-    make = _by_torch if keras.config.backend() == "torch" else _by_operations
+    make = by_torch if keras.config.backend() == "torch" else _by_operations
     forward, back = list[Run](), list[Run]()
     for step in linear_steps(net):
         shape = (PHOTOS, *geometry[step.inputs[0].step].shape[1:])
@@ -62,7 +62,7 @@ def _by_operations(layer: Any, shape: tuple[int, ...]) -> tuple[Run, Run]:
     import keras
     from keras import ops
 
-    from .keras_gradients import gradient, program
+    from .keras_programs import gradient, program
 
     # A copy: a program that reads a variable would have to look whether it changed.
     kernel = ops.convert_to_tensor(ops.convert_to_numpy(layer.kernel))
@@ -84,7 +84,7 @@ def _by_operations(layer: Any, shape: tuple[int, ...]) -> tuple[Run, Run]:
     return lambda: forward(x), lambda: back(x)
 
 
-def _by_torch(layer: Any, shape: tuple[int, ...]) -> tuple[Run, Run]:
+def by_torch(layer: Any, shape: tuple[int, ...]) -> tuple[Run, Run]:
     """PyTorch calling oneDNN, channels last."""
     import keras
     import torch

@@ -9,15 +9,12 @@ import numpy as np
 
 from ..side import Given, Opened
 from ..tasks import FILTERS, PATCH, SIDE, STEPS
-from .keras_gradients import gradient
+from .keras_programs import gradient, parts
 
 
 def opened(name: str, given: Given) -> Opened:
     """The Keras model itself."""
-    model = keras.saving.load_model(given.model, compile=False)
-    layer = model.get_layer(given.layer)
-    front = keras.Model(model.input, layer.output)
-    behind = keras.Model(layer.output, model.output)
+    model, front, behind = parts(given)
     photos, label = given.photos, given.label
     of_maps = gradient(lambda maps: behind(maps, training=False)[:, label], compiled=False)
     of_image = gradient(lambda x: model(x, training=False)[:, label], compiled=False)

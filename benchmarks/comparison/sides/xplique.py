@@ -16,9 +16,9 @@ from ..tasks import (
     PATCH,
     POINTS,
     SAMPLES,
-    SEGMENTS,
     SIDE,
     STEPS,
+    segments,
 )
 
 
@@ -29,12 +29,7 @@ def opened(name: str, given: Given) -> Opened:
     labels = np.zeros((len(photos), model.output_shape[1]), np.float32)
     labels[:, given.label] = 1
     batch = {"batch_size": BATCH}
-    cells = tf.constant(
-        np.kron(
-            np.arange(SEGMENTS**2).reshape(SEGMENTS, SEGMENTS),
-            np.ones((SIDE // SEGMENTS, SIDE // SEGMENTS), int),
-        ).astype(np.int32)
-    )
+    cells = tf.constant(segments())
     many = {
         "gradcam": attributions.GradCAM(model, conv_layer=given.layer, **batch),
         "saliency": attributions.Saliency(model, **batch),

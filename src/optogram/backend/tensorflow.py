@@ -222,6 +222,7 @@ def folded(layer: keras.Layer, normalization: keras.Layer) -> Callable[..., Any]
 
 
 def _convolved_and_normalized(layer: Any, normalization: Any, x: Any) -> Any:
+    """The product of the normalization goes into the kernel, its sum into the bias."""
     value = tf.convert_to_tensor
     factor = tf.math.rsqrt(value(normalization.moving_variance) + normalization.epsilon)
     if normalization.scale:

@@ -199,6 +199,7 @@ def folded(layer: keras.Layer, normalization: keras.Layer) -> Callable[..., Any]
 
 
 def _convolved_and_normalized(layer: Any, normalization: Any, x: Any) -> Any:
+    """The product of the normalization goes into the kernel, its sum into the bias."""
     factor, offset = _factor_and_offset(normalization)
     if layer.use_bias:
         offset = offset + factor * _cast(layer.bias, layer)

@@ -180,7 +180,7 @@ def foldable(
     before = graph.steps[step.inputs[0].step]
     if before.index not in indices or step.inputs[0] not in unneeded.get(step.index, ()):
         return None
-    if not before.inputs:
+    if not before.inputs:  # the image
         return None
     is_convolution = type(before.run) in (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
     dtypes = {*step.dtypes, *before.dtypes, *graph.steps[before.inputs[0].step].dtypes}

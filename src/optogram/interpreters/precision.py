@@ -43,11 +43,12 @@ def in_precision(net: _Net, precision: str, size: tuple[int, int]) -> tuple[_Net
     if precision == EXACT:
         return net, ""
     faster = net.backend.bfloat16_gain()
-    chosen, best, geometry = net, 1.0, net.geometry(size)
+    chosen, best = net, 1.0
     for in_bfloat16 in (False, True) if faster > 1 else (False,):
         make = partial(with_reduced_precision, in_bfloat16=in_bfloat16)
         other, found = net.with_graph(("reduced precision", in_bfloat16), make)
-        gain = _gain(other, found, geometry, faster)
+        estimate = partial(_gain, other, found, net.geometry(size), faster)
+        gain = other.plans.get(("gain", size), estimate)
         if gain >= _LEAST_GAIN * best:
             chosen, best = other, gain
     if chosen is not net:

@@ -1,9 +1,19 @@
-"""Programs and gradients by the backend that Keras is set to, as its own tutorials write them."""
+"""The Keras model, programs and gradients by the backend that Keras is set to, without optogram."""
 
 from collections.abc import Callable
 from typing import Any
 
 import keras
+
+from ..side import Given
+
+
+def parts(given: Given) -> tuple[Any, Any, Any]:
+    """The model, and the two that it is made of: to the maps of the layer, and from them."""
+    model = keras.saving.load_model(given.model, compile=False)
+    layer = model.get_layer(given.layer)
+    front, behind = keras.Model(model.input, layer.output), keras.Model(layer.output, model.output)
+    return model, front, behind
 
 
 def program(work: Callable[[Any], Any]) -> Callable[[Any], Any]:
