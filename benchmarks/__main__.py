@@ -24,8 +24,6 @@ from .comparison.networks import LAYERS
 from .comparison.run import lines, rows, write_network
 from .comparison.tasks import TASKS
 
-NETWORKS = tuple(LAYERS)
-
 
 def main() -> None:
     """Time what the file lacks, and print all rows."""
