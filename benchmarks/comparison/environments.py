@@ -75,7 +75,7 @@ SIDES = {
             "torch",
             "grad_cam",
             (*_TORCH, "opencv-python-headless", "matplotlib", "scipy", "tqdm", "pillow"),
-            ("grad-cam==1.5.7", "ttach==0.0.3", "torchvision==0.29.2"),
+            ("grad-cam==1.5.7", "ttach==0.0.3", "torchvision==0.28.0"),
             networks=_IN_TORCH,
         ),
     ],
