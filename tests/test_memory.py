@@ -184,7 +184,8 @@ def test_version_1_and_containers_that_do_not_see_their_own_name(tmp_path):
 
 def test_where_there_are_no_groups_nothing_limits(tmp_path):
     assert free_in_groups(tmp_path) is None
-    assert free_in_groups(groups(tmp_path, ["0::/"], [SECOND, "nonsense"], {})) is None
+    root = groups(tmp_path / "groups", ["0::/"], [SECOND, "nonsense"], {})
+    assert free_in_groups(root) is None
 
 
 @pytest.mark.parametrize(("groups", "device"), [(None, 400), (400, None), (400, 900), (900, 400)])

@@ -98,7 +98,7 @@ def test_kernel_shap_of_few_segments_is_exact(net, x, labels):
 @pytest.mark.once
 def test_kernel_shap_of_drawn_subsets_is_least_squares(net, x, labels):
     found = og.kernel_shap(net, x[:1], 1, segments=labels, masks=40, seed=4)
-    design = ShapleySubsets(x[0], gray(x), labels, 40, 4, 1)
+    design = ShapleySubsets(labels, 40, 4, 1)
     assert np.all(design.visible[::2] ^ design.visible[1::2])
     scores = [
         literal_perturbation.logits_of_subset(net.model, x[0], labels, gray(x), visible)[1]
@@ -161,8 +161,7 @@ def test_the_error_of_few_subsets_is_not_too_small():
 
     found = []
     for seed in range(60):
-        x = np.zeros((4, 8, 1), np.float32)
-        design = ShapleySubsets(x, x, labels, 128, seed, 1)
+        design = ShapleySubsets(labels, 128, seed, 1)
         design.ends_of_scores = score(np.array([np.zeros(32), np.ones(32)]))[None]
         design.learn(slice(0, 128), score(design.visible)[None])
         found.append([each[0] for each in design.estimate(np.array([0]))])

@@ -10,6 +10,7 @@ from optogram import backend
 from optogram.graph.reduced_precision import with_reduced_precision
 from optogram.graph.steps import Output
 from optogram.interpreters import precision
+from optogram.methods.request import rounding
 
 pytestmark = [pytest.mark.once, pytest.mark.each_backend]
 
@@ -19,6 +20,7 @@ def reduced(monkeypatch):
     """As on a machine where bfloat16 is faster, and for networks of any size."""
     monkeypatch.setattr(backend.current(), "bfloat16_gain", lambda: 4.0)
     monkeypatch.setattr(precision, "_LEAST_GAIN", 0.0)
+    monkeypatch.setattr(rounding, "_SURE", 0.0)
 
 
 def network(gate: bool = False) -> og.Network:
@@ -61,7 +63,7 @@ def test_large_products_and_what_compares_their_numbers_are_bfloat16():
 
 def test_a_convolution_rounds_its_numbers_to_eight_bits(net, photo):
     """Products of rounded numbers, summed in float32 and rounded once."""
-    other, _ = precision.in_precision(net, "fast", (24, 24))
+    other, *_ = precision.in_precision(net, "fast", (24, 24))
     x = net.prepare(photo)
     (made,) = other.evaluate(x, [Output(net.step("first:pre").index)])
     kernel, bias = (rounded(np.asarray(w)) for w in net.model.get_layer("first").get_weights())
@@ -112,9 +114,26 @@ def test_the_class_that_is_explained_is_decided_exactly(net, photo, monkeypatch)
     assert len(evaluated) == 2 and all(evaluated)
 
 
+def test_where_checks_take_longer_than_what_is_saved_all_is_exact(net, photo, monkeypatch):
+    monkeypatch.setattr(rounding, "_SURE", 1.5)
+    few = [
+        og.rise(net, photo, 1, masks=4, precision="fast"),
+        og.occlusion(net, photo, 1, patch=12, stride=12, precision="fast"),
+        og.ablationcam(net, photo, 1, "last", precision="fast"),
+    ]
+    for found in few:
+        assert any("save less here" in one for one in found.warnings)
+        assert found.rounding_error is None and "precision" not in found.provenance
+    assert few[1].exact.all()
+    exact = og.ablationcam(net, photo, 1, "last")
+    np.testing.assert_array_equal(few[2].values, exact.values)
+    many = og.rise(net, photo, 1, masks=256, tolerance=0, precision="fast")
+    assert many.provenance["precision"] == "bfloat16"
+
+
 def test_an_uncompiled_network_keeps_its_programs_to_itself(net):
-    compiled, _ = precision.in_precision(net, "fast", (24, 24))
-    direct, _ = precision.in_precision(net.uncompiled(), "fast", (24, 24))
+    compiled, *_ = precision.in_precision(net, "fast", (24, 24))
+    direct, *_ = precision.in_precision(net.uncompiled(), "fast", (24, 24))
     assert compiled._programs is not direct._programs
 
 
@@ -259,7 +278,7 @@ def test_normalizations_are_folded_into_the_convolutions_before_them(photo, monk
     fast = net.scores(photo, precision="fast")
     assert len(set(folded)) == 5 and "read twice" not in folded
     np.testing.assert_allclose(fast, exact, rtol=0, atol=1e-5 * np.abs(exact).max())
-    other, _ = precision.in_precision(net, "fast", net.nominal_size)
+    other, *_ = precision.in_precision(net, "fast", net.nominal_size)
     wanted = [Output(net.step(name).index) for name in ("strided", "pointwise", "read twice")]
     x = net.prepare(photo)
     for one, expected in zip(other.evaluate(x, wanted), net.evaluate(x, wanted), strict=True):

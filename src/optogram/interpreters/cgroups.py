@@ -1,5 +1,6 @@
 """Memory limits of Linux control groups, which containers use."""
 
+import functools
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
@@ -31,8 +32,13 @@ def free_in_groups(root: Path = Path("/")) -> int | None:
     return min((one for one in found if one is not None), default=None)
 
 
-def _groups(root: Path) -> Iterator[tuple[Path, _Files]]:
-    """The folders of all groups that limit this process, innermost first."""
+@functools.cache
+def _groups(root: Path) -> tuple[tuple[Path, _Files], ...]:
+    """The folders of all groups that limit this process, innermost first; read once."""
+    return tuple(_found(root))
+
+
+def _found(root: Path) -> Iterator[tuple[Path, _Files]]:
     with suppress(OSError, ValueError):
         own: dict[str, str] = {}
         for line in (root / "proc/self/cgroup").read_text().splitlines():

@@ -23,7 +23,8 @@ from optogram.interpreters.turns import SHORT, turn
 from optogram.progress import Progress, silent
 
 _KEPT = 64
-"""Cached programs, geometries and plans, at most: memory does not grow with image sizes."""
+"""Cached programs, plans, geometries and amounts of memory, at most: memory does not grow with
+image sizes."""
 
 _KEPT_FUNCTIONS = 8
 """Networks extended by functions of the scores, at most: each has programs of its own."""
@@ -76,7 +77,7 @@ class Computation:
         self._compiles = True
         self._snapshot: Snapshot | None = None
         self._weights: list[Any] | None = None
-        self._measured: Kept[dict[int, Geometry]] = Kept(_KEPT)
+        self._measured: Kept[Any] = Kept(_KEPT)
         self._programs: Kept[backend.Program] = Kept(_KEPT)
         self.plans: Kept[Any] = Kept(_KEPT)
         self._functions: dict[Hashable, tuple[str, Output]] = {}
@@ -97,9 +98,11 @@ class Computation:
         """
         steps = None if wanted is None else self.graph.ancestors(wanted)
         channels = self.graph.steps[self.graph.inputs[0].step].shape[3]
-        return self._measured.get(
-            (tuple(size), steps), lambda: measure(self.graph, (1, *size, channels), steps)
+        found: dict[int, Geometry] = self._measured.get(
+            ("geometry", tuple(size), steps),
+            lambda: measure(self.graph, (1, *size, channels), steps),
         )
+        return found
 
     def shape(self, output: Output, size: tuple[int, int]) -> tuple[int, ...]:
         """Shape of one example of ``output``, the first output of its step."""
@@ -117,9 +120,12 @@ class Computation:
         InputError
             If it is more than the free memory, or a step does not accept the size.
         """
-        geometry = self.geometry(size, wanted)
-        each = bytes_forward(self.graph, geometry, wanted, known)
-        return with_room(each, self.name, self.graph, geometry)
+        wanted = tuple(wanted)
+        each = self._measured.get(
+            ("forward", tuple(size), wanted, frozenset(known)),
+            lambda: bytes_forward(self.graph, self.geometry(size, wanted), wanted, known),
+        )
+        return with_room(each, self.name, self.graph, lambda: self.geometry(size, wanted))
 
     def bytes_backward(
         self, size: tuple[int, int], wanted: Sequence[Output], views: int = 1
@@ -128,9 +134,12 @@ class Computation:
 
         So many ``views`` of an image are fed at a time. Raises as `bytes_forward`.
         """
-        geometry = self.geometry(size, wanted)
-        each = views * bytes_backward(self.graph, geometry, wanted)
-        return with_room(each, self.name, self.graph, geometry)
+        wanted = tuple(wanted)
+        each = views * self._measured.get(
+            ("backward", tuple(size), wanted),
+            lambda: bytes_backward(self.graph, self.geometry(size, wanted), wanted),
+        )
+        return with_room(each, self.name, self.graph, lambda: self.geometry(size, wanted))
 
     def with_weights(self, arrays: Mapping[int, np.ndarray]) -> Self:
         """The same network with other weights; the model keeps its own.
@@ -281,6 +290,7 @@ class Computation:
         progress: Progress = silent,
         then: Callable[[Any], Any] | tuple[Callable[[Any], Any] | None, ...] | None = None,
         beside: int = 0,
+        made_by: tuple[Callable[..., Any], Sequence[np.ndarray]] | None = None,
     ) -> Iterator[tuple[slice, list[np.ndarray]]]:
         """`evaluate` for images that are made on demand; yields results batch by batch.
 
@@ -297,6 +307,8 @@ class Computation:
         then : callable, optional
             Reduces each output before it leaves the backend: tensor (N, ...) to tensor (N, ...).
             A tuple: one for each of ``wanted``, or None.
+        made_by : (callable, sequence of ndarray), optional
+            Makes the images, on the backend, of what ``feed`` returns and of these arrays.
 
         Yields
         ------
@@ -309,7 +321,8 @@ class Computation:
         def build() -> Callable[[Any], list[Any]]:
             schedule = forward.schedule(graph, wanted)
 
-            def function(x: Any) -> list[Any]:
+            def function(fed: Any, *shared: Any) -> list[Any]:
+                x = fed if made_by is None else made_by[0](fed, *shared)
                 made = zip(schedule.run(x), reductions, strict=True)
                 return [reduce(output) if reduce else output for output, reduce in made]
 
@@ -320,8 +333,8 @@ class Computation:
         for part in batches(count, each, memory, beside, is_forward=True):
             taken = part.stop - part.start
             length = length or taken
-            fed = [lengthened(feed(part), length)]
-            key = ("evaluate", wanted, then)
+            fed = [lengthened(feed(part), length), *(made_by[1] if made_by else ())]
+            key = ("evaluate", wanted, then, made_by and made_by[0])
             made = self.run(key, build, fed, batched=(0,), is_short=count <= SHORT)
             yield part, [made.pop(0)[:taken] for _ in wanted]
             progress(part.stop, count, "images")

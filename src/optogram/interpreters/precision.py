@@ -1,12 +1,13 @@
 """The precision that a network is run in: exact, or rounding otherwise where that is faster."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
 from optogram.backend import configured, title
 from optogram.errors import InputError
 from optogram.graph.reduced_precision import Reduced, with_reduced_precision
+from optogram.graph.steps import Graph, Output
 from optogram.interpreters import forward
 from optogram.interpreters.engine import Computation
 from optogram.interpreters.geometry import Geometry
@@ -21,8 +22,8 @@ _LEAST_GAIN = 1.04
 _Net = TypeVar("_Net", bound=Computation)
 
 
-def in_precision(net: _Net, precision: str, size: tuple[int, int]) -> tuple[_Net, str]:
-    """``net`` for the ``precision``, and why it is ``net`` itself where "fast" was asked for.
+def in_precision(net: _Net, precision: str, size: tuple[int, int]) -> tuple[_Net, str, float]:
+    """``net`` for the ``precision``, why it is ``net`` itself if it is, and what is gained.
 
     Parameters
     ----------
@@ -34,6 +35,12 @@ def in_precision(net: _Net, precision: str, size: tuple[int, int]) -> tuple[_Net
     size : (height, width)
         Size of the images.
 
+    Returns
+    -------
+    (Computation, str, float)
+        The network; why it is ``net`` itself where "fast" was asked for; the estimated time of a
+        forward pass of ``net`` divided by one of it.
+
     Raises
     ------
     InputError
@@ -41,7 +48,7 @@ def in_precision(net: _Net, precision: str, size: tuple[int, int]) -> tuple[_Net
     """
     require_precision(precision)
     if precision == EXACT:
-        return net, ""
+        return net, "", 1.0
     faster = net.backend.bfloat16_gain()
     chosen, best = net, 1.0
     for in_bfloat16 in (False, True) if faster > 1 else (False,):
@@ -52,13 +59,23 @@ def in_precision(net: _Net, precision: str, size: tuple[int, int]) -> tuple[_Net
         if gain >= _LEAST_GAIN * best:
             chosen, best = other, gain
     if chosen is not net:
-        return chosen, ""
+        return chosen, "", best
     reason = (
         f"{net.name!r} has few products that are large enough"
         if faster > 1
         else f"{title(configured())} computes bfloat16 no faster on this machine"
     )
-    return net, f'precision="fast" is no faster here, so all was computed exactly: {reason}.'
+    note = f'precision="fast" is no faster here, so all was computed exactly: {reason}.'
+    return net, note, 1.0
+
+
+def share_between(
+    net: Computation, size: tuple[int, int], known: Collection[Output], wanted: Sequence[Output]
+) -> float:
+    """The estimated share of a forward pass that goes from ``known`` outputs to ``wanted``."""
+    work = _work(net.graph, net.geometry(size))
+    between = net.graph.ancestors(wanted, known) - net.graph.ancestors(known)
+    return sum(work.get(index, 0) for index in between) / sum(work.values())
 
 
 def require_precision(precision: str, known: tuple[str, ...] = PRECISIONS) -> None:
@@ -75,16 +92,21 @@ def _gain(
 
     Products are so many times ``faster`` in bfloat16.
     """
-    work = {
+    work = _work(found.graph, geometry)
+    saved = (1 - 1 / faster) * sum(geometry[index].flops for index in found.products)
+    saved += net.backend.folding_saves() * sum(work[index] for index in _folded(net))
+    return sum(work.values()) / (sum(work.values()) - saved)
+
+
+def _work(graph: Graph, geometry: Mapping[int, Geometry]) -> dict[int, float]:
+    """Estimated cost of the steps in a forward pass, in floating-point operations."""
+    return {
         step.index: geometry[step.index].flops
         + BYTE
         * sum(geometry[index].memory for index in {step.index, *(o.step for o in step.inputs)})
-        for step in found.graph.steps
+        for step in graph.steps
         if not step.passes_on
     }
-    saved = (1 - 1 / faster) * sum(geometry[index].flops for index in found.products)
-    saved += sum(work[index] for index in _folded(net))
-    return sum(work.values()) / (sum(work.values()) - saved)
 
 
 def _folded(net: Computation) -> list[int]:

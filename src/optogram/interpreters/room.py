@@ -1,7 +1,7 @@
 """Memory for one image in a network, and whether it is available."""
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from optogram.errors import InputError
 from optogram.graph.steps import Graph, Output
@@ -46,10 +46,13 @@ def has_room(graph: Graph, steps: Iterable[int], examples: int, side: int) -> bo
     return _BYTES_TRIED * examples * numbers <= free()
 
 
-def with_room(each: int, name: str, graph: Graph, geometry: Mapping[int, Geometry]) -> int:
+def with_room(
+    each: int, name: str, graph: Graph, measured: Callable[[], Mapping[int, Geometry]]
+) -> int:
     """``each``, the bytes for one image in the network ``name``, if so much memory is free.
 
-    At least one image is fed at a time, however small the memory budget is.
+    At least one image is fed at a time, however small the memory budget is. ``measured`` returns
+    the geometry.
 
     Raises
     ------
@@ -59,6 +62,7 @@ def with_room(each: int, name: str, graph: Graph, geometry: Mapping[int, Geometr
     left = free()
     if each <= left:
         return each
+    geometry = measured()
     index = max(geometry, key=lambda index: geometry[index].memory)
     fed = geometry[graph.inputs[0].step].shape
     sides = "×".join(map(str, fed[1:3]))

@@ -10,9 +10,10 @@ from optogram.graph.steps import Output
 from optogram.interpreters.edited import Edited, bases
 from optogram.interpreters.engine import lengthened
 from optogram.interpreters.memory import batches
+from optogram.interpreters.precision import share_between
 from optogram.methods.request.explained_layer import ExplainedLayer, explained_layers
 from optogram.methods.request.request import Answer, Request, ask, weighted_sums
-from optogram.methods.request.rounding import Rounding, rounding, sample_of
+from optogram.methods.request.rounding import ALONE, SAMPLE, Rounding, repaid, rounding, sample_of
 from optogram.network.network import Network
 from optogram.progress import Progress, ShownProgress, continued, reporting, silent
 from optogram.result import Attribution
@@ -86,8 +87,9 @@ def ablationcam(
     """
     request = ask(net, image, target, score, fit, precision=precision)
     layers = explained_layers(request, layer)
-    net, images = request.net, len(request.x)
     counts = [1 + (net.graph.steps[at.step].shape[-1] or 0) for at in layers.outputs]
+    request = _repaid(request, layers.outputs, counts)
+    net, images = request.net, len(request.x)
     total = images * (1 + sum(counts))
     found = [np.empty((len(request.which), count), np.float32) for count in counts]
     values: list[list[np.ndarray]] = [[] for _ in counts]
@@ -139,6 +141,16 @@ def ablationcam(
         )
 
     return layers.results(result, [np.concatenate(made)[order] for made in values])
+
+
+def _repaid(request: Request, layers: Sequence[Output], counts: Sequence[int]) -> Request:
+    """See `repaid`; only what lies behind each layer is run for each map."""
+    net, size, wanted = request.net, request.size, request.scored()
+    behind = [share_between(net, size, [layer], wanted) for layer in layers]
+    passes = sum(share * count for share, count in zip(behind, counts, strict=True))
+    # Besides a sample, the scores of each image and what is held of it, each alone.
+    checks = ALONE * (1 + len(layers)) + SAMPLE * sum(behind)
+    return repaid(request, passes, checks)
 
 
 def _kept(channels: int) -> np.ndarray:

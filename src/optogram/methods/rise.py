@@ -4,9 +4,10 @@ from typing import Any
 
 from optogram.arguments import MOST_SEED, checked, number, whole
 from optogram.methods.masking.converging import MOST_MASKS, until_converged
-from optogram.methods.masking.random_grids import GridMasks, RandomGrids
+from optogram.methods.masking.random_grids import FIRST, GridMasks, RandomGrids
 from optogram.methods.request.baseline import baseline_images, described
 from optogram.methods.request.request import ask
+from optogram.methods.request.rounding import repaid
 from optogram.network.network import Network
 from optogram.progress import ShownProgress, continued, reporting
 from optogram.result import RISE
@@ -89,17 +90,17 @@ def rise(
     masks, grid = whole("masks", masks, 4, MOST_MASKS), whole("grid", grid, 2)
     tolerance, seed = number("tolerance", tolerance, 0), whole("seed", seed, 0, MOST_SEED)
     request = ask(net, image, target, score, fit, precision=precision)
+    request = repaid(request, min(masks, FIRST))
     base = baseline_images(request, baseline)
     drawn = GridMasks(request.size, grid, seed)
     images = len(request.x)
     targets = len(request.which) // images
-    designs = [
-        RandomGrids(*pair, drawn, targets, masks) for pair in zip(request.x, base, strict=True)
-    ]
+    designs = [RandomGrids(drawn, targets, masks) for _ in request.x]
     total = images + sum(design.count for design in designs)
     with reporting(progress) as told:
         answer = request.answer(memory, continued(told, 0, total))
-        found = until_converged(answer, designs, tolerance, memory, continued(told, images, total))
+        more = continued(told, images, total)
+        found = until_converged(answer, base, designs, tolerance, memory, more)
     parameters = {
         "masks": masks,
         "tolerance": tolerance,

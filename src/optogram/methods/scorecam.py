@@ -7,11 +7,12 @@ import numpy as np
 
 from optogram.arguments import checked
 from optogram.methods.request.explained_layer import ExplainedLayer, explained_layers
+from optogram.methods.request.masked import scores_of_masked
 from optogram.methods.request.request import Answer, Request, ask, black_image
-from optogram.methods.request.rounding import Rounding, rounding, sample_of
+from optogram.methods.request.rounding import Rounding, repaid, rounding, sample_of
 from optogram.methods.request.upsampling import Upsampling
 from optogram.network.network import Network
-from optogram.progress import ShownProgress, continued, reporting, silent
+from optogram.progress import Progress, ShownProgress, continued, reporting, silent
 from optogram.result import Attribution
 
 
@@ -73,8 +74,8 @@ def scorecam(
     """
     request = ask(net, image, target, score, fit, precision=precision)
     layers = explained_layers(request, layer)
-    images = len(request.x)
     counts = [1 + (net.graph.steps[at.step].shape[-1] or 0) for at in layers.outputs]
+    request, images = repaid(request, min(counts)), len(request.x)
     total = images * (1 + sum(counts))
 
     roundings: list[Rounding] = []
@@ -96,52 +97,74 @@ def scorecam(
         request, done, found = answer.request, images, []
         for at, count in zip(layers.outputs, counts, strict=True):
             (maps,) = request.net.evaluate(request.x, [at], memory, continued(told, done, total))
-            masked = _Masked(request, maps)
+            masks = _Masks(request, maps)
+            chosen = np.arange(count - 1)
             within = continued(told, done + images, total)
-            scores = request.scores_of_variants(masked, count - 1, memory, within)
-            gains = scores - request.scores_of(masked.black[None], memory)[:, None]
+            scores = masks.scores(request, chosen, memory, within)
+            gains = scores - request.scores_of(masks.black[None], memory)[:, None]
             shared = np.broadcast_to(maps, (len(gains), *maps.shape[1:]))
             values = np.einsum("nk,nhwk->nhw", _softmax(gains), shared)
             found.append(np.maximum(values, 0).astype(np.float32))
-            roundings.append(_rounding(answer, masked, scores, memory))
+            roundings.append(_rounding(answer, masks, scores, memory))
             done += images * count
     return layers.results(result, found)
 
 
-class _Masked:
-    """The images seen through each of the ``maps`` (M, h, w, K); masked pixels are black."""
+class _Masks:
+    """The ``maps`` (M, h, w, K) of the images as masks; masked pixels are black."""
 
     def __init__(self, request: Request, maps: np.ndarray) -> None:
         self.black = black_image(request)
-        self._x, self._maps = request.x, maps
+        self._maps = maps
         self._enlarge = Upsampling(maps.shape[1:3], request.size)
 
-    def __call__(self, image: int, channel: int) -> np.ndarray:
-        """(H, W, C): one image through one map."""
-        mask = _normalized(self._enlarge(self._maps[image, :, :, channel]))
-        return self.black + mask[..., None] * (self._x[image] - self.black)
+    def scores(
+        self,
+        request: Request,
+        channels: np.ndarray,
+        memory: float | str | None,
+        progress: Progress,
+    ) -> np.ndarray:
+        """(N, P): the score of each explanation for its image through each of some maps."""
+        scores = np.empty((len(request.which), len(channels)), np.float32)
+        for image, maps in enumerate(self._maps):
+            chosen = np.moveaxis(maps[..., channels], -1, 0)
+
+            def masks(part: slice, chosen: np.ndarray = chosen) -> np.ndarray:
+                return _normalized(self._enlarge(chosen[part]))[..., None]
+
+            before, total = image * len(channels), len(self._maps) * len(channels)
+            for part, found in scores_of_masked(
+                request,
+                image,
+                self.black,
+                masks,
+                len(channels),
+                memory,
+                continued(progress, before, total),
+            ):
+                scores[request.which == image, part] = found
+        return scores
 
 
 def _rounding(
-    answer: Answer, masked: _Masked, scores: np.ndarray, memory: float | str | None
+    answer: Answer, masks: _Masks, scores: np.ndarray, memory: float | str | None
 ) -> Rounding:
     """The error of reduced precision of ``scores`` (N, K)."""
     chosen = sample_of(scores.shape[1])
     return rounding(
         answer,
         scores[:, chosen] - answer.scores[:, None],
-        lambda exact: exact.scores_of_variants(
-            lambda image, number: masked(image, chosen[number]), len(chosen), memory, silent
-        ),
+        lambda exact: masks.scores(exact, chosen, memory, silent),
         scores.std(axis=1),
         memory,
     )
 
 
-def _normalized(mask: np.ndarray) -> np.ndarray:
-    """``mask`` from 0 to 1; one that is the same everywhere becomes 0."""
-    low, high = mask.min(), mask.max()
-    return (mask - low) / (high - low) if high > low else np.zeros_like(mask)
+def _normalized(masks: np.ndarray) -> np.ndarray:
+    """``masks`` (P, H, W), each from 0 to 1; one that is the same everywhere becomes 0."""
+    low, high = masks.min(axis=(1, 2), keepdims=True), masks.max(axis=(1, 2), keepdims=True)
+    return (masks - low) / np.where(high > low, high - low, 1)
 
 
 def _softmax(gains: np.ndarray) -> np.ndarray:

@@ -5,9 +5,10 @@ from typing import Any
 from optogram.arguments import MOST_SEED, checked, number, whole
 from optogram.errors import InputError
 from optogram.methods.masking.converging import MOST_MASKS, until_converged
-from optogram.methods.masking.sobol_indices import SobolDesign
+from optogram.methods.masking.sobol_indices import FIRST, SobolDesign
 from optogram.methods.request.baseline import baseline_images, described
 from optogram.methods.request.request import ask
+from optogram.methods.request.rounding import repaid
 from optogram.network.network import Network
 from optogram.progress import ShownProgress, continued, reporting
 from optogram.result import SampledAttribution
@@ -100,16 +101,16 @@ def sobol(
             f"not {masks}: a row of the design takes {grid**2 + 2}."
         )
     request = ask(net, image, target, score, fit, precision=precision)
+    request = repaid(request, min(rows, FIRST) * (grid**2 + 2))
     base = baseline_images(request, baseline)
     images = len(request.x)
     targets = len(request.which) // images
-    designs = [
-        SobolDesign(*pair, grid, seed, targets, rows) for pair in zip(request.x, base, strict=True)
-    ]
+    designs = [SobolDesign(request.size, grid, seed, targets, rows) for _ in request.x]
     total = images + sum(design.count for design in designs)
     with reporting(progress) as told:
         answer = request.answer(memory, continued(told, 0, total))
-        found = until_converged(answer, designs, tolerance, memory, continued(told, images, total))
+        more = continued(told, images, total)
+        found = until_converged(answer, base, designs, tolerance, memory, more)
     parameters = {
         "masks": masks,
         "tolerance": tolerance,

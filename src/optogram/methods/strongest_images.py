@@ -128,7 +128,7 @@ def strongest_images(
     fitted = (whole("size, height,", height, 1), whole("size, width,", width, 1))
     output = Output(step.index)
     strongest = _Strongest.begin(len(chosen), top)
-    scored, note = in_precision(net, precision, fitted)
+    scored, note, _ = in_precision(net, precision, fitted)
     reader = _Reader(net, scored, output, chosen, fit, fitted, memory, by)
     with reporting(progress) as told:
         if is_stream(photos):

@@ -164,7 +164,7 @@ class Predictor(Computation):
         """
         require_precision(precision)
         x = self.fed(image, fit, resample=resample)
-        net, _ = in_precision(self, precision, x.shape[1:3])
+        net, *_ = in_precision(self, precision, x.shape[1:3])
         return net.evaluate(x, [self.head.logits], memory, beside=made_bytes(x, image))[0]
 
     @overload

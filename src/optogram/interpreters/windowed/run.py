@@ -32,10 +32,16 @@ class Windowed:
         The network.
     plan : WindowPlan
         The plan.
+
+    Attributes
+    ----------
+    cost : float
+        See `WindowPlan`.
     """
 
     def __init__(self, net: Computation, plan: WindowPlan) -> None:
         self._net, self._plan = net, plan
+        self.cost = plan.cost
 
     def fits(self, memory: float | str | None) -> bool:
         """Whether one change at a time fits into ``memory``."""

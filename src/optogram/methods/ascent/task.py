@@ -95,7 +95,7 @@ def read(
     frames = None if frames is None else whole("frames", frames, 1)
     net.score_output(score)
     exact = net
-    net, note = in_precision(net, precision, net.nominal_size)
+    net, note, _ = in_precision(net, precision, net.nominal_size)
     targets = resolved(target, net)
     if recipe.cosine and not all(isinstance(single, Direction) for single in targets):
         other = next(single for single in targets if not isinstance(single, Direction))

@@ -6,7 +6,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from optogram.methods.request.request import Answer, weighted_sums
+from optogram.methods.request.masked import scores_of_masked
+from optogram.methods.request.request import Answer, Request
 from optogram.methods.request.rounding import SAMPLE, rounding
 from optogram.progress import Progress, silent
 
@@ -15,7 +16,7 @@ MOST_MASKS = 1_000_000
 
 
 class Design(Protocol):
-    """The masked copies of one image, and the maps estimated from their scores.
+    """The masks of one image, and the maps estimated from the scores of its masked copies.
 
     Attributes
     ----------
@@ -34,8 +35,8 @@ class Design(Protocol):
     def ends(self) -> Sequence[int]:
         """See above."""
 
-    def copies(self, part: slice) -> np.ndarray:
-        """The masked copies (P, H, W, C) with the numbers of ``part``."""
+    def masks(self, part: slice) -> np.ndarray:
+        """The masks (P, H, W, 1) with the numbers of ``part``; see `scores_of_masked`."""
 
     def learn(self, part: slice, scores: np.ndarray) -> None:
         """Take the ``scores`` (T, P) of these copies; called in their order."""
@@ -88,6 +89,7 @@ class Converged:
 
 def until_converged(
     answer: Answer,
+    base: np.ndarray,
     designs: Sequence[Design],
     tolerance: float,
     memory: float | str | None,
@@ -97,16 +99,16 @@ def until_converged(
 
     A map has converged when its `relative_error` is at most ``tolerance``. Explanations of one
     image share its copies, but each stops for itself, so that others in the call do not change it.
-    ``progress`` is told of copies; ``designs`` has one design per image.
+    ``progress`` is told of copies; ``designs`` has one design per image. What is masked is replaced
+    by ``base`` (M, H, W, C).
     """
     request = answer.request
-    weights, total = request.weights(), sum(design.count for design in designs)
+    total = sum(design.count for design in designs)
     found: list[Any] = [None] * len(request.which)
     first = np.zeros((len(request.which), min(SAMPLE, *(design.count for design in designs))))
     spread = np.zeros(len(request.which))
     before = 0
     for image, design in enumerate(designs):
-        own = request.weights_of(image, weights)
         explained = np.flatnonzero(request.which == image)
         is_open = np.ones(len(explained), bool)
         every = list[np.ndarray]()
@@ -114,11 +116,10 @@ def until_converged(
         def told(done: int, _: int, what: str, before: int = before) -> None:
             progress(before + done, total, "masked images")
 
-        stream = request.net.stream(
-            design.copies, design.count, request.size, list(own), memory, told
+        stream = scores_of_masked(
+            request, image, base[image], design.masks, design.count, memory, told
         )
-        for part, outputs in stream:
-            scores = weighted_sums(outputs, own)
+        for part, scores in stream:
             every.append(scores)
             for piece in _pieces(part, design.ends):
                 design.learn(piece, scores[:, piece.start - part.start : piece.stop - part.start])
@@ -134,7 +135,7 @@ def until_converged(
                     break
             if not is_open.any():
                 break
-        stream.close()  # type: ignore[attr-defined]
+        stream.close()
         design.close()
         together = np.hstack(every)
         first[explained], spread[explained] = together[:, : first.shape[1]], together.std(axis=1)
@@ -142,16 +143,16 @@ def until_converged(
         progress(before, total, "masked images")  # the stream was left before it said so
     values, error, passes, ratios = zip(*found, strict=True)
 
-    def copy(image: int, number: int) -> np.ndarray:
-        return designs[image].copies(slice(number, number + 1))[0]
+    def again(exact: Request) -> np.ndarray:
+        found = np.empty_like(first)
+        for image, design in enumerate(designs):
+            parts = scores_of_masked(
+                exact, image, base[image], design.masks, first.shape[1], memory, silent
+            )
+            found[exact.which == image] = np.hstack([scores for _, scores in parts])
+        return found
 
-    rounded = rounding(
-        answer,
-        first - answer.scores[:, None],
-        lambda exact: exact.scores_of_variants(copy, first.shape[1], memory, silent),
-        spread,
-        memory,
-    )
+    rounded = rounding(answer, first - answer.scores[:, None], again, spread, memory)
     return Converged(
         np.stack(values).astype(np.float32),
         np.stack(error).astype(np.float32),

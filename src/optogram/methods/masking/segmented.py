@@ -8,9 +8,10 @@ import numpy as np
 from optogram.arguments import MOST_SEED, number, whole
 from optogram.errors import InputError
 from optogram.methods.masking.converging import MOST_MASKS, until_converged
-from optogram.methods.masking.subsets import ShapleySubsets, Subsets
+from optogram.methods.masking.subsets import FIRST, ShapleySubsets, Subsets
 from optogram.methods.request.baseline import baseline_images, described
 from optogram.methods.request.request import ask
+from optogram.methods.request.rounding import repaid
 from optogram.methods.request.segments import segments_of
 from optogram.network.network import Network
 from optogram.progress import ShownProgress, continued, reporting
@@ -45,6 +46,7 @@ def explained_by_segments(
     masks, tolerance = whole("masks", masks, 2, MOST_MASKS), number("tolerance", tolerance, 0)
     seed = whole("seed", seed, 0, MOST_SEED)
     request = ask(net, image, target, score, fit, precision=precision)
+    request = repaid(request, min(masks, FIRST))
     base, labels = baseline_images(request, baseline), segments_of(request, segments)
     images, most = len(request.x), int(labels.max()) + 1
     if masks < 2 * most:
@@ -52,9 +54,7 @@ def explained_by_segments(
             f"masks must be at least twice the number of segments, {2 * most}, not {masks}."
         )
     targets = len(request.which) // images
-    designs = [
-        subsets(*three, masks, seed, targets) for three in zip(request.x, base, labels, strict=True)
-    ]
+    designs = [subsets(own, masks, seed, targets) for own in labels]
     total = 2 * images + sum(design.count for design in designs)
     with reporting(progress) as told:
         answer = request.answer(memory, continued(told, 0, total))
@@ -67,7 +67,7 @@ def explained_by_segments(
                 own = request.which == i
                 design.ends_of_scores = np.stack([empty[own], answer.scores[own]], axis=1)
         found = until_converged(
-            answer, designs, tolerance, memory, continued(told, 2 * images, total)
+            answer, base, designs, tolerance, memory, continued(told, 2 * images, total)
         )
     kept = np.full((2, len(request.which), most), np.nan, np.float32)
     explained = np.empty(len(request.which), np.float32)

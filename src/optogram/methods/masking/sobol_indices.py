@@ -6,7 +6,7 @@ import numpy as np
 
 from optogram.methods.masking.converging import ends_of
 
-_FIRST, _STEP = 8, 4
+FIRST, _STEP = 8, 4
 """Rows of the design after which the map is looked at for the first time, and then again."""
 
 
@@ -15,12 +15,12 @@ class SobolDesign:
 
     Row j of the design has two points Aⱼ and Bⱼ of a scrambled Sobol sequence in 2·cells
     dimensions, and a point for each cell i, that is Aⱼ with cell i of Bⱼ. Each point is a mask: the
-    share of the image in each cell, the rest being ``base``.
+    share of the image in each cell.
 
     Parameters
     ----------
-    x, base : ndarray of shape (H, W, C)
-        The image, and what is in place of what is masked.
+    size : (height, width)
+        Size of the image.
     grid : int
         Cells along each side.
     seed : int
@@ -30,26 +30,25 @@ class SobolDesign:
     """
 
     def __init__(
-        self, x: np.ndarray, base: np.ndarray, grid: int, seed: int, targets: int, rows: int
+        self, size: tuple[int, int], grid: int, seed: int, targets: int, rows: int
     ) -> None:
-        self._x, self._base, self._grid = x, base, grid
+        self._grid = grid
         self._points = _sequence(rows, 2 * grid**2, seed)
         self._each = grid**2 + 2
         self.count = rows * self._each
-        self.ends: Sequence[int] = [each * self._each for each in ends_of(rows, _FIRST, _STEP)]
+        self.ends: Sequence[int] = [each * self._each for each in ends_of(rows, FIRST, _STEP)]
         self._scores = np.empty((targets, self.count))
         self._known = 0
         # Cells are as equal as whole pixels allow.
-        self._cell_of = [np.arange(side) * grid // side for side in x.shape[:2]]
+        self._cell_of = [np.arange(side) * grid // side for side in size]
 
-    def copies(self, part: slice) -> np.ndarray:
+    def masks(self, part: slice) -> np.ndarray:
         """See `Design`."""
-        found = np.empty((part.stop - part.start, *self._x.shape), np.float32)
-        for copy, number in zip(found, range(part.start, part.stop), strict=True):
-            cells = self._mask(*divmod(number, self._each)).reshape(self._grid, self._grid)
-            mask = cells[np.ix_(*self._cell_of)][..., None]
-            copy[...] = self._base + mask * (self._x - self._base)
-        return found
+        numbers = range(part.start, part.stop)
+        cells = np.stack([self._mask(*divmod(number, self._each)) for number in numbers])
+        rows, columns = self._cell_of
+        cells = cells.reshape(-1, self._grid, self._grid, 1)
+        return cells[:, rows[:, None], columns]
 
     def learn(self, part: slice, scores: np.ndarray) -> None:
         """See `Design`."""

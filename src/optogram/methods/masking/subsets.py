@@ -7,7 +7,7 @@ import numpy as np
 
 from optogram.methods.masking.converging import ends_of
 
-_FIRST, _STEP = 256, 128
+FIRST, _STEP = 256, 128
 """Numbers of subsets after which the map is looked at for the first time, and then again."""
 _TIMES = 4
 """… but not before there are so many subsets for each segment: a fit to few has no residuals."""
@@ -43,8 +43,6 @@ class Subsets:
 
     Parameters
     ----------
-    x, base : ndarray of shape (H, W, C)
-        The image, and what is in place of the other segments.
     labels : int ndarray of shape (H, W)
         The segments.
     visible : bool ndarray of shape (subsets, K)
@@ -57,17 +55,15 @@ class Subsets:
 
     def __init__(
         self,
-        x: np.ndarray,
-        base: np.ndarray,
         labels: np.ndarray,
         visible: np.ndarray,
         targets: int,
         is_exact: bool = False,
     ) -> None:
-        self._x, self._base, self._labels = x, base, labels
+        self._labels = labels
         self.visible = visible
         self.count = len(visible)
-        first = max(_FIRST, _TIMES * visible.shape[1])
+        first = max(FIRST, _TIMES * visible.shape[1])
         self.ends: Sequence[int] = (
             [self.count] if is_exact else ends_of(self.count, first + first % 2, _STEP)
         )
@@ -76,10 +72,9 @@ class Subsets:
         self.fits: dict[int, Fit] = {}
         """The last model of each target."""
 
-    def copies(self, part: slice) -> np.ndarray:
+    def masks(self, part: slice) -> np.ndarray:
         """See `Design`."""
-        is_visible = np.take(self.visible[part], self._labels, axis=1)  # in the order of pixels
-        return np.where(is_visible[..., None], self._x, self._base)
+        return np.take(self.visible[part], self._labels, axis=1)[..., None]
 
     def learn(self, part: slice, scores: np.ndarray) -> None:
         """See `Design`."""
@@ -109,7 +104,7 @@ class ShapleySubsets(Subsets):
 
     Parameters
     ----------
-    x, base, labels
+    labels
         See `Subsets`.
     count : int
         Largest number of subsets. If there are no more than that, each is taken once, with its
@@ -120,8 +115,6 @@ class ShapleySubsets(Subsets):
 
     def __init__(
         self,
-        x: np.ndarray,
-        base: np.ndarray,
         labels: np.ndarray,
         count: int,
         seed: int,
@@ -130,7 +123,7 @@ class ShapleySubsets(Subsets):
         segments = int(labels.max()) + 1
         is_exact = 2**segments - 2 <= count
         visible = _all_subsets(segments) if is_exact else _drawn_by_size(segments, count, seed)
-        super().__init__(x, base, labels, visible, targets, is_exact)
+        super().__init__(labels, visible, targets, is_exact)
         self._weights = _shapley_weights(visible) if is_exact else None
         self.ends_of_scores = np.zeros((targets, 2))
         """Scores of the baseline and of the image, for each target."""
@@ -167,7 +160,7 @@ class LimeSubsets(Subsets):
 
     Parameters
     ----------
-    x, base, labels
+    labels
         See `Subsets`.
     count : int
         Number of subsets; the first is the whole image.
@@ -177,8 +170,6 @@ class LimeSubsets(Subsets):
 
     def __init__(
         self,
-        x: np.ndarray,
-        base: np.ndarray,
         labels: np.ndarray,
         count: int,
         seed: int,
@@ -187,7 +178,7 @@ class LimeSubsets(Subsets):
         segments = int(labels.max()) + 1
         visible = np.random.default_rng(seed).random((count, segments)) < 0.5
         visible[0] = True
-        super().__init__(x, base, labels, visible, targets)
+        super().__init__(labels, visible, targets)
 
     def fit(self, visible: np.ndarray, scores: np.ndarray, target: int) -> Fit:
         """Weighted ridge regression with an intercept that is not penalized."""

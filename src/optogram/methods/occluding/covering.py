@@ -16,7 +16,7 @@ from optogram.interpreters.windowed.run import Windowed
 from optogram.methods.occluding.dropping import DROP, token_sides, tokens_left
 from optogram.methods.request.painting import paint_for
 from optogram.methods.request.request import Request, ask, weighted_sums
-from optogram.methods.request.rounding import ERRORS, Rounding
+from optogram.methods.request.rounding import ERRORS, Rounding, repaid
 from optogram.network.network import Network
 from optogram.progress import Progress, continued, silent
 from optogram.result import Occlusion
@@ -187,19 +187,23 @@ class Covering:
 
     def _begin(self, request: Request, together: int, progress: Progress = silent) -> None:
         """Score the images, and plan how to score ``together`` positions."""
+        self._windowed = self._windows(request, together)
+        share = 1.0 if self._windowed is None else self._windowed.cost
+        sure = repaid(request, share * len(self.patches.places))
+        if sure is not request:
+            request, self._windowed = sure, self._windows(sure, together)
+            self._dropping = None if self._dropping is None else _dropping(request)
         self.answer = request.answer(self.memory, progress)
         self._weights = self.answer.request.weights()
-        self._windowed = None
-        if self.parameters["incremental"] and self._dropping is None:
-            self._windowed = windows_for(
-                request.net,
-                list(self._weights),
-                request.size,
-                (self.patches.rows, self.patches.columns),
-                together,
-                self.memory,
-            )
         self._base: tuple[int, list[Any]] | None = None
+
+    def _windows(self, request: Request, together: int) -> Windowed | None:
+        """How windows are scored, if that is faster."""
+        if not self.parameters["incremental"] or self._dropping is not None:
+            return None
+        ranges = self.patches.rows, self.patches.columns
+        wanted = request.scored()
+        return windows_for(request.net, wanted, request.size, ranges, together, self.memory)
 
     def exactly(self, together: int, incremental: bool) -> "Covering":
         """The same in full precision, for about ``together`` positions."""

@@ -42,12 +42,11 @@ def warnings_about_images(
     found = list(warnings_about_sizes(photos or (), x.shape[1:3]))
     if net.preparation.name == "none" and not net.takes_pixels:
         return tuple(found)  # such a network may take numbers of any size
-    pixels = net.preparation.to_display(x)
-    for i, (low, high) in enumerate(
-        zip(pixels.min(axis=(1, 2, 3)), pixels.max(axis=(1, 2, 3)), strict=True)
-    ):
+    for i, one in enumerate(x):
         if photos and not photos[i].is_float and photos[i].preparation == net.preparation.name:
             continue
+        pixels = net.preparation.to_display(one)
+        low, high = pixels.min(), pixels.max()
         which = f"Image {i}" if len(x) > 1 else "The image"
         if 0 < high - low < _FEW_LEVELS:
             found.append(

@@ -3,6 +3,7 @@
 import datetime
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, TypeVar
 
 import keras
@@ -58,6 +59,8 @@ class Request:
         Scores of all classes of each image, where the highest-scoring one was found among them.
     exact : Network or None
         The network in full precision, if ``net`` is in reduced precision.
+    gain : float
+        Estimated time of a forward pass in full precision, divided by one of ``net``.
     """
 
     net: Network
@@ -69,6 +72,7 @@ class Request:
     photos: tuple[PreparedPhoto, ...] | None = None
     outputs: np.ndarray | None = None
     exact: Network | None = None
+    gain: float = 1.0
 
     @property
     def size(self) -> tuple[int, int]:
@@ -77,7 +81,7 @@ class Request:
 
     def exactly(self) -> "Request":
         """The same request in full precision."""
-        return self if self.exact is None else replace(self, net=self.exact, exact=None)
+        return self if self.exact is None else replace(self, net=self.exact, exact=None, gain=1.0)
 
     def weights(self) -> Weights:
         """The resolved targets as weights on outputs of steps.
@@ -314,7 +318,7 @@ class Answer:
     request: Request
     scores: np.ndarray
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Descriptions of the targets."""
         return tuple(target.describe(self.request.net) for target in self.request.targets or ())
@@ -493,14 +497,14 @@ def ask(
     x = np.asarray(x)
     warnings = warnings_about_images(net, x, photos)
     given = net
-    net, note = in_precision(given, precision, x.shape[1:3])
+    net, note, gain = in_precision(given, precision, x.shape[1:3])
     exact = None if net is given else given
     warnings += (note,) if note else ()
     if target is None:
         if not takes_maps:
             net.require_class_scores()
         which = np.arange(len(x))
-        return Request(net, x, which, None, score, warnings, photos, exact=exact)
+        return Request(net, x, which, None, score, warnings, photos, exact=exact, gain=gain)
     targets = resolved(target, net)
     net = extended(net, targets, score)
     exact = None if exact is None else extended(exact, targets, score)
@@ -518,7 +522,7 @@ def ask(
     targets = targets if len(targets) > 1 else targets * count
     made = [Outputs(net, x[i : i + 1]) for i in range(len(x))]
     targets = tuple(one.at(made[i]) for one, i in zip(targets, which, strict=True))
-    return Request(net, x, which, targets, score, warnings, photos, exact=exact)
+    return Request(net, x, which, targets, score, warnings, photos, exact=exact, gain=gain)
 
 
 def photos_of(photos: Sequence[PreparedPhoto] | None, which: Iterable[int]) -> dict[str, Any]:

@@ -11,6 +11,12 @@ SAMPLE = 8
 """Number of changed images whose scores are computed again for each image."""
 ERRORS = 4.0
 """Nearly all errors are within so many root mean squares of such a sample."""
+_CHECKS = SAMPLE + 1
+"""Forward passes that these, and the exact score of the image, take."""
+ALONE = 2
+"""A pass of one image takes as long as so many of a batch."""
+_SURE = 1.5
+"""What is saved is estimated; it must be so many times what the checks take."""
 _LARGEST = 0.1
 """Error ÷ standard deviation of scores above which their correlation falls below 0.995."""
 
@@ -32,6 +38,27 @@ class Rounding:
     answer: Answer
     error: np.ndarray | None = None
     warnings: tuple[str, ...] = ()
+
+
+def repaid(request: Request, passes: float, checks: float = _CHECKS) -> Request:
+    """The ``request``, in full precision where reduced precision saves less than its checks take.
+
+    Parameters
+    ----------
+    request : Request
+        The request.
+    passes : float
+        Forward passes through the whole network, or their equivalent, for each image.
+    checks : float
+        Exact passes that the checks take, likewise.
+    """
+    if request.exact is None or passes * (1 - 1 / request.gain) >= _SURE * checks:
+        return request
+    note = (
+        'precision="fast" would save less here than it takes to measure its error, so all was '
+        "computed exactly."
+    )
+    return replace(request.exactly(), warnings=(*request.warnings, note))
 
 
 def sample_of(count: int) -> np.ndarray:
