@@ -2,8 +2,8 @@
 
 import functools
 import threading
-from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import keras
@@ -151,9 +151,12 @@ pass_positive.defvjp(lambda tensor: (tensor, None), lambda _, back: (jax.numpy.m
 def faster(layer: keras.Layer) -> Callable[..., Any] | None:
     """See the contract.
 
-    On a CPU, XLA runs depthwise convolutions channel by channel, and takes ten times as long for
-    the gradient of maximum pooling as for the pooling.
+    On a CPU, XLA runs depthwise convolutions channel by channel, 1×1 convolutions on one core for
+    the most part, and takes ten times as long for the gradient of maximum pooling as for the
+    pooling.
     """
+    if type(layer) is keras.layers.Conv2D and tuple(layer.kernel_size) == (1, 1):
+        return unpadded(layer) if layer.data_format == "channels_last" else None
     if type(layer) is keras.layers.MaxPooling2D and layer.padding == "valid":
         is_fast = layer.data_format != "channels_last" or jax.default_backend() != "cpu"
         return None if is_fast else functools.partial(_pooled, layer)
@@ -195,8 +198,8 @@ def _convolution(layer: keras.layers.Conv2D, x: Any) -> Any:
     """A convolution without padding and activation."""
     kernel = jax.numpy.asarray(layer.kernel, layer.compute_dtype)  # (kh, kw, C, filters)
     x = x.astype(layer.compute_dtype)
-    if (*layer.kernel_size, *layer.strides) == (1, 1, 1, 1):
-        made = x @ kernel[0, 0]
+    if tuple(layer.kernel_size) == (1, 1):
+        made = x[:, :: layer.strides[0], :: layer.strides[1]] @ kernel[0, 0]
     else:
         sides = [
             (side - (size - 1) * dilation - 1) // stride + 1
@@ -278,25 +281,116 @@ def _depthwise(layer: keras.layers.DepthwiseConv2D, x: Any) -> Any:
     """A depthwise convolution without its activation: a sum over kernel positions."""
     kernel = jax.numpy.asarray(layer.kernel.value, layer.compute_dtype)  # (kh, kw, C, multiplier)
     x = x.astype(layer.compute_dtype)
-    margins, counts = [(0, 0)], []
+    before, counts = [], []
     for axis in (0, 1):
         side, stride = x.shape[1 + axis], layer.strides[axis]
         span = (kernel.shape[axis] - 1) * layer.dilation_rate[axis] + 1
         missing = 0
         if layer.padding == "same":
             missing = max((-(-side // stride) - 1) * stride + span - side, 0)
-        margins.append((missing // 2, missing - missing // 2))
+        before.append(missing // 2)
         counts.append((side + missing - span) // stride + 1)
-    x = jax.numpy.pad(x, [*margins, (0, 0)])
-    rows, columns = counts
-    total: Any = 0
-    for i, j in np.ndindex(*kernel.shape[:2]):
-        top, left = i * layer.dilation_rate[0], j * layer.dilation_rate[1]
-        seen = x[
-            :,
-            top : top + (rows - 1) * layer.strides[0] + 1 : layer.strides[0],
-            left : left + (columns - 1) * layer.strides[1] + 1 : layer.strides[1],
-        ]
-        total = total + seen[..., None] * kernel[i, j]
+    how = _Taps(layer.strides, layer.dilation_rate, (before[0], before[1]), (counts[0], counts[1]))
+    total = _summed(x, kernel, how)
     total = total.reshape(*total.shape[:3], -1)
     return total + jax.numpy.asarray(layer.bias.value, total.dtype) if layer.use_bias else total
+
+
+class _Taps(NamedTuple):
+    """What a depthwise convolution reads, along rows and columns.
+
+    Attributes
+    ----------
+    strides, dilation : (int, int)
+        As in Keras.
+    before : (int, int)
+        Rows and columns of zeros before the maps.
+    counts : (int, int)
+        Size of what is made.
+    """
+
+    strides: tuple[int, int]
+    dilation: tuple[int, int]
+    before: tuple[int, int]
+    counts: tuple[int, int]
+
+    def offsets(self, place: tuple[int, ...]) -> list[int]:
+        """Where the first value reads for a ``place`` in the kernel."""
+        every = zip(place, self.dilation, self.before, strict=True)
+        return [along * apart - before for along, apart, before in every]
+
+
+def _sum_of_taps(x: Any, kernel: Any, how: _Taps) -> Any:
+    """(N, rows, columns, C, multiplier): what depthwise convolution makes of maps (N, H, W, C)."""
+    places = {place: how.offsets(place) for place in np.ndindex(*kernel.shape[:2])}
+    total: Any = 0
+    for place, seen in _shifted(x, places, how.strides, how.counts).items():
+        total = total + seen[..., None] * kernel[place]
+    return total
+
+
+def _shifted(
+    maps: Any,
+    places: Mapping[tuple[int, ...], Sequence[int]],
+    strides: Sequence[int],
+    counts: Sequence[int],
+) -> dict[tuple[int, ...], Any]:
+    """(N, rows, columns, ...) each: every stride-th value of ``maps``, 0 outside.
+
+    ``places`` are the offsets of the first ones.
+    """
+    along = np.array(list(places.values()))
+    last = along.max(axis=0) + (np.array(counts) - 1) * strides
+    before = [max(0, -low) for low in along.min(axis=0).tolist()]
+    after = [
+        max(0, high + 1 - side) for high, side in zip(last.tolist(), maps.shape[1:3], strict=True)
+    ]
+    around = [*zip(before, after, strict=True), *[(0, 0)] * (maps.ndim - 3)]
+    maps = jax.numpy.pad(maps, [(0, 0), *around])
+
+    def at(offsets: Sequence[int]) -> Any:
+        every = zip(offsets, before, strides, counts, strict=True)
+        return maps[
+            :,
+            *(
+                slice(offset + first, offset + first + (count - 1) * stride + 1, stride)
+                for offset, first, stride, count in every
+            ),
+        ]
+
+    return {place: at(offsets) for place, offsets in places.items()}
+
+
+_summed = functools.partial(jax.custom_vjp, nondiff_argnums=(2,))(_sum_of_taps)
+
+
+def _summed_forward(x: Any, kernel: Any, how: _Taps) -> tuple[Any, tuple[Any, Any]]:
+    return _sum_of_taps(x, kernel, how), (x, kernel)
+
+
+def _summed_backward(how: _Taps, kept: tuple[Any, Any], back: Any) -> tuple[Any, Any]:
+    """The gradient as such a sum, too, for each of the stride × stride phases of the maps."""
+    x, kernel = kept
+    _, of_kernel = jax.vjp(lambda kernel: _sum_of_taps(x, kernel, how), kernel)
+    lengths = [-(-side // stride) for side, stride in zip(x.shape[1:3], how.strides, strict=True)]
+    phases: dict[tuple[int, ...], Any] = dict.fromkeys(np.ndindex(*how.strides), 0)
+    moved = {
+        place: [
+            divmod(offset, stride)
+            for offset, stride in zip(how.offsets(place), how.strides, strict=True)
+        ]
+        for place in np.ndindex(*kernel.shape[:2])
+    }
+    places = {place: [-away for away, _ in moves] for place, moves in moved.items()}
+    for place, seen in _shifted(back, places, (1, 1), lengths).items():
+        phase = tuple(rest for _, rest in moved[place])
+        phases[phase] = phases[phase] + (seen * kernel[place]).sum(axis=-1)
+    shape = (len(x), *lengths, x.shape[3])
+    made = [jax.numpy.broadcast_to(phase, shape) for phase in phases.values()]
+    whole = jax.numpy.stack(made, axis=3).reshape(*shape[:3], *how.strides, shape[3])
+    sides = [length * stride for length, stride in zip(lengths, how.strides, strict=True)]
+    whole = whole.swapaxes(2, 3).reshape(len(x), *sides, shape[3])
+    return whole[:, : x.shape[1], : x.shape[2]].astype(x.dtype), of_kernel(back)[0]
+
+
+_summed.defvjp(_summed_forward, _summed_backward)
