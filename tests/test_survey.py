@@ -2,6 +2,7 @@
 
 import shutil
 
+import keras
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -9,9 +10,11 @@ from PIL import Image
 
 import networks
 import optogram as og
+from optogram import backend
 from optogram.cli import main
 from optogram.errors import InputError, OutputError
 from optogram.graph.steps import Output
+from optogram.interpreters import precision
 from optogram.jobs import work
 from optogram.surveying import plan as planning
 from optogram.surveying.activations import batch_length
@@ -290,6 +293,34 @@ def test_another_run_is_refused(net, folder, tmp_path, changed, what):
     after = everything_in(place)
     for name, array in before.items():
         np.testing.assert_array_equal(after[name], array)
+
+
+@pytest.mark.each_backend
+def test_a_survey_in_reduced_precision_says_its_error(folder, tmp_path, monkeypatch):
+    keras.utils.set_random_seed(0)
+    image = keras.Input((16, 18, 3))
+    x = keras.layers.Conv2D(16, 5, activation="relu", name="first")(image)
+    x = keras.layers.Conv2D(16, 3, name="second")(x)
+    x = keras.layers.BatchNormalization(name="norm")(x)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    net = og.Network(keras.Model(image, keras.layers.Dense(4, name="classes")(x)), "unit")
+    monkeypatch.setattr(backend.current(), "bfloat16_gain", lambda: 4.0)
+    monkeypatch.setattr(precision, "_LEAST_GAIN", 0.0)
+    exact = og.survey(net, folder, tmp_path / "exact.zarr", what="statistics")
+    assert exact.rounding_error == {} and "precision" not in exact.identity
+    given = {"out": tmp_path / "fast.zarr", "what": "statistics"}
+    fast = og.survey(net, folder, precision="fast", **given)
+    assert fast.identity["precision"] == "bfloat16"
+    assert list(fast.rounding_error) == list(fast.layers)
+    assert 0 < fast.rounding_error["first"] < 0.02 and 0 < fast.rounding_error["norm"] < 0.02
+    means, expected = (each.column("mean") for each in (fast, exact))
+    assert not np.array_equal(means, expected)
+    np.testing.assert_allclose(means, expected, rtol=0, atol=0.02 * expected.std())
+    # Another machine goes on in the precision of the store.
+    monkeypatch.setattr(backend.current(), "bfloat16_gain", lambda: 1.0)
+    assert og.survey(net, folder, precision="fast", **given).identity == fast.identity
+    with pytest.raises(InputError, match="other values of precision"):
+        og.survey(net, folder, **given)
 
 
 @pytest.mark.once

@@ -1,5 +1,6 @@
 """`optogram survey`: every unit of a network, over a folder of photos, in a store."""
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -8,6 +9,7 @@ from optogram.cli.console import complain, say, shown_progress
 from optogram.cli.options.network import DEFAULT, fit_option, network_options, open_network
 from optogram.cli.options.output import quiet_option
 from optogram.cli.options.parsing import numbers
+from optogram.cli.options.precision import FAST, precision_options
 from optogram.cli.options.workers import cluster_options, dry_run_option, tell_estimates
 from optogram.cli.stopping import when_stopped
 from optogram.words import counted
@@ -70,6 +72,7 @@ _PARTS = ("photos", "statistics", "neighbors", "classes", "kernels", "patterns")
     help="Patterns per unit, each from other random numbers.",
 )
 @click.option("--seed", default=0, show_default=True, help="Random seed of the patterns.")
+@functools.partial(precision_options, of=" of the pass over the photos")
 @dry_run_option
 @cluster_options
 @fit_option
@@ -87,6 +90,7 @@ def survey(
     steps: int | None,
     variants: int,
     seed: int,
+    precision: str,
     dry_run: bool,
     on: str | None,
     cpus: float,
@@ -119,6 +123,7 @@ def survey(
         "recipe": recipe,
         "variants": variants,
         "seed": seed,
+        "precision": precision,
     }
     changes: dict[str, Any] = {} if steps is None else {"steps": steps}
     if dry_run:
@@ -149,6 +154,8 @@ def survey(
         found = compute(
             net, photos, out, on=cluster(on, cpus, gpus), progress=counting, **settings, **changes
         )
+    if precision == FAST and not found.rounding_error:
+        say("--fast is no faster here: all was computed exactly.")
     for name, reason in found.unread.items():
         complain(f"Skipped: {name}: {reason}")
     say(

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from optogram.backend import configured, title
 from optogram.errors import InputError
-from optogram.graph.reduced_precision import Reduced, with_reduced_precision
+from optogram.graph.reduced_precision import BFLOAT16, Reduced, with_reduced_precision
 from optogram.graph.steps import Graph, Output
 from optogram.interpreters import forward
 from optogram.interpreters.engine import Computation
@@ -52,8 +52,7 @@ def in_precision(net: _Net, precision: str, size: tuple[int, int]) -> tuple[_Net
     faster = net.backend.bfloat16_gain()
     chosen, best = net, 1.0
     for in_bfloat16 in (False, True) if faster > 1 else (False,):
-        make = partial(with_reduced_precision, in_bfloat16=in_bfloat16)
-        other, found = net.with_graph(("reduced precision", in_bfloat16), make)
+        other, found = _rounding(net, in_bfloat16)
         estimate = partial(_gain, other, found, net.geometry(size), faster)
         gain = other.plans.get(("gain", size), estimate)
         if gain >= _LEAST_GAIN * best:
@@ -67,6 +66,16 @@ def in_precision(net: _Net, precision: str, size: tuple[int, int]) -> tuple[_Net
     )
     note = f'precision="fast" is no faster here, so all was computed exactly: {reason}.'
     return net, note, 1.0
+
+
+def in_rounding(net: _Net, rounding: str) -> _Net:
+    """``net`` with a `Graph.rounding`, which `in_precision` chose here or on another machine."""
+    return _rounding(net, rounding == BFLOAT16)[0] if rounding else net
+
+
+def _rounding(net: _Net, in_bfloat16: bool) -> tuple[_Net, Reduced]:
+    make = partial(with_reduced_precision, in_bfloat16=in_bfloat16)
+    return net.with_graph(("reduced precision", in_bfloat16), make)
 
 
 def share_between(

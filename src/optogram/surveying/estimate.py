@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from optogram.graph.steps import Output
+from optogram.interpreters.precision import in_rounding
 from optogram.jobs.estimate import Estimate, seconds_of
 from optogram.jobs.store import Store
 from optogram.jobs.work import left_to_do
@@ -26,6 +27,7 @@ _STRONGEST_BYTES, _SUM_BYTES, _SAMPLE_BYTES = 16, 24, 4
 def estimate(plan: Plan, store: Store | None) -> list[Estimate]:
     """What is left to do of a survey, part by part; a few batches are computed for it."""
     net, table, reading = plan.net, plan.table, plan.reading
+    reader = in_rounding(net, reading.rounding)
     units, photos = left_to_do(plan.photo_units(), store), len(plan.photos)
     found = []
     forward = _flops(plan, [net.head.logits, *table.outputs], reading.size)
@@ -37,7 +39,7 @@ def estimate(plan: Plan, store: Store | None) -> list[Estimate]:
         mine = [unit for unit in units if type(unit) is kind]
         is_forward = mine[0].marks == "blocks/done"
         compute: Callable[[], Any] = (
-            (lambda: activations(net, x, table, at, reading.batch))
+            (lambda: activations(reader, x, table, at, reading.batch))
             if is_forward
             else (lambda: contributions(net, x, table))
         )
@@ -54,7 +56,7 @@ def estimate(plan: Plan, store: Store | None) -> list[Estimate]:
         found.append(Estimate(part, len(mine), items, flops, stored, items * (each + reads)))
     if "patterns" in plan.wanted:
         rate = rate or forward * reading.batch / seconds_of(
-            lambda: activations(net, x, table, at, reading.batch)
+            lambda: activations(reader, x, table, at, reading.batch)
         )
         found.append(_of_patterns(plan, store, rate))
     return found

@@ -44,6 +44,11 @@ def make_table(store: Store, table: UnitTable, kinds: Sequence[str]) -> None:
     _write_column(store, "units/channel", np.int32, channels, "unit")
 
 
+def write_rounding_error(store: Store, error: np.ndarray) -> None:
+    """Write the error of reduced precision, a column of the table of layers."""
+    _write_column(store, "layers/rounding_error", np.float32, error, "layer")
+
+
 def make_blocks(store: Store, photo_set: PhotoSet, units: int, reading: Reading) -> None:
     """Make the arrays that the pass over the photos fills, and write the names of the photos."""
     photos, block = len(photo_set), reading.block

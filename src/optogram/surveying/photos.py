@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from optogram.errors import PhotoError
+from optogram.interpreters.precision import in_rounding
 from optogram.jobs.photo_units import told_of
 from optogram.jobs.work import Made, WorkUnit
 from optogram.network.network import Network
@@ -34,6 +35,8 @@ class Reading:
         Every so many photos, one is sampled; a power of two that divides ``block``.
     top : int
         Photos that are kept for each unit.
+    rounding : str
+        The `Graph.rounding` of the network that reads them.
     """
 
     size: tuple[int, int]
@@ -42,6 +45,7 @@ class Reading:
     block: int
     every: int
     top: int
+    rounding: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +88,7 @@ class PhotoBlock(Block):
     def compute(self, net: Network) -> Made:
         """The statistics of the block, and the strongest photos in it."""
         reading, count = self.reading, len(self.photos)
+        net = in_rounding(net, reading.rounding)
         strongest = Strongest(len(self.table), reading.top)
         sums = Sums(len(self.table))
         errors = [""] * count

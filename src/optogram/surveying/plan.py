@@ -12,6 +12,7 @@ from optogram.arguments import MOST_SEED, whole, wholes
 from optogram.errors import InputError, nearest
 from optogram.graph.steps import Output
 from optogram.graph.token_grids import kind_of
+from optogram.interpreters.precision import EXACT, FAST, in_precision, require_precision
 from optogram.jobs.photo_units import in_order_of
 from optogram.jobs.store import Store
 from optogram.jobs.work import WorkUnit, is_done, mark_of, marks_in
@@ -149,6 +150,7 @@ def planned(
     changes: Mapping[str, Any],
     variants: int,
     seed: int,
+    precision: str = EXACT,
 ) -> Plan:
     """The validated arguments of `survey`; ``store`` is the one to go on with, if there is one.
 
@@ -160,6 +162,7 @@ def planned(
     wanted = _parts(what, net)
     height, width = size or net.nominal_size
     fitted = (whole("size, height,", height, 1), whole("size, width,", width, 1))
+    require_precision(precision)
     # Any picture: a mistaken fit or size is found before a store is made.
     net.fed([np.zeros((*fitted, net.channels), np.uint8)], fit, fitted)
     photo_set = PhotoSet.of(photos)
@@ -172,7 +175,12 @@ def planned(
     asked = None if layers is None else unit_table(net, layers, fitted)
     table = unit_table(net, kept["layers"], fitted) if store else asked
     table = table or unit_table(net, None, fitted)
-    reading = Reading(fitted, fit, batch_length(net, fitted), _BLOCK, every, whole("top", top, 1))
+    length, top = batch_length(net, fitted), whole("top", top, 1)
+    rounding = ""
+    if precision == FAST:
+        # Another machine may round otherwise: a store keeps to one.
+        rounding = kept.get("precision") or in_precision(net, precision, fitted)[0].graph.rounding
+    reading = Reading(fitted, fit, length, _BLOCK, every, top, rounding)
     settings = _settings(recipe, changes, variants, seed)
     return Plan(
         net,
@@ -274,6 +282,7 @@ def _identity(net: Network, table: UnitTable, reading: Reading) -> dict[str, Any
         "batch": reading.batch,
         "block": reading.block,
         "every": reading.every,
+        **({"precision": reading.rounding} if reading.rounding else {}),
         "backend": backend.configured(),
         "keras_version": keras.__version__,
         "optogram_version": __version__,

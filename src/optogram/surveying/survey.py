@@ -17,6 +17,7 @@ from optogram.surveying import layout, merging
 from optogram.surveying.opened import Survey
 from optogram.surveying.paths import KIND
 from optogram.surveying.plan import Plan, planned
+from optogram.surveying.rounding import rounding_error
 
 
 @checked
@@ -34,6 +35,7 @@ def survey(
     recipe: str | Recipe = "fast",
     variants: int = 1,
     seed: int = 0,
+    precision: str = "exact",
     on: str | Ray | None = None,
     progress: ShownProgress = None,
     **changes: Any,
@@ -85,6 +87,10 @@ def survey(
         Number of patterns per unit, which start from different random numbers.
     seed : int
         Random seed of the first.
+    precision : {"exact", "fast"}
+        "fast": photos are read with large products of the network in bfloat16, and normalizations
+        folded into convolutions, where this is estimated to be faster; `Survey.rounding_error` says
+        what it changes. Gradients and patterns are exact. The first call decides for the store.
     on : str or Ray, optional
         Where to compute: "ray" for a Ray cluster started on this machine, "ray://HOST:PORT" for
         another, a `Ray` to choose what each worker takes. None: this process. The results are the
@@ -123,6 +129,7 @@ def survey(
         changes=changes,
         variants=variants,
         seed=seed,
+        precision=precision,
     )
     store = Store.resumed(place, KIND, plan.identity)
     with reporting(progress) as told, reaching(cluster):
@@ -144,6 +151,9 @@ def compute(plan: Plan, store: Store, on: Ray | None, told: Progress) -> None:
     _do(left_to_do(photos, store), len(plan.photos), "photos", plan, store, on, told)
     if photos:
         merging.merge_photos(store, plan.net, plan.table, plan.reading)
+        if plan.reading.rounding:
+            error = rounding_error(plan.net, plan.photos, plan.table, plan.reading)
+            layout.write_rounding_error(store, error)
     if plan.wanted & {"statistics", "neighbors"}:
         merging.merge_samples(
             store, plan.table, plan.wanted, lambda done, of: told(done, of, "layers merged")
