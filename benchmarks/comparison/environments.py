@@ -58,7 +58,18 @@ _IN_TORCH = ("vgg16", "efficientnet-lite0")
 SIDES = {
     "tensorflow": [
         *_own("tensorflow"),
-        Side("xplique", "tensorflow", "xplique", ("xplique==2.0.2", "scikit-learn", *_KERAS)),
+        Side(
+            "xplique",
+            "tensorflow",
+            "xplique",
+            (
+                *_KERAS,
+                *("cloudpickle", "decorator", "deprecated", "dm-tree", "einops", "matplotlib"),
+                *("opencv-python-headless", "scikit-image", "scikit-learn", "scipy"),
+            ),
+            # It asks for TensorFlow 2.20 with CUDA.
+            ("xplique==2.0.2", "tensorflow-probability==0.25.0", "tf-keras==2.20.1"),
+        ),
         Side(
             "tf_explain",
             "tensorflow",

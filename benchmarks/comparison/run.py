@@ -28,6 +28,8 @@ class Worker:
         Who it is.
     process : Popen
         See ``worker.py``.
+    log : Path
+        What it says beside its answers.
     probabilities : ndarray
         Of the first photo.
     tasks : list of str
@@ -38,6 +40,7 @@ class Worker:
 
     side: Side
     process: subprocess.Popen
+    log: Path
     probabilities: np.ndarray
     tasks: list[str]
     cells: dict[str, list[float] | None] = field(default_factory=dict)
@@ -45,24 +48,26 @@ class Worker:
     @classmethod
     def start(cls, side: Side, python: str, network: str, folder: Path) -> "Worker":
         """Open ``network`` in a process of its own."""
-        process = subprocess.Popen(
-            [python, "-m", "benchmarks.comparison.worker", side.name, network, str(folder)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            cwd=ROOT,
-            env=environment(side),
-        )
-        found = _answer(process)
-        return cls(side, process, np.array(found["probabilities"]), found["tasks"])
+        log = folder / f"{side.name}.log"
+        with log.open("w", encoding="utf-8") as errors:
+            process = subprocess.Popen(
+                [python, "-m", "benchmarks.comparison.worker", side.name, network, str(folder)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                cwd=ROOT,
+                env=environment(side),
+            )
+        found = _answer(process, log)
+        return cls(side, process, log, np.array(found["probabilities"]), found["tasks"])
 
     def time(self, task: str) -> dict[str, Any]:
         """Run a task once: seconds, processor seconds and peak of memory."""
         assert self.process.stdin is not None
         self.process.stdin.write(f"{task}\n")
         self.process.stdin.flush()
-        taken = _answer(self.process)
+        taken = _answer(self.process, self.log)
         if "cells" in taken:
             self.cells[task] = taken.pop("cells")
         return taken
@@ -74,11 +79,12 @@ class Worker:
         self.process.wait()
 
 
-def _answer(process: subprocess.Popen) -> dict[str, Any]:
+def _answer(process: subprocess.Popen, log: Path) -> dict[str, Any]:
     assert process.stdout is not None
     line = process.stdout.readline()
     if not line:
-        raise RuntimeError(f"{' '.join(process.args[2:5])} ended with {process.wait()}.")
+        ended = f"{' '.join(process.args[2:5])} ended with {process.wait()}"
+        raise RuntimeError(f"{ended}: {log} says why.")
     return json.loads(line)
 
 
