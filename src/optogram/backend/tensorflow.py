@@ -146,8 +146,6 @@ def inverse_fft2(real: Any, imaginary: Any, size: tuple[int, int]) -> Any:
 
 def free_memory() -> int | None:
     """See the contract. TensorFlow preallocates GPU memory; this is the free part of it."""
-    if not _has_gpu():
-        return None
     place = _place()
     if not place.startswith("GPU"):
         return None
@@ -161,6 +159,8 @@ def _has_gpu() -> bool:
 
 def _place() -> str:
     """The default device, such as CPU:0."""
+    if not _has_gpu():
+        return "CPU:0"
     return str(tf.zeros(()).device.rpartition("/device:")[2])
 
 
