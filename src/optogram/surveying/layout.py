@@ -8,7 +8,7 @@ import numpy as np
 from optogram.jobs.photo_units import make_photos
 from optogram.jobs.store import Store
 from optogram.pictures.photo_set import PhotoSet
-from optogram.surveying.paths import kernels_of, patterns_of
+from optogram.surveying.paths import ROUNDING_ERROR, kernels_of, patterns_of
 from optogram.surveying.photos import Reading
 from optogram.surveying.table import UnitTable
 
@@ -46,7 +46,7 @@ def make_table(store: Store, table: UnitTable, kinds: Sequence[str]) -> None:
 
 def write_rounding_error(store: Store, error: np.ndarray) -> None:
     """Write the error of reduced precision, a column of the table of layers."""
-    _write_column(store, "layers/rounding_error", np.float32, error, "layer")
+    _write_column(store, ROUNDING_ERROR, np.float32, error, "layer")
 
 
 def make_blocks(store: Store, photo_set: PhotoSet, units: int, reading: Reading) -> None:

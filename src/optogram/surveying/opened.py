@@ -18,7 +18,7 @@ from optogram.pictures.photo_set import PhotoSet
 from optogram.progress import ShownProgress, reporting
 from optogram.result.plotting import LARGEST_CELL, placed
 from optogram.surveying.crops import Crops
-from optogram.surveying.paths import COLUMNS, KIND, patterns_of
+from optogram.surveying.paths import COLUMNS, KIND, ROUNDING_ERROR, patterns_of
 from optogram.words import counted
 
 if TYPE_CHECKING:
@@ -174,11 +174,9 @@ class Survey:
         Root mean square error of the largest activations in eight photos, divided by their standard
         deviation over units and photos: 0.1 is a tenth of what differs between them.
         """
-        if not self._store.holds("layers/rounding_error"):
+        if not self._store.holds(ROUNDING_ERROR):
             return {}
-        return dict(
-            zip(self.layers, map(float, self._store.read("layers/rounding_error")), strict=True)
-        )
+        return dict(zip(self.layers, map(float, self._store.read(ROUNDING_ERROR)), strict=True))
 
     @property
     def count(self) -> int:

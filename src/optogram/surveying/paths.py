@@ -18,6 +18,9 @@ COLUMNS = (
 )
 """Columns of the table of units."""
 
+ROUNDING_ERROR = "layers/rounding_error"
+"""The column of the table of layers with the error of reduced precision."""
+
 KIND = "survey"
 """Kind of the store."""
 

@@ -15,7 +15,7 @@ from optogram.network.network import Network
 from optogram.progress import Progress, ShownProgress, reporting
 from optogram.surveying import layout, merging
 from optogram.surveying.opened import Survey
-from optogram.surveying.paths import KIND
+from optogram.surveying.paths import KIND, ROUNDING_ERROR
 from optogram.surveying.plan import Plan, planned
 from optogram.surveying.rounding import rounding_error
 
@@ -148,10 +148,11 @@ def compute(plan: Plan, store: Store, on: Ray | None, told: Progress) -> None:
         layout.make_contributions(store, len(plan.photos), len(plan.table), plan.reading)
     if "patterns" in plan.wanted:
         _make_patterns(plan, store)
-    _do(left_to_do(photos, store), len(plan.photos), "photos", plan, store, on, told)
+    left = left_to_do(photos, store)
+    _do(left, len(plan.photos), "photos", plan, store, on, told)
     if photos:
         merging.merge_photos(store, plan.net, plan.table, plan.reading)
-        if plan.reading.rounding:
+        if plan.reading.rounding and (left or not store.holds(ROUNDING_ERROR)):
             error = rounding_error(plan.net, plan.photos, plan.table, plan.reading)
             layout.write_rounding_error(store, error)
     if plan.wanted & {"statistics", "neighbors"}:
