@@ -180,6 +180,12 @@ def planned(
     if precision == FAST:
         # Another machine may round otherwise: a store keeps to one.
         rounding = kept.get("precision") or in_precision(net, precision, fitted)[0].graph.rounding
+    if store and kept.get("precision", "") != rounding:
+        before = FAST if "precision" in kept else EXACT
+        raise InputError(
+            f'{store.place} was made with precision="{before}", and results are never mixed: give '
+            "the same precision, or another name."
+        )
     reading = Reading(fitted, fit, length, _BLOCK, every, top, rounding)
     settings = _settings(recipe, changes, variants, seed)
     return Plan(
