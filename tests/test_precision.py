@@ -10,7 +10,7 @@ from optogram import backend
 from optogram.graph.reduced_precision import with_reduced_precision
 from optogram.graph.steps import Output
 from optogram.interpreters import precision
-from optogram.methods.request import rounding
+from optogram.methods.request import checked_gradients, rounding
 
 pytestmark = [pytest.mark.once, pytest.mark.each_backend]
 
@@ -318,3 +318,56 @@ def rounded(array):
     """float32 rounded to bfloat16: half to even, 16 bits cut off."""
     bits = np.ascontiguousarray(array, np.float32).view(np.uint32)
     return ((bits + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000).view(np.float32)
+
+
+CAMS = ("gradcam", "gradcam_plus_plus", "hirescam", "xgradcam", "layercam")
+
+
+@pytest.mark.parametrize("name", CAMS)
+def test_class_activation_maps_of_many_photos_say_their_error(net, name):
+    photos = np.random.default_rng(2).integers(0, 256, (12, 24, 24, 3), dtype=np.uint8)
+    method = getattr(og, name)
+    exact = method(net, photos, 1, ["second", "last"])
+    fast = method(net, photos, 1, ["second", "last"], precision="fast")
+    assert list(fast) == list(exact)
+    for layer, found in fast.items():
+        again, away = found.rounding_error == 0, np.abs(found.values - exact[layer].values)
+        assert again.sum() == 2 and found.provenance["precision"] == "bfloat16"
+        np.testing.assert_allclose(found.values[again], exact[layer].values[again], atol=1e-6)
+        np.testing.assert_allclose(found.score[again], exact[layer].score[again], rtol=1e-5)
+        assert away[~again].max() > 0
+        means = np.sqrt(np.mean(away**2, axis=(1, 2)))
+        assert (means <= 4 * found.rounding_error).mean() >= 0.8
+        assert exact[layer].rounding_error is None
+        assert not any("reduced precision" in one for one in found.warnings)
+
+
+def test_classes_that_rounding_could_change_are_decided_exactly(photo):
+    """Two classes differ by less than rounding: such photos are computed again."""
+    own = network()
+    kernel, bias = own.model.get_layer("classes").get_weights()
+    kernel[:, 1], bias[:] = kernel[:, 0] + 1e-6, (9, 9, 0, 0, 0)
+    own.model.get_layer("classes").set_weights([kernel, bias])
+    own = og.Network(own.model, preprocess="unit")
+    photos = np.random.default_rng(2).integers(0, 256, (12, 24, 24, 3), dtype=np.uint8)
+    exact = og.gradcam(own, photos, layer="last")
+    fast = og.gradcam(own, photos, layer="last", precision="fast")
+    assert fast.targets == exact.targets and (fast.rounding_error == 0).all()
+    np.testing.assert_allclose(fast.values, exact.values, atol=1e-6)
+    np.testing.assert_allclose(fast.gradients, exact.gradients, atol=1e-6)
+    np.testing.assert_allclose(fast.maps, exact.maps, atol=1e-6)
+
+
+def test_a_large_error_of_class_activation_maps_is_a_warning(net, monkeypatch):
+    monkeypatch.setattr(checked_gradients, "LARGEST_SHARE", 1e-6)
+    photos = np.random.default_rng(2).integers(0, 256, (4, 24, 24, 3), dtype=np.uint8)
+    found = og.gradcam(net, photos, 1, "last", precision="fast")
+    assert any("in 2 maps" in one for one in found.warnings)
+
+
+def test_one_class_activation_map_is_exact(net, photo, monkeypatch):
+    monkeypatch.setattr(rounding, "_SURE", 1.5)
+    found = og.gradcam(net, photo, 1, "last", precision="fast")
+    assert found.rounding_error is None and "precision" not in found.provenance
+    assert any("save less here" in one for one in found.warnings)
+    np.testing.assert_array_equal(found.values, og.gradcam(net, photo, 1, "last").values)

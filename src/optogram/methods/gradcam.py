@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from optogram.arguments import checked
+from optogram.methods.request.checked_gradients import CheckedGradients, checked_gradients
 from optogram.methods.request.explained_layer import ExplainedLayer, explained_layers
 from optogram.methods.request.request import GradientAnswer, ask
 from optogram.network.network import Network
@@ -22,6 +23,7 @@ def gradcam(
     *,
     rectify: bool = True,
     score: str = "logit",
+    precision: str = "exact",
     fit: str | None = None,
     memory: float | str | None = None,
     progress: ShownProgress = None,
@@ -48,6 +50,10 @@ def gradcam(
         False: omit the ReLU; negative values lower the score.
     score : {"logit", "probability"}
         Score of a class: before or after the final softmax or sigmoid.
+    precision : {"exact", "fast"}
+        "fast": where that is faster, large products of the network in bfloat16, and normalizations
+        folded into convolutions. For several images: two of them are computed again exactly;
+        ``rounding_error`` of the result is the error of the maps, measured on these.
     fit : {"stretch", "crop", "pad"}, optional
         How photos are brought to the input size; see `Network.prepare`.
     memory : float or str, optional
@@ -67,25 +73,30 @@ def gradcam(
     InputError
         If image, target or layer cannot be used, or the score does not depend on the layer.
     """
-    request = ask(net, image, target, score, fit)
+    request = ask(net, image, target, score, fit, precision=precision)
     layers = explained_layers(request, layer)
 
-    def result(explained: ExplainedLayer, answer: GradientAnswer) -> GradCAM:
+    def maps_of(answer: GradientAnswer) -> np.ndarray:
         values = weighted_maps(answer.gradient, answer.maps)
+        return np.maximum(values, 0) if rectify else values
+
+    def result(explained: ExplainedLayer, found: CheckedGradients) -> GradCAM:
+        answer = found.answer
         return answer.attribution(
             "gradcam",
-            np.maximum(values, 0) if rectify else values,
-            {"rectify": rectify, "score": score},
+            found.maps,
+            {"rectify": rectify, "score": score, "precision": precision},
             kind=GradCAM,
             layer=explained.name,
-            warnings=explained.warnings,
+            warnings=[*explained.warnings, *found.warnings],
+            rounding_error=found.error,
             maps=answer.maps,
             gradients=answer.gradient,
         )
 
     with reporting(progress) as told:
-        answers = request.gradients_at(layers.outputs, memory, told)
-    return layers.results(result, answers)
+        found = checked_gradients(request, layers.outputs, maps_of, memory, told)
+    return layers.results(result, found)
 
 
 def weighted_maps(gradient: np.ndarray, maps: np.ndarray) -> np.ndarray:

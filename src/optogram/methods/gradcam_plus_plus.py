@@ -1,13 +1,15 @@
 """Grad-CAM++: Grad-CAM with a weight for each position, for several objects of a class."""
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
 from optogram.arguments import checked
+from optogram.methods.request.checked_gradients import CheckedGradients, checked_gradients
 from optogram.methods.request.explained_layer import ExplainedLayer, explained_layers
-from optogram.methods.request.request import GradientAnswer, ask
+from optogram.methods.request.request import ask
 from optogram.network.network import Network
 from optogram.progress import ShownProgress, reporting
 from optogram.result import Attribution
@@ -21,6 +23,7 @@ def gradcam_plus_plus(
     layer: str | Sequence[str] | None = None,
     *,
     score: str = "logit",
+    precision: str = "exact",
     fit: str | None = None,
     memory: float | str | None = None,
     progress: ShownProgress = None,
@@ -47,6 +50,10 @@ def gradcam_plus_plus(
         forward and backward pass as far as memory allows.
     score : {"logit", "probability"}
         Score of a class: before or after the final softmax or sigmoid.
+    precision : {"exact", "fast"}
+        "fast": where that is faster, large products of the network in bfloat16, and normalizations
+        folded into convolutions. For several images: two of them are computed again exactly;
+        ``rounding_error`` of the result is the error of the maps, measured on these.
     fit : {"stretch", "crop", "pad"}, optional
         How photos are brought to the input size; see `Network.prepare`.
     memory : float or str, optional
@@ -65,21 +72,24 @@ def gradcam_plus_plus(
     InputError
         If image, target or layer cannot be used, or the score does not depend on the layer.
     """
-    request = ask(net, image, target, score, fit)
+    request = ask(net, image, target, score, fit, precision=precision)
     layers = explained_layers(request, layer)
 
-    def result(explained: ExplainedLayer, answer: GradientAnswer) -> Attribution:
-        return answer.attribution(
+    def result(explained: ExplainedLayer, found: CheckedGradients) -> Attribution:
+        return found.answer.attribution(
             "gradcam_plus_plus",
-            answer.gradient,
-            {"score": score},
+            found.maps,
+            {"score": score, "precision": precision},
             layer=explained.name,
-            warnings=explained.warnings,
+            warnings=[*explained.warnings, *found.warnings],
+            rounding_error=found.error,
         )
 
     with reporting(progress) as told:
-        answers = request.gradients_at(layers.outputs, memory, told, then=_combined)
-    return layers.results(result, answers)
+        found = checked_gradients(
+            request, layers.outputs, attrgetter("gradient"), memory, told, then=_combined
+        )
+    return layers.results(result, found)
 
 
 def _combined(gradients: np.ndarray, maps: np.ndarray) -> np.ndarray:

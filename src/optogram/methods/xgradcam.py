@@ -25,6 +25,7 @@ def xgradcam(
     *,
     rectify: bool = True,
     score: str = "logit",
+    precision: str = "exact",
     fit: str | None = None,
     memory: float | str | None = None,
     progress: ShownProgress = None,
@@ -55,6 +56,10 @@ def xgradcam(
         False: omit the ReLU; negative values lower the score.
     score : {"logit", "probability"}
         Score of a class: before or after the final softmax or sigmoid.
+    precision : {"exact", "fast"}
+        "fast": where that is faster, large products of the network in bfloat16, and normalizations
+        folded into convolutions. For several images: two of them are computed again exactly;
+        ``rounding_error`` of the result is the error of the maps, measured on these.
     fit : {"stretch", "crop", "pad"}, optional
         How photos are brought to the input size; see `Network.prepare`.
     memory : float or str, optional
@@ -73,8 +78,10 @@ def xgradcam(
     InputError
         If image, target or layer cannot be used, or the score does not depend on the layer.
     """
-    request = ask(net, image, target, score, fit)
-    return combined_maps("xgradcam", request, layer, _combined, rectify, memory, progress)
+    request = ask(net, image, target, score, fit, precision=precision)
+    return combined_maps(
+        "xgradcam", request, layer, _combined, rectify, memory, progress, precision
+    )
 
 
 def _combined(gradient: np.ndarray, maps: np.ndarray) -> np.ndarray:

@@ -82,7 +82,8 @@ class Attribution(OfPhotos, Result):
         The photos, for overlays; None if unknown. Not saved.
     rounding_error : ndarray of shape (N,), or None
         With ``precision="fast"``: root mean square error of the scores that the map is made of,
-        from a few that were computed again exactly, in the unit of the score. None: exact.
+        from a few that were computed again exactly, in the unit of the score; of class activation
+        maps made of gradients, error of the values, 0 for maps that are exact. None: exact.
     """
 
     obtained: ClassVar = "saliency, gradcam or another attribution method makes one"

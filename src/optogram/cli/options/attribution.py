@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _NOISY = ("smoothgrad", "vargrad", "squaregrad")
 _ON_A_PATH = ("integrated_gradients", "guided_integrated_gradients", "layer_conductance")
+_OF_GRADIENTS = ("gradcam", "gradcam_plus_plus", "hirescam", "xgradcam", "layercam")
+"""Class activation maps that are sums of feature maps weighted by gradients."""
 _MASKED = ("rise", "sobol", "kernel_shap", "lime")
 _OF_ANY_TARGET = ("eigencam", "attention_rollout")
 """Those that warn where a target is given, because their maps do not depend on it."""
@@ -54,7 +56,7 @@ TAKEN_BY = {
     "margin": ("occlusion",),
     "fill": ("occlusion",),
     "fill_space": ("occlusion",),
-    "precision": ("occlusion", "scorecam", "ablationcam", *_MASKED),
+    "precision": (*_OF_GRADIENTS, "occlusion", "scorecam", "ablationcam", *_MASKED),
 }
 """The methods that take each option; those not named here are taken by all.
 
@@ -519,7 +521,7 @@ def attribution_options(
             functools.partial(
                 precision_options,
                 precisions=(EXACT, FAST, VERIFIED),
-                of=" of methods that run many changed images",
+                of=" of methods that run many changed images, and of CAMs of many photos",
             ),
             memory_option,
         )

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from optogram.methods.request.checked_gradients import CheckedGradients, checked_gradients
 from optogram.methods.request.explained_layer import ExplainedLayer, explained_layers
 from optogram.methods.request.request import GradientAnswer, Request
 from optogram.progress import ShownProgress, reporting
@@ -19,23 +20,32 @@ def combined_maps(
     rectify: bool,
     memory: float | str | None,
     progress: ShownProgress,
+    precision: str | None = None,
 ) -> Attribution | Any:
     """The result of ``method`` for one layer, or a dict of results for several.
 
     ``combine`` makes maps (T, N, h, w) of gradients (T, N, h, w, K) and feature maps (N, h, w, K);
-    with ``rectify`` their negative values become 0.
+    with ``rectify`` their negative values become 0. ``precision`` is that of the
+    ``request``, for methods that take one.
     """
     layers = explained_layers(request, layer)
+    parameters: dict[str, Any] = {"rectify": rectify, "score": request.score}
+    if precision is not None:
+        parameters["precision"] = precision
 
-    def result(explained: ExplainedLayer, answer: GradientAnswer) -> Attribution:
-        return answer.attribution(
+    def maps_of(answer: GradientAnswer) -> np.ndarray:
+        return np.maximum(answer.gradient, 0) if rectify else answer.gradient
+
+    def result(explained: ExplainedLayer, found: CheckedGradients) -> Attribution:
+        return found.answer.attribution(
             method,
-            np.maximum(answer.gradient, 0) if rectify else answer.gradient,
-            {"rectify": rectify, "score": request.score},
+            found.maps,
+            parameters,
             layer=explained.name,
-            warnings=explained.warnings,
+            warnings=[*explained.warnings, *found.warnings],
+            rounding_error=found.error,
         )
 
     with reporting(progress) as told:
-        answers = request.gradients_at(layers.outputs, memory, told, then=combine)
-    return layers.results(result, answers)
+        found = checked_gradients(request, layers.outputs, maps_of, memory, told, then=combine)
+    return layers.results(result, found)

@@ -17,7 +17,7 @@ ALONE = 2
 """A pass of one image takes as long as so many of a batch."""
 _SURE = 1.5
 """What is saved is estimated; it must be so many times what the checks take."""
-_LARGEST = 0.1
+LARGEST_SHARE = 0.1
 """Error ÷ standard deviation of scores above which their correlation falls below 0.995."""
 
 
@@ -61,10 +61,10 @@ def repaid(request: Request, passes: float, checks: float = _CHECKS) -> Request:
     return replace(request.exactly(), warnings=(*request.warnings, note))
 
 
-def sample_of(count: int) -> np.ndarray:
-    """The numbers of `SAMPLE` of ``count`` changed images, or of all if there are fewer."""
+def sample_of(count: int, size: int = SAMPLE) -> np.ndarray:
+    """The numbers of ``size`` of ``count`` images, or of all if there are fewer."""
     generator = np.random.default_rng(0)
-    return np.sort(generator.permutation(count)[:SAMPLE])
+    return np.sort(generator.permutation(count)[:size])
 
 
 def rounding(
@@ -98,7 +98,7 @@ def rounding(
         f"The error of reduced precision for {place} is {_shown(one, width)} the standard "
         'deviation of the scores that the map is made of: use precision="exact".'
         for place, one, width in zip(answer.places, error, spread, strict=True)
-        if not one <= _LARGEST * width
+        if not one <= LARGEST_SHARE * width
     )
     error = error.astype(np.float32)
     return Rounding(replace(answer, scores=scores), error, warnings)
