@@ -261,18 +261,18 @@ def without_bfloat16(monkeypatch):
 def test_normalizations_are_folded_into_the_convolutions_before_them(photo, monkeypatch):
     net = normalized()
     folded = []
-    usual = backend.current().folded
+    usual = backend.current().merged
 
-    def counted(layer, normalization):
-        run = usual(layer, normalization)
+    def counted(layer, normalization, rectifier):
+        run = usual(layer, normalization, rectifier)
 
         def once(x):
-            folded.append(layer.name)
+            folded.extend([layer.name] if normalization else [])
             return run(x)
 
-        return once
+        return run and once
 
-    monkeypatch.setattr(backend.current(), "folded", counted)
+    monkeypatch.setattr(backend.current(), "merged", counted)
     exact = net.scores(photo)
     assert not folded
     fast = net.scores(photo, precision="fast")
@@ -323,33 +323,41 @@ def rounded(array):
 CAMS = ("gradcam", "gradcam_plus_plus", "hirescam", "xgradcam", "layercam")
 
 
+@pytest.fixture(scope="module")
+def photos():
+    """Twelve photos of a few colored areas."""
+    areas = np.random.default_rng(2).integers(0, 256, (12, 4, 4, 3), dtype=np.uint8)
+    return areas.repeat(6, axis=1).repeat(6, axis=2)
+
+
 @pytest.mark.parametrize("name", CAMS)
-def test_class_activation_maps_of_many_photos_say_their_error(net, name):
-    photos = np.random.default_rng(2).integers(0, 256, (12, 24, 24, 3), dtype=np.uint8)
-    method = getattr(og, name)
-    exact = method(net, photos, 1, ["second", "last"])
-    fast = method(net, photos, 1, ["second", "last"], precision="fast")
+def test_class_activation_maps_of_many_photos_say_their_error(photos, name):
+    own = network()
+    kernel, bias = own.model.get_layer("classes").get_weights()
+    kernel[:, 1] = np.abs(kernel[:, 1])  # no map is empty
+    own.model.get_layer("classes").set_weights([kernel, bias])
+    own = og.Network(own.model, preprocess="unit")
+    exact = getattr(og, name)(own, photos, 1, ["third", "last"])
+    fast = getattr(og, name)(own, photos, 1, ["third", "last"], precision="fast")
     assert list(fast) == list(exact)
     for layer, found in fast.items():
         again, away = found.rounding_error == 0, np.abs(found.values - exact[layer].values)
-        assert again.sum() == 2 and found.provenance["precision"] == "bfloat16"
+        assert again.sum() == 4 and found.provenance["precision"] == "bfloat16"
         np.testing.assert_allclose(found.values[again], exact[layer].values[again], atol=1e-6)
         np.testing.assert_allclose(found.score[again], exact[layer].score[again], rtol=1e-5)
-        assert away[~again].max() > 0
         means = np.sqrt(np.mean(away**2, axis=(1, 2)))
-        assert (means <= 4 * found.rounding_error).mean() >= 0.8
+        assert means[~again].max() > 1e-6
+        assert (means <= 4 * found.rounding_error + 1e-6).mean() >= 0.9
         assert exact[layer].rounding_error is None
-        assert not any("reduced precision" in one for one in found.warnings)
 
 
-def test_classes_that_rounding_could_change_are_decided_exactly(photo):
+def test_classes_that_rounding_could_change_are_decided_exactly(photos):
     """Two classes differ by less than rounding: such photos are computed again."""
     own = network()
     kernel, bias = own.model.get_layer("classes").get_weights()
     kernel[:, 1], bias[:] = kernel[:, 0] + 1e-6, (9, 9, 0, 0, 0)
     own.model.get_layer("classes").set_weights([kernel, bias])
     own = og.Network(own.model, preprocess="unit")
-    photos = np.random.default_rng(2).integers(0, 256, (12, 24, 24, 3), dtype=np.uint8)
     exact = og.gradcam(own, photos, layer="last")
     fast = og.gradcam(own, photos, layer="last", precision="fast")
     assert fast.targets == exact.targets and (fast.rounding_error == 0).all()
@@ -358,10 +366,9 @@ def test_classes_that_rounding_could_change_are_decided_exactly(photo):
     np.testing.assert_allclose(fast.maps, exact.maps, atol=1e-6)
 
 
-def test_a_large_error_of_class_activation_maps_is_a_warning(net, monkeypatch):
+def test_a_large_error_of_class_activation_maps_is_a_warning(net, photos, monkeypatch):
     monkeypatch.setattr(checked_gradients, "LARGEST_SHARE", 1e-6)
-    photos = np.random.default_rng(2).integers(0, 256, (4, 24, 24, 3), dtype=np.uint8)
-    found = og.gradcam(net, photos, 1, "last", precision="fast")
+    found = og.gradcam(net, photos[:6], 1, "last", rectify=False, precision="fast")
     assert any("in 2 maps" in one for one in found.warnings)
 
 

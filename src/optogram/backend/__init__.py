@@ -54,9 +54,11 @@ backend, and every function is called with this backend as Keras's current one.
     None. It reads the variables of the layer when it is called.
 ``unpadded(layer)``
     As ``faster``, for a ``layer`` without padding, in forward passes only.
-``folded(layer, normalization)``
-    One convolution that does what the convolution ``layer`` and the batch ``normalization`` after
-    it do, in inference, if that is faster; otherwise None. It reads their variables when called.
+``merged(layer, normalization, rectifier)``
+    One operation that does what the convolution ``layer``, the batch ``normalization`` after it, in
+    inference, and the ``rectifier`` after these do, if that is faster; otherwise None. One of the
+    latter may be None. Without a normalization, results are the same, bit for bit. It reads the
+    variables of the layers when it is called; gradients go through it as usual.
 ``folding_saves()``
     The share of a normalization's estimated time that folding it saves, in 0…1.
 ``overwriting(operation)``

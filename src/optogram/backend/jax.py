@@ -184,7 +184,9 @@ def folding_saves() -> float:
     return 0.0
 
 
-def folded(layer: keras.Layer, normalization: keras.Layer) -> Callable[..., Any] | None:
+def merged(
+    layer: keras.Layer, normalization: keras.Layer | None, rectifier: Any
+) -> Callable[..., Any] | None:
     """See the contract. XLA runs a normalization in one loop with the rectifier after it."""
     return None
 

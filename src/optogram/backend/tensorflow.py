@@ -226,9 +226,11 @@ def folding_saves() -> float:
     return 0.9
 
 
-def folded(layer: keras.Layer, normalization: keras.Layer) -> Callable[..., Any] | None:
-    """See the contract."""
-    if layer.data_format != "channels_last":
+def merged(
+    layer: keras.Layer, normalization: keras.Layer | None, rectifier: Any
+) -> Callable[..., Any] | None:
+    """See the contract. TensorFlow itself merges rectifiers with convolutions."""
+    if layer.data_format != "channels_last" or normalization is None or rectifier is not None:
         return None
     return functools.partial(_convolved_and_normalized, layer, normalization)
 

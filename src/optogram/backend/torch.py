@@ -179,10 +179,13 @@ def faster(layer: keras.Layer) -> Callable[..., Any] | None:
     if kind is keras.layers.ZeroPadding2D:
         return functools.partial(_zero_padded, layer)
     if kind in _POOLING:
-        return functools.partial(_pooled, layer) if layer.padding == "valid" else None
+        is_valid = layer.padding == "valid" or kind is keras.layers.MaxPooling2D
+        return functools.partial(_pooled, layer) if is_valid else None
     is_float = getattr(layer, "quantization_mode", None) is None
     if kind in (keras.layers.Conv2D, keras.layers.DepthwiseConv2D) and is_float:
-        return functools.partial(_layer_convolution, layer)
+        return functools.partial(_merged, layer, None, None)
+    if kind is keras.layers.SeparableConv2D:
+        return functools.partial(_separable, layer)
     return None
 
 
@@ -192,38 +195,67 @@ def unpadded(layer: keras.Layer) -> Callable[..., Any] | None:
 
 
 def folding_saves() -> float:
-    """See the contract. PyTorch normalizes in one pass, and kernels take longer to prepare."""
-    return 0.15
+    """See the contract. Measured with the rectifiers that are merged, too."""
+    return 0.5
 
 
-def folded(layer: keras.Layer, normalization: keras.Layer) -> Callable[..., Any] | None:
-    """See the contract."""
+def merged(
+    layer: keras.Layer, normalization: keras.Layer | None, rectifier: Any
+) -> Callable[..., Any] | None:
+    """See the contract. oneDNN rectifies the outputs of a convolution before it stores them."""
     if layer.data_format != "channels_last":
         return None
-    return functools.partial(_convolved_and_normalized, layer, normalization)
+    largest = None
+    if rectifier is not None:
+        largest = _largest(rectifier)
+        is_float = layer.compute_dtype in ("float32", "bfloat16")
+        if largest is None or not is_float or not _has_rectified_convolution():
+            return None
+        if normalization is None and _is_product(layer):
+            return None
+    return functools.partial(_merged, layer, normalization, largest)
 
 
-def _convolved_and_normalized(layer: Any, normalization: Any, x: Any) -> Any:
-    """The product of the normalization goes into the kernel, its sum into the bias."""
-    factor, offset = _factor_and_offset(normalization)
-    if layer.use_bias:
-        offset = offset + factor * _cast(layer.bias, layer)
-    kernel = _cast(layer.kernel, layer)
+@functools.cache
+def _has_rectified_convolution() -> bool:
+    """Whether this PyTorch, on a processor, has oneDNN's convolution with a rectifier."""
+    has = torch.backends.mkldnn.is_available() and _device().type == "cpu"
+    return has and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
+
+
+def _is_product(layer: Any) -> bool:
+    """Whether a convolution is computed as a product of matrices."""
     if isinstance(layer, keras.layers.DepthwiseConv2D):
-        return _depthwise(layer, x, kernel * factor.reshape(kernel.shape[2:]), offset)
-    return _convolution(layer, x, kernel * factor, offset)
+        return False
+    return (*layer.kernel_size, *layer.strides, layer.groups) == (1, 1, 1, 1, 1)
+
+
+def _merged(layer: Any, normalization: Any, largest: float | None, x: Any) -> Any:
+    """The product of the normalization goes into the kernel, its sum into the bias."""
+    kernel, bias = _cast(layer.kernel, layer), _cast(layer.bias, layer) if layer.use_bias else None
+    is_depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
+    if normalization is not None:
+        factor, offset = _factor_and_offset(normalization)
+        bias = offset if bias is None else offset + factor * bias
+        kernel = kernel * (factor.reshape(kernel.shape[2:]) if is_depthwise else factor)
+    return (_depthwise if is_depthwise else _convolution)(layer, x, kernel, bias, largest)
 
 
 def overwriting(operation: Any) -> Callable[[Any], Any] | None:
     """See the contract."""
-    if operation is keras.activations.relu:
-        return functools.partial(_Rectified.apply, torch.inf)
-    if operation is keras.activations.relu6:
-        return functools.partial(_Rectified.apply, 6.0)
-    if type(operation) is not keras.layers.ReLU or operation.negative_slope or operation.threshold:
+    largest = _largest(operation)
+    return None if largest is None else functools.partial(_Rectified.apply, largest)
+
+
+def _largest(rectifier: Any) -> float | None:
+    """The largest value that a rectifier returns; None for other operations."""
+    if rectifier is keras.activations.relu:
+        return torch.inf
+    if rectifier is keras.activations.relu6:
+        return 6.0
+    if type(rectifier) is not keras.layers.ReLU or rectifier.negative_slope or rectifier.threshold:
         return None
-    largest = torch.inf if operation.max_value is None else operation.max_value
-    return functools.partial(_Rectified.apply, largest)
+    return torch.inf if rectifier.max_value is None else float(rectifier.max_value)
 
 
 class _Rectified(torch.autograd.Function):
@@ -240,9 +272,42 @@ class _Rectified(torch.autograd.Function):
     @staticmethod
     def backward(context: Any, back: Any) -> tuple[None, Any]:
         (made,) = context.saved_tensors
-        if context.largest == torch.inf:
-            return None, torch.ops.aten.threshold_backward(back, made, 0)
-        return None, torch.ops.aten.hardtanh_backward(back, made, 0, context.largest)
+        return None, _rectified_backward(back, made, context.largest)
+
+
+def _rectified_backward(back: Any, made: Any, largest: float) -> Any:
+    """The gradient before a rectifier, from the one after it and what it ``made``."""
+    if largest == torch.inf:
+        return torch.ops.aten.threshold_backward(back, made, 0)
+    return torch.ops.aten.hardtanh_backward(back, made, 0, largest)
+
+
+class _RectifiedConvolution(torch.autograd.Function):
+    """A convolution and a rectifier, in one pass over the maps (N, C, H, W)."""
+
+    @staticmethod
+    def forward(
+        context: Any, x: Any, kernel: Any, bias: Any, largest: float, geometry: tuple[Any, ...]
+    ) -> Any:
+        strides, margins, dilation, groups = geometry
+        name, bounds = ("relu", []) if largest == torch.inf else ("hardtanh", [0.0, largest])
+        made = torch.ops.mkldnn._convolution_pointwise(
+            x, kernel, bias, margins, strides, dilation, groups, name, bounds, None
+        )
+        context.largest, context.geometry = largest, geometry
+        context.save_for_backward(x, kernel, made)
+        return made
+
+    @staticmethod
+    def backward(context: Any, back: Any) -> tuple[Any, None, None, None, None]:
+        x, kernel, made = context.saved_tensors
+        strides, margins, dilation, groups = context.geometry
+        back = _rectified_backward(back, made, context.largest)
+        options = False, [0, 0], groups, [True, False, False]
+        found, *_ = torch.ops.aten.convolution_backward(
+            back, x, kernel, None, strides, margins, dilation, *options
+        )
+        return found, None, None, None, None
 
 
 class _ZeroPadded(torch.autograd.Function):
@@ -276,60 +341,82 @@ def _channels_last(x: Any) -> Any:
     return x.permute(0, 2, 3, 1)
 
 
-def _layer_convolution(layer: Any, x: Any) -> Any:
-    """A convolution without its activation."""
-    is_depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
-    convolve = _depthwise if is_depthwise else _convolution
-    bias = _cast(layer.bias, layer) if layer.use_bias else None
-    return convolve(layer, x, _cast(layer.kernel, layer), bias)
+def _separable(layer: Any, x: Any) -> Any:
+    """A convolution of each channel, and a product of matrices, without an activation."""
+    maps = _depthwise(layer, x, _cast(layer.depthwise_kernel, layer), None)
+    made = maps @ _cast(layer.pointwise_kernel, layer)[0, 0]
+    return made.add_(_cast(layer.bias, layer)) if layer.use_bias else made
 
 
-def _convolution(layer: keras.layers.Conv2D, x: Any, kernel: Any, bias: Any) -> Any:
+def _convolution(
+    layer: keras.layers.Conv2D, x: Any, kernel: Any, bias: Any, largest: float | None = None
+) -> Any:
     """``x``, convolved with a kernel (kh, kw, C, filters)."""
     height, width, channels, filters = kernel.shape
-    if (height, width, *layer.strides, layer.groups) == (1, 1, 1, 1, 1):
-        made = x.to(kernel.dtype) @ kernel[0, 0]
+    if largest is None and _is_product(layer):
+        x, matrix = x.to(kernel.dtype), kernel[0, 0]
+        if kernel.dtype == torch.bfloat16:
+            return torch.nn.functional.linear(x, matrix.t(), bias)
+        made = x @ matrix
         return made if bias is None else made.add_(bias)
     # PyTorch transposes matrices several times as fast as other tensors.
     kernel = kernel.reshape(-1, filters).t().contiguous()
     kernel = kernel.reshape(filters, height, width, channels).permute(0, 3, 1, 2)
-    return _convolved(layer, x, kernel, bias, layer.groups)
+    return _convolved(layer, x, kernel, bias, layer.groups, largest)
 
 
-def _depthwise(layer: keras.layers.DepthwiseConv2D, x: Any, kernel: Any, bias: Any) -> Any:
+def _depthwise(layer: Any, x: Any, kernel: Any, bias: Any, largest: float | None = None) -> Any:
     """``x``, convolved channel by channel with a kernel (kh, kw, C, multiplier)."""
     kernel = kernel.permute(2, 3, 0, 1)  # (C, multiplier, kh, kw)
-    return _convolved(layer, x, kernel.flatten(0, 1)[:, None], bias, x.shape[3])
+    return _convolved(layer, x, kernel.flatten(0, 1)[:, None], bias, x.shape[3], largest)
 
 
-def _convolved(layer: Any, x: Any, kernel: Any, bias: Any, groups: int) -> Any:
-    """``x`` (N, H, W, C), convolved with a kernel (filters, C / groups, kh, kw)."""
-    x, margins = x.to(kernel.dtype), [(0, 0), (0, 0)]
-    if layer.padding == "same":
-        for axis, side in enumerate(x.shape[1:3]):
-            span = (layer.kernel_size[axis] - 1) * layer.dilation_rate[axis] + 1
-            stride = layer.strides[axis]
-            missing = max((-(-side // stride) - 1) * stride + span - side, 0)
-            margins[axis] = missing // 2, missing - missing // 2
+def _convolved(
+    layer: Any, x: Any, kernel: Any, bias: Any, groups: int, largest: float | None
+) -> Any:
+    """``x`` (N, H, W, C), convolved with a kernel (filters, C / groups, kh, kw).
+
+    Rectified up to ``largest``, if that is given.
+    """
+    spans = [
+        (size - 1) * rate + 1
+        for size, rate in zip(layer.kernel_size, layer.dilation_rate, strict=True)
+    ]
+    x, margins = x.to(kernel.dtype), _margins(layer, x, spans)
     if any(before != after for before, after in margins):
         x, margins = _ZeroPadded.apply(x, tuple(margins)), [(0, 0), (0, 0)]
-    made = torch.nn.functional.conv2d(
-        _channels_first(x),
-        kernel,
-        bias,
-        layer.strides,
-        [before for before, _ in margins],
-        layer.dilation_rate,
-        groups,
-    )
+    x, before = _channels_first(x), [before for before, _ in margins]
+    if largest is None:
+        made = torch.nn.functional.conv2d(
+            x, kernel, bias, layer.strides, before, layer.dilation_rate, groups
+        )
+    else:
+        geometry = layer.strides, before, layer.dilation_rate, groups
+        made = _RectifiedConvolution.apply(x, kernel, bias, largest, geometry)
     return _channels_last(made)
 
 
+def _margins(layer: Any, x: Any, spans: Sequence[int]) -> list[tuple[int, int]]:
+    """What is added to maps (N, H, W, C) before and after each side, for windows of ``spans``."""
+    if layer.padding != "same":
+        return [(0, 0), (0, 0)]
+    margins = []
+    for side, span, stride in zip(x.shape[1:3], spans, layer.strides, strict=True):
+        missing = max((-(-side // stride) - 1) * stride + span - side, 0)
+        margins.append((missing // 2, missing - missing // 2))
+    return margins
+
+
 def _pooled(layer: Any, x: Any) -> Any:
-    """Pooling without padding."""
-    pool = _POOLING[type(layer)]
-    x = _channels_first(x.to(_dtype(layer)))
-    return _channels_last(pool(x, layer.pool_size, layer.strides))
+    """Pooling; maxima may be padded."""
+    pool, x = _POOLING[type(layer)], x.to(_dtype(layer))
+    margins = _margins(layer, x, layer.pool_size)
+    if any(before != after for before, after in margins):
+        flat = [margin for pair in reversed(margins) for margin in pair]
+        x = torch.nn.functional.pad(x, [0, 0, *flat], value=-torch.inf)
+        margins = [(0, 0), (0, 0)]
+    options = {"padding": [before for before, _ in margins]} if any(map(any, margins)) else {}
+    return _channels_last(pool(_channels_first(x), layer.pool_size, layer.strides, **options))
 
 
 def _normalized(layer: keras.layers.BatchNormalization, x: Any) -> Any:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import keras
@@ -13,6 +13,7 @@ from optogram.errors import ModelError
 from optogram.graph import layer_types
 from optogram.graph.keras_private.copies import own_names
 from optogram.graph.steps import Graph, Output, Step
+from optogram.interpreters.merging import chains
 
 _LENGTH = 200
 """Number of characters quoted from the error message of custom code."""
@@ -37,10 +38,9 @@ class ScheduledStep:
         The outputs that no later step reads.
     overwriting : callable, optional
         As ``run``, but overwrites the tensor that it reads, which nothing else holds.
-    before : int, optional
-        Index of the convolution whose output only this step, a batch normalization, reads.
-    folded : callable, optional
-        As ``run``, from what the convolution ``before`` reads: both are one convolution.
+    merged : tuple of (tuple of int, callable)
+        Indices of steps before it that can be one operation with it, the longest chain first; and,
+        as ``run``, that operation.
     """
 
     index: int
@@ -48,8 +48,7 @@ class ScheduledStep:
     made: tuple[Output, ...]
     unneeded: tuple[Output, ...]
     overwriting: Callable[[Tensors], list[Any]] | None = None
-    before: int | None = None
-    folded: Callable[[Tensors], list[Any]] | None = None
+    merged: tuple[tuple[tuple[int, ...], Callable[[Tensors], list[Any]]], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -102,42 +101,53 @@ class Schedule:
         """
         add, replace = add or {}, replace or {}
         tensors: dict[Output, Any] = dict(known or {})
-        later = self._folded(add.keys() | replace.keys())
+        merged = self._merged(add.keys() | replace.keys())
+        later = {index for earlier, _ in merged.values() for index in earlier}
         with own_names():
             for scheduled in self.steps:
                 index, step = scheduled.index, self.graph.steps[scheduled.index]
                 if index in later:
                     continue
                 run = scheduled.run
-                if scheduled.before in later:
-                    run = scheduled.folded
                 # What replaces an output may be held elsewhere, or reads the input, too.
                 if scheduled.overwriting and replace.keys().isdisjoint(
                     (index, step.inputs[0].step)
                 ):
                     run = scheduled.overwriting
+                if index in merged:
+                    _, run = merged[index]
                 outputs = run(tensors) if run else [_fed(step, x)]
                 if index in replace:
                     outputs[0] = replace[index](tensors[step.inputs[0]], outputs[0])
                 if index in add:
                     outputs[0] = outputs[0] + keras.ops.cast(add[index], outputs[0].dtype)
                 tensors.update(zip(scheduled.made, outputs, strict=False))
-                for unneeded in (*later.get(scheduled.before, ()), *scheduled.unneeded):
-                    tensors.pop(unneeded, None)  # a folded convolution has no output
+                earlier, _ = merged.get(index, ((), None))
+                for one in (*earlier, index):
+                    for unneeded in self._unneeded[one]:
+                        tensors.pop(unneeded, None)  # what is merged has no output
         return [tensors[output] for output in self.wanted]
 
-    def _folded(self, changed: Set[int]) -> dict[int | None, tuple[Output, ...]]:
-        """The convolutions that normalizations do, and what is unneeded after each.
+    @cached_property
+    def _unneeded(self) -> dict[int, tuple[Output, ...]]:
+        """The outputs that no step after the one with that index reads."""
+        return {scheduled.index: scheduled.unneeded for scheduled in self.steps}
+
+    def _merged(
+        self, changed: Set[int]
+    ) -> dict[int, tuple[tuple[int, ...], Callable[[Tensors], list[Any]]]]:
+        """For the last step of each chain, the steps before it and the operation that does all.
 
         Steps whose outputs are ``changed`` stay apart.
         """
-        unneeded = {scheduled.index: scheduled.unneeded for scheduled in self.steps}
-        return {
-            scheduled.before: unneeded[scheduled.before]
-            for scheduled in self.steps
-            if scheduled.before is not None
-            and changed.isdisjoint((scheduled.index, scheduled.before))
-        }
+        found: dict[int, tuple[tuple[int, ...], Callable[[Tensors], list[Any]]]] = {}
+        done = set[int]()
+        for scheduled in reversed(self.steps):
+            for earlier, run in scheduled.merged:
+                if scheduled.index not in done and changed.isdisjoint((*earlier, scheduled.index)):
+                    found[scheduled.index] = earlier, run
+                    done |= {*earlier, scheduled.index}
+        return found
 
 
 def schedule(graph: Graph, wanted: Sequence[Output], known: Collection[Output] = ()) -> Schedule:
@@ -156,56 +166,13 @@ def schedule(graph: Graph, wanted: Sequence[Output], known: Collection[Output] =
         made = tuple(Output(index, i) for i in range(len(step.shapes)))
         free = tuple(unneeded.get(index, ()))
         overwriting = _overwriting(graph, step, set(free) - set(known))
-        before = foldable(graph, step, indices, unneeded)
-        folded = None if before is None else folding(before, before.run, step)
-        at = before.index if before is not None and folded else None
-        steps.append(ScheduledStep(index, run, made, free, overwriting, at, folded))
+        merged = tuple(
+            (tuple(one.index for one in chain.earlier), do)
+            for chain in chains(graph, step, indices, unneeded)
+            if (do := chain.merged(chain.convolution.run)) is not None
+        )
+        steps.append(ScheduledStep(index, run, made, free, overwriting, merged))
     return Schedule(graph, tuple(wanted), tuple(steps))
-
-
-def foldable(
-    graph: Graph, step: Step, indices: Sequence[int], unneeded: Mapping[int, Collection[Output]]
-) -> Step | None:
-    """The convolution that the batch normalization ``step`` can be folded into, if there is one.
-
-    Of the steps ``indices``, which run in order, only the normalization reads it; what it reads is
-    not among what is ``unneeded`` after a step between them. A graph that rounds as the model does
-    has none.
-    """
-    if not graph.rounding or not step.inputs:
-        return None
-    normalization: Any = step.run
-    if type(normalization) is not keras.layers.BatchNormalization or step.kwargs.get("training"):
-        return None
-    before = graph.steps[step.inputs[0].step]
-    if before.index not in indices or step.inputs[0] not in unneeded.get(step.index, ()):
-        return None
-    if not before.inputs:  # the image
-        return None
-    is_convolution = type(before.run) in (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
-    dtypes = {*step.dtypes, *before.dtypes, *graph.steps[before.inputs[0].step].dtypes}
-    if not is_convolution or before.half == "activation" or dtypes != {"float32"}:
-        return None
-    is_last = normalization.axis % len(step.shape) == len(step.shape) - 1
-    if getattr(before.run, "quantization_mode", None) or not is_last:
-        return None
-    readers = [index for index in indices if step.inputs[0] in graph.steps[index].inputs]
-    between = [index for index in indices if before.index < index < step.index]
-    freed = {output for index in between for output in unneeded.get(index, ())}
-    is_kept = freed.isdisjoint(before.inputs)
-    return before if readers == [step.index] and is_kept else None
-
-
-def folding(before: Step, layer: Any, step: Step) -> Callable[[Tensors], list[Any]] | None:
-    """The convolution ``before`` and the normalization ``step`` as one, if that is faster.
-
-    ``layer`` is the convolution, or a view of it.
-    """
-    run = backend.current().folded(layer, step.run)
-    if run is None:
-        return None
-    source = before.inputs[0]
-    return lambda tensors: [run(tensors[source])]
 
 
 def _overwriting(

@@ -8,9 +8,9 @@ from optogram.backend import configured, title
 from optogram.errors import InputError
 from optogram.graph.reduced_precision import BFLOAT16, Reduced, with_reduced_precision
 from optogram.graph.steps import Graph, Output
-from optogram.interpreters import forward
 from optogram.interpreters.engine import Computation
 from optogram.interpreters.geometry import Geometry
+from optogram.interpreters.merging import chains
 from optogram.interpreters.windowed.costs import BYTE
 
 EXACT, FAST = "exact", "fast"
@@ -123,12 +123,13 @@ def _folded(net: Computation) -> list[int]:
     graph, wanted = net.graph, [net.head.logits]
     indices = sorted(graph.ancestors(wanted))
     unneeded = graph.last_uses(indices, keep=wanted)
-    pairs = [
-        (forward.foldable(graph, graph.steps[index], indices, unneeded), graph.steps[index])
-        for index in indices
-    ]
+    found = (
+        chain for index in indices for chain in chains(graph, graph.steps[index], indices, unneeded)
+    )
     return [
-        step.index
-        for before, step in pairs
-        if before is not None and forward.folding(before, before.run, step) is not None
+        chain.normalization.index
+        for chain in found
+        if chain.normalization is not None
+        and chain.rectifier is None
+        and chain.merged(chain.convolution.run) is not None
     ]

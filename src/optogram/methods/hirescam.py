@@ -54,7 +54,7 @@ def hirescam(
         Score of a class: before or after the final softmax or sigmoid.
     precision : {"exact", "fast"}
         "fast": where that is faster, large products of the network in bfloat16, and normalizations
-        folded into convolutions. For several images: two of them are computed again exactly;
+        folded into convolutions. For several images: four of them are computed again exactly;
         ``rounding_error`` of the result is the error of the maps, measured on these.
     fit : {"stretch", "crop", "pad"}, optional
         How photos are brought to the input size; see `Network.prepare`.

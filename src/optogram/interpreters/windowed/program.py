@@ -11,6 +11,7 @@ import numpy as np
 from optogram.graph.keras_private.copies import own_names
 from optogram.graph.steps import Graph, Output, Step
 from optogram.interpreters import forward
+from optogram.interpreters.merging import Chain, chains
 from optogram.interpreters.reach import POINT, Reach
 from optogram.interpreters.windowed.rules import Rule
 
@@ -145,18 +146,21 @@ class Program:
 
     @cached_property
     def _turns(self) -> list[_Turn]:
-        """The steps in order; normalizations with the convolutions that they are folded into."""
+        """The steps in order; a convolution and what follows it run as one, if that is faster."""
         indices = sorted([*self.rules, *self.means])
         unneeded = self.graph.last_uses(indices, self.outputs)
         turns: dict[int, _Turn] = {}
         for index in indices:
             step, free = self.graph.steps[index], unneeded.get(index, [])
             turn = _Turn(index, step.inputs, self.reads.get(index, ()), self._runner(step), free)
-            before = forward.foldable(self.graph, step, indices, unneeded)
-            folded = None if before is None else self._folded(before, step)
-            if before is not None and folded is not None:
-                first = turns.pop(before.index)
-                turn = replace(first, index=index, run=folded, unneeded=[*first.unneeded, *free])
+            for chain in chains(self.graph, step, indices, unneeded):
+                merged = self._merged(chain, step)
+                if merged is not None:
+                    # The turn of the step before does what is before that one already, or not.
+                    before = [turns.pop(one.index) for one in chain.earlier if one.index in turns]
+                    gone = [output for one in before for output in one.unneeded]
+                    turn = replace(before[0], index=index, run=merged, unneeded=[*gone, *free])
+                    break
             turns[index] = turn
         return list(turns.values())
 
@@ -166,13 +170,14 @@ class Program:
             return lambda read: [forward.passed_on(step, read[step.inputs[0]])]
         return forward.runner(step, run)
 
-    def _folded(self, before: Step, step: Step) -> Callable[[forward.Tensors], list[Any]] | None:
-        """The convolution ``before`` and the normalization ``step`` as one, on one window."""
-        layer = self.rules[before.index].layer
-        is_moved = any(move.source == before.index for move in self.moves)
-        if layer is None or is_moved or self.reads.get(step.index) != (None,):
-            return None
-        return forward.folding(before, layer, step)
+    def _merged(self, chain: Chain, last: Step) -> Callable[[forward.Tensors], list[Any]] | None:
+        """The ``chain`` that ends with the step ``last`` as one operation, on one window."""
+        layer = self.rules[chain.convolution.index].layer
+        inside = {step.index for step in chain.earlier}
+        following = {*inside, last.index} - {chain.convolution.index}
+        is_moved = any(move.source in inside for move in self.moves)
+        is_direct = all(self.reads.get(index) == (None,) for index in following)
+        return None if layer is None or is_moved or not is_direct else chain.merged(layer)
 
     def __call__(self, x: Any, paint: Any, places: Any, *arrays: Any) -> list[Any]:
         """The returned outputs (N, ...) for N changes.

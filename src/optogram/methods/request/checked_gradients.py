@@ -12,7 +12,7 @@ from optogram.methods.request.rounding import ERRORS, LARGEST_SHARE, repaid, sam
 from optogram.progress import Progress
 from optogram.words import counted
 
-_SAMPLE = 2
+_SAMPLE = 4
 """Number of images that are computed again exactly."""
 
 MapsOf = Callable[[GradientAnswer], np.ndarray]
