@@ -11,6 +11,8 @@ from optogram.result import Occlusion
 
 VERIFIED = "fast+verify"
 """The precision in which the cells that decide are exact."""
+_COMPILING = 1e11
+"""Operations that take about as long as compiling a program for windows."""
 _BORDER = 0.5
 """Fraction of the maximum at the border of the mask."""
 
@@ -40,13 +42,22 @@ def checked(covering: Covering, places: np.ndarray, scores: np.ndarray) -> Check
     exact = np.zeros((len(scores), len(sample)), np.float32)
 
     def again(_: Request) -> np.ndarray:
-        exact[:] = _scores(covering.exactly(len(sample), incremental=False), places[sample])
+        twin = covering.exactly(len(sample), incremental=_is_long(covering, len(sample)))
+        exact[:] = _scores(twin, places[sample])
         return exact
 
     found = rounding(covering.answer, -drops[:, sample], again, drops.std(axis=1), covering.memory)
     made = found.answer.scores[:, None] - drops
     made[:, sample] = exact
     return Checked(found, made, np.isin(np.arange(len(places)), sample))
+
+
+def _is_long(covering: Covering, count: int) -> bool:
+    """Whether ``count`` whole passes take longer than a program for windows takes to compile."""
+    request = covering.answer.request
+    steps = request.net.geometry(request.size, request.scored()).values()
+    is_long = count * sum(step.flops for step in steps) > _COMPILING
+    return is_long and covering.parameters["incremental"] is True
 
 
 def refined(covering: Covering, scores: np.ndarray, is_verified: bool) -> Occlusion:
