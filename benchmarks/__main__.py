@@ -7,7 +7,7 @@ unless ``--python`` names one that exists (``--python captum=/path/bin/python``)
 network, which is checked, and run the same task in turn: one run that compiles, then three rounds.
 Times are those of all rounds, on the wall and of all cores together; the peak of the memory is
 beyond what the process held before. Rows that the file has are kept: a second run goes on where the
-first one ended. ``--growth`` times how cost grows with what is asked, optogram alone. It needs
+first one ended, on this or another machine; each row says on which. ``--growth`` times how cost grows with what is asked, optogram alone. It needs
 Linux, which tells the peak of memory.
 """
 
@@ -45,10 +45,14 @@ def main() -> None:
     pythons = dict(one.split("=", 1) for one in arguments.python)
     folder = arguments.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    known: dict[str, Any] = {"machine": machine(), "rows": [], "growth": []}
+    known: dict[str, Any] = {"machines": [], "rows": [], "growth": []}
     known["tasks"] = {name: task.settings for name, task in TASKS.items()}
     if arguments.out.exists():
         known = json.loads(arguments.out.read_text(encoding="utf-8"))
+    own = machine()
+    if own not in known["machines"]:
+        known["machines"].append(own)
+    here = {"machine": known["machines"].index(own)}
     part = "growth" if arguments.growth else "rows"
     had = {(row["network"], row["backend"], row.get("task")) for row in known[part]}
     homes = folder / "environments"
@@ -62,13 +66,14 @@ def main() -> None:
             continue
         write_network(network, folder, python_of(SIDES["tensorflow"][0], homes, pythons))
         if arguments.growth:
-            own = python_of(SIDES[backend][0], homes, pythons)
-            known["growth"] += growth(network, backend, folder, own)
+            python = python_of(SIDES[backend][0], homes, pythons)
+            points = growth(network, backend, folder, python)
+            known["growth"] += [here | point for point in points]
             write(arguments.out, known)
             continue
         options = {"sides": arguments.sides, "pythons": pythons, "rounds": arguments.rounds}
         for row in rows(network, backend, folder, tasks=tasks, **options):
-            known["rows"].append(row)
+            known["rows"].append(here | row)
             write(arguments.out, known)
     print(*lines(known["rows"]), sep="\n")
 

@@ -5,6 +5,7 @@ import json
 import statistics
 from collections.abc import Iterator
 from pathlib import Path
+from string import ascii_uppercase
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -64,13 +65,19 @@ def seconds(network: str, backend: str) -> dict[str, float]:
     return {row["task"]: statistics.median(row["wall"]) for row in rows}
 
 
-def machine() -> Markdown:
-    """One line about the machine."""
-    known = MEASURED["machine"]
-    return Markdown(
-        f"{known['processor']}, {known.get('cores', '?')} cores, {known.get('flags', '')}; "
-        f"{known['system']}."
-    )
+def machines() -> Markdown:
+    """One line about each machine."""
+    lines = [
+        f"{letter}. {known['processor']}, {known.get('cores', '?')} cores, "
+        f"{known.get('flags', '').replace('_', ' ')}; {known['system']}."
+        for letter, known in zip(ascii_uppercase, MEASURED["machines"], strict=False)
+    ]
+    return Markdown("\n".join(f"- {line}" for line in lines))
+
+
+def _machine_of(rows: list[dict[str, Any]]) -> str:
+    """The letters of the machines of ``rows``."""
+    return " and ".join(ascii_uppercase[one] for one in sorted({row["machine"] for row in rows}))
 
 
 def table(network: str, backend: str) -> Markdown:
@@ -85,7 +92,9 @@ def table(network: str, backend: str) -> Markdown:
             f"{times[side]:.2f} ({busy[task][side]:.2f})" if side in times else "" for side in sides
         ]
         lines.append(f"| `{task}` | {own[task]:.2f} s | " + " | ".join(cells) + " |")
-    return Markdown(f"**{NETWORKS[network]}, {BACKENDS[backend]}**\n\n" + "\n".join(lines))
+    where = _machine_of(asked(network=network, backend=backend))
+    title = f"**{NETWORKS[network]}, {BACKENDS[backend]}**, machine {where}"
+    return Markdown(f"{title}\n\n" + "\n".join(lines))
 
 
 def bars(network: str, backend: str) -> Image:
