@@ -7,8 +7,8 @@ unless ``--python`` names one that exists (``--python captum=/path/bin/python``)
 network, which is checked, and run the same task in turn: one run that compiles, then three rounds.
 Times are those of all rounds, on the wall and of all cores together; the peak of the memory is
 beyond what the process held before. Rows that the file has are kept: a second run goes on where the
-first one ended, on this or another machine; each row says on which. ``--growth`` times how cost grows with what is asked, optogram alone. It needs
-Linux, which tells the peak of memory.
+first one ended, on this machine or another one; each row says on which. ``--growth`` times how cost
+grows with what is asked, optogram alone. It needs Linux, which tells the peak of memory.
 """
 
 import argparse
