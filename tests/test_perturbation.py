@@ -193,6 +193,9 @@ def test_no_more_masks_are_taken_than_it_takes_to_converge(method, net, x):
         fewer = given | {"masks": int(found.passes[i]), "tolerance": 0}
         all_of_them = method(net, x[:1], target, **fewer)
         assert_close(all_of_them.values[0], found.values[i])
+        # With scrambled weights, too, there are as many masks, whether or not they converge.
+        again = ask_again(alone.question, net.with_weights({0: np.ones_like(net.variables[0])}))
+        assert again.passes[0] == alone.passes[0] and not again.warnings
 
 
 @pytest.mark.once

@@ -46,7 +46,7 @@ def check(
     Weight randomization (Adebayo et al., "Sanity checks for saliency maps", 2018): the weights are
     scrambled layer by layer from the output, and the map is computed again. A map that stays the
     same does not depend on what the network learned. The map of an edge detector always stays the
-    same.
+    same. Maps of masked images and of points on a path are computed with as many as the first one.
 
     Deletion and insertion (Petsiuk et al., "RISE", 2018, section 4.3): pixels are removed, or
     inserted, in the order of the map, and the score is recorded. A good map has a small area under

@@ -114,7 +114,7 @@ def rise(
         "rise",
         found.values,
         parameters,
-        arguments={**parameters, "baseline": base},
+        arguments={**parameters, **found.again, "baseline": base},
         kind=RISE,
         warnings=found.warnings,
         **found.fields,

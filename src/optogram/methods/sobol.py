@@ -124,7 +124,7 @@ def sobol(
         "sobol",
         found.values,
         parameters,
-        arguments={**parameters, "baseline": base},
+        arguments={**parameters, **found.again, "baseline": base},
         kind=SampledAttribution,
         warnings=found.warnings,
         **found.fields,

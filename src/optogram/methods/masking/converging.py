@@ -86,6 +86,14 @@ class Converged:
             "rounding_error": self.rounding_error,
         }
 
+    @property
+    def again(self) -> dict[str, Any]:
+        """The arguments with which a map is asked again: as many masks, whatever comes of them.
+
+        Maps of networks with scrambled weights would hardly converge.
+        """
+        return {"masks": int(self.passes.max()), "tolerance": 0.0}
+
 
 def until_converged(
     answer: Answer,

@@ -90,7 +90,7 @@ def explained_by_segments(
         method,
         found.values,
         parameters,
-        arguments={**parameters, "baseline": base, "segments": labels},
+        arguments={**parameters, **found.again, "baseline": base, "segments": labels},
         kind=SegmentAttribution,
         warnings=found.warnings,
         segments=labels[request.which].astype(np.int32),
