@@ -4,7 +4,8 @@
 
 Every side has a process and an environment of its own; they are installed into ``build/benchmarks``
 unless ``--python`` names one that exists (``--python captum=/path/bin/python``). All open the same
-network, which is checked, and run the same task in turn: one run that compiles, then three rounds.
+network, which is checked, and run the same task in turn: one run that compiles, then three rounds,
+in random order, after an untimed run where that is short.
 Times are those of all rounds, on the wall and of all cores together; the peak of the memory is
 beyond what the process held before. Rows that the file has are kept: a second run goes on where the
 first one ended, on this machine or another one; each row says on which. ``--growth`` times how cost

@@ -1,6 +1,7 @@
 """Runs the same task on all sides in turn, round after round, and keeps their times."""
 
 import json
+import random
 import statistics
 import subprocess
 import sys
@@ -14,6 +15,8 @@ import numpy as np
 from . import networks
 from .environments import ROOT, SIDES, Side, environment, python_of
 
+SHORT = 10.0
+"""Seconds of a first call below which a task is run once more, untimed, before each timed run."""
 AGREE = 1e-3
 """Largest difference of probabilities, as a part of the largest one, between two sides."""
 
@@ -99,7 +102,7 @@ def rows(
     rounds: int,
 ) -> Iterator[dict[str, Any]]:
     """A row for each task and side: times of all rounds, side by side."""
-    workers = []
+    workers, order = [], random.Random(0)
     for side in SIDES[backend]:
         if (sides and side.name not in sides) or not side.runs(network):
             continue
@@ -116,9 +119,12 @@ def rows(
         asked = [worker for worker in workers if task in worker.tasks]
         first = {worker.side.name: worker.time(task) for worker in asked}
         taken: dict[str, list[dict[str, Any]]] = {worker.side.name: [] for worker in asked}
-        for number in range(rounds):
-            # The order changes, so that nobody always runs after the same neighbor.
-            for worker in asked[number % len(asked) :] + asked[: number % len(asked)]:
+        for _ in range(rounds):
+            # The order changes, so that nobody always runs after the same neighbor, and what the
+            # neighbor left in caches is not what is measured.
+            for worker in order.sample(asked, len(asked)):
+                if first[worker.side.name]["wall"] < SHORT:
+                    worker.time(task)
                 taken[worker.side.name].append(worker.time(task))
         for worker in asked:
             times = taken[worker.side.name]
