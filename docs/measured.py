@@ -75,7 +75,7 @@ def machines() -> Markdown:
     return Markdown("\n".join(f"- {line}" for line in lines))
 
 
-def _machine_of(rows: list[dict[str, Any]]) -> str:
+def _machines_of(rows: list[dict[str, Any]]) -> str:
     """The letters of the machines of ``rows``."""
     return " and ".join(ascii_uppercase[one] for one in sorted({row["machine"] for row in rows}))
 
@@ -87,12 +87,15 @@ def table(network: str, backend: str) -> Markdown:
     sides = [side for side in TITLES if any(side in times for times in found.values())]
     lines = ["| | optogram | " + " | ".join(TITLES[side] for side in sides) + " |"]
     lines.append("|---|---|" + "---|" * len(sides))
+    rows = asked(network=network, backend=backend)
+    where = _machines_of(rows)
     for task, times in found.items():
         cells = [
             f"{times[side]:.2f} ({busy[task][side]:.2f})" if side in times else "" for side in sides
         ]
-        lines.append(f"| `{task}` | {own[task]:.2f} s | " + " | ".join(cells) + " |")
-    where = _machine_of(asked(network=network, backend=backend))
+        there = _machines_of([row for row in rows if row["task"] == task])
+        name = f"`{task}`" + (f", {there}" if there != where else "")
+        lines.append(f"| {name} | {own[task]:.2f} s | " + " | ".join(cells) + " |")
     title = f"**{NETWORKS[network]}, {BACKENDS[backend]}**, machine {where}"
     return Markdown(f"{title}\n\n" + "\n".join(lines))
 
