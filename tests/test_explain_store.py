@@ -146,7 +146,8 @@ def test_the_store_is_read_with_zarr_and_xarray_alone(stored):
     assert checks["deletion_area"].sel(ranking="random").shape == (3,)
     root = zarr.open_group(str(stored), mode="r")
     assert root["maps/gradcam"].attrs["layer"] == "conv3"
-    assert root["maps/gradcam"].attrs["parameters"] == {"rectify": True, "score": "logit"}
+    expected = {"rectify": True, "score": "logit", "precision": "exact"}
+    assert root["maps/gradcam"].attrs["parameters"] == expected
     assert root["photos/error"][5] != "" and root["photos/error"][4] == ""
 
 
