@@ -1,6 +1,7 @@
 """PyTorch, by the contract in ``optogram.backend``."""
 
 import functools
+import platform
 from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from typing import Any
 
@@ -216,10 +217,10 @@ def merged(
     return functools.partial(_merged, layer, normalization, largest)
 
 
-@functools.cache
 def _has_rectified_convolution() -> bool:
-    """Whether this PyTorch, on a processor, has oneDNN's convolution with a rectifier."""
-    has = torch.backends.mkldnn.is_available() and _device().type == "cpu"
+    """Whether this PyTorch has oneDNN's convolution with a rectifier; measured on x86 alone."""
+    is_x86 = _device().type == "cpu" and platform.machine() in ("x86_64", "AMD64")
+    has = is_x86 and torch.backends.mkldnn.is_available()
     return has and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
 
 
