@@ -23,6 +23,22 @@ Tensors = Mapping[Output, Any]
 
 
 @dataclass(frozen=True)
+class MergedSteps:
+    """Steps that can be one operation.
+
+    Attributes
+    ----------
+    earlier : tuple of int
+        Indices of the steps before the last one, whose outputs are not made.
+    run : callable
+        Returns the list of the outputs of the last one, given the available tensors.
+    """
+
+    earlier: tuple[int, ...]
+    run: Callable[[Tensors], list[Any]]
+
+
+@dataclass(frozen=True)
 class ScheduledStep:
     """One step of a `Schedule`.
 
@@ -38,9 +54,8 @@ class ScheduledStep:
         The outputs that no later step reads.
     overwriting : callable, optional
         As ``run``, but overwrites the tensor that it reads, which nothing else holds.
-    merged : tuple of (tuple of int, callable)
-        Indices of steps before it that can be one operation with it, the longest chain first; and,
-        as ``run``, that operation.
+    merged : tuple of MergedSteps
+        The chains that end with this step and can be one operation, the longest first.
     """
 
     index: int
@@ -48,7 +63,7 @@ class ScheduledStep:
     made: tuple[Output, ...]
     unneeded: tuple[Output, ...]
     overwriting: Callable[[Tensors], list[Any]] | None = None
-    merged: tuple[tuple[tuple[int, ...], Callable[[Tensors], list[Any]]], ...] = ()
+    merged: tuple[MergedSteps, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -102,11 +117,11 @@ class Schedule:
         add, replace = add or {}, replace or {}
         tensors: dict[Output, Any] = dict(known or {})
         merged = self._merged(add.keys() | replace.keys())
-        later = {index for earlier, _ in merged.values() for index in earlier}
+        done_later = {index for chain in merged.values() for index in chain.earlier}
         with own_names():
             for scheduled in self.steps:
                 index, step = scheduled.index, self.graph.steps[scheduled.index]
-                if index in later:
+                if index in done_later:
                     continue
                 run = scheduled.run
                 # What replaces an output may be held elsewhere, or reads the input, too.
@@ -114,16 +129,15 @@ class Schedule:
                     (index, step.inputs[0].step)
                 ):
                     run = scheduled.overwriting
-                if index in merged:
-                    _, run = merged[index]
+                chain = merged.get(index)
+                run = run if chain is None else chain.run
                 outputs = run(tensors) if run else [_fed(step, x)]
                 if index in replace:
                     outputs[0] = replace[index](tensors[step.inputs[0]], outputs[0])
                 if index in add:
                     outputs[0] = outputs[0] + keras.ops.cast(add[index], outputs[0].dtype)
                 tensors.update(zip(scheduled.made, outputs, strict=False))
-                earlier, _ = merged.get(index, ((), None))
-                for one in (*earlier, index):
+                for one in (index,) if chain is None else (*chain.earlier, index):
                     for unneeded in self._unneeded[one]:
                         tensors.pop(unneeded, None)  # what is merged has no output
         return [tensors[output] for output in self.wanted]
@@ -133,20 +147,18 @@ class Schedule:
         """The outputs that no step after the one with that index reads."""
         return {scheduled.index: scheduled.unneeded for scheduled in self.steps}
 
-    def _merged(
-        self, changed: Set[int]
-    ) -> dict[int, tuple[tuple[int, ...], Callable[[Tensors], list[Any]]]]:
-        """For the last step of each chain, the steps before it and the operation that does all.
+    def _merged(self, changed: Set[int]) -> dict[int, MergedSteps]:
+        """The chains that run as one operation, by the index of their last step.
 
         Steps whose outputs are ``changed`` stay apart.
         """
-        found: dict[int, tuple[tuple[int, ...], Callable[[Tensors], list[Any]]]] = {}
-        done = set[int]()
+        found, done = dict[int, MergedSteps](), set[int]()
         for scheduled in reversed(self.steps):
-            for earlier, run in scheduled.merged:
-                if scheduled.index not in done and changed.isdisjoint((*earlier, scheduled.index)):
-                    found[scheduled.index] = earlier, run
-                    done |= {*earlier, scheduled.index}
+            for chain in scheduled.merged:
+                steps = {*chain.earlier, scheduled.index}
+                if scheduled.index not in done and changed.isdisjoint(steps):
+                    found[scheduled.index] = chain
+                    done |= steps
         return found
 
 
@@ -167,7 +179,7 @@ def schedule(graph: Graph, wanted: Sequence[Output], known: Collection[Output] =
         free = tuple(unneeded.get(index, ()))
         overwriting = _overwriting(graph, step, set(free) - set(known))
         merged = tuple(
-            (tuple(one.index for one in chain.earlier), do)
+            MergedSteps(tuple(one.index for one in chain.earlier), do)
             for chain in chains(graph, step, indices, unneeded)
             if (do := chain.merged(chain.convolution.run)) is not None
         )

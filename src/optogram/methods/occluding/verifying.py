@@ -53,11 +53,11 @@ def checked(covering: Covering, places: np.ndarray, scores: np.ndarray) -> Check
 
 
 def _is_long(covering: Covering, count: int) -> bool:
-    """Whether ``count`` whole passes take longer than a program for windows takes to compile."""
+    """Whether ``count`` whole passes take longer than compiling windows, if these are wanted."""
     request = covering.answer.request
     steps = request.net.geometry(request.size, request.scored()).values()
-    is_long = count * sum(step.flops for step in steps) > _COMPILING
-    return is_long and covering.parameters["incremental"] is True
+    operations = count * sum(step.flops for step in steps)
+    return bool(covering.parameters["incremental"]) and operations > _COMPILING
 
 
 def refined(covering: Covering, scores: np.ndarray, is_verified: bool) -> Occlusion:

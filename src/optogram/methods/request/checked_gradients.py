@@ -88,8 +88,9 @@ def _exactly(request: Request, images: np.ndarray) -> Request:
 
 def _sample(found: Sequence[CheckedGradients]) -> np.ndarray:
     """The images to compute again, of those that have maps, if enough of them have."""
-    is_some = np.all([one.maps.any(axis=(1, 2)) for one in found], axis=0)
-    shown = np.flatnonzero(is_some if np.count_nonzero(is_some) >= _SAMPLE else is_some | True)
+    shown = np.flatnonzero(np.all([one.maps.any(axis=(1, 2)) for one in found], axis=0))
+    if len(shown) < _SAMPLE:
+        shown = np.arange(len(found[0].maps))
     return shown[sample_of(len(shown), _SAMPLE)]
 
 
