@@ -211,6 +211,8 @@ def fitting(
     memory: float | str | None,
 ) -> list[list[Output]]:
     """The outputs ``at`` in groups of which one image and one score fit into ``memory``."""
+    if len(at) == 1:
+        return [list(at)]
     room, groups = allowance(memory), list[list[Output]]()
     for output in at:
         tried = [*(groups[-1] if groups else []), output]

@@ -109,6 +109,10 @@ class _Layerwise(Request):
         own = super().weights()
         return {at[output]: array for at in self.places for output, array in own.items()}
 
+    def scored(self) -> list[Output]:
+        """These outputs."""
+        return list(self.weights())
+
 
 def _positive(gradient: np.ndarray, _: np.ndarray) -> np.ndarray:
     """ReLU of gradients (t, n, heads, tokens, tokens), averaged over heads and queries."""

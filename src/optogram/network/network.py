@@ -233,7 +233,11 @@ class Network(Predictor):
         """
         size = self.nominal_size if size is None else size
         height, width = (whole("size, height and width,", side, 1) for side in size)
-        geometry = self.geometry((height, width))
+        key = "map layers", height, width
+        return dict(self.plans.get(key, lambda: self._map_layers((height, width))))
+
+    def _map_layers(self, size: tuple[int, int]) -> dict[str, tuple[int, int]]:
+        geometry = self.geometry(size)
         preparing = self._own.steps if self._own else frozenset()
         found = {}
         for index in sorted(self.graph.ancestors([self.head.logits]) - preparing):

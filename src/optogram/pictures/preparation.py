@@ -51,7 +51,8 @@ class Preparation(ABC):
             pixels = self.to_display(x[part])
             missing += int(np.count_nonzero(np.isnan(pixels)))
             if not missing:
-                shown[part] = np.rint(np.clip(pixels, 0, 255))
+                limited = np.clip(pixels, 0, 255)
+                shown[part] = np.rint(limited, out=limited)
         if missing:
             raise InputError(
                 f"{missing} of {x.size} values are NaN and cannot be shown as pixels: "

@@ -121,17 +121,18 @@ def warnings_about_maps(maps: np.ndarray, names: Sequence[str]) -> tuple[str, ..
     """Warnings about maps (N, ...) that are not finite, zero, or constant."""
     found = []
     for name, values in zip(names, maps, strict=True):
-        bad = int(np.count_nonzero(~np.isfinite(values)))
-        if bad:
+        low, high = values.min(), values.max()  # NaN if any value is
+        if not (np.isfinite(low) and np.isfinite(high)):
+            bad = int(np.count_nonzero(~np.isfinite(values)))
             found.append(
                 f"The map for {name} has {counted(bad, 'NaN or infinite value')}: the network "
                 "overflows for "
                 "this image."
             )
-        elif not values.any():
+        elif low == high == 0:
             found.append(
                 f"The map for {name} is zero everywhere: no part of this image raises its score."
             )
-        elif values.size > 1 and np.ptp(values) == 0:
+        elif values.size > 1 and low == high:
             found.append(f"The map for {name} is constant: it does not distinguish places.")
     return tuple(found)

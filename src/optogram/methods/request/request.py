@@ -4,6 +4,7 @@ import datetime
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from typing import Any, TypeVar
 
 import keras
@@ -96,7 +97,8 @@ class Request:
         """The outputs that the scores are computed from."""
         if self.targets is None:
             return [self.net.score_output(self.score)]
-        return list(self.weights())
+        each = (one.outputs(self.net, self.score) for one in self.targets)
+        return list(dict.fromkeys(chain.from_iterable(each)))
 
     def gradients(
         self,
