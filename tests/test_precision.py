@@ -1,5 +1,7 @@
 """Reduced precision: which steps are bfloat16, how large the error is, and what stays exact."""
 
+import importlib
+
 import keras
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from optogram import backend
 from optogram.graph.reduced_precision import with_reduced_precision
 from optogram.graph.steps import Output
 from optogram.interpreters import precision
+from optogram.interpreters.windowed import costs
 from optogram.methods.request import checked_gradients, rounding
 
 pytestmark = [pytest.mark.once, pytest.mark.each_backend]
@@ -71,6 +74,34 @@ def test_a_convolution_rounds_its_numbers_to_eight_bits(net, photo):
     expected = np.einsum("hwcij,ijck->hwk", seen, kernel) + bias
     assert np.abs(made[0] - expected).max() <= np.abs(expected).max() / 128
     assert np.array_equal(made, rounded(made))
+
+
+@pytest.mark.skipif(keras.config.backend() == "jax", reason="bfloat16 is no faster there")
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_only_the_product_of_a_separable_convolution_is_bfloat16(photo, padding):
+    image = keras.Input((24, 24, 3))
+    given = {"padding": padding, "depth_multiplier": 2, "depthwise_initializer": "normal"}
+    x = layers.Conv2D(32, 3, name="plain")(image)
+    x = layers.SeparableConv2D(64, 5, bias_initializer="normal", name="first", **given)(x)
+    x = layers.SeparableConv2D(64, 3, strides=2, use_bias=False, name="second", **given)(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    net = og.Network(keras.Model(image, layers.Dense(3)(x)), preprocess="unit")
+    other, *_ = precision.in_precision(net, "fast", (24, 24))
+    low = {step.name for step in other.graph.steps if step.dtypes == ("bfloat16",)}
+    assert low == {"first", "second"}
+    wanted = [Output(net.step(name).index) for name in ("plain", "first", "second")]
+    x, *found = other.evaluate(net.prepare(photo), wanted)
+    for name, made in zip(("first", "second"), found, strict=True):
+        layer = net.model.get_layer(name)
+        depthwise, *product = map(np.asarray, layer.get_weights())
+        maps = keras.ops.depthwise_conv(
+            x, depthwise, strides=layer.strides, padding=padding, data_format="channels_last"
+        )
+        weights = [rounded(part) for part in product]
+        expected = rounded(keras.ops.convert_to_numpy(maps)) @ weights[0][0, 0] + sum(weights[1:])
+        assert np.abs(made - expected).max() <= np.abs(expected).max() / 128
+        assert np.array_equal(made, rounded(made))
+        x = made
 
 
 def test_scores_are_near_and_the_network_is_unchanged(net, photo):
@@ -135,6 +166,24 @@ def test_an_uncompiled_network_keeps_its_programs_to_itself(net):
     compiled, *_ = precision.in_precision(net, "fast", (24, 24))
     direct, *_ = precision.in_precision(net.uncompiled(), "fast", (24, 24))
     assert compiled._programs is not direct._programs
+
+
+@pytest.mark.parametrize("on_windows", [True, False])
+def test_a_probe_says_its_error(net, photo, on_windows, monkeypatch):
+    if on_windows:
+        for name in ("BYTE", "_CALL", "_SLACK"):
+            monkeypatch.setattr(costs, name, 0.0)
+    exact, fast = (og.occlusion_probe(net, photo, patch=6, precision=p) for p in ("exact", "fast"))
+    assert exact.rounding_error == 0
+    np.testing.assert_array_equal(fast.score, exact.score)
+    places = [(0, 0), (3, 11), (-2, 20), (18, 18), (9, 9), (12, -5)]
+    errors = np.stack([fast.scores(*place) - exact.scores(*place) for place in places])
+    found = np.sqrt(np.mean(errors**2))
+    assert 0.2 < fast.rounding_error / found < 5
+    module = importlib.import_module("optogram.methods.occlusion_probe")
+    monkeypatch.setattr(module, "LARGEST_SHARE", 0.0)
+    probe = og.occlusion_probe(net, photo, patch=6, precision="fast")
+    assert any("error of reduced precision" in warning for warning in probe.warnings)
 
 
 def test_verified_cells_decide_what_the_mask_is(net, photo):

@@ -343,10 +343,17 @@ def _channels_last(x: Any) -> Any:
 
 
 def _separable(layer: Any, x: Any) -> Any:
-    """A convolution of each channel, and a product of matrices, without an activation."""
-    maps = _depthwise(layer, x, _cast(layer.depthwise_kernel, layer), None)
-    made = maps @ _cast(layer.pointwise_kernel, layer)[0, 0]
-    return made.add_(_cast(layer.bias, layer)) if layer.use_bias else made
+    """A convolution of each channel, and a product of matrices, without an activation.
+
+    In reduced precision, the former is in float32.
+    """
+    kernel, matrix = layer.depthwise_kernel, _cast(layer.pointwise_kernel, layer)[0, 0]
+    bias = _cast(layer.bias, layer) if layer.use_bias else None
+    if matrix.dtype == torch.bfloat16:
+        maps = _depthwise(layer, x, kernel.value.float(), None)
+        return torch.nn.functional.linear(maps.to(matrix.dtype), matrix.t(), bias)
+    made = _depthwise(layer, x, _cast(kernel, layer), None) @ matrix
+    return made if bias is None else made.add_(bias)
 
 
 def _convolution(

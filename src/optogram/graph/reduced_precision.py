@@ -3,7 +3,8 @@
 Convolutions of many channels and products on tokens read and return bfloat16, with sums in
 float32; so do the steps between them that only move or compare numbers. What is limited by memory,
 such as depthwise convolutions and normalizations, stays float32, as does all that has no maps:
-global pooling, the layers behind it, and softmax.
+global pooling, the layers behind it, and softmax. Of a separable convolution, only the product is
+in bfloat16.
 """
 
 import math
@@ -76,16 +77,17 @@ def _is_large_product(step: Step) -> bool:
         return False
     if not layer.autocast:
         return False
-    if type(layer) is keras.layers.Conv2D:
+    kernel, strides = getattr(layer, "kernel", None), getattr(layer, "strides", (1, 1))
+    if type(layer) is keras.layers.SeparableConv2D:
+        kernel, strides = layer.pointwise_kernel, (1, 1)  # the product only reads what is left
+    elif type(layer) is keras.layers.Conv2D:
         if layer.groups > 1 or step.shape[1:3] == (1, 1):
             return False
     elif type(layer) not in layer_types.DENSE or len(step.shape) < _TOKENS:
         return False
-    shape = layer.kernel.shape
-    inputs, filters = math.prod(shape[:-1]), shape[-1]
-    strides = getattr(layer, "strides", (1, 1))
-    moved = shape[-2] * math.prod(strides) + filters
-    return 2 * inputs * filters >= _LEAST_WORK * moved
+    *_, channels, filters = kernel.shape
+    moved = channels * math.prod(strides) + filters
+    return 2 * math.prod(kernel.shape) >= _LEAST_WORK * moved
 
 
 def _follows(step: Step, low: set[Output]) -> bool:

@@ -185,7 +185,7 @@ class _Path:
         if left > _CLOSE * self._length:
             room = np.maximum(most - part, 0)
             movable = np.flatnonzero((room > 0) & (way > 0))
-            order = movable[np.argsort(np.abs(gradient.ravel()[movable]), kind="stable")]
+            order = _by_size(gradient.ravel(), movable)
             together = int(self._fraction * (part.size - 1)) + 1  # up to the quantile, with it
             moved, way, room = part.ravel(), way.ravel(), room.ravel()
             for first in range(0, len(order), together):
@@ -197,3 +197,15 @@ class _Path:
                     break
         self.values += (part - before) * self._way * gradient
         self._part = part
+
+
+def _by_size(values: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """The indices ``chosen`` of ``values`` (float32), ordered by absolute value, then by index.
+
+    As pairs of value and index in one whole number, which NumPy sorts several times as fast as it
+    sorts indices by their values. The bits of positive numbers increase with the numbers.
+    """
+    pairs = np.abs(values[chosen]).view(np.uint32).astype(np.uint64) << np.uint64(32)
+    pairs |= chosen.astype(np.uint64)
+    pairs.sort()
+    return (pairs & np.uint64(0xFFFFFFFF)).astype(np.int64)
