@@ -173,17 +173,22 @@ def test_a_probe_says_its_error(net, photo, on_windows, monkeypatch):
     if on_windows:
         for name in ("BYTE", "_CALL", "_SLACK"):
             monkeypatch.setattr(costs, name, 0.0)
+    module = importlib.import_module("optogram.methods.occlusion_probe")
+    monkeypatch.setattr(module, "_LEAST_GAIN", 0.0)
     exact, fast = (og.occlusion_probe(net, photo, patch=6, precision=p) for p in ("exact", "fast"))
-    assert exact.rounding_error == 0
+    assert exact.rounding_error == 0 and not exact.warnings + fast.warnings
     np.testing.assert_array_equal(fast.score, exact.score)
     places = [(0, 0), (3, 11), (-2, 20), (18, 18), (9, 9), (12, -5)]
     errors = np.stack([fast.scores(*place) - exact.scores(*place) for place in places])
     found = np.sqrt(np.mean(errors**2))
     assert 0.2 < fast.rounding_error / found < 5
-    module = importlib.import_module("optogram.methods.occlusion_probe")
     monkeypatch.setattr(module, "LARGEST_SHARE", 0.0)
     probe = og.occlusion_probe(net, photo, patch=6, precision="fast")
     assert any("error of reduced precision" in warning for warning in probe.warnings)
+    monkeypatch.setattr(module, "_LEAST_GAIN", np.inf)
+    probe = og.occlusion_probe(net, photo, patch=6, precision="fast")
+    np.testing.assert_array_equal(probe.scores(3, 11), exact.scores(3, 11))
+    assert any("no faster for single patches" in warning for warning in probe.warnings)
 
 
 def test_verified_cells_decide_what_the_mask_is(net, photo):

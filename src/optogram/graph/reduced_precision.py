@@ -77,7 +77,8 @@ def _is_large_product(step: Step) -> bool:
         return False
     if not layer.autocast:
         return False
-    kernel, strides = getattr(layer, "kernel", None), getattr(layer, "strides", (1, 1))
+    kernel: Any = getattr(layer, "kernel", None)
+    strides = getattr(layer, "strides", (1, 1))
     if type(layer) is keras.layers.SeparableConv2D:
         kernel, strides = layer.pointwise_kernel, (1, 1)  # the product only reads what is left
     elif type(layer) is keras.layers.Conv2D:

@@ -1,6 +1,7 @@
 """Live occlusion: class probabilities with one patch on an image, in milliseconds."""
 
 import math
+import time
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from optogram.network.network import Network
 
 _BYTES = 4
 """Bytes of a number in a map."""
+_LEAST_GAIN = 1.1
+"""Time of a call in full precision, divided by that in reduced precision, that is a gain."""
 
 
 class OcclusionProbe:
@@ -49,14 +52,11 @@ class OcclusionProbe:
         paint: np.ndarray,
         movable: MovablePatch,
         memory: float | str | None,
-        precision: str = EXACT,
     ) -> None:
-        exact, (net, note, _) = net, in_precision(net, precision, movable.size)
         self._net, self._x, self.fill, self._memory = net, x, paint, memory
         self._movable = movable
         self.size, self.patch = movable.size, movable.patch
-        self.warnings = (note,) if note else ()
-        self.rounding_error = 0.0
+        self.rounding_error, self.warnings = 0.0, tuple[str, ...]()
         values = [net.head.logits]
         self._windowed = windows_for(
             net, values, self.size, movable.spans, 1000, memory, one_at_a_time=True
@@ -66,7 +66,7 @@ class OcclusionProbe:
         if self._windowed:
             self._base = self._windowed.base(x)
             self._paint = net.backend.to_tensor(np.asarray(paint))
-        (logits,) = exact.evaluate(x, values, memory)
+        (logits,) = net.evaluate(x, values, memory)
         self.score = logits[0]
         self.probabilities = net.head.probabilities(logits)[0]
         self._shift = np.zeros_like(self.score)
@@ -74,26 +74,6 @@ class OcclusionProbe:
         self.nbytes = x.nbytes + paint.nbytes * (2 if self._windowed else 1)
         self.nbytes += sum(math.prod(tensor.shape) * _BYTES for tensor in self._base)
         self(0, 0)  # compiles
-        if net is not exact:
-            self._compare(exact)
-
-    def _compare(self, exact: Network) -> None:
-        """Measure the error of reduced precision; the image itself gets its exact logits."""
-        fast = self._net.evaluate(self._x, [self._net.head.logits], self._memory)[0][0]
-        self._shift = self.score - fast
-        rows, columns = (len(spans) for spans in self._movable.spans)
-        places = [np.array(divmod(int(i), columns)) for i in sample_of(rows * columns)]
-        covered = [self._movable.painted(self._x, self.fill, place) for place in places]
-        (found,) = exact.evaluate(np.concatenate(covered), [exact.head.logits], self._memory)
-        errors = np.stack([self._at(place) for place in places]) - found
-        self.rounding_error = float(np.sqrt(np.mean(errors**2)))
-        spread = float(np.std(found - self.score))
-        if not self.rounding_error <= LARGEST_SHARE * spread:
-            self.warnings += (
-                f"The error of reduced precision, {self.rounding_error:.2g}, is more than "
-                f"{LARGEST_SHARE:.0%} of what patches change in the logits, {spread:.2g}: use "
-                'precision="exact".',
-            )
 
     @checked
     def __call__(self, y: int, x: int) -> np.ndarray:
@@ -130,6 +110,40 @@ class OcclusionProbe:
         (logits,) = self._net.evaluate(covered_image, [self._net.head.logits], self._memory)
         return logits[0] + self._shift
 
+    def or_faster(self, fast: "OcclusionProbe") -> "OcclusionProbe":
+        """The probe ``fast`` in reduced precision, which then knows its error, if it is faster.
+
+        Both are timed at a few positions. This one has a warning if it is not.
+        """
+        fast._shift = self.score - fast.score
+        fast.score, fast.probabilities = self.score, self.probabilities
+        width = len(self._movable.spans[1])
+        places = [divmod(i, width) for i in sample_of(len(self._movable.spans[0]) * width)]
+        taken, found = np.empty((2, len(places))), list[list[np.ndarray]]()
+        for number, place in enumerate(places):
+            found.append([])
+            for which, probe in enumerate((self, fast)):
+                began = time.perf_counter()
+                found[-1].append(probe._at(np.array(place)))
+                taken[which, number] = time.perf_counter() - began
+        own, others = np.median(taken, axis=1)
+        if not own >= _LEAST_GAIN * others:
+            self.warnings = (
+                'precision="fast" was measured to be no faster for single patches of this network '
+                "here, so all is computed exactly.",
+            )
+            return self
+        exact, rounded = np.stack(found, axis=1)
+        fast.rounding_error = float(np.sqrt(np.mean((rounded - exact) ** 2)))
+        changed = float(np.std(exact - self.score))
+        if not fast.rounding_error <= LARGEST_SHARE * changed:
+            fast.warnings = (
+                f"The error of reduced precision, {fast.rounding_error:.2g}, is more than "
+                f"{LARGEST_SHARE:.0%} of what patches change in the logits, {changed:.2g}: use "
+                'precision="exact".',
+            )
+        return fast
+
 
 @checked
 def occlusion_probe(
@@ -158,9 +172,10 @@ def occlusion_probe(
     patch, fill, fill_space, margin, fit
         See `occlusion`.
     precision : {"exact", "fast"}
-        "fast": where that is faster, large products of the network in bfloat16, and normalizations
-        folded into convolutions. The logits without the patch are exact, and those with it are
-        shifted by the error of those without it. ``rounding_error`` of the probe is what remains.
+        "fast": large products of the network in bfloat16, and normalizations folded into
+        convolutions, if a patch is then measured to take less time, otherwise exact with a warning.
+        The logits without the patch are exact, and those with it are shifted by the error of those
+        without it. ``rounding_error`` of the probe is what remains.
     memory : float or str, optional
         Memory budget in bytes, or a string such as ``"2GB"``; None: a quarter of the free memory.
 
@@ -178,7 +193,14 @@ def occlusion_probe(
     x = np.asarray(net.fed(image, fit))
     if len(x) > 1:
         raise InputError(f"Expected one image, got {len(x)}: create one probe for each.")
+    other, note, _ = in_precision(net, precision, x.shape[1:3])
     patches = Patches((x.shape[1], x.shape[2]), patch, None, margin)
     paint = paint_for(net, x, fill, fill_space, max(patches.patch) + 2 * margin)
     movable = MovablePatch((x.shape[1], x.shape[2]), patches.patch, margin)
-    return OcclusionProbe(net, x, paint, movable, memory, precision)
+    exact = OcclusionProbe(net, x, paint, movable, memory)
+    if precision == EXACT:
+        return exact
+    if other is net:
+        exact.warnings = (note,)
+        return exact
+    return exact.or_faster(OcclusionProbe(other, x, paint, movable, memory))
