@@ -23,6 +23,9 @@ from optogram.result import Occlusion
 
 _GAIN = 1.1
 """Windows replace whole maps only if their estimated cost is lower by this factor."""
+_COMPUTING = 0.5
+"""Share of their time in which windows compute as whole passes do; the rest is moving numbers,
+which reduced precision does not shorten."""
 
 
 class Patches:
@@ -188,7 +191,7 @@ class Covering:
     def _begin(self, request: Request, together: int, progress: Progress = silent) -> None:
         """Score the images, and plan how to score ``together`` positions."""
         self._windowed = self._windows(request, together)
-        share = 1.0 if self._windowed is None else self._windowed.cost
+        share = 1.0 if self._windowed is None else _COMPUTING * self._windowed.cost
         sure = repaid(request, share * len(self.patches.places))
         if sure is not request:
             request, self._windowed = sure, self._windows(sure, together)
