@@ -51,7 +51,8 @@ def test_a_notebook_on_another_host_shows_it(framed, shown):
     expect(frame.locator("#side .bars > *").first).to_contain_text(first.label)
     picture = frame.locator(".strip img").first
     expect(picture).to_be_visible()
-    assert picture.evaluate("(one) => one.complete && one.naturalWidth > 0")
+    expect(picture).to_have_js_property("complete", True)
+    assert picture.evaluate("(one) => one.naturalWidth > 0")
     frame.get_by_role("link", name="Unit").click()
     expect(frame.locator(".unit .arithmetic")).to_be_visible()
     # A page that is loaded again has the token, and servers have not seen it.
