@@ -51,7 +51,8 @@ backend, and every function is called with this backend as Keras's current one.
     The identity; its backward pass keeps only the positive part of the gradient.
 ``faster(layer)``
     A faster equivalent of the Keras ``layer``, if the backend is slow on this machine; otherwise
-    None. It reads the variables of the layer when it is called.
+    None. It reads the variables of the layer when it is called. A ``SeparableConv2D`` may have an
+    attribute ``product_dtype``: only its product is computed, and returned, in that dtype.
 ``unpadded(layer)``
     As ``faster``, for a ``layer`` without padding, in forward passes only.
 ``merged(layer, normalization, rectifier)``

@@ -213,17 +213,14 @@ def pass_positive(tensor: Any) -> Any:
 
 def faster(layer: keras.Layer) -> Callable[..., Any] | None:
     """See the contract. TensorFlow's depthwise convolutions are slow in bfloat16."""
-    if type(layer) is keras.layers.SeparableConv2D and layer.compute_dtype == "bfloat16":
+    if type(layer) is keras.layers.SeparableConv2D and hasattr(layer, "product_dtype"):
         return functools.partial(_separable, layer)
     return None
 
 
 def _separable(layer: Any, x: Any) -> Any:
-    """A convolution of each channel in float32, and a product in bfloat16.
-
-    Without an activation.
-    """
-    value, low = tf.convert_to_tensor, layer.compute_dtype
+    """A convolution of each channel, and a product in ``product_dtype``, without an activation."""
+    value, low = tf.convert_to_tensor, layer.product_dtype
     maps = keras.ops.depthwise_conv(
         tf.cast(x, tf.float32),
         value(layer.depthwise_kernel),

@@ -345,14 +345,16 @@ def _channels_last(x: Any) -> Any:
 def _separable(layer: Any, x: Any) -> Any:
     """A convolution of each channel, and a product of matrices, without an activation.
 
-    In reduced precision, the former is in float32.
+    The product is in ``product_dtype``, where the layer has that.
     """
-    kernel, matrix = layer.depthwise_kernel, _cast(layer.pointwise_kernel, layer)[0, 0]
+    maps = _depthwise(layer, x, _cast(layer.depthwise_kernel, layer), None)
+    matrix = _cast(layer.pointwise_kernel, layer)[0, 0]
     bias = _cast(layer.bias, layer) if layer.use_bias else None
-    if matrix.dtype == torch.bfloat16:
-        maps = _depthwise(layer, x, kernel.value.float(), None)
-        return torch.nn.functional.linear(maps.to(matrix.dtype), matrix.t(), bias)
-    made = _depthwise(layer, x, _cast(kernel, layer), None) @ matrix
+    if hasattr(layer, "product_dtype"):
+        low = getattr(torch, layer.product_dtype)
+        bias = None if bias is None else bias.to(low)
+        return torch.nn.functional.linear(maps.to(low), matrix.t().to(low), bias)
+    made = maps @ matrix
     return made if bias is None else made.add_(bias)
 
 

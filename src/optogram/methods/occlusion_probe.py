@@ -110,7 +110,7 @@ class OcclusionProbe:
         (logits,) = self._net.evaluate(covered_image, [self._net.head.logits], self._memory)
         return logits[0] + self._shift
 
-    def or_faster(self, fast: "OcclusionProbe") -> "OcclusionProbe":
+    def _or_faster(self, fast: "OcclusionProbe") -> "OcclusionProbe":
         """The probe ``fast`` in reduced precision, which then knows its error, if it is faster.
 
         Both are timed at a few positions. This one has a warning if it is not.
@@ -129,8 +129,8 @@ class OcclusionProbe:
         own, others = np.median(taken, axis=1)
         if not own >= _LEAST_GAIN * others:
             self.warnings = (
-                'precision="fast" was measured to be no faster for single patches of this network '
-                "here, so all is computed exactly.",
+                'precision="fast" was measured to be less than a tenth faster for single patches, '
+                "so all is computed exactly.",
             )
             return self
         exact, rounded = np.stack(found, axis=1)
@@ -203,4 +203,4 @@ def occlusion_probe(
     if other is net:
         exact.warnings = (note,)
         return exact
-    return exact.or_faster(OcclusionProbe(other, x, paint, movable, memory))
+    return exact._or_faster(OcclusionProbe(other, x, paint, movable, memory))
